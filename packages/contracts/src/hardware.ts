@@ -1,0 +1,105 @@
+/** A virtual machine's hardware as a hypervisor must build it. Sizes say their unit in their name. */
+export interface MachineHardware {
+  /** SMBIOS UUID, lower-case 8-4-4-4-12. */
+  readonly uuid: string;
+  /** Shown in the engine's window title and process name; not unique. */
+  readonly name: string;
+  readonly firmware: 'bios' | 'efi';
+  /** Number of virtual processors, 1 or more. */
+  readonly cpus: number;
+  readonly coresPerSocket: number;
+  readonly memoryMiB: number;
+  /** VMware's guest identifier (VirtualMachineGuestOsIdentifier), for choices a guest needs: clock, CPU flags. */
+  readonly guestId: string;
+  readonly controllers: readonly ControllerHardware[];
+  readonly disks: readonly DiskHardware[];
+  readonly cdroms: readonly CdromHardware[];
+  readonly nics: readonly NicHardware[];
+  readonly serials: readonly SerialHardware[];
+  readonly balloon: boolean;
+  readonly rng: boolean;
+  /** VMware's backdoor port 0x5658. */
+  readonly vmport: boolean;
+  readonly guestAgent: boolean;
+  /** Devices in the order in which firmware tries them; by `id` of a disk, CD-ROM or NIC. */
+  readonly bootOrder: readonly string[];
+  /** Enter the firmware's setup at the next start. */
+  readonly enterSetup?: boolean;
+  /** Folder file that keeps EFI variables or CMOS, absolute path. */
+  readonly nvramPath: string;
+  /** `yes`: clock in UTC, else local time. */
+  readonly clock: 'utc' | 'localtime';
+}
+
+export const controllerModels = ['ide', 'ahci', 'buslogic', 'lsilogic', 'lsisas1068', 'pvscsi', 'nvme'] as const;
+export type ControllerModel = (typeof controllerModels)[number];
+
+export interface ControllerHardware {
+  /** Unique in the machine, such as `scsi0`: letters and digits only. */
+  readonly id: string;
+  readonly model: ControllerModel;
+  /** Bus number within the family, from 0. */
+  readonly bus: number;
+}
+
+/** One layer of a disk's block graph, by absolute path. */
+export interface BlockLayer {
+  readonly format: 'raw' | 'qcow2' | 'vmdk';
+  readonly path: string;
+  /** First byte of the image within `path`, for a disk inside an archive. */
+  readonly offset?: number;
+  /** Length in bytes from `offset`. */
+  readonly length?: number;
+}
+
+export interface DiskHardware {
+  readonly id: string;
+  readonly controllerId: string;
+  readonly unit: number;
+  /** Top first; the last one is the base. Only the first is ever written. */
+  readonly layers: readonly BlockLayer[];
+  readonly readOnly: boolean;
+  /** Writes are dropped at power-off (independent_nonpersistent). */
+  readonly discardWrites: boolean;
+  /** Up to 20 printable characters. */
+  readonly serial?: string;
+}
+
+export interface CdromHardware {
+  readonly id: string;
+  readonly controllerId: string;
+  readonly unit: number;
+  /** ISO image, absolute path; none is an empty drive. */
+  readonly path?: string;
+}
+
+export const nicModels = ['vlance', 'e1000', 'e1000e', 'vmxnet3', 'virtio'] as const;
+export type NicModel = (typeof nicModels)[number];
+
+export interface NicHardware {
+  readonly id: string;
+  readonly model: NicModel;
+  /** Six octets with colons, lower-case. */
+  readonly mac: string;
+  readonly connected: boolean;
+  readonly network: NicNetwork;
+}
+
+/** Where a NIC's frames go: `nat` is user-mode address translation with forwards from the host. */
+export type NicNetwork =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'nat'; readonly forwards: readonly PortForward[] };
+
+export interface PortForward {
+  readonly protocol: 'tcp' | 'udp';
+  /** IPv4 address on the host, such as 127.0.0.1. */
+  readonly hostAddress: string;
+  readonly hostPort: number;
+  readonly guestPort: number;
+}
+
+export interface SerialHardware {
+  readonly id: string;
+  /** Where everything that the guest writes is appended, absolute path; a viewer gets it live from a socket. */
+  readonly logPath?: string;
+}

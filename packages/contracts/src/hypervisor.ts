@@ -1,0 +1,195 @@
+import type { BlockLayer, ControllerModel, MachineHardware, NicModel } from './hardware.ts';
+
+/**
+ * Hypervisor: starts, finds again and commands virtual machines.
+ *
+ * Order: `probe` once, then `adopt` for each machine that the owner knows, then anything. Calls for different machines
+ * may overlap; calls for one machine are made one after another by the owner, except `usage`, `guestFacts` and
+ * `powerOff`, which may come at any time. No call blocks the event loop.
+ */
+export interface Hypervisor {
+  /** What this driver and this machine can do. Cached by kernel and engine version. */
+  probe(): Promise<HypervisorInfo>;
+  /**
+   * Starts a machine, running when it resolves. The engine takes the lock at `lockPath` and holds it while it lives;
+   * `HypervisorError` with code `locked` says that another engine holds it.
+   */
+  start(request: StartRequest): Promise<RunningMachine>;
+  /**
+   * Finds the engine of a machine started by an earlier process, by the identity written in `runDirectory`.
+   * Undefined: it does not run (any more). Never starts or signals anything it cannot prove to be the machine's own.
+   */
+  adopt(request: AdoptRequest): Promise<RunningMachine | undefined>;
+  readonly images: ImageTool;
+  /** Lets go of every machine without touching it: they run on. */
+  detach(): Promise<void>;
+}
+
+export interface HypervisorInfo {
+  /** Such as `QEMU`. */
+  readonly product: string;
+  readonly version: string;
+  readonly accelerator: 'kvm' | 'tcg';
+  /** Why not KVM, in a sentence, when `accelerator` is `tcg`. */
+  readonly acceleratorReason?: string;
+  readonly capabilities: HypervisorCapabilities;
+}
+
+/** Documented booleans and lists; callers ask these and never the driver's name. */
+export interface HypervisorCapabilities {
+  readonly suspend: boolean;
+  readonly efi: boolean;
+  readonly guestAgent: boolean;
+  readonly vnc: boolean;
+  readonly serial: boolean;
+  readonly hotPlug: boolean;
+  readonly liveMigration: boolean;
+  readonly diskSnapshots: boolean;
+  readonly nicModels: readonly NicModel[];
+  readonly controllerModels: readonly ControllerModel[];
+  readonly maxCpus: number;
+  readonly maxMemoryMiB: number;
+}
+
+/** Where one machine's files of the running engine are. */
+export interface AdoptRequest {
+  readonly uuid: string;
+  /** Short folder of mode 0700 on a local file system, for sockets and identity; made when missing. */
+  readonly runDirectory: string;
+  /** Lock held by the engine as long as it lives, in the machine's folder. */
+  readonly lockPath: string;
+}
+
+export interface StartRequest extends AdoptRequest {
+  readonly hardware: MachineHardware;
+  /** Engine's own messages, appended. */
+  readonly logPath: string;
+  /** Machine type and CPU model as `RunningMachine.platform` gave them at the first start. */
+  readonly platform?: MachinePlatform;
+  /** Memory image written by `suspend`; the machine goes on from it. */
+  readonly resumeFrom?: string;
+}
+
+/** Persisted by the owner, so that suspended machines survive an upgrade of the engine. */
+export interface MachinePlatform {
+  /** Versioned machine type, such as `pc-i440fx-7.2`. */
+  readonly machineType: string;
+  /** CPU model, expanded. */
+  readonly cpuModel: string;
+}
+
+export type MachineState = 'running' | 'paused' | 'stopped';
+
+export interface RunningMachine {
+  readonly uuid: string;
+  readonly platform: MachinePlatform;
+  readonly pid: number;
+  /** When the engine process started, milliseconds since the epoch. */
+  readonly startedAt: number;
+  /** Unix socket that speaks RFB. */
+  readonly vncSocketPath: string;
+  /** Unix sockets, one a serial port, in order; one viewer each. A driver drains them when nobody looks. */
+  readonly serialSocketPaths: readonly string[];
+  readonly state: MachineState;
+
+  /** Calls `listener` for everything that happens; the answer unsubscribes. Events never come before `start` resolved. */
+  subscribe(listener: (event: MachineEvent) => void): () => void;
+
+  /** Ends the engine at once; resolves when its process is gone and its lock is free. */
+  powerOff(): Promise<void>;
+  reset(): Promise<void>;
+  /** Writes memory and device state to `path` (durable when it resolves) and ends the engine; on failure the machine runs on. */
+  suspend(path: string): Promise<void>;
+  /** Asks the guest, by agent when it answers, else by ACPI power button. Does not wait for the end. */
+  requestShutdown(): Promise<void>;
+  /** Asks the guest to reboot; `HypervisorError` `guest-agent-absent` when there is no way to ask. */
+  requestReboot(): Promise<void>;
+  usage(): Promise<MachineUsage>;
+  /** What the guest agent says; undefined while no agent answers. */
+  guestFacts(): Promise<GuestFacts | undefined>;
+}
+
+export type MachineEvent =
+  | { readonly kind: 'state'; readonly state: MachineState }
+  /** The engine is gone. `reason`: the guest shut itself down, `powerOff` or `suspend` was called, or it crashed. */
+  | {
+      readonly kind: 'ended';
+      readonly reason: 'guest-shutdown' | 'requested' | 'suspended' | 'crashed';
+      readonly detail?: string;
+    }
+  | { readonly kind: 'guest-reset' }
+  | { readonly kind: 'guest-panic' }
+  | { readonly kind: 'agent'; readonly connected: boolean }
+  | { readonly kind: 'disk-error'; readonly diskId: string; readonly detail: string; readonly noSpace: boolean };
+
+/** Totals since the engine started, measured. */
+export interface MachineUsage {
+  readonly cpuMilliseconds: number;
+  /** Bytes of host memory that the engine occupies. */
+  readonly residentBytes: number;
+  readonly balloonBytes: number;
+  readonly disks: readonly {
+    readonly id: string;
+    readonly readBytes: number;
+    readonly writtenBytes: number;
+    readonly reads: number;
+    readonly writes: number;
+  }[];
+  readonly nics: readonly { readonly id: string; readonly receivedBytes: number; readonly sentBytes: number }[];
+}
+
+export interface GuestFacts {
+  readonly agentVersion: string;
+  readonly hostName?: string;
+  /** Such as `debian`. */
+  readonly osId?: string;
+  readonly osPrettyName?: string;
+  readonly kernel?: string;
+  readonly interfaces: readonly {
+    readonly name: string;
+    readonly mac?: string;
+    readonly addresses: readonly GuestAddress[];
+  }[];
+  /** Seconds since the guest booted, when the guest tells. */
+  readonly uptimeSeconds?: number;
+}
+
+export interface GuestAddress {
+  readonly address: string;
+  readonly prefixLength: number;
+  readonly family: 'ipv4' | 'ipv6';
+}
+
+/** Disk images in the driver's own formats; plain VMDK is not its business. */
+export interface ImageTool {
+  /** Makes an empty delta of `virtualBytes` over `backing`; the file must not exist. */
+  createDelta(options: {
+    readonly path: string;
+    readonly virtualBytes: number;
+    readonly backing: BlockLayer & { readonly relativePath: string };
+  }): Promise<void>;
+  /** Virtual size and bytes in use of an image that no engine writes. */
+  inspect(layer: BlockLayer): Promise<{ readonly virtualBytes: number; readonly allocatedBytes: number }>;
+}
+
+export type HypervisorErrorCode =
+  | 'locked'
+  | 'start-failed'
+  | 'unsupported-hardware'
+  | 'not-running'
+  | 'guest-agent-absent'
+  | 'suspend-failed'
+  | 'engine-missing'
+  | 'engine-lost'
+  | 'image-failed';
+
+/** What a driver throws; `message` says what to do next where there is something. */
+export class HypervisorError extends Error {
+  override readonly name = 'HypervisorError';
+  readonly code: HypervisorErrorCode;
+
+  constructor(code: HypervisorErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}

@@ -1,0 +1,3 @@
+export * from './hardware.ts';
+export * from './hypervisor.ts';
+export * from './store.ts';
