@@ -1,0 +1,15 @@
+/** Who is signed in. Filters, views and collectors hang on it, and go with it. */
+export interface Session {
+  /** UserSession.key: public, listed by SessionManager. */
+  readonly key: string;
+  readonly userName: string;
+  readonly fullName: string;
+  readonly loginTime: string;
+  readonly locale: string;
+  readonly clientAddress: string;
+  readonly userAgent: string;
+  /** True once signed out or expired. */
+  readonly ended: boolean;
+  /** Runs `dispose` when the session ends; the answer takes it back. */
+  onEnd(dispose: () => void): () => void;
+}
