@@ -1,0 +1,78 @@
+import { readContent } from './content-reader.ts';
+import { ElementReader, present, type ReadContext } from './element-reader.ts';
+import type { Envelope, StringBundle } from './envelope.ts';
+import { envelopeVersion, unifyNamespace } from './envelope-namespace.ts';
+import { checkReferences } from './envelope-references.ts';
+import { OvfError } from './errors.ts';
+import { xmlNamespace } from './namespaces.ts';
+import { readDeploymentOptionSection, readDiskSection, readFiles, readNetworkSection } from './package-sections-reader.ts';
+import { readSections } from './section-reader.ts';
+import { parseXml, readXml, type XmlLimits } from './xml-reader.ts';
+import { textOf, type XmlElement } from './xml-tree.ts';
+
+/** How to read an envelope: the bounds on its XML. */
+export interface EnvelopeOptions extends XmlLimits {}
+
+/**
+ * Reads an OVF descriptor: 1.x, 2.x, and the 0.9 draft (DSP0243, DSP8023). What is not understood and not required is
+ * kept; what was tolerated is in `warnings`. Throws {@link OvfError}, which names section and line.
+ */
+export function parseEnvelope(source: string | Uint8Array, options: EnvelopeOptions = {}): Envelope {
+  return envelopeOf(parseXml(source, options), options.fileName);
+}
+
+/** {@link parseEnvelope}, giving way to others between slices of a long descriptor. */
+export async function readEnvelope(source: string | Uint8Array, options: EnvelopeOptions = {}): Promise<Envelope> {
+  return envelopeOf(await readXml(source, options), options.fileName);
+}
+
+function envelopeOf(root: XmlElement, fileName: string | undefined): Envelope {
+  const version = envelopeVersion(root);
+  if (version === undefined) {
+    const name = `${root.name} of the namespace "${root.namespace}"`;
+    throw new OvfError('not-an-envelope', `the root element is ${name}`, { file: fileName, line: root.line });
+  }
+  const context: ReadContext = { fileName, version, warnings: [] };
+  const reader = new ElementReader(unifyNamespace(root), context);
+  if (version === '0.9') reader.requiredAttribute('version');
+  else reader.attribute('version');
+  const references = reader.child('References') ?? reader.fail('References is missing');
+  const sections = readSections(reader, {
+    DiskSection: readDiskSection,
+    NetworkSection: readNetworkSection,
+    DeploymentOptionSection: readDeploymentOptionSection,
+  });
+  const contents = [...reader.children('VirtualSystem'), ...reader.children('VirtualSystemCollection')];
+  if (contents.length !== 1) {
+    const where = contents[1] === undefined ? reader : reader.within(contents[1]);
+    where.fail(`the envelope has ${contents.length} VirtualSystem or VirtualSystemCollection, not one`);
+  }
+  const envelope: Envelope = {
+    version,
+    ...present('language', reader.attribute('lang', xmlNamespace)),
+    files: readFiles(new ElementReader(references, context)),
+    ...present('diskSection', sections.one('DiskSection')),
+    ...present('networkSection', sections.one('NetworkSection')),
+    ...present('deploymentOptionSection', sections.one('DeploymentOptionSection')),
+    otherSections: sections.others,
+    content: readContent(new ElementReader(contents[0]!, context)),
+    strings: reader.children('Strings').map((element) => readStrings(new ElementReader(element, context))),
+    warnings: context.warnings,
+    ...reader.rest(),
+  };
+  checkReferences(envelope, context);
+  return envelope;
+}
+
+function readStrings(reader: ElementReader): StringBundle {
+  const messages: Record<string, string> = Object.create(null);
+  for (const element of reader.children('Msg')) {
+    messages[reader.within(element).requiredAttribute('msgid')] = textOf(element);
+  }
+  return {
+    ...present('language', reader.attribute('lang', xmlNamespace)),
+    ...present('fileId', reader.attribute('fileRef') || undefined),
+    messages,
+    ...reader.rest(),
+  };
+}

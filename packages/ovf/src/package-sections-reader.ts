@@ -1,0 +1,142 @@
+import { type ElementReader, present } from './element-reader.ts';
+import type {
+  DeploymentOptionSection,
+  DiskCapacity,
+  DiskDescription,
+  DiskSection,
+  FileReference,
+  NetworkSection,
+} from './envelope.ts';
+import { quantityInBytes } from './units.ts';
+
+/** Fails for the second element with the same key. */
+function unique<Value>(reader: ElementReader, values: readonly Value[], key: (value: Value) => string, what: string) {
+  const seen = new Set<string>();
+  for (const value of values) {
+    if (seen.has(key(value))) reader.fail(`the ${what} "${key(value)}" is there twice`);
+    seen.add(key(value));
+  }
+}
+
+/** Reads References (DSP0243 7.1). */
+export function readFiles(reader: ElementReader): FileReference[] {
+  const files = reader.children('File').map((element) => readFile(reader.within(element)));
+  reader.rest();
+  unique(reader, files, (file) => file.id, 'file id');
+  unique(reader, files, (file) => file.href, 'file');
+  return files;
+}
+
+function readFile(reader: ElementReader): FileReference {
+  const id = reader.requiredAttribute('id');
+  const compression = reader.attribute('compression')?.trim().toLowerCase() || undefined;
+  if (compression !== undefined && compression !== 'gzip' && compression !== 'identity') {
+    reader.fail(`the compression "${compression}" of the file ${id} is not supported`);
+  }
+  if (compression === 'identity' && reader.context.version === '0.9') {
+    reader.fail('OVF 0.9 has no compression "identity"');
+  }
+  return {
+    id,
+    href: reader.requiredAttribute('href'),
+    ...present('size', reader.integerAttribute('size')),
+    ...present('compression', compression),
+    ...present('chunkSize', reader.integerAttribute('chunkSize', 1)),
+    ...reader.rest(),
+  };
+}
+
+/** Reads a DiskSection (DSP0243 9.1). */
+export function readDiskSection(reader: ElementReader): DiskSection {
+  const disks = reader.children('Disk').map((element) => readDisk(reader.within(element)));
+  unique(reader, disks, (disk) => disk.id, 'disk id');
+  unique(
+    reader,
+    disks.filter((disk) => disk.fileId !== undefined),
+    (disk) => disk.fileId!,
+    'fileRef',
+  );
+  return {
+    info: reader.requiredMessage('Info'),
+    ...present('required', reader.booleanAttribute('required')),
+    disks,
+    ...reader.rest(),
+  };
+}
+
+function readDisk(reader: ElementReader): DiskDescription {
+  const id = reader.requiredAttribute('diskId');
+  const fileId = reader.attribute('fileRef')?.trim() || undefined;
+  const format = reader.attribute('format')?.trim() || undefined;
+  const capacity = readCapacity(reader, id);
+  const populatedSize = reader.integerAttribute('populatedSize', -1);
+  if (format === undefined && reader.context.version === '0.9') reader.fail(`the disk ${id} has no format`);
+  if (populatedSize !== undefined && 'bytes' in capacity && populatedSize > capacity.bytes) {
+    reader.fail(`the populatedSize ${populatedSize} of the disk ${id} exceeds its capacity of ${capacity.bytes} bytes`);
+  }
+  return {
+    id,
+    ...present('fileId', fileId),
+    capacity,
+    ...present('populatedSize', populatedSize === -1 ? undefined : populatedSize),
+    ...present('parentId', reader.attribute('parentRef')?.trim() || undefined),
+    ...present('format', format),
+    ...reader.rest(),
+  };
+}
+
+function readCapacity(reader: ElementReader, id: string): DiskCapacity {
+  const unit = reader.attribute('capacityAllocationUnits')?.trim() || 'byte';
+  const text = reader.requiredAttribute('capacity');
+  const property = /^\$\{(.+)\}$/.exec(text)?.[1];
+  quantityInBytes(1, unit, reader.location);
+  if (property !== undefined) return { property, unit };
+  const quantity = reader.integerAttribute('capacity', 0)!;
+  if (quantity === 0) reader.fail(`the disk ${id} has the capacity 0`);
+  return { quantity, unit, bytes: quantityInBytes(quantity, unit, reader.location) };
+}
+
+/** Reads a NetworkSection (DSP0243 9.2). */
+export function readNetworkSection(reader: ElementReader): NetworkSection {
+  const networks = reader.children('Network').map((element) => {
+    const network = reader.within(element);
+    return {
+      name: network.requiredAttribute('name'),
+      ...present('description', network.message('Description')),
+      ...network.rest(),
+    };
+  });
+  unique(reader, networks, (network) => network.name, 'network');
+  return {
+    info: reader.requiredMessage('Info'),
+    ...present('required', reader.booleanAttribute('required')),
+    networks,
+    ...reader.rest(),
+  };
+}
+
+/** Reads a DeploymentOptionSection (DSP0243 9.8). */
+export function readDeploymentOptionSection(reader: ElementReader): DeploymentOptionSection {
+  const configurations = reader.children('Configuration').map((element) => {
+    const configuration = reader.within(element);
+    const label = configuration.child('Label');
+    const id = configuration.requiredAttribute('id');
+    return {
+      id,
+      label: label === undefined ? { text: id } : configuration.within(label).ownMessage(),
+      description: configuration.message('Description') ?? { text: '' },
+      ...present('isDefault', configuration.booleanAttribute('default')),
+      ...configuration.rest(),
+    };
+  });
+  unique(reader, configurations, (configuration) => configuration.id, 'configuration');
+  if (configurations.filter((configuration) => configuration.isDefault).length > 1) {
+    reader.fail('more than one configuration is the default');
+  }
+  return {
+    info: reader.requiredMessage('Info'),
+    ...present('required', reader.booleanAttribute('required')),
+    configurations,
+    ...reader.rest(),
+  };
+}
