@@ -53,6 +53,7 @@ export class Dispatcher {
     if (implementation === undefined) {
       throw fault('NotSupported', {}, `${self.ref.type}.${method.name} is not supported here.`);
     }
+    const leave = session?.enter?.();
     try {
       const value = await implementation({ self, method, session, version, signal, clientAddress }, args);
       return { type: method.returns, value };
@@ -60,6 +61,8 @@ export class Dispatcher {
       const typed = asFault(error);
       if (!(error instanceof VimFault) || !this.#declares(method, typed.type)) this.#onDefect(method.name, error);
       throw typed;
+    } finally {
+      leave?.();
     }
   }
 

@@ -49,6 +49,13 @@ export interface ManagedObjectClass<T extends ManagedTypeName = ManagedTypeName>
   readonly type: T;
   readonly methods: MethodTable<T>;
   readonly derived?: { readonly [P in keyof Properties<T>]?: DerivedProperty };
+  /**
+   * Properties whose value depends on who looks (`SessionManager.currentSession`). A reader takes the value from here,
+   * undefined session before sign-in, and the version from `propertyVersion`, as ever: `Draft.touch` moves it on.
+   */
+  readonly perSession?: {
+    readonly [P in keyof Properties<T>]?: (self: ManagedObject, session: Session | undefined) => Properties<T>[P];
+  };
 }
 
 /** A managed object as everybody sees it: the state of the last commit. Values are immutable. */

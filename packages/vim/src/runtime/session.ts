@@ -4,6 +4,8 @@ export interface Session {
   readonly key: string;
   readonly userName: string;
   readonly fullName: string;
+  /** Groups that the user is in, for permissions given to groups. */
+  readonly groups?: readonly string[];
   readonly loginTime: string;
   readonly locale: string;
   readonly clientAddress: string;
@@ -12,4 +14,6 @@ export interface Session {
   readonly ended: boolean;
   /** Runs `dispose` when the session ends; the answer takes it back. */
   onEnd(dispose: () => void): () => void;
+  /** Told that a call begins, which keeps the session from going idle until the answer says that it is over. */
+  enter?(): () => void;
 }
