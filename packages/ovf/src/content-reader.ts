@@ -102,22 +102,24 @@ function readCollection(reader: ElementReader): Content {
 
 function readSectionHead(reader: ElementReader) {
   return {
-    info: reader.requiredMessage('Info'),
+    info: reader.message('Info') ?? { text: '' },
     ...present('required', reader.booleanAttribute('required')),
   };
 }
 
 function readAnnotationSection(reader: ElementReader): AnnotationSection {
-  return { ...readSectionHead(reader), annotation: reader.requiredMessage('Annotation'), ...reader.rest() };
+  return { ...readSectionHead(reader), annotation: reader.message('Annotation') ?? { text: '' }, ...reader.rest() };
 }
 
-function readEulaSection(reader: ElementReader): EulaSection {
+/** Reads an EulaSection (DSP0243 9.6). */
+export function readEulaSection(reader: ElementReader): EulaSection {
   return { ...readSectionHead(reader), license: reader.requiredMessage('License'), ...reader.rest() };
 }
 
 function readOperatingSystemSection(reader: ElementReader): OperatingSystemSection {
   return {
     ...readSectionHead(reader),
+    info: reader.requiredMessage('Info'),
     id: reader.integerAttribute('id') ?? reader.fail('OperatingSystemSection has no id'),
     ...present('version', reader.attribute('version') || undefined),
     ...present('vmwareType', reader.attribute('osType', vmwareNamespace)?.trim() || undefined),

@@ -1,6 +1,6 @@
 import type { EnvelopeVersion } from './envelope.ts';
 import { envelope09Namespace, envelope2Namespace, envelopeNamespace, xsiNamespace } from './namespaces.ts';
-import type { XmlElement } from './xml-tree.ts';
+import { childElements, type XmlElement } from './xml-tree.ts';
 
 const versions: Readonly<Record<string, EnvelopeVersion>> = {
   [envelope09Namespace]: '0.9',
@@ -8,9 +8,23 @@ const versions: Readonly<Record<string, EnvelopeVersion>> = {
   [envelope2Namespace]: '2',
 };
 
-/** The version that the root element's namespace says; absent for another document. */
-export function envelopeVersion(root: XmlElement): EnvelopeVersion | undefined {
-  return root.name === 'Envelope' && Object.hasOwn(versions, root.namespace) ? versions[root.namespace] : undefined;
+/** Where some tools put Strings, or mean to: the prefix is usually not even declared. */
+const stringsNamespaces = new Set(['http://schemas.dmtf.org/ovf/strings/1', 'urn:x-unbound:ovfstr']);
+
+/** The namespace of the envelope: the root's, or that of the attributes where elements have none. */
+function rootNamespace(root: XmlElement): string {
+  if (root.namespace !== '') return root.namespace;
+  const file = childElements(root)
+    .filter((child) => child.name === 'References')
+    .flatMap(childElements)[0];
+  return file?.attributes.find((attribute) => Object.hasOwn(versions, attribute.namespace))?.namespace ?? '';
+}
+
+/** The version that the root element's namespace says, with the tree as {@link unifyNamespace} makes it. */
+export function unifyEnvelope(root: XmlElement): { version: EnvelopeVersion; root: XmlElement } | undefined {
+  const namespace = rootNamespace(root);
+  if (root.name !== 'Envelope' || !Object.hasOwn(versions, namespace)) return undefined;
+  return { version: versions[namespace]!, root: unifyNamespace(root, namespace) };
 }
 
 /**
@@ -18,8 +32,11 @@ export function envelopeVersion(root: XmlElement): EnvelopeVersion | undefined {
  * without a namespace are taken for the envelope's. The 0.9 draft names its sections and contents by `xsi:type`:
  * `<Section xsi:type="ovf:DiskSection_Type">` becomes `<DiskSection>`.
  */
-export function unifyNamespace(element: XmlElement, root: string = element.namespace): XmlElement {
-  const own = element.namespace === root || element.namespace === '';
+function unifyNamespace(element: XmlElement, root: string): XmlElement {
+  const own =
+    element.namespace === root ||
+    element.namespace === '' ||
+    (element.name === 'Strings' && stringsNamespaces.has(element.namespace));
   const type = own && (element.name === 'Section' || element.name === 'Content') ? element.type : undefined;
   const typed = type !== undefined && (type.namespace === root || type.namespace === '');
   const attributes = element.attributes

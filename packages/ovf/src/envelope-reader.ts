@@ -1,7 +1,7 @@
-import { readContent } from './content-reader.ts';
+import { readContent, readEulaSection } from './content-reader.ts';
 import { ElementReader, present, type ReadContext } from './element-reader.ts';
-import type { Envelope, StringBundle } from './envelope.ts';
-import { envelopeVersion, unifyNamespace } from './envelope-namespace.ts';
+import type { Content, Envelope, EulaSection, StringBundle } from './envelope.ts';
+import { unifyEnvelope } from './envelope-namespace.ts';
 import { checkReferences } from './envelope-references.ts';
 import { OvfError } from './errors.ts';
 import { xmlNamespace } from './namespaces.ts';
@@ -27,20 +27,22 @@ export async function readEnvelope(source: string | Uint8Array, options: Envelop
 }
 
 function envelopeOf(root: XmlElement, fileName: string | undefined): Envelope {
-  const version = envelopeVersion(root);
-  if (version === undefined) {
+  const unified = unifyEnvelope(root);
+  if (unified === undefined) {
     const name = `${root.name} of the namespace "${root.namespace}"`;
     throw new OvfError('not-an-envelope', `the root element is ${name}`, { file: fileName, line: root.line });
   }
+  const { version } = unified;
   const context: ReadContext = { fileName, version, warnings: [] };
-  const reader = new ElementReader(unifyNamespace(root), context);
-  if (version === '0.9') reader.requiredAttribute('version');
-  else reader.attribute('version');
+  const reader = new ElementReader(unified.root, context);
+  const said = reader.attribute('version');
+  if (version === '0.9' && said !== '0.9') reader.fail(`a draft of the version "${said ?? ''}" is not known`);
   const references = reader.child('References') ?? reader.fail('References is missing');
   const sections = readSections(reader, {
     DiskSection: readDiskSection,
     NetworkSection: readNetworkSection,
     DeploymentOptionSection: readDeploymentOptionSection,
+    EulaSection: readEulaSection,
   });
   const contents = [...reader.children('VirtualSystem'), ...reader.children('VirtualSystemCollection')];
   if (contents.length !== 1) {
@@ -55,13 +57,18 @@ function envelopeOf(root: XmlElement, fileName: string | undefined): Envelope {
     ...present('networkSection', sections.one('NetworkSection')),
     ...present('deploymentOptionSection', sections.one('DeploymentOptionSection')),
     otherSections: sections.others,
-    content: readContent(new ElementReader(contents[0]!, context)),
+    content: withEulas(readContent(new ElementReader(contents[0]!, context)), sections.all('EulaSection')),
     strings: reader.children('Strings').map((element) => readStrings(new ElementReader(element, context))),
     warnings: context.warnings,
     ...reader.rest(),
   };
   checkReferences(envelope, context);
   return envelope;
+}
+
+/** A licence at the envelope's own level is no less to be accepted than one in its place. */
+function withEulas(content: Content, eulas: readonly EulaSection[]): Content {
+  return eulas.length === 0 ? content : { ...content, eulas: [...eulas, ...content.eulas] };
 }
 
 function readStrings(reader: ElementReader): StringBundle {

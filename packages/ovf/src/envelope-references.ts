@@ -38,7 +38,8 @@ export function checkReferences(envelope: Envelope, context: ReadContext): void 
   }
   for (const bundle of envelope.strings) {
     if (bundle.fileId !== undefined && !files.has(bundle.fileId)) {
-      refuse(`the string bundle refers to the file "${bundle.fileId}"`, at(bundle.line, 'Strings'));
+      const detail = `the string bundle refers to the file "${bundle.fileId}", which is not in References`;
+      context.warnings.push({ detail, location: at(bundle.line, 'Strings') });
     }
   }
 
@@ -60,7 +61,10 @@ export function checkReferences(envelope: Envelope, context: ReadContext): void 
   const ids = new Set<string>();
   for (const content of contentsOf(envelope.content)) {
     if (ids.has(content.id)) {
-      throw new OvfError('envelope-invalid', `the id "${content.id}" is there twice`, at(content.line, content.kind));
+      context.warnings.push({
+        detail: `the id "${content.id}" is there twice`,
+        location: at(content.line, content.kind),
+      });
     }
     ids.add(content.id);
     for (const product of content.products) {
@@ -69,7 +73,14 @@ export function checkReferences(envelope: Envelope, context: ReadContext): void 
       }
     }
     if (content.kind === 'VirtualSystemCollection') {
-      const children = new Set(content.contents.map((child) => child.id));
+      const children = new Set<string>();
+      for (const child of content.contents) {
+        if (children.has(child.id)) {
+          const detail = `the collection ${content.id} has "${child.id}" twice`;
+          throw new OvfError('envelope-invalid', detail, at(child.line, child.kind));
+        }
+        children.add(child.id);
+      }
       for (const item of content.startup?.items ?? []) {
         if (!children.has(item.id)) {
           refuse(`the startup item refers to "${item.id}", which is not in the collection`, at(item.line, 'StartupSection'));

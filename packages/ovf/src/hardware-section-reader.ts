@@ -14,7 +14,7 @@ import { textOf, type XmlElement } from './xml-tree.ts';
 export function readVirtualHardwareSection(reader: ElementReader): VirtualHardwareSection {
   const system = reader.child('System');
   return {
-    info: reader.requiredMessage('Info'),
+    info: reader.message('Info') ?? { text: '' },
     ...present('required', reader.booleanAttribute('required')),
     ...present('id', reader.attribute('id')),
     transports: (reader.attribute('transport') ?? '').split(/[\s,]+/).filter((transport) => transport !== ''),
@@ -29,7 +29,7 @@ export function readVirtualHardwareSection(reader: ElementReader): VirtualHardwa
 /** Reads a ResourceAllocationSection (DSP0243 9.3). */
 export function readResourceAllocationSection(reader: ElementReader): ResourceAllocationSection {
   return {
-    info: reader.requiredMessage('Info'),
+    info: reader.message('Info') ?? { text: '' },
     ...present('required', reader.booleanAttribute('required')),
     items: readItems(reader),
     ...reader.rest(),
@@ -66,18 +66,20 @@ function checkBounds(reader: ElementReader, elements: XmlElement[], items: Hardw
   items.forEach((item, index) => {
     const bound = item.bound ?? 'normal';
     const here = reader.within(elements[index]!);
-    for (const configuration of item.configurations ?? ['']) {
-      const key = `${item.instanceId}\0${bound}\0${configuration}`;
-      if (seen.has(key)) {
-        here.fail(
-          bound === 'normal'
-            ? `InstanceID ${item.instanceId} is used by two items`
-            : `the item with InstanceID ${item.instanceId} has two ${bound} bounds`,
-        );
-      }
-      seen.add(key);
+    const key = [item.instanceId, bound, ...(item.configurations ?? [])].join('\0');
+    if (seen.has(key)) {
+      here.fail(
+        bound === 'normal'
+          ? `InstanceID ${item.instanceId} is used by two items`
+          : `the item with InstanceID ${item.instanceId} has two ${bound} bounds`,
+      );
     }
-    if (!normal.has(item.instanceId) && reader.element.name === 'VirtualHardwareSection') {
+    seen.add(key);
+    if (reader.element.name !== 'VirtualHardwareSection') return;
+    if (bound === 'normal' && item.virtualQuantity === undefined && (item.resourceType === 3 || item.resourceType === 4)) {
+      here.fail(`the item with InstanceID ${item.instanceId} has no VirtualQuantity`);
+    }
+    if (!normal.has(item.instanceId)) {
       here.fail(`the ${bound} bound with InstanceID ${item.instanceId} has no item that it bounds`);
     }
   });
@@ -104,7 +106,7 @@ function readItem(reader: ElementReader): HardwareItem {
     element: name,
     ...present('required', reader.booleanAttribute('required')),
     ...(configurations && configurations.length > 0 ? { configurations } : {}),
-    ...present('bound', bound),
+    ...present('bound', bound as HardwareItem['bound']),
     instanceId,
     resourceType,
     ...present('resourceSubType', reader.text('ResourceSubType')),

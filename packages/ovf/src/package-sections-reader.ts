@@ -33,14 +33,11 @@ function readFile(reader: ElementReader): FileReference {
   if (compression !== undefined && compression !== 'gzip' && compression !== 'identity') {
     reader.fail(`the compression "${compression}" of the file ${id} is not supported`);
   }
-  if (compression === 'identity' && reader.context.version === '0.9') {
-    reader.fail('OVF 0.9 has no compression "identity"');
-  }
   return {
     id,
     href: reader.requiredAttribute('href'),
     ...present('size', reader.integerAttribute('size')),
-    ...present('compression', compression),
+    ...present('compression', compression as FileReference['compression']),
     ...present('chunkSize', reader.integerAttribute('chunkSize', 1)),
     ...reader.rest(),
   };
@@ -53,11 +50,12 @@ export function readDiskSection(reader: ElementReader): DiskSection {
   unique(
     reader,
     disks.filter((disk) => disk.fileId !== undefined),
-    (disk) => disk.fileId!,
-    'fileRef',
+    // Disks of one file that differ in capacity are alternatives for deployment options.
+    (disk) => `${disk.fileId} with capacity ${'bytes' in disk.capacity ? disk.capacity.bytes : disk.capacity.property}`,
+    'disk of file',
   );
   return {
-    info: reader.requiredMessage('Info'),
+    info: reader.message('Info') ?? { text: '' },
     ...present('required', reader.booleanAttribute('required')),
     disks,
     ...reader.rest(),
@@ -108,7 +106,7 @@ export function readNetworkSection(reader: ElementReader): NetworkSection {
   });
   unique(reader, networks, (network) => network.name, 'network');
   return {
-    info: reader.requiredMessage('Info'),
+    info: reader.message('Info') ?? { text: '' },
     ...present('required', reader.booleanAttribute('required')),
     networks,
     ...reader.rest(),
@@ -134,7 +132,7 @@ export function readDeploymentOptionSection(reader: ElementReader): DeploymentOp
     reader.fail('more than one configuration is the default');
   }
   return {
-    info: reader.requiredMessage('Info'),
+    info: reader.message('Info') ?? { text: '' },
     ...present('required', reader.booleanAttribute('required')),
     configurations,
     ...reader.rest(),

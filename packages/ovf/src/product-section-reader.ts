@@ -19,14 +19,14 @@ export function readProductSection(reader: ElementReader): ProductSection {
     };
   });
   return {
-    info: reader.requiredMessage('Info'),
+    info: reader.message('Info') ?? { text: '' },
     ...present('required', reader.booleanAttribute('required')),
     ...present('class', reader.attribute('class') || undefined),
     ...present('instance', reader.attribute('instance') || undefined),
     ...present('product', reader.message('Product')),
     ...present('vendor', reader.message('Vendor')),
     ...present('version', reader.text('Version')),
-    ...present('fullVersion', reader.text('FullVersion')),
+    ...present('fullVersion', reader.text('FullVersion') ?? reader.text('Full-version')),
     ...present('productUrl', reader.text('ProductUrl')),
     ...present('vendorUrl', reader.text('VendorUrl')),
     ...(appUrls.length > 0 ? { appUrls } : {}),

@@ -30,6 +30,7 @@ interface OpenElement {
 
 const defaultMaxLength = 4 * 1024 * 1024;
 const sliceLength = 64 * 1024;
+const unboundNamespace = 'urn:x-unbound:';
 const decodable = new Set(['utf-8', 'utf8', 'us-ascii', 'ascii', 'iso-8859-1', 'latin1', 'windows-1252', 'utf-16']);
 
 /** Text of an XML document: by byte order mark, else by the XML declaration, else UTF-8. */
@@ -66,7 +67,12 @@ class TreeBuilder {
       maxElements: limits.maxElements ?? 100_000,
       maxAttributes: limits.maxAttributes ?? 128,
     };
-    this.#parser = new SaxesParser({ xmlns: true, position: true });
+    // Some tools forget to declare a prefix. It gets a namespace that nothing knows, as other readers do.
+    this.#parser = new SaxesParser({
+      xmlns: true,
+      position: true,
+      resolvePrefix: (prefix: string) => (prefix === '' ? '' : `${unboundNamespace}${prefix}`),
+    });
     this.#parser.on('error', (error) => {
       const reason = error.message.replace(/^(\S*:)?\d+:\d+: /, '');
       throw new OvfError('xml-malformed', reason, this.#here());
