@@ -4,6 +4,7 @@ export { Dispatcher, type Invocation, noPermission, type Outcome } from './runti
 export { asFault, fault, localizedFault, VimFault } from './runtime/fault.ts';
 export type {
   Call,
+  CallConnection,
   DerivedProperty,
   ManagedObject,
   ManagedObjectClass,

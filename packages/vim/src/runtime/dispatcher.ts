@@ -2,7 +2,7 @@ import type { Method, TypeRef } from '../schema/schema.ts';
 import type { ManagedObjectReference } from '../schema/values.ts';
 import type { Authorizer } from './authorizer.ts';
 import { asFault, fault, VimFault } from './fault.ts';
-import type { Call, ManagedObject } from './managed-object.ts';
+import type { Call, CallConnection, ManagedObject } from './managed-object.ts';
 import { anonymousPrivilege, methodPrivileges } from './privileges.ts';
 import type { Registry } from './registry.ts';
 import type { Session } from './session.ts';
@@ -15,7 +15,7 @@ export interface Invocation {
   readonly session: Session | undefined;
   readonly version: string;
   readonly signal: AbortSignal;
-  readonly clientAddress: string;
+  readonly connection: CallConnection;
 }
 
 export interface Outcome {
@@ -46,7 +46,8 @@ export class Dispatcher {
 
   /** Answers the result; throws VimFault and nothing else. */
   async invoke(invocation: Invocation): Promise<Outcome> {
-    const { method, args, session, version, signal, clientAddress } = invocation;
+    const { method, args, session, version, signal, connection } = invocation;
+    const { clientAddress } = connection;
     const self = this.#target(invocation);
     this.#authorize(self, method, session);
     const implementation = (self.class.methods as Readonly<Record<string, Implementation>>)[method.name];
@@ -55,7 +56,7 @@ export class Dispatcher {
     }
     const leave = session?.enter?.();
     try {
-      const value = await implementation({ self, method, session, version, signal, clientAddress }, args);
+      const value = await implementation({ self, method, session, version, signal, clientAddress, connection }, args);
       return { type: method.returns, value };
     } catch (error) {
       const typed = asFault(error);

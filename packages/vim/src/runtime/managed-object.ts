@@ -16,6 +16,18 @@ export type Result<T extends ManagedTypeName, M extends MethodName<T>> = Methods
 type ResultOf<M> = M extends { result: infer R } ? R : never;
 type ArgumentsOf<M> = M extends { args: infer A } ? A : never;
 
+/** Where a call came from, and how SessionManager tells that client of its session. */
+export interface CallConnection {
+  /** Address of the client, for events and sessions. */
+  readonly clientAddress: string;
+  /** User-Agent as sent, empty when none was. */
+  readonly userAgent: string;
+  /** Login and its like: the answer carries `token`, by which SessionResolver finds the session from now on. */
+  establish(session: Session, token: string): void;
+  /** Logout: the answer takes the client's token back. */
+  release(): void;
+}
+
 /** One call under way, given to the method that answers it. */
 export interface Call {
   readonly self: ManagedObject;
@@ -28,6 +40,7 @@ export interface Call {
   readonly signal: AbortSignal;
   /** Address of the client, for events. */
   readonly clientAddress: string;
+  readonly connection: CallConnection;
 }
 
 /** Methods of one managed type. A method that is not in the table answers NotSupported. */
