@@ -12,7 +12,7 @@ export type {
   MethodTable,
   Properties,
 } from './runtime/managed-object.ts';
-export { type Draft, Registry } from './runtime/registry.ts';
+export { type ChangeCursor, type Draft, Registry } from './runtime/registry.ts';
 export type { Session } from './runtime/session.ts';
 export { loadSchema, type Schema } from './schema/schema.ts';
 export type { AnyValue, BoxedValue, DataObject, ManagedObjectReference } from './schema/values.ts';

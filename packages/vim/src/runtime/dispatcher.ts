@@ -69,7 +69,7 @@ export class Dispatcher {
 
   #target({ self: ref, method, session }: Invocation): ManagedObject {
     const self = this.#registry.get(ref);
-    if (self === undefined) {
+    if (self === undefined || (self.owner !== undefined && self.owner !== session)) {
       // Whoever is not signed in learns nothing about what is there.
       if (session === undefined) throw notAuthenticated(ref, method);
       throw fault(
@@ -92,6 +92,8 @@ export class Dispatcher {
     const privilege = method.privilege ?? methodPrivileges[method.name];
     if (privilege === anonymousPrivilege) return;
     if (session === undefined || session.ended) throw notAuthenticated(self.ref, method);
+    // Views, filters and collectors are their session's own, whatever it may do elsewhere.
+    if (self.owner === session) return;
     if (privilege === undefined || !this.#authorizer.holds(session, self.ref, privilege)) {
       throw noPermission(self.ref, privilege ?? method.name);
     }

@@ -81,6 +81,8 @@ export interface ManagedObject {
   /** Commit that added it. */
   readonly addedIn: number;
   readonly removed: boolean;
+  /** The session that it belongs to: for all others it is not there. */
+  readonly owner?: Session | undefined;
   /** A property's value, stored or derived; undefined when unset or unknown. */
   value(property: string): unknown;
   /** Commit in which the property last changed; that of its youngest source for a derived one. 0 when never set. */

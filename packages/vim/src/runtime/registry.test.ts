@@ -39,6 +39,7 @@ test('followers read only what changed since their version, removed objects too'
   const registry = new Registry(loadSchema());
   const refs = registry.commit((draft) => ['1', '2', '3'].map((id) => draft.add(machine, id, { name: id })));
   const before = registry.version;
+  const cursor = registry.follow();
   registry.commit((draft) => draft.set(refs[1]!, { name: 'a' }));
   registry.commit((draft) => draft.remove(refs[0]!));
   const changed = [...registry.changedSince(before)];
@@ -49,7 +50,10 @@ test('followers read only what changed since their version, removed objects too'
       ['2', false],
     ],
   );
-  registry.forget(registry.version);
+  const late = registry.follow(before);
+  cursor.advance(registry.version);
+  assert.equal([...registry.changedSince(before)].length, 2, 'kept for the cursor that has not passed it');
+  late.close();
   assert.deepEqual(
     [...registry.changedSince(0)].map((object) => object.ref.value),
     ['2', '3'],

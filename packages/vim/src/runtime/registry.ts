@@ -1,15 +1,17 @@
 import type { Schema } from '../schema/schema.ts';
 import type { ManagedObjectReference } from '../schema/values.ts';
 import type { ManagedObject, ManagedObjectClass, ManagedTypeName, Properties } from './managed-object.ts';
+import type { Session } from './session.ts';
 import { StoredObject } from './stored-object.ts';
 
 /** What one operation changes. It is seen by nobody until it is whole. */
 export interface Draft {
-  /** Adds an object; its reference's value must be free. */
+  /** Adds an object; its reference's value must be free. With an owner it is there for that session alone. */
   add<T extends ManagedTypeName>(
     objectClass: ManagedObjectClass<T>,
     value: string,
     properties: Partial<Properties<T>>,
+    options?: { readonly owner?: Session },
   ): ManagedObjectReference<T>;
   /** Sets properties; an undefined value unsets. Equal references are no change. */
   set<T extends ManagedTypeName>(ref: ManagedObjectReference<T>, properties: Partial<Properties<T>>): void;
@@ -24,19 +26,30 @@ export interface Draft {
   has(ref: ManagedObjectReference): boolean;
 }
 
+/** A place in the order of changes. Removed objects stay for it until it has passed them. */
+export interface ChangeCursor {
+  readonly version: number;
+  /** Passes everything up to `version`. */
+  advance(version: number): void;
+  close(): void;
+}
+
 export type CommitListener = (version: number) => void;
 
 /**
  * Every managed object by reference, changed only by `commit`.
  *
  * Objects are kept in the order of their last change, so that a follower of version v reads only what changed since.
- * Removed objects stay in that order until `forget`.
+ * Removed objects stay in that order until every cursor has passed them.
  */
 export class Registry {
   readonly schema: Schema;
   #version = 1;
   readonly #objects = new Map<string, StoredObject>();
   readonly #listeners = new Set<CommitListener>();
+  /** Removed objects that are still in the list, in order of removal. */
+  readonly #removed: StoredObject[] = [];
+  readonly #cursors = new Set<{ version: number }>();
   /** Sentinel of the list: `next` is the oldest change, `previous` the youngest. */
   readonly #list: StoredObject;
   #draft: RegistryDraft | undefined;
@@ -115,7 +128,10 @@ export class Registry {
     const changed = draft.apply(this.#version + 1);
     if (changed.length > 0) {
       this.#version += 1;
-      for (const object of changed) this.#moveToTail(object);
+      for (const object of changed) {
+        this.#moveToTail(object);
+        if (object.removed) this.#removed.push(object);
+      }
       for (const listener of this.#listeners) listener(this.#version);
     }
     return result;
@@ -126,13 +142,38 @@ export class Registry {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Follows changes from `version` on, the present unless told. */
+  follow(version = this.#version): ChangeCursor {
+    const place = { version };
+    this.#cursors.add(place);
+    const passed = () => {
+      let oldest = this.#version;
+      for (const cursor of this.#cursors) oldest = Math.min(oldest, cursor.version);
+      this.#forget(oldest);
+    };
+    return {
+      get version() {
+        return place.version;
+      },
+      advance: (to) => {
+        place.version = to;
+        passed();
+      },
+      close: () => {
+        if (this.#cursors.delete(place)) passed();
+      },
+    };
+  }
+
   /** Lets go of removed objects that no follower of `version` or later can still ask for. */
-  forget(version: number): void {
-    for (let at = this.#list.next as StoredObject; at !== this.#list && at.version <= version; ) {
-      const next = at.next as StoredObject;
-      if (at.removed) unlink(at);
-      at = next;
+  #forget(version: number): void {
+    let passed = 0;
+    for (const object of this.#removed) {
+      if (object.version > version) break;
+      unlink(object);
+      passed += 1;
     }
+    if (passed > 0) this.#removed.splice(0, passed);
   }
 
   #moveToTail(object: StoredObject): void {
@@ -154,10 +195,17 @@ function unlink(object: StoredObject): void {
 
 type PropertyBag = Record<string, unknown>;
 
+interface Addition {
+  readonly class: ManagedObjectClass;
+  readonly ref: ManagedObjectReference;
+  readonly values: PropertyBag;
+  readonly owner: Session | undefined;
+}
+
 class RegistryDraft implements Draft {
   readonly #schema: Schema;
   readonly #objects: Map<string, StoredObject>;
-  readonly #added = new Map<string, { class: ManagedObjectClass; ref: ManagedObjectReference; values: PropertyBag }>();
+  readonly #added = new Map<string, Addition>();
   readonly #changes = new Map<StoredObject, PropertyBag>();
   readonly #touched = new Map<StoredObject, Set<string>>();
   readonly #removed = new Set<StoredObject>();
@@ -171,6 +219,7 @@ class RegistryDraft implements Draft {
     objectClass: ManagedObjectClass<T>,
     value: string,
     properties: Partial<Properties<T>>,
+    { owner }: { readonly owner?: Session } = {},
   ): ManagedObjectReference<T> {
     if (this.#present(value)) throw new Error(`the reference ${value} is taken`);
     const ref = { _typeName: 'ManagedObjectReference', type: objectClass.type, value };
@@ -178,6 +227,7 @@ class RegistryDraft implements Draft {
       class: objectClass as unknown as ManagedObjectClass,
       ref,
       values: { ...(properties as PropertyBag) },
+      owner,
     });
     return ref;
   }
@@ -246,7 +296,7 @@ class RegistryDraft implements Draft {
     for (const [value, entry] of this.#added) {
       const type = this.#schema.managed(entry.ref.type);
       if (type === undefined) throw new Error(`${entry.ref.type} is no managed type`);
-      const object = new StoredObject(entry.ref, type, entry.class, version);
+      const object = new StoredObject(entry.ref, type, entry.class, version, entry.owner);
       object.assign(entry.values, version);
       this.#objects.set(value, object);
       changed.add(object);

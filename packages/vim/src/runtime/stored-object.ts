@@ -1,6 +1,7 @@
 import type { ManagedType } from '../schema/schema.ts';
 import type { ManagedObjectReference } from '../schema/values.ts';
 import type { DerivedProperty, ManagedObject, ManagedObjectClass } from './managed-object.ts';
+import type { Session } from './session.ts';
 
 /** A managed object in the registry, a link in its list of changes. */
 export class StoredObject implements ManagedObject {
@@ -8,6 +9,7 @@ export class StoredObject implements ManagedObject {
   readonly managedType: ManagedType;
   readonly class: ManagedObjectClass;
   readonly addedIn: number;
+  readonly owner: Session | undefined;
   version: number;
   removed = false;
   next: StoredObject | undefined;
@@ -16,11 +18,18 @@ export class StoredObject implements ManagedObject {
   readonly #versions = new Map<string, number>();
   #derivedAt: Map<string, { version: number; value: unknown }> | undefined;
 
-  constructor(ref: ManagedObjectReference, managedType: ManagedType, objectClass: ManagedObjectClass, version: number) {
+  constructor(
+    ref: ManagedObjectReference,
+    managedType: ManagedType,
+    objectClass: ManagedObjectClass,
+    version: number,
+    owner?: Session,
+  ) {
     this.ref = ref;
     this.managedType = managedType;
     this.class = objectClass;
     this.addedIn = version;
+    this.owner = owner;
     this.version = version;
   }
 

@@ -97,6 +97,7 @@ export class Schema {
   readonly #types = new Map<string, SchemaType>();
   readonly #methodOwners = new Map<string, string>();
   readonly #refs = new Map<string, TypeRef>();
+  #derived: Map<string, string[]> | undefined;
 
   constructor(text: string) {
     const lines = text.split('\n');
@@ -155,6 +156,26 @@ export class Schema {
       at = type === undefined || type.kind === 'enum' ? undefined : type.base;
     }
     return false;
+  }
+
+  /** Names of the types that derive from `name`, nearest first. */
+  subtypes(name: string): readonly string[] {
+    if (this.#derived === undefined) {
+      const derived = new Map<string, string[]>();
+      for (const [type, line] of this.#lines) {
+        if (line.startsWith('["E"')) continue;
+        // ["D","vmodl name","since","base": reading the whole line would cost twenty times as much.
+        const base = /^\["[DM]","[^"]*","[^"]*","([^"]*)"/.exec(line)?.[1];
+        if (!base) continue;
+        const siblings = derived.get(base);
+        if (siblings === undefined) derived.set(base, [type]);
+        else siblings.push(type);
+      }
+      this.#derived = derived;
+    }
+    const found = [...(this.#derived.get(name) ?? [])];
+    for (const type of found) found.push(...(this.#derived.get(type) ?? []));
+    return found;
   }
 
   /** The method of that name, which is unique in the whole schema. */
