@@ -1,9 +1,10 @@
 /**
  * Store: durable documents, changed in atomic batches.
  *
- * A document is a JSON value under a collection and a key. Keys of one collection are ordered by code unit.
+ * A document is a JSON value under a collection and a key. Any string is a key. Keys of one collection are ordered
+ * by UTF-16 code unit, as JavaScript compares strings (so U+10000 sorts before U+E000).
  * Batches are applied whole or not at all, in the order in which `transact` was called; a `transact` that resolved
- * is on disk. Calls may be made concurrently. Reads see every batch that resolved before them.
+ * is on disk. The writes of one batch are applied in their order, and a `check` sees those before it. Calls may be made concurrently. Reads see every batch that resolved before them.
  */
 export interface Store {
   get<T = unknown>(collection: string, key: string): Promise<T | undefined>;

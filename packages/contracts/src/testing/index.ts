@@ -1,0 +1,1 @@
+export { type StoreConformanceOptions, storeConformance } from './store-conformance.ts';
