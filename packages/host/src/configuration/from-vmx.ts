@@ -218,7 +218,9 @@ const bootNames = { hdd: 'disk', cdrom: 'cdrom', ethernet: 'ethernet', floppy: '
 
 function readBootOrder(text: string | undefined): MachineConfiguration['bootOrder'] {
   if (text === undefined) return [];
-  const names = text.split(',').map((word) => bootNames[word.trim().toLowerCase().split(':')[0] as keyof typeof bootNames]);
+  const names = text
+    .split(',')
+    .map((word) => bootNames[word.trim().toLowerCase().split(':')[0] as keyof typeof bootNames]);
   return names.filter((name) => name !== undefined);
 }
 
@@ -232,7 +234,8 @@ function readAllocation(reader: Reader, prefix: string, normal: number): Allocat
     reservation: reader.integer(`${prefix}.min`, 0, 0, 2 ** 40),
     limit: limit.toLowerCase() === 'unlimited' ? -1 : reader.integer(`${prefix}.max`, -1, -1, 2 ** 40),
     level,
-    shares: level === 'custom' ? reader.integer(`${prefix}.shares`, normal, 0, 1_000_000) : normal * normalShares[level],
+    shares:
+      level === 'custom' ? reader.integer(`${prefix}.shares`, normal, 0, 1_000_000) : normal * normalShares[level],
   };
 }
 

@@ -1,6 +1,6 @@
 import type { VmxFile } from '../vmx/vmx-file.ts';
-import type { GuestOsNames } from './guest-os.ts';
 import { uuidToVmx } from './from-vmx.ts';
+import type { GuestOsNames } from './guest-os.ts';
 import type { Allocation, MachineConfiguration } from './machine-configuration.ts';
 import { isKnownKey } from './vmx-keys.ts';
 
@@ -67,15 +67,21 @@ class Writer {
 
   #set(key: string, value: string): void {
     // TRUE, true and 1 say the same: what the file has stays.
-    if (this.vmx.get(key)?.toUpperCase() !== value.toUpperCase() || !/^(TRUE|FALSE)$/i.test(value)) this.vmx.set(key, value);
+    if (this.vmx.get(key)?.toUpperCase() !== value.toUpperCase() || !/^(TRUE|FALSE)$/i.test(value))
+      this.vmx.set(key, value);
   }
 }
 
 function writeAllocation(writer: Writer, prefix: string, allocation: Allocation): void {
   writer.unless(`${prefix}.min`, String(allocation.reservation), '0');
-  writer.unless(`${prefix}.shares`, allocation.level === 'custom' ? String(allocation.shares) : allocation.level, 'normal');
+  writer.unless(
+    `${prefix}.shares`,
+    allocation.level === 'custom' ? String(allocation.shares) : allocation.level,
+    'normal',
+  );
   const limit = allocation.limit < 0 ? 'unlimited' : String(allocation.limit);
-  if (!(limit === 'unlimited' && writer.vmx.get(`${prefix}.max`) === '-1')) writer.unless(`${prefix}.max`, limit, 'unlimited');
+  if (!(limit === 'unlimited' && writer.vmx.get(`${prefix}.max`) === '-1'))
+    writer.unless(`${prefix}.max`, limit, 'unlimited');
 }
 
 function writeStorage(writer: Writer, machine: MachineConfiguration): void {
@@ -162,7 +168,8 @@ function writeFloppies(writer: Writer, machine: MachineConfiguration): void {
     return device !== undefined && !present.has(device) && !/\.present$/.test(key);
   });
   for (const device of ['floppy0', 'floppy1']) {
-    if (!present.has(device) && writer.vmx.get(`${device}.present`) !== undefined) writer.text(`${device}.present`, 'FALSE');
+    if (!present.has(device) && writer.vmx.get(`${device}.present`) !== undefined)
+      writer.text(`${device}.present`, 'FALSE');
   }
 }
 

@@ -38,5 +38,10 @@ export function isKnownKey(key: string): boolean {
 
 /** Keys that a client may not set as extra configuration: they have a place of their own in the model. */
 export function isReservedExtraKey(key: string): boolean {
-  return isKnownKey(key) && !/^ethernet\d+\.(?!present$|virtualdev$|networkname$|connectiontype$|addresstype$|address$|generatedaddress$|startconnected$)/i.test(key);
+  return (
+    isKnownKey(key) &&
+    !/^ethernet\d+\.(?!present$|virtualdev$|networkname$|connectiontype$|addresstype$|address$|generatedaddress$|startconnected$)/i.test(
+      key,
+    )
+  );
 }

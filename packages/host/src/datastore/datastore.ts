@@ -1,0 +1,76 @@
+import { join } from 'node:path';
+import {
+  checkRelativePath,
+  type DatastoreRoot,
+  formatDatastorePath,
+  joinPath,
+  parseDatastorePath,
+  splitPath,
+} from '@hypostyle/services';
+import type { ManagedObjectReference } from '@hypostyle/vim';
+import { HostError } from '../errors.ts';
+
+/** A datastore of this host: a folder with an identity. */
+export class Datastore implements DatastoreRoot {
+  /** Kept in the folder; also the reference's value. */
+  readonly uuid: string;
+  readonly name: string;
+  readonly directory: string;
+  readonly ref: ManagedObjectReference<'Datastore'>;
+
+  constructor(options: { readonly uuid: string; readonly name: string; readonly directory: string }) {
+    this.uuid = options.uuid;
+    this.name = options.name;
+    this.directory = options.directory;
+    this.ref = { _typeName: 'ManagedObjectReference', type: 'Datastore', value: options.uuid };
+  }
+
+  /** As `Datastore.info.url` has it. */
+  get url(): string {
+    return `/vmfs/volumes/${this.uuid}`;
+  }
+
+  /** `[name] path`. */
+  format(path: string): string {
+    return formatDatastorePath({ datastore: this.name, path });
+  }
+
+  /** Absolute path on this machine of a path in the datastore. */
+  absolute(path: string): string {
+    return join(this.directory, checkRelativePath(path));
+  }
+
+  /**
+   * Datastore path of a file that a `.vmx` names: beside the `.vmx`, as `[name] path`, or absolute under
+   * `/vmfs/volumes/<uuid or name>`.
+   */
+  resolve(vmxPath: string, fileName: string): string {
+    const path = this.relative(vmxPath, fileName);
+    return path === undefined ? fileName : this.format(path);
+  }
+
+  /** The same relative to the root; undefined when it lies outside this datastore. */
+  relative(vmxPath: string, fileName: string): string | undefined {
+    if (fileName.startsWith('[')) {
+      const parsed = parseDatastorePath(fileName);
+      return parsed.datastore === this.name ? parsed.path : undefined;
+    }
+    for (const root of [this.url, `/vmfs/volumes/${this.name}`, this.directory]) {
+      if (fileName.startsWith(`${root}/`)) return checkRelativePath(fileName.slice(root.length + 1));
+    }
+    if (fileName.startsWith('/')) return undefined;
+    return normalise(joinPath(splitPath(vmxPath).folder, fileName));
+  }
+}
+
+/** Follows `..` within the datastore: linked clones name their parents beside their own folder. */
+function normalise(path: string): string {
+  const parts: string[] = [];
+  for (const part of path.split('/')) {
+    if (part === '.' || part === '') continue;
+    if (part === '..') {
+      if (parts.pop() === undefined) throw new HostError('disk-invalid', `${path} leads out of its datastore`);
+    } else parts.push(part);
+  }
+  return checkRelativePath(parts.join('/'));
+}

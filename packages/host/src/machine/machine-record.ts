@@ -1,0 +1,71 @@
+import type { GuestFacts, MachineUsage } from '@hypostyle/contracts';
+import type { ManagedObjectReference } from '@hypostyle/vim';
+import type { MachineConfiguration } from '../configuration/machine-configuration.ts';
+import type { Datastore } from '../datastore/datastore.ts';
+
+export type PowerState = 'poweredOff' | 'poweredOn' | 'suspended';
+
+/** All that the host knows of one registered machine. Replaced whole in a commit, never changed in place. */
+export interface MachineRecord {
+  /** Reference value: a number, never used again. */
+  readonly id: string;
+  readonly ref: ManagedObjectReference<'VirtualMachine'>;
+  readonly datastore: Datastore;
+  /** Path of the `.vmx` in the datastore, such as `web1/web1.vmx`. */
+  readonly vmxPath: string;
+  readonly resourcePool: ManagedObjectReference<'ResourcePool'>;
+  readonly configuration: MachineConfiguration;
+  /** When the `.vmx` last changed, ISO; `changeVersion` of the model. */
+  readonly modified: string;
+  readonly created: string | undefined;
+  readonly disks: ReadonlyMap<number, DiskFacts>;
+  readonly files: MachineFiles;
+  readonly powerState: PowerState;
+  readonly bootTime: string | undefined;
+  readonly suspendTime: string | undefined;
+  readonly cleanPowerOff: boolean;
+  readonly guest: GuestFacts | undefined;
+  /** True between the agent's first answer and the engine's end or the agent's silence. */
+  readonly agentConnected: boolean;
+  readonly stats: MachineStats | undefined;
+  /** Set when the folder cannot be read: the machine is shown, but inaccessible. */
+  readonly problem: string | undefined;
+}
+
+/** What a disk's descriptors say, by device key. */
+export interface DiskFacts {
+  readonly capacityBytes: number;
+  readonly thin: boolean;
+  readonly uuid: string | undefined;
+  readonly contentId: string;
+  /** Datastore paths of the files of each link, top first. */
+  readonly chain: readonly (readonly string[])[];
+  /** False when a file of the chain is missing or damaged; then `problem` says which and why. */
+  readonly problem: string | undefined;
+}
+
+export interface MachineFiles {
+  readonly list: readonly MachineFile[];
+  readonly committedBytes: number;
+  /** Bytes that thin disks may still grow. */
+  readonly uncommittedBytes: number;
+  readonly unsharedBytes: number;
+  readonly at: string;
+}
+
+export interface MachineFile {
+  /** Datastore path. */
+  readonly name: string;
+  readonly type: string;
+  readonly bytes: number;
+}
+
+/** Rates over the last interval, and totals of the engine. */
+export interface MachineStats {
+  readonly cpuMHz: number;
+  readonly hostMemoryMiB: number;
+  readonly guestMemoryMiB: number;
+  readonly balloonedMiB: number;
+  readonly uptimeSeconds: number;
+  readonly usage: MachineUsage;
+}

@@ -1,0 +1,260 @@
+import { data, type VirtualDevice, type VirtualDeviceConnectInfo } from '@hypostyle/vim';
+import { fixedKeys } from '../configuration/device-keys.ts';
+import type { Cdrom, Controller, Disk, Floppy, Nic, Serial } from '../configuration/machine-configuration.ts';
+import type { DiskFacts, MachineRecord } from '../machine/machine-record.ts';
+import type { InventoryNames } from './inventory-names.ts';
+
+/** Every device of a machine in the model's words, in VMware's order: controllers first. */
+export function virtualDevices(machine: MachineRecord, names: InventoryNames): VirtualDevice[] {
+  const { configuration } = machine;
+  const running = machine.powerState === 'poweredOn';
+  const attached = (key: number) => attachedTo(machine, key);
+  const devices: VirtualDevice[] = [];
+  for (const controller of configuration.controllers) {
+    if (controller.family === 'ide') devices.push(controllerDevice(controller, attached(controller.key)));
+  }
+  devices.push(
+    data('VirtualPS2Controller', {
+      key: fixedKeys.ps2,
+      deviceInfo: description('PS2 controller 0', 'PS2 controller'),
+      busNumber: 0,
+      device: [fixedKeys.keyboard, fixedKeys.pointing],
+    }),
+    data('VirtualPCIController', {
+      key: fixedKeys.pci,
+      deviceInfo: description('PCI controller 0', 'PCI controller'),
+      busNumber: 0,
+      device: [
+        fixedKeys.video,
+        fixedKeys.vmci,
+        ...configuration.controllers.filter((c) => c.family !== 'ide').map((c) => c.key),
+        ...configuration.nics.map((nic) => nic.key),
+      ],
+    }),
+    data('VirtualSIOController', {
+      key: fixedKeys.superIo,
+      deviceInfo: description('SIO controller 0', 'SIO controller'),
+      busNumber: 0,
+      device: [...configuration.floppies, ...configuration.serials].map((device) => device.key),
+    }),
+    data('VirtualKeyboard', {
+      key: fixedKeys.keyboard,
+      deviceInfo: description('Keyboard ', 'Keyboard'),
+      controllerKey: fixedKeys.ps2,
+      unitNumber: 0,
+    }),
+    data('VirtualPointingDevice', {
+      key: fixedKeys.pointing,
+      deviceInfo: description('Pointing device', 'Pointing device; Device'),
+      backing: data('VirtualPointingDeviceDeviceBackingInfo', {
+        deviceName: '',
+        useAutoDetect: false,
+        hostPointingDevice: 'autodetect',
+      }),
+      controllerKey: fixedKeys.ps2,
+      unitNumber: 1,
+    }),
+    data('VirtualMachineVideoCard', {
+      key: fixedKeys.video,
+      deviceInfo: description('Video card ', 'Video card'),
+      controllerKey: fixedKeys.pci,
+      unitNumber: 0,
+      videoRamSizeInKB: 16384,
+      numDisplays: 1,
+      useAutoDetect: false,
+      enable3DSupport: false,
+    }),
+  );
+  for (const controller of configuration.controllers) {
+    if (controller.family !== 'ide') devices.push(controllerDevice(controller, attached(controller.key)));
+  }
+  for (const [number, cdrom] of configuration.cdroms.entries())
+    devices.push(cdromDevice(cdrom, number, machine, running));
+  for (const [number, disk] of configuration.disks.entries()) devices.push(diskDevice(disk, number, machine, names));
+  for (const floppy of configuration.floppies) devices.push(floppyDevice(floppy, machine, running));
+  for (const nic of configuration.nics) devices.push(nicDevice(nic, names, running));
+  for (const serial of configuration.serials) devices.push(serialDevice(serial, machine, running));
+  return devices;
+}
+
+function attachedTo({ configuration }: MachineRecord, key: number): number[] {
+  return [...configuration.disks, ...configuration.cdroms].filter((d) => d.controllerKey === key).map((d) => d.key);
+}
+
+const description = (label: string, summary: string) => data('Description', { label, summary });
+
+function controllerDevice(controller: Controller, device: readonly number[]): VirtualDevice {
+  const { key, bus } = controller;
+  const place = { key, busNumber: bus, ...(device.length > 0 ? { device } : {}) };
+  const onPci = { ...place, controllerKey: fixedKeys.pci, unitNumber: 3 + bus };
+  const scsi = (summary: string) => ({
+    ...onPci,
+    deviceInfo: description(`SCSI controller ${bus}`, summary),
+    hotAddRemove: true,
+    sharedBus: 'noSharing' as const,
+    scsiCtlrUnitNumber: 7,
+  });
+  switch (controller.model) {
+    case 'ide':
+      return data('VirtualIDEController', { ...place, deviceInfo: description(`IDE ${bus}`, `IDE ${bus}`) });
+    case 'ahci':
+      return data('VirtualAHCIController', { ...onPci, deviceInfo: description(`SATA controller ${bus}`, 'AHCI') });
+    case 'nvme':
+      return data('VirtualNVMEController', {
+        ...onPci,
+        deviceInfo: description(`NVME controller ${bus}`, 'NVME Controller'),
+      });
+    case 'buslogic':
+      return data('VirtualBusLogicController', scsi('BusLogic'));
+    case 'lsilogic':
+      return data('VirtualLsiLogicController', scsi('LSI Logic'));
+    case 'lsisas1068':
+      return data('VirtualLsiLogicSASController', scsi('LSI Logic SAS'));
+    case 'pvscsi':
+      return data('ParaVirtualSCSIController', scsi('VMware paravirtual SCSI'));
+  }
+}
+
+function connectable(startConnected: boolean, running: boolean, allowGuestControl = true): VirtualDeviceConnectInfo {
+  return data('VirtualDeviceConnectInfo', {
+    migrateConnect: 'unset',
+    startConnected,
+    allowGuestControl,
+    connected: running && startConnected,
+    status: running ? 'ok' : 'untried',
+  });
+}
+
+function diskDevice(disk: Disk, number: number, machine: MachineRecord, names: InventoryNames): VirtualDevice {
+  const facts = machine.disks.get(disk.key);
+  const capacityInBytes = facts?.capacityBytes ?? 0;
+  const capacityInKB = Math.floor(capacityInBytes / 1024);
+  return data('VirtualDisk', {
+    key: disk.key,
+    deviceInfo: description(`Hard disk ${number + 1}`, `${capacityInKB.toLocaleString('en-US')} KB`),
+    backing: diskBacking(disk, facts, machine, names),
+    controllerKey: disk.controllerKey,
+    unitNumber: disk.unit,
+    capacityInKB,
+    capacityInBytes,
+    shares: data('SharesInfo', { shares: 1000, level: 'normal' }),
+    storageIOAllocation: data('StorageIOAllocationInfo', {
+      limit: -1,
+      shares: data('SharesInfo', { shares: 1000, level: 'normal' }),
+      reservation: 0,
+    }),
+    diskObjectId: `${machine.id}-${disk.key}`,
+  });
+}
+
+function diskBacking(
+  disk: Disk,
+  facts: DiskFacts | undefined,
+  machine: MachineRecord,
+  names: InventoryNames,
+): VirtualDevice['backing'] {
+  const links = facts?.chain ?? [];
+  const link = (depth: number): ReturnType<typeof data<'VirtualDiskFlatVer2BackingInfo'>> =>
+    data('VirtualDiskFlatVer2BackingInfo', {
+      fileName: links[depth]?.[0] ?? machine.datastore.resolve(machine.vmxPath, disk.fileName),
+      datastore: names.datastore(machine.datastore),
+      backingObjectId: '',
+      diskMode: disk.mode,
+      split: false,
+      writeThrough: disk.writeThrough,
+      thinProvisioned: facts?.thin ?? true,
+      ...(facts?.uuid && depth === 0 ? { uuid: facts.uuid } : {}),
+      ...(facts && depth === 0 ? { contentId: facts.contentId } : {}),
+      digestEnabled: false,
+      sharing: 'sharingNone',
+      ...(depth + 1 < links.length ? { parent: link(depth + 1) } : {}),
+    });
+  return link(0);
+}
+
+function cdromDevice(cdrom: Cdrom, number: number, machine: MachineRecord, running: boolean): VirtualDevice {
+  const path = cdrom.fileName && machine.datastore.resolve(machine.vmxPath, cdrom.fileName);
+  const backing =
+    path !== undefined
+      ? data('VirtualCdromIsoBackingInfo', { fileName: path })
+      : cdrom.kind === 'atapi'
+        ? data('VirtualCdromAtapiBackingInfo', { deviceName: '', useAutoDetect: true })
+        : data('VirtualCdromRemotePassthroughBackingInfo', { deviceName: '', useAutoDetect: false, exclusive: false });
+  return data('VirtualCdrom', {
+    key: cdrom.key,
+    deviceInfo: description(`CD/DVD drive ${number + 1}`, path === undefined ? 'Remote device' : `ISO ${path}`),
+    backing,
+    connectable: connectable(cdrom.startConnected, running && path !== undefined),
+    controllerKey: cdrom.controllerKey,
+    unitNumber: cdrom.unit,
+  });
+}
+
+function floppyDevice(floppy: Floppy, machine: MachineRecord, running: boolean): VirtualDevice {
+  const path = floppy.fileName && machine.datastore.resolve(machine.vmxPath, floppy.fileName);
+  return data('VirtualFloppy', {
+    key: floppy.key,
+    deviceInfo: description(`Floppy drive ${floppy.number + 1}`, path ?? 'Remote'),
+    backing:
+      path === undefined
+        ? data('VirtualFloppyRemoteDeviceBackingInfo', { deviceName: '', useAutoDetect: false })
+        : data('VirtualFloppyImageBackingInfo', { fileName: path }),
+    connectable: connectable(floppy.startConnected, running && path !== undefined),
+    controllerKey: fixedKeys.superIo,
+    unitNumber: floppy.number,
+  });
+}
+
+const nicTypes = {
+  vlance: 'VirtualPCNet32',
+  e1000: 'VirtualE1000',
+  e1000e: 'VirtualE1000e',
+  vmxnet3: 'VirtualVmxnet3',
+  // The model has no word for virtio: an Ethernet card of no named kind.
+  virtio: 'VirtualEthernetCard',
+} as const;
+
+function nicDevice(nic: Nic, names: InventoryNames, running: boolean): VirtualDevice {
+  const network = names.network(nic.networkName);
+  return data(nicTypes[nic.model], {
+    key: nic.key,
+    deviceInfo: description(`Network adapter ${nic.number + 1}`, nic.networkName),
+    backing: data('VirtualEthernetCardNetworkBackingInfo', {
+      deviceName: nic.networkName,
+      useAutoDetect: false,
+      ...(network === undefined ? {} : { network }),
+      inPassthroughMode: false,
+    }),
+    connectable: connectable(nic.startConnected, running),
+    controllerKey: fixedKeys.pci,
+    unitNumber: 7 + nic.number,
+    addressType: nic.addressType === 'vpx' ? 'assigned' : nic.addressType === 'static' ? 'manual' : 'generated',
+    ...(nic.mac === '' ? {} : { macAddress: nic.mac }),
+    wakeOnLanEnabled: nic.wakeOnLan,
+  });
+}
+
+function serialDevice(serial: Serial, machine: MachineRecord, running: boolean): VirtualDevice {
+  const backing =
+    serial.kind === 'file'
+      ? data('VirtualSerialPortFileBackingInfo', {
+          fileName: machine.datastore.resolve(machine.vmxPath, serial.fileName),
+        })
+      : serial.kind === 'pipe'
+        ? data('VirtualSerialPortPipeBackingInfo', { pipeName: serial.fileName, endpoint: 'server', noRxLoss: true })
+        : serial.kind === 'network'
+          ? data('VirtualSerialPortURIBackingInfo', { serviceURI: serial.fileName, direction: 'server' })
+          : data('VirtualSerialPortDeviceBackingInfo', {
+              deviceName: serial.fileName,
+              useAutoDetect: serial.fileName === '',
+            });
+  return data('VirtualSerialPort', {
+    key: serial.key,
+    deviceInfo: description(`Serial port ${serial.number + 1}`, serial.fileName || 'Console'),
+    backing,
+    connectable: connectable(serial.startConnected, running),
+    controllerKey: fixedKeys.superIo,
+    unitNumber: serial.number,
+    yieldOnPoll: serial.yieldOnPoll,
+  });
+}

@@ -1,0 +1,268 @@
+import {
+  data,
+  type GuestInfo,
+  type VirtualMachineCapability,
+  type VirtualMachineFileLayoutEx,
+  type VirtualMachineRuntimeInfo,
+  type VirtualMachineStorageInfo,
+  type VirtualMachineSummary,
+} from '@hypostyle/vim';
+import type { MachineRecord } from '../machine/machine-record.ts';
+import { hardwareVersion } from './config-info.ts';
+import type { InventoryNames } from './inventory-names.ts';
+
+/** `VirtualMachine.runtime`. `hostMHz` is one processor's clock. */
+export function runtimeInfo(machine: MachineRecord, names: InventoryNames, hostMHz: number): VirtualMachineRuntimeInfo {
+  const on = machine.powerState === 'poweredOn';
+  return data('VirtualMachineRuntimeInfo', {
+    host: names.host,
+    connectionState: machine.problem === undefined ? 'connected' : 'inaccessible',
+    powerState: machine.powerState,
+    faultToleranceState: 'notConfigured',
+    toolsInstallerMounted: false,
+    ...(machine.suspendTime === undefined ? {} : { suspendTime: machine.suspendTime }),
+    ...(on && machine.bootTime !== undefined ? { bootTime: machine.bootTime } : {}),
+    suspendInterval: 0,
+    memoryOverhead: 0,
+    maxCpuUsage: machine.configuration.cpus * hostMHz,
+    maxMemoryUsage: machine.configuration.memoryMiB,
+    numMksConnections: 0,
+    recordReplayState: 'inactive',
+    ...(on ? {} : { cleanPowerOff: machine.cleanPowerOff }),
+    onlineStandby: false,
+    consolidationNeeded: false,
+    paused: false,
+    snapshotInBackground: false,
+    quiescedForkParent: false,
+    instantCloneFrozen: false,
+    suspendedToMemory: false,
+  });
+}
+
+function toolsRunning(machine: MachineRecord): boolean {
+  return machine.powerState === 'poweredOn' && machine.agentConnected;
+}
+
+/** The address that clients wait for: the first IPv4 that is neither loopback nor link-local, else a global IPv6. */
+export function primaryAddress(machine: MachineRecord): string | undefined {
+  const all = (machine.guest?.interfaces ?? []).filter((nic) => nic.name !== 'lo').flatMap((nic) => nic.addresses);
+  const v4 = all.find((a) => a.family === 'ipv4' && !a.address.startsWith('127.') && !a.address.startsWith('169.254.'));
+  return (v4 ?? all.find((a) => a.family === 'ipv6' && !/^(fe80|::1$)/i.test(a.address)))?.address;
+}
+
+/** `VirtualMachine.guest`, from what the guest agent says. */
+export function guestInfo(machine: MachineRecord, names: InventoryNames): GuestInfo {
+  const running = toolsRunning(machine);
+  const facts = running ? machine.guest : undefined;
+  const known = machine.guest !== undefined;
+  const address = running ? primaryAddress(machine) : undefined;
+  return data('GuestInfo', {
+    toolsStatus: running ? 'toolsOk' : known ? 'toolsNotRunning' : 'toolsNotInstalled',
+    toolsVersionStatus: known ? 'guestToolsUnmanaged' : 'guestToolsNotInstalled',
+    toolsVersionStatus2: known ? 'guestToolsUnmanaged' : 'guestToolsNotInstalled',
+    toolsRunningStatus: running ? 'guestToolsRunning' : 'guestToolsNotRunning',
+    ...(facts === undefined ? {} : { toolsVersion: facts.agentVersion }),
+    toolsInstallType: known ? 'guestToolsTypeOpenVMTools' : 'guestToolsTypeUnknown',
+    ...(facts === undefined
+      ? {}
+      : {
+          guestId: machine.configuration.guestId,
+          guestFamily: facts.osId === 'mswindows' ? 'windowsGuest' : 'linuxGuest',
+          guestFullName: facts.osPrettyName ?? names.guestFullName(machine.configuration.guestId),
+        }),
+    ...(facts?.hostName === undefined ? {} : { hostName: facts.hostName }),
+    ...(address === undefined ? {} : { ipAddress: address }),
+    net: guestNics(machine),
+    guestState: machine.powerState === 'poweredOn' ? (running ? 'running' : 'unknown') : 'notRunning',
+    appHeartbeatStatus: 'appStatusGray',
+    guestKernelCrashed: false,
+    appState: 'none',
+    guestOperationsReady: false,
+    interactiveGuestOperationsReady: false,
+    guestStateChangeSupported: running,
+    hwVersion: hardwareVersion(machine),
+  });
+}
+
+function guestNics(machine: MachineRecord): GuestInfo['net'] {
+  if (!toolsRunning(machine)) return [];
+  return (machine.guest?.interfaces ?? [])
+    .filter((nic) => nic.name !== 'lo')
+    .map((nic) => {
+      const device = machine.configuration.nics.find((known) => known.mac === nic.mac?.toLowerCase());
+      return data('GuestNicInfo', {
+        ...(device === undefined ? {} : { network: device.networkName }),
+        ipAddress: nic.addresses.map((a) => a.address),
+        ...(nic.mac === undefined ? {} : { macAddress: nic.mac }),
+        connected: true,
+        deviceConfigId: device?.key ?? -1,
+        ipConfig: data('NetIpConfigInfo', {
+          ipAddress: nic.addresses.map((a) =>
+            data('NetIpConfigInfoIpAddress', {
+              ipAddress: a.address,
+              prefixLength: a.prefixLength,
+              state: 'preferred',
+            }),
+          ),
+        }),
+      });
+    });
+}
+
+/** `VirtualMachine.summary`. */
+export function machineSummary(
+  machine: MachineRecord,
+  names: InventoryNames,
+  runtime: VirtualMachineRuntimeInfo,
+  guest: GuestInfo,
+): VirtualMachineSummary {
+  const { configuration: c, stats, files } = machine;
+  const on = machine.powerState === 'poweredOn';
+  return data('VirtualMachineSummary', {
+    vm: machine.ref,
+    runtime,
+    guest: data('VirtualMachineGuestSummary', {
+      ...(guest.guestId === undefined ? {} : { guestId: guest.guestId }),
+      ...(guest.guestFullName === undefined ? {} : { guestFullName: guest.guestFullName }),
+      toolsStatus: guest.toolsStatus,
+      toolsVersionStatus: guest.toolsVersionStatus,
+      toolsVersionStatus2: guest.toolsVersionStatus2,
+      toolsRunningStatus: guest.toolsRunningStatus,
+      ...(guest.hostName === undefined ? {} : { hostName: guest.hostName }),
+      ...(guest.ipAddress === undefined ? {} : { ipAddress: guest.ipAddress }),
+      hwVersion: hardwareVersion(machine),
+    }),
+    config: data('VirtualMachineConfigSummary', {
+      name: c.name,
+      template: c.template,
+      vmPathName: machine.datastore.format(machine.vmxPath),
+      memorySizeMB: c.memoryMiB,
+      cpuReservation: c.cpuAllocation.reservation,
+      memoryReservation: c.memoryAllocation.reservation,
+      numCpu: c.cpus,
+      numEthernetCards: c.nics.length,
+      numVirtualDisks: c.disks.length,
+      uuid: c.uuid,
+      ...(c.instanceUuid === '' ? {} : { instanceUuid: c.instanceUuid }),
+      guestId: c.guestId,
+      guestFullName: names.guestFullName(c.guestId),
+      annotation: c.annotation,
+      installBootRequired: false,
+      tpmPresent: false,
+      numVmiopBackings: 0,
+      hwVersion: hardwareVersion(machine),
+    }),
+    storage: data('VirtualMachineStorageSummary', {
+      committed: files.committedBytes,
+      uncommitted: files.uncommittedBytes,
+      unshared: files.unsharedBytes,
+      timestamp: files.at,
+    }),
+    quickStats: data('VirtualMachineQuickStats', {
+      overallCpuUsage: on ? (stats?.cpuMHz ?? 0) : 0,
+      overallCpuDemand: on ? (stats?.cpuMHz ?? 0) : 0,
+      guestMemoryUsage: on ? (stats?.guestMemoryMiB ?? 0) : 0,
+      hostMemoryUsage: on ? (stats?.hostMemoryMiB ?? 0) : 0,
+      guestHeartbeatStatus: heartbeat(machine),
+      balloonedMemory: on ? (stats?.balloonedMiB ?? 0) : 0,
+      uptimeSeconds: on ? (stats?.uptimeSeconds ?? 0) : 0,
+    }),
+    overallStatus: machine.problem === undefined ? 'green' : 'red',
+  });
+}
+
+export function heartbeat(machine: MachineRecord): 'green' | 'gray' {
+  return toolsRunning(machine) ? 'green' : 'gray';
+}
+
+/** `VirtualMachine.layoutEx`: every file with its size, and the chain of each disk. */
+export function fileLayout(machine: MachineRecord): VirtualMachineFileLayoutEx {
+  const keys = new Map(machine.files.list.map((file, key) => [file.name, key]));
+  return data('VirtualMachineFileLayoutEx', {
+    file: machine.files.list.map((file, key) =>
+      data('VirtualMachineFileLayoutExFileInfo', {
+        key,
+        name: file.name,
+        type: file.type,
+        size: file.bytes,
+        uniqueSize: file.bytes,
+        accessible: true,
+      }),
+    ),
+    disk: [...machine.disks].map(([key, facts]) =>
+      data('VirtualMachineFileLayoutExDiskLayout', {
+        key,
+        // The model has the base first.
+        chain: facts.chain.toReversed().map((files) =>
+          data('VirtualMachineFileLayoutExDiskUnit', {
+            fileKey: files.flatMap((name) => {
+              const fileKey = keys.get(name);
+              return fileKey === undefined ? [] : [fileKey];
+            }),
+          }),
+        ),
+      }),
+    ),
+    timestamp: machine.files.at,
+  });
+}
+
+export function storageInfo(machine: MachineRecord, names: InventoryNames): VirtualMachineStorageInfo {
+  return data('VirtualMachineStorageInfo', {
+    perDatastoreUsage: [
+      data('VirtualMachineUsageOnDatastore', {
+        datastore: names.datastore(machine.datastore),
+        committed: machine.files.committedBytes,
+        uncommitted: machine.files.uncommittedBytes,
+        unshared: machine.files.unsharedBytes,
+      }),
+    ],
+    timestamp: machine.files.at,
+  });
+}
+
+/** What machines here can do: the same for all. */
+export function machineCapability(): VirtualMachineCapability {
+  return data('VirtualMachineCapability', {
+    snapshotOperationsSupported: false,
+    multipleSnapshotsSupported: false,
+    snapshotConfigSupported: false,
+    poweredOffSnapshotsSupported: false,
+    memorySnapshotsSupported: false,
+    revertToSnapshotSupported: false,
+    quiescedSnapshotsSupported: false,
+    disableSnapshotsSupported: false,
+    lockSnapshotsSupported: false,
+    consolePreferencesSupported: false,
+    cpuFeatureMaskSupported: false,
+    s1AcpiManagementSupported: false,
+    settingScreenResolutionSupported: false,
+    toolsAutoUpdateSupported: false,
+    vmNpivWwnSupported: false,
+    npivWwnOnNonRdmVmSupported: false,
+    vmNpivWwnDisableSupported: false,
+    vmNpivWwnUpdateSupported: false,
+    swapPlacementSupported: false,
+    toolsSyncTimeSupported: false,
+    virtualMmuUsageSupported: false,
+    diskSharesSupported: false,
+    bootOptionsSupported: true,
+    bootRetryOptionsSupported: false,
+    settingVideoRamSizeSupported: false,
+    settingDisplayTopologySupported: false,
+    recordReplaySupported: false,
+    changeTrackingSupported: false,
+    multipleCoresPerSocketSupported: true,
+    hostBasedReplicationSupported: false,
+    guestAutoLockSupported: false,
+    memoryReservationLockSupported: false,
+    featureRequirementSupported: false,
+    poweredOnMonitorTypeChangeSupported: false,
+    seSparseDiskSupported: false,
+    nestedHVSupported: false,
+    vPMCSupported: false,
+    secureBootSupported: false,
+    perVmEvcSupported: false,
+    diskOnlySnapshotOnSuspendedVMSupported: false,
+  });
+}

@@ -1,0 +1,54 @@
+import { rm } from 'node:fs/promises';
+import { basename, dirname, join, relative } from 'node:path';
+import type { ImageTool } from '@hypostyle/contracts';
+import { deltaDescriptor, newContentId, replaceContentId, writeDescriptor } from '@hypostyle/vmdk';
+import type { DiskChain } from './disk-chain.ts';
+
+/** Name of the extent of a delta: `disk-000001.vmdk` has `disk-000001-delta.qcow2`. */
+function deltaExtentName(descriptorPath: string): string {
+  return `${basename(descriptorPath).replace(/\.vmdk$/i, '')}-delta.qcow2`;
+}
+
+/** The next free delta name of a disk: `disk-000001.vmdk`, also after `disk-000003.vmdk`. */
+export function nextDeltaName(fileName: string, taken: (name: string) => boolean): string {
+  const stem = fileName.replace(/\.vmdk$/i, '').replace(/-\d{6}$/, '');
+  for (let number = 1; number < 1_000_000; number += 1) {
+    const name = `${stem}-${String(number).padStart(6, '0')}.vmdk`;
+    if (!taken(name)) return name;
+  }
+  throw new Error(`${fileName} has no free delta name`);
+}
+
+/** Makes an empty delta on top of a chain, extent first and descriptor last; nothing stays when it fails. */
+export async function createDelta(options: {
+  readonly path: string;
+  readonly parent: DiskChain;
+  readonly images: ImageTool;
+}): Promise<void> {
+  const { path, parent, images } = options;
+  const top = parent.links[0];
+  const extentName = deltaExtentName(path);
+  const extentPath = join(dirname(path), extentName);
+  await images.createDelta({
+    path: extentPath,
+    virtualBytes: parent.capacityBytes,
+    backing: { ...top.layer, relativePath: relative(dirname(path), top.layer.path) },
+  });
+  try {
+    const descriptor = deltaDescriptor({
+      virtualBytes: parent.capacityBytes,
+      extentName,
+      parentContentId: top.descriptor.contentId,
+      parentFileNameHint: relative(dirname(path), top.descriptorPath),
+    });
+    await writeDescriptor(path, descriptor);
+  } catch (error) {
+    await rm(extentPath, { force: true });
+    throw error;
+  }
+}
+
+/** Persists a new CID for a disk that is about to be written; must be durable before the engine opens it. */
+export async function renewContentId(chain: DiskChain): Promise<void> {
+  await replaceContentId(chain.links[0].descriptorPath, newContentId());
+}

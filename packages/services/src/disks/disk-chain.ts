@@ -1,0 +1,175 @@
+import { open, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { BlockLayer } from '@hypostyle/contracts';
+import {
+  type Descriptor,
+  decodeDescriptor,
+  deltaCreateType,
+  maximumDescriptorBytes,
+  noParent,
+  parseDescriptor,
+  parseSparseHeader,
+  readDescriptor,
+  resolveReference,
+  sectorBytes,
+  VmdkError,
+} from '@hypostyle/vmdk';
+
+/** Longest chain that a machine may run on. */
+export const maximumChainLength = 32;
+
+/** One disk of a chain: a descriptor and its extents. Paths are absolute on the host. */
+export interface DiskLink {
+  readonly descriptorPath: string;
+  readonly descriptor: Descriptor;
+  /** Extents, without the descriptor's own file where that is an extent too. */
+  readonly extentPaths: readonly string[];
+  /**
+   * `flat`: raw bytes that the engine may write. `delta`: our own qcow2. `foreign`: somebody's sparse disk, a
+   * read-only source.
+   */
+  readonly kind: 'flat' | 'delta' | 'foreign';
+  readonly layer: BlockLayer;
+}
+
+/** A disk as its descriptors say, top first. */
+export interface DiskChain {
+  readonly links: readonly [DiskLink, ...DiskLink[]];
+  readonly capacityBytes: number;
+  readonly thin: boolean;
+  readonly uuid: string | undefined;
+}
+
+export interface DiskChainOptions {
+  /** Says whether a file outside the descriptor's folder may be used. Default: never. */
+  readonly allowOutside?: (path: string) => boolean;
+}
+
+/**
+ * Reads a disk's chain of descriptors without opening its data. Each parent must still have the CID that its child
+ * recorded; every extent must be there.
+ */
+export async function readDiskChain(path: string, options: DiskChainOptions = {}): Promise<DiskChain> {
+  const links: DiskLink[] = [];
+  const seen = new Set<string>();
+  for (let at: string | undefined = path; at !== undefined; ) {
+    if (seen.has(at)) throw new VmdkError('chain-cycle', { file: path, reason: `${at} comes twice` });
+    if (links.length >= maximumChainLength) {
+      throw new VmdkError('chain-too-long', { file: path, reason: `more than ${maximumChainLength} disks` });
+    }
+    seen.add(at);
+    const link = await readLink(at, options);
+    const child = links.at(-1);
+    if (child !== undefined && child.descriptor.parentContentId !== link.descriptor.contentId) {
+      throw new VmdkError('parent-changed', {
+        file: child.descriptorPath,
+        reason: `its parent ${at} was written to after it was made`,
+      });
+    }
+    links.push(link);
+    at = parentPath(link, options);
+  }
+  const [top, ...rest] = links as [DiskLink, ...DiskLink[]];
+  const base = rest.at(-1) ?? top;
+  const sectors = top.descriptor.extents.reduce((sum, extent) => sum + extent.sectors, 0);
+  return {
+    links: [top, ...rest],
+    capacityBytes: sectors * sectorBytes,
+    thin: base.kind !== 'flat' || base.descriptor.ddb.get('thinProvisioned') === '1',
+    uuid: diskUuid(top.descriptor) ?? diskUuid(base.descriptor),
+  };
+}
+
+function diskUuid(descriptor: Descriptor): string | undefined {
+  const digits = (descriptor.ddb.get('uuid') ?? '').toLowerCase().replace(/[^0-9a-f]/g, '');
+  if (digits.length !== 32) return undefined;
+  return digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+}
+
+function parentPath({ descriptor, descriptorPath }: DiskLink, options: DiskChainOptions): string | undefined {
+  if (descriptor.parentContentId === noParent) return undefined;
+  if (!descriptor.parentFileNameHint) {
+    throw new VmdkError('parent-missing', {
+      file: descriptorPath,
+      reason: 'parentCID is set, parentFileNameHint is not',
+    });
+  }
+  return resolveReference(dirname(descriptorPath), descriptor.parentFileNameHint, {
+    kind: 'parent',
+    from: descriptorPath,
+    allowOutside: (reference) => options.allowOutside?.(reference.path) ?? false,
+  });
+}
+
+async function readLink(path: string, options: DiskChainOptions): Promise<DiskLink> {
+  const embedded = await readEmbedded(path);
+  const descriptor = embedded ?? (await readDescriptor(path));
+  const extentPaths: string[] = [];
+  for (const extent of descriptor.extents) {
+    if (extent.file === undefined || embedded !== undefined) continue;
+    const file = resolveReference(dirname(path), extent.file, {
+      kind: 'extent',
+      from: path,
+      allowOutside: (reference) => options.allowOutside?.(reference.path) ?? false,
+    });
+    await checkExtent(path, file, extent);
+    extentPaths.push(file);
+  }
+  const kind = linkKind(descriptor);
+  const single = extentPaths[0];
+  if (kind === 'delta' && single !== undefined) {
+    return { descriptorPath: path, descriptor, extentPaths, kind, layer: { format: 'qcow2', path: single } };
+  }
+  if (kind === 'flat' && single !== undefined) {
+    return { descriptorPath: path, descriptor, extentPaths, kind, layer: { format: 'raw', path: single } };
+  }
+  return { descriptorPath: path, descriptor, extentPaths, kind: 'foreign', layer: { format: 'vmdk', path } };
+}
+
+async function checkExtent(descriptorPath: string, file: string, extent: Descriptor['extents'][number]): Promise<void> {
+  let bytes: number;
+  try {
+    bytes = (await stat(file)).size;
+  } catch {
+    throw new VmdkError('extent-missing', { file: descriptorPath, reason: `its extent ${file} is missing` });
+  }
+  const flat = extent.type === 'FLAT' || extent.type === 'VMFS';
+  const needed = ((extent.offset ?? 0) + extent.sectors) * sectorBytes;
+  if (flat && bytes < needed) {
+    throw new VmdkError('extent-truncated', { file, reason: `${bytes} bytes where ${descriptorPath} says ${needed}` });
+  }
+}
+
+/** One whole flat file from its first byte is what the engine can open as raw; anything else stays a read-only source. */
+function linkKind(descriptor: Descriptor): DiskLink['kind'] {
+  if (descriptor.createType === deltaCreateType) return 'delta';
+  const [extent, ...more] = descriptor.extents;
+  if (extent === undefined || more.length > 0 || extent.access !== 'RW') return 'foreign';
+  const flat = extent.type === 'VMFS' || extent.type === 'FLAT';
+  return flat && (extent.offset ?? 0) === 0 && descriptor.parentContentId === noParent ? 'flat' : 'foreign';
+}
+
+/** The descriptor inside a hosted sparse file; undefined when the file is a descriptor itself. */
+async function readEmbedded(path: string): Promise<Descriptor | undefined> {
+  let handle: Awaited<ReturnType<typeof open>>;
+  try {
+    handle = await open(path, 'r');
+  } catch (cause) {
+    throw new VmdkError('descriptor-missing', { file: path, reason: 'there is no such file', cause });
+  }
+  try {
+    const head = Buffer.alloc(sectorBytes);
+    const { bytesRead } = await handle.read(head, 0, head.length, 0);
+    if (bytesRead < 4 || head.toString('latin1', 0, 4) !== 'KDMV') return undefined;
+    const header = parseSparseHeader(head, path);
+    const length = header.descriptorSectors * sectorBytes;
+    if (header.descriptorOffset === 0 || length === 0 || length > maximumDescriptorBytes) {
+      throw new VmdkError('descriptor-invalid', { file: path, reason: 'the sparse file has no descriptor of its own' });
+    }
+    const text = Buffer.alloc(length);
+    await handle.read(text, 0, length, header.descriptorOffset * sectorBytes);
+    return parseDescriptor(decodeDescriptor(text, path), { file: path });
+  } finally {
+    await handle.close();
+  }
+}
