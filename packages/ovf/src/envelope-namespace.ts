@@ -42,8 +42,9 @@ function unifyNamespace(element: XmlElement, root: string): XmlElement {
   const attributes = element.attributes
     .filter((attribute) => !(type !== undefined && attribute.namespace === xsiNamespace && attribute.name === 'type'))
     .map((attribute) => (attribute.namespace === root ? { ...attribute, namespace: envelopeNamespace } : attribute));
+  const { type: _, ...rest } = element;
   return {
-    ...element,
+    ...(type === undefined ? element : rest),
     namespace: type !== undefined && !typed ? type.namespace : own ? envelopeNamespace : element.namespace,
     name: type === undefined ? element.name : type.name.replace(/_Type$/, ''),
     attributes,
