@@ -98,6 +98,8 @@ export interface RunningMachine {
   /** Ends the engine at once; resolves when its process is gone and its lock is free. */
   powerOff(): Promise<void>;
   reset(): Promise<void>;
+  /** Goes on after a pause, such as the one that a full datastore causes. */
+  resume(): Promise<void>;
   /** Writes memory and device state to `path` (durable when it resolves) and ends the engine; on failure the machine runs on. */
   suspend(path: string): Promise<void>;
   /** Asks the guest, by agent when it answers, else by ACPI power button. Does not wait for the end. */

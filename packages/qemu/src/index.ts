@@ -1,1 +1,1 @@
-export {};
+export { QemuHypervisor, type QemuHypervisorOptions } from './qemu-hypervisor.ts';

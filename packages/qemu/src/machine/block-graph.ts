@@ -1,0 +1,104 @@
+import type { BlockLayer, DiskHardware } from '@hypostyle/contracts';
+import { qemuErrors } from '../errors.ts';
+
+/** One `-blockdev` as JSON. */
+export type BlockNode = { readonly 'node-name': string } & { readonly [option: string]: unknown };
+
+export interface DiskGraph {
+  readonly nodes: readonly BlockNode[];
+  /** Name of the node that the guest's device uses. */
+  readonly top: string;
+}
+
+export interface DiskGraphOptions {
+  readonly disk: DiskHardware;
+  /** Position in the machine; part of every node name. */
+  readonly index: number;
+  /** The file system of the top layer takes O_DIRECT. */
+  readonly directIo: boolean;
+  /** Temporary qcow2 overlay that takes the writes of a disk with `discardWrites`. */
+  readonly discardFile?: string;
+}
+
+/**
+ * Every layer of a disk by name, base first, with its format and its backing said: nothing is left to what an image
+ * says of itself. Only the top is opened for writing, and never in a format whose driver is not safe under a guest.
+ */
+export function diskGraph(options: DiskGraphOptions): DiskGraph {
+  const { disk, index } = options;
+  const own = options.discardFile
+    ? [{ format: 'qcow2', path: options.discardFile } as const, ...disk.layers]
+    : disk.layers;
+  const top = own[0];
+  if (!top) throw qemuErrors.unsupported(`Disk ${disk.id} has no layer.`);
+  const writable = !disk.readOnly;
+  if (writable && top.format === 'vmdk') {
+    throw qemuErrors.unsupported(`Disk ${disk.id}: ${top.path} is VMDK, which can be read only; put a delta on top.`);
+  }
+  if (writable && top.offset !== undefined) {
+    throw qemuErrors.unsupported(`Disk ${disk.id}: ${top.path} is part of a larger file; put a delta on top.`);
+  }
+  const nodes: BlockNode[] = [];
+  let backing: string | null = null;
+  for (let depth = own.length - 1; depth >= 0; depth -= 1) {
+    const layer = own[depth] as BlockLayer;
+    if (layer.format === 'raw' && backing !== null) {
+      throw qemuErrors.unsupported(`Disk ${disk.id}: ${layer.path} is raw and cannot lie on another layer.`);
+    }
+    const name = `disk${index}-${depth}`;
+    const layerWritable = writable && depth === 0;
+    nodes.push(...layerNodes({ layer, name, backing, writable: layerWritable, directIo: options.directIo }));
+    backing = name;
+  }
+  return { nodes, top: `disk${index}-0` };
+}
+
+function layerNodes(options: {
+  readonly layer: BlockLayer;
+  readonly name: string;
+  readonly backing: string | null;
+  readonly writable: boolean;
+  readonly directIo: boolean;
+}): BlockNode[] {
+  const { layer, name, backing, writable } = options;
+  const access = writable ? { 'read-only': false, discard: 'unmap' } : { 'read-only': true };
+  const file: BlockNode = {
+    driver: 'file',
+    'node-name': `${name}-file`,
+    filename: layer.path,
+    ...access,
+    // Only what the guest writes goes past the page cache: shared bases and archives gain from it.
+    ...(writable && options.directIo ? { cache: { direct: true } } : {}),
+  };
+  const nodes = [file];
+  if (layer.offset !== undefined || layer.length !== undefined) {
+    nodes.push({
+      driver: 'raw',
+      'node-name': `${name}-slice`,
+      file: `${name}-file`,
+      offset: layer.offset ?? 0,
+      ...(layer.length === undefined ? {} : { size: layer.length }),
+      'read-only': true,
+    });
+  }
+  nodes.push({
+    driver: layer.format,
+    'node-name': name,
+    file: nodes.at(-1)?.['node-name'],
+    ...access,
+    ...(layer.format === 'raw' ? {} : { backing }),
+  });
+  return nodes;
+}
+
+/** The image in a CD-ROM drive. */
+export function cdromNodes(index: number, path: string): DiskGraph {
+  const name = `cdrom${index}`;
+  return {
+    top: name,
+    nodes: [
+      { driver: 'file', 'node-name': `${name}-file`, filename: path, 'read-only': true },
+      { driver: 'raw', 'node-name': name, file: `${name}-file`, 'read-only': true },
+    ],
+  };
+}

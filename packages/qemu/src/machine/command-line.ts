@@ -1,0 +1,250 @@
+import { type MachineHardware, type MachinePlatform, nicModels } from '@hypostyle/contracts';
+import { qemuErrors } from '../errors.ts';
+import { type BlockNode, cdromNodes, diskGraph } from './block-graph.ts';
+import { attachment, controllerDevice } from './controllers.ts';
+import { type Device, deviceId, pciAddress, pciSlot } from './device.ts';
+import { nicArguments } from './nics.ts';
+import type { RunDirectory } from './run-directory.ts';
+
+const idPattern = /^[A-Za-z][A-Za-z0-9._-]{0,30}$/;
+const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const macPattern = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
+/** Time that a person has to press the key for the firmware's setup, milliseconds. */
+const setupWaitMs = 15_000;
+const maxSerials = 4;
+
+export interface CommandLineOptions {
+  readonly program: string;
+  readonly hardware: MachineHardware;
+  readonly platform: MachinePlatform;
+  readonly accelerator: 'kvm' | 'tcg';
+  readonly memoryKiB: number;
+  readonly run: RunDirectory;
+  readonly lockPath: string;
+  /** Code and variables of the EFI firmware; must be there when `hardware.firmware` is `efi`. */
+  readonly efi?: { readonly codePath: string; readonly variablesPath: string };
+  /** Disk ids whose top layer's file system takes O_DIRECT. */
+  readonly directIo: ReadonlySet<string>;
+  /** Temporary overlays by disk id, for disks with `discardWrites`. */
+  readonly discardFiles: ReadonlyMap<string, string>;
+  /** The guest goes on from a memory image that comes in later. */
+  readonly incoming: boolean;
+}
+
+/**
+ * Memory that the engine is given, KiB. QEMU before 9.0 loses dirty pages under TCG when it is a multiple of 256 KiB
+ * (fixed by 03bfc2188f), which breaks suspend; so a little less.
+ */
+export function engineMemoryKiB(memoryMiB: number, accelerator: 'kvm' | 'tcg'): number {
+  return memoryMiB * 1024 - (accelerator === 'tcg' ? 8 : 0);
+}
+
+/** Program and arguments that build the machine, stopped, under its lock. Throws `unsupported-hardware`. */
+export function commandLine(options: CommandLineOptions): string[] {
+  const { hardware, run } = options;
+  checkNames(hardware);
+  const drives = driveArguments(options);
+  const nics = hardware.nics.map((nic, index) => nicArguments(nic, index, bootIndex(hardware, nic.id)));
+  const devices: Device[] = [
+    { driver: 'VGA', addr: pciAddress(pciSlot.display) },
+    { driver: 'pvpanic' },
+    { driver: 'qemu-xhci', id: 'usb', addr: pciAddress(pciSlot.usb) },
+    // Gives consoles an absolute pointer without a driver in the guest.
+    { driver: 'usb-tablet', bus: 'usb.0' },
+    ...optionalDevices(hardware),
+    ...drives.devices,
+    ...nics.map((nic) => nic.device),
+    ...hardware.serials.map((_, index) => ({ driver: 'isa-serial', index, chardev: `serial${index}` })),
+  ];
+  return [
+    // The lock lives exactly as long as the engine: its descriptor passes through exec.
+    ...['flock', '--no-fork', '--nonblock', '--conflict-exit-code', `${lockConflictCode}`, options.lockPath],
+    options.program,
+    ...['-nodefaults', '-no-user-config', '-display', 'none', '-msg', 'timestamp=on'],
+    ...['-name', `guest=${escapeComma(hardware.name)} ${hardware.uuid},debug-threads=on`],
+    ...['-uuid', hardware.uuid, '-smbios', `type=1,uuid=${hardware.uuid}`],
+    ...['-machine', machineProperties(options), '-accel', accelerator(options.accelerator)],
+    ...['-cpu', options.platform.cpuModel, '-smp', topology(hardware), '-m', `${options.memoryKiB}K`],
+    ...['-rtc', `base=${hardware.clock},clock=host${isWindows(hardware.guestId) ? ',driftfix=slew' : ''}`],
+    ...['-boot', bootProperties(hardware)],
+    ...['-no-shutdown', '-action', 'panic=none', '-S'],
+    ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
+    ...(options.incoming ? ['-incoming', 'defer'] : []),
+    ...monitor('owner', run.monitor),
+    ...monitor('rescue', run.rescueMonitor),
+    ...['-vnc', `unix:${escapeComma(run.vnc)},share=force-shared`],
+    ...hardware.serials.flatMap(({ logPath }, index) => [
+      '-chardev',
+      `${serverSocket(`serial${index}`, run.serial(index))}${logPath ? `,logfile=${escapeComma(logPath)},logappend=on` : ''}`,
+    ]),
+    ...(hardware.guestAgent ? ['-chardev', serverSocket('agent', run.agent)] : []),
+    ...nics.flatMap(({ netdev }) => (netdev ? ['-netdev', netdev] : [])),
+    ...(hardware.rng
+      ? ['-object', JSON.stringify({ 'qom-type': 'rng-random', id: 'entropy', filename: '/dev/urandom' })]
+      : []),
+    ...[...efiNodes(options), ...drives.nodes].flatMap((node) => ['-blockdev', JSON.stringify(node)]),
+    ...devices.flatMap((device) => ['-device', JSON.stringify(device)]),
+  ];
+}
+
+/** Exit code of `flock` when another process holds the lock. */
+export const lockConflictCode = 75;
+
+function checkNames(hardware: MachineHardware): void {
+  const { controllers, disks, cdroms, nics } = hardware;
+  if (!uuidPattern.test(hardware.uuid))
+    throw qemuErrors.unsupported(`UUID ${hardware.uuid} is not lower-case 8-4-4-4-12.`);
+  if (/[\0-\x1f\x7f]/.test(hardware.name)) throw qemuErrors.unsupported('The name has control characters.');
+  if (hardware.serials.length > maxSerials)
+    throw qemuErrors.unsupported(`A machine has ${maxSerials} serial ports at most.`);
+  for (const list of [controllers, disks, cdroms, nics]) {
+    const seen = new Set<string>();
+    for (const { id } of list) {
+      if (!idPattern.test(id))
+        throw qemuErrors.unsupported(`Id ${JSON.stringify(id)}: letters, digits, ., _ and - only.`);
+      if (seen.has(id)) throw qemuErrors.unsupported(`Id ${id} is there twice.`);
+      seen.add(id);
+    }
+  }
+  for (const { id, mac, model } of nics) {
+    if (!macPattern.test(mac)) throw qemuErrors.unsupported(`NIC ${id}: ${mac} is no MAC address.`);
+    if (!nicModels.includes(model)) throw qemuErrors.unsupported(`NIC ${id}: no model ${String(model)}.`);
+  }
+}
+
+function driveArguments(options: CommandLineOptions): { devices: Device[]; nodes: BlockNode[] } {
+  const { hardware } = options;
+  const devices: Device[] = [];
+  const nodes: BlockNode[] = [];
+  for (const controller of hardware.controllers) {
+    const device = controllerDevice(controller);
+    if (device) devices.push(device);
+  }
+  const place = (controllerId: string, unit: number, what: string) => {
+    const controller = hardware.controllers.find(({ id }) => id === controllerId);
+    if (!controller) throw qemuErrors.unsupported(`${what}: there is no controller ${controllerId}.`);
+    return { controller, at: attachment(controller, unit, what) };
+  };
+  for (const [index, disk] of hardware.disks.entries()) {
+    const { controller, at } = place(disk.controllerId, disk.unit, `Disk ${disk.id}`);
+    const discardFile = options.discardFiles.get(disk.id);
+    const graph = diskGraph({
+      disk,
+      index,
+      directIo: options.directIo.has(disk.id),
+      ...(discardFile ? { discardFile } : {}),
+    });
+    if (disk.readOnly && at.driver.disk === 'ide-hd') {
+      throw qemuErrors.unsupported(
+        `Disk ${disk.id}: a ${controller.model} disk cannot be read-only; use SCSI or NVMe.`,
+      );
+    }
+    nodes.push(...graph.nodes);
+    devices.push({
+      driver: at.driver.disk,
+      id: deviceId.disk(disk.id),
+      drive: graph.top,
+      ...at.properties,
+      ...boot(hardware, disk.id),
+      ...(disk.serial && controller.model !== 'nvme' ? { serial: disk.serial } : {}),
+    });
+  }
+  for (const [index, cdrom] of hardware.cdroms.entries()) {
+    const { controller, at } = place(cdrom.controllerId, cdrom.unit, `CD-ROM ${cdrom.id}`);
+    if (!at.driver.cdrom) throw qemuErrors.unsupported(`CD-ROM ${cdrom.id}: ${controller.model} takes disks only.`);
+    const graph = cdrom.path ? cdromNodes(index, cdrom.path) : undefined;
+    if (graph) nodes.push(...graph.nodes);
+    devices.push({
+      driver: at.driver.cdrom,
+      id: deviceId.cdrom(cdrom.id),
+      ...(graph ? { drive: graph.top } : {}),
+      ...at.properties,
+      ...boot(hardware, cdrom.id),
+    });
+  }
+  return { devices, nodes };
+}
+
+function optionalDevices(hardware: MachineHardware): Device[] {
+  return [
+    ...(hardware.guestAgent
+      ? [
+          { driver: 'virtio-serial-pci', id: 'agent-bus', addr: pciAddress(pciSlot.virtioSerial) },
+          {
+            driver: 'virtserialport',
+            id: deviceId.agentPort,
+            bus: 'agent-bus.0',
+            chardev: 'agent',
+            name: 'org.qemu.guest_agent.0',
+          },
+        ]
+      : []),
+    ...(hardware.balloon
+      ? [{ driver: 'virtio-balloon-pci', id: 'balloon', addr: pciAddress(pciSlot.balloon), 'deflate-on-oom': true }]
+      : []),
+    ...(hardware.rng ? [{ driver: 'virtio-rng-pci', rng: 'entropy', addr: pciAddress(pciSlot.rng) }] : []),
+  ];
+}
+
+function efiNodes({ hardware, efi }: CommandLineOptions): BlockNode[] {
+  if (hardware.firmware !== 'efi' || !efi) return [];
+  return [
+    { driver: 'file', 'node-name': 'efi-code-file', filename: efi.codePath, 'read-only': true },
+    { driver: 'raw', 'node-name': 'efi-code', file: 'efi-code-file', 'read-only': true },
+    { driver: 'file', 'node-name': 'efi-variables-file', filename: efi.variablesPath, 'read-only': false },
+    { driver: 'raw', 'node-name': 'efi-variables', file: 'efi-variables-file', 'read-only': false },
+  ];
+}
+
+function machineProperties({ hardware, platform, efi }: CommandLineOptions): string {
+  const properties = [platform.machineType, `vmport=${hardware.vmport ? 'on' : 'off'}`];
+  if (hardware.firmware === 'efi') {
+    if (!efi) throw qemuErrors.startFailed('The machine wants EFI and no firmware was given.');
+    properties.push('pflash0=efi-code', 'pflash1=efi-variables');
+  }
+  return properties.join(',');
+}
+
+function accelerator(kind: 'kvm' | 'tcg'): string {
+  return kind === 'kvm' ? 'kvm' : 'tcg,thread=multi';
+}
+
+function topology({ cpus, coresPerSocket }: MachineHardware): string {
+  if (!Number.isInteger(cpus) || cpus < 1 || cpus > 255)
+    throw qemuErrors.unsupported(`${cpus} CPUs: 1 to 255 are possible.`);
+  const cores = coresPerSocket >= 1 && cpus % coresPerSocket === 0 ? coresPerSocket : 1;
+  return `cpus=${cpus},sockets=${cpus / cores},cores=${cores},threads=1`;
+}
+
+function bootProperties({ bootOrder, enterSetup }: MachineHardware): string {
+  const menu = enterSetup ? `menu=on,splash-time=${setupWaitMs}` : 'menu=off';
+  return bootOrder.length > 0 ? `${menu},strict=on` : menu;
+}
+
+function bootIndex({ bootOrder }: MachineHardware, id: string): number | undefined {
+  const index = bootOrder.indexOf(id);
+  return index < 0 ? undefined : index;
+}
+
+function boot(hardware: MachineHardware, id: string): { bootindex?: number } {
+  const bootindex = bootIndex(hardware, id);
+  return bootindex === undefined ? {} : { bootindex };
+}
+
+function monitor(name: string, path: string): string[] {
+  const id = `${name}-monitor`;
+  return ['-chardev', serverSocket(id, path), '-mon', `chardev=${id},mode=control`];
+}
+
+function serverSocket(id: string, path: string): string {
+  return `socket,id=${id},path=${escapeComma(path)},server=on,wait=off`;
+}
+
+/** In the engine's option lists a comma within a value is doubled. */
+function escapeComma(text: string): string {
+  return text.replaceAll(',', ',,');
+}
+
+export function isWindows(guestId: string): boolean {
+  return /^win/i.test(guestId);
+}

@@ -1,0 +1,275 @@
+import { rm } from 'node:fs/promises';
+import type {
+  GuestFacts,
+  MachineEvent,
+  MachinePlatform,
+  MachineState,
+  MachineUsage,
+  RunningMachine,
+} from '@hypostyle/contracts';
+import { qemuErrors } from '../errors.ts';
+import { GuestAgentError, withGuestAgent } from '../guest/guest-agent.ts';
+import { askGuestFacts } from '../guest/guest-facts.ts';
+import type { EngineExit, Spawner } from '../process/spawner.ts';
+import { isObject, type QmpEvent } from '../qmp/qmp-message.ts';
+import { deviceId, diskIdOf } from './device.ts';
+import type { Engine } from './engine.ts';
+import { MachineEvents } from './machine-events.ts';
+import { removeRunFiles } from './run-files.ts';
+import { finishSuspend, suspendTo } from './suspend.ts';
+import { measureUsage } from './usage.ts';
+
+type EndReason = (MachineEvent & { kind: 'ended' })['reason'];
+
+export interface QemuMachineOptions {
+  readonly engine: Engine;
+  readonly spawner: Spawner;
+  readonly state: MachineState;
+  readonly agentConnected: boolean;
+  /** Called once, when the engine is gone. */
+  readonly onEnded: () => void;
+}
+
+/** One machine under a QEMU engine. */
+export class QemuMachine implements RunningMachine {
+  readonly #engine: Engine;
+  readonly #spawner: Spawner;
+  readonly #events = new MachineEvents();
+  readonly #onEnded: () => void;
+  #state: MachineState;
+  #agentConnected: boolean;
+  #ending: EndReason | undefined;
+  #powerOff: Promise<void> | undefined;
+  /** Agent sessions one after another: its channel takes one. */
+  #agentTurn: Promise<unknown> = Promise.resolve();
+  readonly #ended: Promise<void>;
+
+  constructor(options: QemuMachineOptions) {
+    this.#engine = options.engine;
+    this.#spawner = options.spawner;
+    this.#onEnded = options.onEnded;
+    this.#state = options.state;
+    this.#agentConnected = options.agentConnected;
+    this.#engine.onEvent((event) => this.#receive(event));
+    this.#engine.onReconnect(() => void this.#resynchronize().catch(() => {}));
+    this.#ended = this.#engine.gone.then((exit) => this.#end(exit));
+  }
+
+  get uuid(): string {
+    return this.#engine.identity.uuid;
+  }
+
+  get platform(): MachinePlatform {
+    return this.#engine.identity.platform;
+  }
+
+  get pid(): number {
+    return this.#engine.identity.pid;
+  }
+
+  get startedAt(): number {
+    return this.#engine.identity.startedAt;
+  }
+
+  get vncSocketPath(): string {
+    return this.#engine.run.vnc;
+  }
+
+  get serialSocketPaths(): readonly string[] {
+    return Array.from({ length: this.#engine.identity.serialCount }, (_, index) => this.#engine.run.serial(index));
+  }
+
+  get state(): MachineState {
+    return this.#state;
+  }
+
+  subscribe(listener: (event: MachineEvent) => void): () => void {
+    return this.#events.subscribe(listener);
+  }
+
+  powerOff(): Promise<void> {
+    this.#powerOff ??= this.#endAs('requested').finally(() => {
+      this.#powerOff = undefined;
+    });
+    return this.#powerOff;
+  }
+
+  async reset(): Promise<void> {
+    await this.#engine.execute('system_reset');
+  }
+
+  async resume(): Promise<void> {
+    await this.#engine.execute('cont');
+  }
+
+  async suspend(path: string): Promise<void> {
+    await suspendTo({ engine: this.#engine, spawner: this.#spawner, path });
+    await this.#endAs('suspended');
+  }
+
+  /** Brings a suspend that an earlier owner began to its end. */
+  async continueSuspend(): Promise<void> {
+    if (await finishSuspend(this.#engine)) await this.#endAs('suspended');
+  }
+
+  async requestShutdown(): Promise<void> {
+    if (this.#agentConnected && (await this.#askAgentToShutDown('powerdown'))) return;
+    await this.#engine.execute('system_powerdown');
+  }
+
+  async requestReboot(): Promise<void> {
+    this.#mustRun();
+    if (this.#agentConnected && (await this.#askAgentToShutDown('reboot'))) return;
+    throw qemuErrors.agentAbsent('The guest agent does not answer, and there is no other way to ask for a reboot.');
+  }
+
+  usage(): Promise<MachineUsage> {
+    return measureUsage(this.#engine);
+  }
+
+  async guestFacts(): Promise<GuestFacts | undefined> {
+    this.#mustRun();
+    if (!this.#agentConnected) return undefined;
+    try {
+      return await this.#withAgent(askGuestFacts);
+    } catch (error) {
+      if (error instanceof GuestAgentError) return undefined;
+      throw error;
+    }
+  }
+
+  /** Lets go without touching the engine. */
+  detach(): void {
+    this.#events.clear();
+    this.#engine.detach();
+  }
+
+  #mustRun(): void {
+    if (this.#engine.isGone) throw qemuErrors.notRunning(this.uuid);
+  }
+
+  async #endAs(reason: EndReason): Promise<void> {
+    this.#ending ??= reason;
+    if (!this.#engine.isGone) await this.#engine.quit();
+    await this.#ended;
+  }
+
+  #withAgent<T>(use: Parameters<typeof withGuestAgent<T>>[1]): Promise<T> {
+    const turn = this.#agentTurn.then(() => withGuestAgent(this.#engine.run.agent, use));
+    this.#agentTurn = turn.catch(() => {});
+    return turn;
+  }
+
+  /** An agent that obeys never answers; only a refusal comes back. */
+  async #askAgentToShutDown(mode: 'powerdown' | 'reboot'): Promise<boolean> {
+    try {
+      await this.#withAgent(async (call) => {
+        const answer = call('guest-shutdown', { mode });
+        const silence = new Promise((resolve) => setTimeout(resolve, 500));
+        answer.catch(() => {});
+        await Promise.race([answer, silence]);
+      });
+      return true;
+    } catch (error) {
+      if (error instanceof GuestAgentError) return false;
+      throw error;
+    }
+  }
+
+  #receive({ name, data }: QmpEvent): void {
+    switch (name) {
+      case 'STOP':
+        this.#setState('paused');
+        break;
+      case 'RESUME':
+        this.#setState('running');
+        break;
+      case 'SHUTDOWN':
+        if (data.guest === true) void this.#endAs('guest-shutdown').catch(() => {});
+        break;
+      case 'RESET':
+        if (data.guest === true) this.#events.emit({ kind: 'guest-reset' });
+        break;
+      case 'GUEST_PANICKED':
+        this.#events.emit({ kind: 'guest-panic' });
+        break;
+      case 'VSERPORT_CHANGE':
+        if (data.id === deviceId.agentPort) this.#setAgent(data.open === true);
+        break;
+      case 'BLOCK_IO_ERROR':
+        void this.#reportDiskError(data).catch(() => {});
+        break;
+    }
+  }
+
+  #setState(state: MachineState): void {
+    if (this.#state === state || this.#state === 'stopped') return;
+    this.#state = state;
+    // A guest that shut down stops first; its end is the news.
+    if (this.#ending === undefined) this.#events.emit({ kind: 'state', state });
+  }
+
+  #setAgent(connected: boolean): void {
+    if (this.#agentConnected === connected) return;
+    this.#agentConnected = connected;
+    this.#events.emit({ kind: 'agent', connected });
+  }
+
+  async #reportDiskError(data: QmpEvent['data']): Promise<void> {
+    const devices = await this.#engine.execute('query-block');
+    const owner = (Array.isArray(devices) ? devices : []).find(
+      (device: unknown) =>
+        isObject(device) && isObject(device.inserted) && device.inserted['node-name'] === data['node-name'],
+    ) as { readonly qdev?: unknown } | undefined;
+    const diskId = typeof owner?.qdev === 'string' ? diskIdOf(owner.qdev) : undefined;
+    if (diskId === undefined) return;
+    const detail = typeof data.reason === 'string' ? data.reason : 'unknown error';
+    this.#events.emit({ kind: 'disk-error', diskId, detail, noSpace: data.nospace === true });
+  }
+
+  /** After a lost connection: what events would have said. */
+  async #resynchronize(): Promise<void> {
+    const status = await readStatus(this.#engine);
+    if (status.guestShutDown) await this.#endAs('guest-shutdown');
+    else {
+      this.#setState(status.state);
+      this.#setAgent(await readAgentConnected(this.#engine));
+    }
+  }
+
+  async #end(exit: EngineExit | undefined): Promise<void> {
+    const reason = this.#ending ?? 'crashed';
+    this.#state = 'stopped';
+    if (reason !== 'suspended') {
+      await Promise.all(this.#engine.identity.discardFiles.map((path) => rm(path, { force: true }).catch(() => {})));
+    }
+    await removeRunFiles(this.#engine.run).catch(() => {});
+    this.#onEnded();
+    const detail = reason === 'crashed' ? describeExit(exit) : undefined;
+    this.#events.emit({ kind: 'ended', reason, ...(detail ? { detail } : {}) });
+  }
+}
+
+function describeExit(exit: EngineExit | undefined): string {
+  if (exit?.signal) return `The engine was ended by ${exit.signal}.`;
+  if (exit) return `The engine ended with code ${exit.code}.`;
+  return 'The engine is gone.';
+}
+
+/** What `query-status` says of a machine (QEMU's run states). */
+export async function readStatus(
+  engine: Pick<Engine, 'execute'>,
+): Promise<{ readonly status: string; readonly state: MachineState; readonly guestShutDown: boolean }> {
+  const answer = await engine.execute('query-status');
+  const status = isObject(answer) && typeof answer.status === 'string' ? answer.status : 'unknown';
+  return { status, state: status === 'running' ? 'running' : 'paused', guestShutDown: status === 'shutdown' };
+}
+
+/** Whether the guest holds the agent's port open. */
+export async function readAgentConnected(engine: Pick<Engine, 'execute'>): Promise<boolean> {
+  const devices = await engine.execute('query-chardev');
+  return (
+    Array.isArray(devices) &&
+    devices.some((device: unknown) => isObject(device) && device.label === 'agent' && device['frontend-open'] === true)
+  );
+}

@@ -1,0 +1,59 @@
+import { join } from 'node:path';
+import { qemuErrors } from '../errors.ts';
+
+/** Longest path of a unix socket, in bytes (sun_path, without the closing zero). */
+const maxSocketPathBytes = 107;
+
+/** Files of one start in a machine's run directory. `token` keeps them apart from those of an earlier start. */
+export class RunDirectory {
+  readonly path: string;
+  readonly token: string;
+
+  constructor(path: string, token: string) {
+    this.path = path;
+    this.token = token;
+    if (Buffer.byteLength(this.serial(31)) > maxSocketPathBytes) {
+      throw qemuErrors.startFailed(`Run directory ${path} is too long for sockets: use one of 80 bytes at most.`);
+    }
+  }
+
+  /** The owner's monitor. */
+  get monitor(): string {
+    return this.#file('qmp');
+  }
+
+  /** A second monitor, for when the owner's is taken or hangs. */
+  get rescueMonitor(): string {
+    return this.#file('rescue');
+  }
+
+  get vnc(): string {
+    return this.#file('vnc');
+  }
+
+  get agent(): string {
+    return this.#file('agent');
+  }
+
+  get migration(): string {
+    return this.#file('migrate');
+  }
+
+  /** Written by the spawner process when a memory image is on disk. */
+  get drained(): string {
+    return this.#file('drained');
+  }
+
+  /** Written by the owner before a suspend, so that the next owner can finish it. */
+  get suspending(): string {
+    return this.#file('suspending');
+  }
+
+  serial(index: number): string {
+    return this.#file(`serial${index}`);
+  }
+
+  #file(name: string): string {
+    return join(this.path, `${name}-${this.token}`);
+  }
+}

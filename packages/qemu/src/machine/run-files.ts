@@ -1,0 +1,23 @@
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { RunDirectory } from './run-directory.ts';
+
+const ownNames =
+  /^(?:engine|qmp|rescue|vnc|agent|migrate|drained|suspending|serial\d+)-([0-9a-f]+)(?:\.json)?(?:\.new)?$/;
+
+/** Removes the files of one start. */
+export function removeRunFiles(run: RunDirectory): Promise<void> {
+  return removeMatching(run.path, (token) => token === run.token);
+}
+
+/** Removes what earlier starts left; only for whoever holds the machine's lock. */
+export function removeStaleRunFiles(run: RunDirectory): Promise<void> {
+  return removeMatching(run.path, (token) => token !== run.token);
+}
+
+async function removeMatching(folder: string, matches: (token: string) => boolean): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const token = ownNames.exec(name)?.[1];
+    if (token !== undefined && matches(token)) await rm(join(folder, name), { force: true });
+  }
+}

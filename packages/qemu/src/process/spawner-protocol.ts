@@ -1,0 +1,38 @@
+import type { EngineRecord } from './identity.ts';
+
+/** What the driver asks of its spawner process, one JSON object a line. */
+export type SpawnerRequest = { readonly id: number } & (
+  | {
+      readonly kind: 'spawn';
+      readonly command: readonly string[];
+      /** Takes both outputs of the engine, appended. */
+      readonly logPath: string;
+      /** Written, with pid and start time added, before the answer. */
+      readonly record: EngineRecord;
+      readonly runDirectory: string;
+    }
+  /** Takes what an engine writes to a unix socket into a new file, and makes it durable. */
+  | {
+      readonly kind: 'drain';
+      readonly socketPath: string;
+      readonly path: string;
+      /** Base64, written first. */
+      readonly header: string;
+      /** Written when all is on disk: `{"bytes":N}` or `{"error":"…"}`. */
+      readonly markerPath: string;
+    }
+  /** Sends a file, from `offset` on, into a unix socket. */
+  | { readonly kind: 'feed'; readonly socketPath: string; readonly path: string; readonly offset: number }
+);
+
+export type SpawnerReply =
+  | { readonly id: number; readonly kind: 'done' }
+  | { readonly id: number; readonly kind: 'failed'; readonly message: string }
+  | { readonly id: number; readonly kind: 'spawned'; readonly pid: number; readonly startTime: string }
+  /** Follows `spawned`. */
+  | {
+      readonly id: number;
+      readonly kind: 'exited';
+      readonly code: number | null;
+      readonly signal: string | null;
+    };

@@ -1,0 +1,129 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { JsonLineParser } from '../qmp/json-lines.ts';
+import { isObject } from '../qmp/qmp-message.ts';
+import type { EngineRecord } from './identity.ts';
+import type { SpawnerReply, SpawnerRequest } from './spawner-protocol.ts';
+
+const program = fileURLToPath(new URL('./spawner-process.ts', import.meta.url));
+
+/** How an engine ended. */
+export interface EngineExit {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+export interface SpawnedEngine {
+  readonly pid: number;
+  readonly startTime: string;
+  /** Resolves at the engine's end; undefined when the spawner process was lost first. */
+  readonly exit: Promise<EngineExit | undefined>;
+}
+
+type Listener = (reply: SpawnerReply | undefined) => void;
+type Request<Kind> = Omit<Extract<SpawnerRequest, { kind: Kind }>, 'id' | 'kind'>;
+
+/** The driver's side of the spawner process, which it starts at the first need. */
+export class Spawner {
+  #child: ChildProcessByStdio<Writable, Readable, null> | undefined;
+  readonly #listeners = new Map<number, Listener>();
+  #waiting = 0;
+  #nextId = 1;
+
+  /** Starts an engine; rejects when it cannot be started at all. */
+  spawn(options: {
+    readonly command: readonly string[];
+    readonly logPath: string;
+    readonly record: EngineRecord;
+    readonly runDirectory: string;
+  }): Promise<SpawnedEngine> {
+    return new Promise((resolve, reject) => {
+      const exit = Promise.withResolvers<EngineExit | undefined>();
+      this.#send({ kind: 'spawn', ...options }, (reply) => {
+        if (reply?.kind === 'spawned') {
+          resolve({ pid: reply.pid, startTime: reply.startTime, exit: exit.promise });
+          return false;
+        }
+        if (reply?.kind === 'exited') exit.resolve({ code: reply.code, signal: reply.signal });
+        else exit.resolve(undefined);
+        reject(new Error(reply?.kind === 'failed' ? reply.message : 'the spawner process is gone'));
+        return true;
+      });
+    });
+  }
+
+  /** Resolves when the socket listens; the rest is told by the marker file. */
+  drain(options: Request<'drain'>): Promise<void> {
+    return this.#call({ kind: 'drain', ...options });
+  }
+
+  /** Resolves when everything was sent. */
+  feed(options: Request<'feed'>): Promise<void> {
+    return this.#call({ kind: 'feed', ...options });
+  }
+
+  /** Lets the process end; engines run on. */
+  close(): void {
+    this.#child?.stdin.end();
+    this.#child = undefined;
+  }
+
+  #call(request: object): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#send(request, (reply) => {
+        if (reply?.kind === 'done') resolve();
+        else reject(new Error(reply?.kind === 'failed' ? reply.message : 'the spawner process is gone'));
+        return true;
+      });
+    });
+  }
+
+  /** `listener` answers whether the request is over. */
+  #send(request: object, listener: (reply: SpawnerReply | undefined) => boolean): void {
+    const child = this.#start();
+    const id = this.#nextId++;
+    let waiting = true;
+    this.#hold(child, 1);
+    this.#listeners.set(id, (reply) => {
+      if (waiting) this.#hold(child, -1);
+      waiting = false;
+      if (listener(reply) || !reply) this.#listeners.delete(id);
+    });
+    child.stdin.write(`${JSON.stringify({ ...request, id })}\n`);
+  }
+
+  /** The process keeps this one alive only while an answer is awaited. */
+  #hold(child: ChildProcessByStdio<Writable, Readable, null>, change: number): void {
+    this.#waiting += change;
+    const stdout = child.stdout as Readable & { ref(): void; unref(): void };
+    if (this.#waiting > 0) stdout.ref();
+    else stdout.unref();
+  }
+
+  #start(): ChildProcessByStdio<Writable, Readable, null> {
+    if (this.#child) return this.#child;
+    const child = spawn(process.execPath, ['--max-old-space-size=64', program], {
+      detached: true,
+      cwd: '/',
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    child.unref();
+    (child.stdin as Writable & { unref(): void }).unref();
+    const parser = new JsonLineParser({ maxBytes: 1 << 20 });
+    child.stdout.on('data', (chunk: Buffer) => {
+      for (const value of parser.push(chunk)) {
+        if (isObject(value) && typeof value.id === 'number') this.#listeners.get(value.id)?.(value as SpawnerReply);
+      }
+    });
+    const lost = () => {
+      if (this.#child === child) this.#child = undefined;
+      for (const listener of [...this.#listeners.values()]) listener(undefined);
+    };
+    child.on('error', lost);
+    child.stdin.on('error', lost);
+    child.stdout.on('close', lost);
+    this.#child = child;
+    return child;
+  }
+}
