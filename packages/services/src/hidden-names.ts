@@ -5,14 +5,15 @@ const privateFolder = '.hypo';
 const partialPrefix = '.hypo-';
 const partialSuffix = '.partial';
 
-/** True for what clients neither see nor touch: `.hypo/`, locks (`*.lck`) and what is not whole yet (`*.partial`). */
+/** True for what clients neither see nor touch: `.hypo/`, locks (`*.lck`) and what is not whole yet (`*.partial`, `.*.tmp`). */
 export function isHiddenPath(path: string): boolean {
   return path.split('/').some(isHiddenName);
 }
 
 export function isHiddenName(name: string): boolean {
   const lower = name.toLowerCase();
-  return lower === privateFolder || lower.endsWith('.lck') || lower.endsWith(partialSuffix);
+  if (lower === privateFolder || lower.endsWith('.lck') || lower.endsWith(partialSuffix)) return true;
+  return lower.startsWith('.') && lower.endsWith('.tmp');
 }
 
 /** A fresh name for something that will be renamed when it is whole. */

@@ -1,0 +1,32 @@
+export interface ReceiveOptions {
+  /** Bytes that the client announced; absent for a chunked body. */
+  readonly contentLength?: number;
+  /** Fires when the client goes away or the lease ends: clean up and reject. */
+  readonly signal: AbortSignal;
+  /** Call it while working without reading the body, such as at a long fsync: it renews the lease. */
+  readonly onBytes: (count: number) => void;
+}
+
+export interface ProvideOptions {
+  readonly signal: AbortSignal;
+}
+
+/** One file or disk of a lease. With `receive` it must arrive before the lease completes; with `provide` it can be got. */
+export interface TransferTarget {
+  /** `importKey` of its URL: OvfFileItem.deviceId for an import. Unique in the lease. */
+  readonly deviceId: string;
+  /** `key` of its URL, such as `/vm-7/VirtualLsiLogicController0:0`. */
+  readonly key: string;
+  /** Last part of its URL, such as `disk-0.vmdk`. Unique in the lease. */
+  readonly fileName: string;
+  readonly disk: boolean;
+  readonly capacityBytes?: number;
+  /** Bytes that a download will have, where that is known. */
+  readonly fileSize?: number;
+  /** Name of the file in an export. */
+  readonly targetId?: string;
+  readonly datastoreKey?: string;
+  /** Resolves when everything is durable. A rejected one must have cleaned up; it may be called again. */
+  receive?(body: AsyncIterable<Uint8Array>, options: ReceiveOptions): Promise<void>;
+  provide?(options: ProvideOptions): AsyncIterable<Uint8Array>;
+}
