@@ -125,16 +125,12 @@ function allocation(from: Allocation): ResourceAllocationInfo {
 function bootOrder({
   configuration: c,
 }: MachineRecord): NonNullable<VirtualMachineConfigInfo['bootOptions']>['bootOrder'] {
-  return c.bootOrder.flatMap((name) => {
-    switch (name) {
-      case 'disk':
-        return c.disks.map((disk) => data('VirtualMachineBootOptionsBootableDiskDevice', { deviceKey: disk.key }));
-      case 'ethernet':
-        return c.nics.map((nic) => data('VirtualMachineBootOptionsBootableEthernetDevice', { deviceKey: nic.key }));
-      case 'cdrom':
-        return [data('VirtualMachineBootOptionsBootableCdromDevice', {})];
-      case 'floppy':
-        return [data('VirtualMachineBootOptionsBootableFloppyDevice', {})];
-    }
-  });
+  const devices = {
+    disk: () => c.disks.map((disk) => data('VirtualMachineBootOptionsBootableDiskDevice', { deviceKey: disk.key })),
+    ethernet: () =>
+      c.nics.map((nic) => data('VirtualMachineBootOptionsBootableEthernetDevice', { deviceKey: nic.key })),
+    cdrom: () => [data('VirtualMachineBootOptionsBootableCdromDevice', {})],
+    floppy: () => [data('VirtualMachineBootOptionsBootableFloppyDevice', {})],
+  };
+  return c.bootOrder.flatMap((name) => devices[name]());
 }

@@ -13,7 +13,7 @@ test('what is not changed is written back byte by byte', () => {
   assert.equal(vmx.get('MEMSIZE'), '512');
   assert.equal(vmx.get('foo.bar'), '1"x|');
   vmx.set('memsize', '512').set('numvcpus', '2').delete('foo.bar');
-  assert.equal(vmx.toString(), text.replace('foo.bar = "1|22x|7C"\n', '') + 'numvcpus = "2"\n');
+  assert.equal(vmx.toString(), `${text.replace('foo.bar = "1|22x|7C"\n', '')}numvcpus = "2"\n`);
 });
 
 test('keeps the line ends of a file from Windows, and the last of a repeated key counts', () => {

@@ -1,0 +1,347 @@
+import {
+  fault,
+  type VirtualDevice,
+  type VirtualDeviceConfigSpec,
+  type VirtualDisk,
+  type VirtualEthernetCard,
+} from '@hypostyle/vim';
+import { applyControllerChange, isController } from './apply-controllers.ts';
+import { badDevice, type DeviceDraft, type DeviceEffect, type SpecContext } from './device-draft.ts';
+import { deviceKey, families, floppyKey, maximumNics, maximumSerials, nicKey, serialKey } from './device-keys.ts';
+import type { Cdrom, Controller, Disk, Floppy, MachineConfiguration, Nic, Serial } from './machine-configuration.ts';
+
+export function applyDeviceChanges(
+  before: MachineConfiguration,
+  changes: readonly VirtualDeviceConfigSpec[],
+  context: SpecContext,
+): { readonly configuration: MachineConfiguration; readonly effects: readonly DeviceEffect[] } {
+  const draft: DeviceDraft = { configuration: before, keys: new Map(), effects: [], context };
+  // Clients list devices before their controllers too: controllers are added first, and removed last.
+  const order = changes.map((change, index) => ({ change, index, rank: rank(change) }));
+  order.sort((a, b) => a.rank - b.rank || a.index - b.index);
+  for (const { change, index } of order) applyChange(draft, change, index);
+  return draft;
+}
+
+function rank({ operation, device }: VirtualDeviceConfigSpec): number {
+  const controller = isController(device);
+  if (operation === 'remove') return controller ? 3 : 0;
+  return controller ? 1 : 2;
+}
+
+function applyChange(draft: DeviceDraft, change: VirtualDeviceConfigSpec, index: number): void {
+  const { device } = change;
+  if (change.operation === undefined && change.fileOperation === undefined) {
+    throw badDevice(index, 'operation', 'it is unset');
+  }
+  const type = device._typeName ?? 'VirtualDevice';
+  if (isController(device)) applyControllerChange(draft, change, index);
+  else if (type === 'VirtualDisk') applyDisk(draft, change, device as VirtualDisk, index);
+  else if (type === 'VirtualCdrom') applyCdrom(draft, change, index);
+  else if (type === 'VirtualFloppy') applyFloppy(draft, change, index);
+  else if (type === 'VirtualSerialPort') applySerial(draft, change, index);
+  else if (type in nicModelOf) applyNic(draft, change, device as VirtualEthernetCard, index);
+  // Every machine has these: adding the one that is there changes nothing.
+  else if (!builtIn.has(type) || change.operation === 'remove') {
+    throw fault(
+      'DeviceUnsupportedForVmPlatform',
+      { deviceIndex: index, property: 'virtualDeviceSpec.device' },
+      `Device '${index}' is a ${type}, which is not supported here.`,
+    );
+  }
+}
+
+const builtIn = new Set([
+  'VirtualKeyboard',
+  'VirtualPointingDevice',
+  'VirtualMachineVideoCard',
+  'VirtualMachineVMCIDevice',
+]);
+
+const nicModelOf = {
+  VirtualPCNet32: 'vlance',
+  VirtualE1000: 'e1000',
+  VirtualE1000e: 'e1000e',
+  VirtualVmxnet3: 'vmxnet3',
+  VirtualVmxnet2: 'vlance',
+  VirtualVmxnet: 'vlance',
+  VirtualEthernetCard: 'virtio',
+} as const;
+
+/** Controller and free unit for a device, by what the client said. */
+function place(
+  draft: DeviceDraft,
+  device: VirtualDevice,
+  index: number,
+  own?: number,
+): { controller: Controller; unit: number } {
+  const asked = device.controllerKey;
+  if (asked === undefined) throw badDevice(index, 'device.controllerKey', 'it is unset');
+  const key = draft.keys.get(asked) ?? asked;
+  const { configuration: c } = draft;
+  const controller = c.controllers.find((known) => known.key === key);
+  if (controller === undefined)
+    throw badDevice(index, 'device.controllerKey', `there is no storage controller ${asked}`);
+  const family = families[controller.family];
+  const taken = new Set(
+    [...c.disks, ...c.cdroms].filter((d) => d.controllerKey === key && d.key !== own).map((d) => d.unit),
+  );
+  if (family.reservedUnit !== undefined) taken.add(family.reservedUnit);
+  let unit = device.unitNumber;
+  if (unit === undefined || unit < 0) {
+    unit = 0;
+    while (taken.has(unit)) unit += 1;
+  }
+  if (unit >= family.unitsPerBus)
+    throw badDevice(index, 'device.unitNumber', `controller ${key} has units 0 to ${family.unitsPerBus - 1}`);
+  if (taken.has(unit)) throw badDevice(index, 'device.unitNumber', `unit ${unit} of controller ${key} is taken`);
+  return { controller, unit };
+}
+
+function existing<T extends { readonly key: number }>(devices: readonly T[], key: number, index: number): T {
+  const device = devices.find((known) => known.key === key);
+  if (device === undefined) throw badDevice(index, 'device.key', `the machine has no such device ${key}`);
+  return device;
+}
+
+const diskModes: Readonly<Record<string, Disk['mode']>> = {
+  persistent: 'persistent',
+  independent_persistent: 'independent_persistent',
+  independent_nonpersistent: 'independent_nonpersistent',
+};
+
+interface DiskBacking {
+  readonly _typeName?: string;
+  readonly fileName?: string;
+  readonly diskMode?: string;
+  readonly thinProvisioned?: boolean;
+  readonly eagerlyScrub?: boolean;
+  readonly writeThrough?: boolean;
+}
+
+function applyDisk(draft: DeviceDraft, change: VirtualDeviceConfigSpec, device: VirtualDisk, index: number): void {
+  const { configuration: c } = draft;
+  if (change.operation === 'remove') {
+    const disk = existing(c.disks, device.key, index);
+    draft.configuration = { ...c, disks: c.disks.filter((known) => known !== disk) };
+    if (change.fileOperation === 'destroy') draft.effects.push({ kind: 'destroy-disk', fileName: disk.fileName });
+    return;
+  }
+  const backing = device.backing as DiskBacking | undefined;
+  if (
+    backing?._typeName !== undefined &&
+    !/^VirtualDisk(FlatVer2|FlatVer1|SparseVer2|SeSparse)BackingInfo$/.test(backing._typeName)
+  ) {
+    throw badDevice(index, 'device.backing', `a ${backing._typeName} is not supported here`);
+  }
+  const mode = diskModes[backing?.diskMode ?? 'persistent'];
+  if (mode === undefined)
+    throw badDevice(index, 'device.backing.diskMode', `'${backing?.diskMode}' is not supported here`);
+  const capacity = capacityOf(device);
+  if (change.operation === 'edit') {
+    const disk = existing(c.disks, device.key, index);
+    const { controller, unit } = place(draft, device, index, disk.key);
+    const edited = { ...disk, controllerKey: controller.key, unit, mode };
+    draft.configuration = { ...c, disks: c.disks.map((known) => (known === disk ? edited : known)) };
+    if (capacity > 0) draft.effects.push({ kind: 'grow-disk', key: disk.key, capacityBytes: capacity });
+    return;
+  }
+  const { controller, unit } = place(draft, device, index);
+  const key = deviceKey(controller.family, controller.bus, unit);
+  const fileName = backing?.fileName ?? '';
+  const create = change.fileOperation === 'create' || change.fileOperation === 'replace';
+  if (create) {
+    if (capacity < 512) throw badDevice(index, 'device.capacityInKB', 'a new disk needs a capacity');
+    const allocation = backing?.eagerlyScrub === true ? 'eager' : 'thin';
+    draft.effects.push({ kind: 'create-disk', key, capacityBytes: capacity, allocation, fileName });
+  } else {
+    if (!fileName.toLowerCase().endsWith('.vmdk'))
+      throw badDevice(index, 'device.backing.fileName', 'it names no .vmdk');
+    draft.effects.push({ kind: 'attach-disk', key, fileName });
+  }
+  const disk: Disk = {
+    key,
+    controllerKey: controller.key,
+    unit,
+    fileName,
+    mode,
+    writeThrough: backing?.writeThrough ?? false,
+  };
+  draft.keys.set(device.key, key);
+  draft.configuration = { ...c, disks: [...c.disks, disk] };
+}
+
+function capacityOf(device: VirtualDisk): number {
+  if (device.capacityInBytes !== undefined && Number(device.capacityInBytes) > 0) {
+    return Math.ceil(Number(device.capacityInBytes) / 512) * 512;
+  }
+  return Number(device.capacityInKB) * 1024;
+}
+
+function startConnected(device: VirtualDevice): boolean {
+  return device.connectable?.startConnected ?? true;
+}
+
+function applyCdrom(draft: DeviceDraft, { operation, device }: VirtualDeviceConfigSpec, index: number): void {
+  const { configuration: c } = draft;
+  const old = operation === 'add' ? undefined : existing(c.cdroms, device.key, index);
+  if (operation === 'remove') {
+    draft.configuration = { ...c, cdroms: c.cdroms.filter((known) => known !== old) };
+    return;
+  }
+  const { controller, unit } =
+    old !== undefined && device.controllerKey === undefined
+      ? { controller: existing(c.controllers, old.controllerKey, index), unit: old.unit }
+      : place(draft, device, index, old?.key);
+  const backing = device.backing as { readonly _typeName?: string; readonly fileName?: string } | undefined;
+  const iso = backing?._typeName === 'VirtualCdromIsoBackingInfo';
+  const cdrom: Cdrom = {
+    key: deviceKey(controller.family, controller.bus, unit),
+    controllerKey: controller.key,
+    unit,
+    kind: iso ? 'iso' : backing?._typeName === 'VirtualCdromAtapiBackingInfo' ? 'atapi' : 'passthrough',
+    fileName: iso && backing.fileName ? backing.fileName : undefined,
+    startConnected: startConnected(device),
+  };
+  draft.keys.set(device.key, cdrom.key);
+  draft.configuration = { ...c, cdroms: [...c.cdroms.filter((known) => known !== old), cdrom] };
+}
+
+function applyNic(
+  draft: DeviceDraft,
+  { operation, device: any }: VirtualDeviceConfigSpec,
+  device: VirtualEthernetCard,
+  index: number,
+): void {
+  const { configuration: c } = draft;
+  const old = operation === 'add' ? undefined : existing(c.nics, any.key, index);
+  if (operation === 'remove') {
+    draft.configuration = { ...c, nics: c.nics.filter((known) => known !== old) };
+    return;
+  }
+  const number = old?.number ?? firstFree(c.nics, maximumNics);
+  if (number === undefined) throw badDevice(index, 'device', `a machine has at most ${maximumNics} network adapters`);
+  const model = nicModelOf[(device._typeName ?? 'VirtualEthernetCard') as keyof typeof nicModelOf];
+  const addressType = macAddressType(device.addressType, old, index);
+  const mac = device.macAddress
+    ? macAddress(device.macAddress, index)
+    : addressType === old?.addressType
+      ? old.mac
+      : '';
+  if (addressType === 'static' && mac === '') throw badDevice(index, 'device.macAddress', 'a manual address is needed');
+  const nic: Nic = {
+    key: nicKey(number),
+    number,
+    model,
+    networkName: networkName(draft, device, old, index),
+    addressType,
+    mac: addressType === 'static' || old?.mac === mac ? mac : '',
+    startConnected: device.connectable === undefined && old !== undefined ? old.startConnected : startConnected(device),
+    wakeOnLan: device.wakeOnLanEnabled ?? old?.wakeOnLan ?? false,
+    forwards: old?.forwards ?? [],
+  };
+  draft.keys.set(device.key, nic.key);
+  const nics = [...c.nics.filter((known) => known !== old), nic].sort((a, b) => a.number - b.number);
+  draft.configuration = { ...c, nics };
+}
+
+function macAddressType(asked: string | undefined, old: Nic | undefined, index: number): Nic['addressType'] {
+  switch (asked?.toLowerCase()) {
+    case undefined:
+    case '':
+      return old?.addressType ?? 'generated';
+    case 'generated':
+      return 'generated';
+    case 'manual':
+      return 'static';
+    case 'assigned':
+      return 'vpx';
+    default:
+      throw badDevice(index, 'device.addressType', `'${asked}' is none of Generated, Manual and Assigned`);
+  }
+}
+
+function macAddress(text: string, index: number): string {
+  const mac = text.toLowerCase().replaceAll('-', ':');
+  if (!/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(mac))
+    throw badDevice(index, 'device.macAddress', `'${text.slice(0, 40)}' is no MAC address`);
+  if ((Number.parseInt(mac.slice(0, 2), 16) & 1) === 1)
+    throw badDevice(index, 'device.macAddress', `${mac} is a group address`);
+  return mac;
+}
+
+function networkName(draft: DeviceDraft, device: VirtualEthernetCard, old: Nic | undefined, index: number): string {
+  const backing = device.backing as
+    | { readonly _typeName?: string; readonly deviceName?: string; readonly network?: { readonly value: string } }
+    | undefined;
+  if (backing === undefined) {
+    if (old !== undefined) return old.networkName;
+    throw badDevice(index, 'device.backing', 'it names no network');
+  }
+  if (backing._typeName !== undefined && backing._typeName !== 'VirtualEthernetCardNetworkBackingInfo') {
+    throw badDevice(index, 'device.backing', `a ${backing._typeName} is not supported here`);
+  }
+  const name = (backing.network && draft.context.networkName(backing.network.value)) || backing.deviceName || '';
+  if (!draft.context.networkExists(name))
+    throw badDevice(index, 'device.backing.deviceName', `there is no network '${name.slice(0, 80)}' here`);
+  return name;
+}
+
+function firstFree(devices: readonly { readonly number: number }[], count: number): number | undefined {
+  const taken = new Set(devices.map((device) => device.number));
+  for (let number = 0; number < count; number += 1) if (!taken.has(number)) return number;
+  return undefined;
+}
+
+function applySerial(draft: DeviceDraft, { operation, device }: VirtualDeviceConfigSpec, index: number): void {
+  const { configuration: c } = draft;
+  const old = operation === 'add' ? undefined : existing(c.serials, device.key, index);
+  if (operation === 'remove') {
+    draft.configuration = { ...c, serials: c.serials.filter((known) => known !== old) };
+    return;
+  }
+  const number = old?.number ?? firstFree(c.serials, maximumSerials);
+  if (number === undefined) throw badDevice(index, 'device', `a machine has at most ${maximumSerials} serial ports`);
+  const backing = device.backing as
+    | {
+        readonly _typeName?: string;
+        readonly fileName?: string;
+        readonly pipeName?: string;
+        readonly serviceURI?: string;
+        readonly deviceName?: string;
+      }
+    | undefined;
+  const kinds = {
+    VirtualSerialPortFileBackingInfo: ['file', backing?.fileName],
+    VirtualSerialPortPipeBackingInfo: ['pipe', backing?.pipeName],
+    VirtualSerialPortURIBackingInfo: ['network', backing?.serviceURI],
+    VirtualSerialPortDeviceBackingInfo: ['device', backing?.deviceName],
+  } as const;
+  const [kind, fileName] = kinds[backing?._typeName as keyof typeof kinds] ?? ['device', ''];
+  const serial: Serial = {
+    key: serialKey(number),
+    number,
+    kind,
+    fileName: fileName ?? '',
+    startConnected: startConnected(device),
+    yieldOnPoll: (device as { readonly yieldOnPoll?: boolean }).yieldOnPoll ?? true,
+  };
+  draft.keys.set(device.key, serial.key);
+  draft.configuration = { ...c, serials: [...c.serials.filter((known) => known !== old), serial] };
+}
+
+function applyFloppy(draft: DeviceDraft, { operation, device }: VirtualDeviceConfigSpec, index: number): void {
+  const { configuration: c } = draft;
+  const old = operation === 'add' ? undefined : existing(c.floppies, device.key, index);
+  if (operation === 'remove') {
+    draft.configuration = { ...c, floppies: c.floppies.filter((known) => known !== old) };
+    return;
+  }
+  const number = old?.number ?? firstFree(c.floppies, 2);
+  if (number === undefined) throw badDevice(index, 'device', 'a machine has at most 2 floppy drives');
+  const backing = device.backing as { readonly _typeName?: string; readonly fileName?: string } | undefined;
+  const image = backing?._typeName === 'VirtualFloppyImageBackingInfo' ? backing.fileName : undefined;
+  const floppy: Floppy = { key: floppyKey(number), number, fileName: image, startConnected: startConnected(device) };
+  draft.keys.set(device.key, floppy.key);
+  draft.configuration = { ...c, floppies: [...c.floppies.filter((known) => known !== old), floppy] };
+}

@@ -1,0 +1,47 @@
+import { fault, type VimFault } from '@hypostyle/vim';
+import type { GuestOsNames } from './guest-os.ts';
+import type { MachineConfiguration } from './machine-configuration.ts';
+
+/** What the host has for a machine to use. */
+export interface SpecContext {
+  readonly guestOs: GuestOsNames;
+  /** Most that a machine may have here. */
+  readonly limits: { readonly cpus: number; readonly memoryMiB: number };
+  networkExists(name: string): boolean;
+  /** Name of a network by its reference's value. */
+  networkName(value: string): string | undefined;
+}
+
+/** What has to be done to a disk's files. */
+export type DeviceEffect =
+  | {
+      readonly kind: 'create-disk';
+      /** Key of the disk in the new configuration. */
+      readonly key: number;
+      readonly capacityBytes: number;
+      readonly allocation: 'thin' | 'eager';
+      /** Datastore path or relative name that the client asked for; empty: we choose. */
+      readonly fileName: string;
+    }
+  /** The disk's files are there already: its name is checked and made relative. */
+  | { readonly kind: 'attach-disk'; readonly key: number; readonly fileName: string }
+  | { readonly kind: 'grow-disk'; readonly key: number; readonly capacityBytes: number }
+  | { readonly kind: 'destroy-disk'; readonly fileName: string };
+
+/** The machine while the changes of one spec are applied, one after another. */
+export interface DeviceDraft {
+  configuration: MachineConfiguration;
+  /** Keys that the client gave to new devices, by the key that they got. */
+  readonly keys: Map<number, number>;
+  readonly effects: DeviceEffect[];
+  readonly context: SpecContext;
+}
+
+/** Index of the change, for faults. */
+export function badDevice(index: number, property: string, reason: string): VimFault {
+  return fault(
+    'InvalidDeviceSpec',
+    { deviceIndex: index, property: `virtualDeviceSpec.${property}` },
+    `Invalid configuration for device '${index}': ${property}: ${reason}.`,
+  );
+}
