@@ -14,5 +14,19 @@ export type {
 } from './runtime/managed-object.ts';
 export { type ChangeCursor, type Draft, Registry } from './runtime/registry.ts';
 export type { Session } from './runtime/session.ts';
+export { data, isData } from './schema/data.ts';
 export { loadSchema, type Schema } from './schema/schema.ts';
 export type { AnyValue, BoxedValue, DataObject, ManagedObjectReference } from './schema/values.ts';
+export { type Clock, dateTime, systemClock } from './services/clock.ts';
+export type { EventPoster, EventRequest } from './services/events/event-poster.ts';
+export { MemoryPersistence } from './services/memory-persistence.ts';
+export type { Persistence, PersistenceEntry, PersistenceRange, PersistenceWrite } from './services/persistence.ts';
+export type { Identity, IdentityProvider } from './services/sessions/identity-provider.ts';
+export {
+  type ServiceRequest,
+  SessionService,
+  type SessionServiceOptions,
+} from './services/sessions/session-service.ts';
+export type { SessionOrigin, SignedInSession } from './services/sessions/signed-in-session.ts';
+export type { RunningTask, TaskKind, TaskOrigin, TaskRequest } from './services/tasks/task-kind.ts';
+export { TaskService, type TaskServiceOptions } from './services/tasks/task-service.ts';

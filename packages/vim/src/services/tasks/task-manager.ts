@@ -1,0 +1,46 @@
+import type { DataTypes } from '../../generated/types.ts';
+import type { ManagedObjectClass } from '../../runtime/managed-object.ts';
+import type { TaskService } from './task-service.ts';
+
+/** The TaskManager itself. */
+export function taskManagerClass(tasks: TaskService): ManagedObjectClass<'TaskManager'> {
+  return {
+    type: 'TaskManager',
+    derived: { description: { from: [], compute: () => taskDescription(tasks.kinds.keys()) } },
+    methods: {
+      CreateTask: (call, { obj, taskTypeId, initiatedBy, cancelable, parentTaskKey, activationId }) =>
+        tasks.startExternal(call, {
+          obj,
+          initiatedBy,
+          info: { descriptionId: taskTypeId, cancelable, parentTaskKey, activationId },
+        }),
+    },
+  };
+}
+
+function taskDescription(kinds: Iterable<string>): DataTypes['TaskDescription'] {
+  return {
+    methodInfo: [...kinds].map((key) => {
+      const label = words(key.slice(key.indexOf('.') + 1));
+      return { key, label, summary: label };
+    }),
+    state: [
+      { key: 'queued', label: 'Queued', summary: 'The task waits for its turn' },
+      { key: 'running', label: 'Running', summary: 'The task is running' },
+      { key: 'success', label: 'Success', summary: 'The task completed successfully' },
+      { key: 'error', label: 'Error', summary: 'The task completed with a failure' },
+    ],
+    reason: [
+      { key: 'TaskReasonSystem', label: 'System', summary: 'Started by the server' },
+      { key: 'TaskReasonUser', label: 'User', summary: 'Started by a user' },
+      { key: 'TaskReasonAlarm', label: 'Alarm', summary: 'Started by an alarm' },
+      { key: 'TaskReasonSchedule', label: 'Scheduled task', summary: 'Started by a scheduled task' },
+    ],
+  };
+}
+
+/** `powerOn` becomes `Power on`. */
+function words(name: string): string {
+  const text = name.replace(/([a-z])([A-Z])/g, (_, end: string, start: string) => `${end} ${start.toLowerCase()}`);
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
