@@ -9,11 +9,10 @@ import type {
   StartupSection,
 } from './envelope.ts';
 import { readResourceAllocationSection, readVirtualHardwareSection } from './hardware-section-reader.ts';
-import { vmwareNamespace } from './namespaces.ts';
+import { envelopeNamespace, vmwareNamespace } from './namespaces.ts';
 import { readProductSection } from './product-section-reader.ts';
 import { readSections } from './section-reader.ts';
 import { childElements } from './xml-tree.ts';
-import { envelopeNamespace } from './namespaces.ts';
 
 const common = {
   AnnotationSection: readAnnotationSection,
@@ -39,7 +38,9 @@ function checkProducts(reader: ElementReader, products: ReturnType<typeof readPr
   for (const product of products) {
     const key = `${product.class ?? ''}\0${product.instance ?? ''}`;
     if (seen.has(key)) {
-      reader.fail(`two ProductSections have the class "${product.class ?? ''}" and instance "${product.instance ?? ''}"`);
+      reader.fail(
+        `two ProductSections have the class "${product.class ?? ''}" and instance "${product.instance ?? ''}"`,
+      );
     }
     seen.add(key);
   }
@@ -113,7 +114,7 @@ function readAnnotationSection(reader: ElementReader): AnnotationSection {
 
 /** Reads an EulaSection (DSP0243 9.6). */
 export function readEulaSection(reader: ElementReader): EulaSection {
-  return { ...readSectionHead(reader), license: reader.requiredMessage('License'), ...reader.rest() };
+  return { ...readSectionHead(reader), license: reader.message('License') ?? { text: '' }, ...reader.rest() };
 }
 
 function readOperatingSystemSection(reader: ElementReader): OperatingSystemSection {
@@ -147,7 +148,8 @@ function readStartupSection(reader: ElementReader): StartupSection {
 function readStartupItem(reader: ElementReader): StartupItem {
   const startAction = reader.attribute('startAction');
   const stopAction = reader.attribute('stopAction');
-  if (startAction !== undefined && !startActions.has(startAction)) reader.fail(`startAction "${startAction}" is unknown`);
+  if (startAction !== undefined && !startActions.has(startAction))
+    reader.fail(`startAction "${startAction}" is unknown`);
   if (stopAction !== undefined && !stopActions.has(stopAction)) reader.fail(`stopAction "${stopAction}" is unknown`);
   return {
     id: reader.requiredAttribute('id'),

@@ -32,12 +32,22 @@ export function element(
 }
 
 /** An element with what its value kept of the descriptor that it was read from. */
-export function extended(name: string, source: Extensible, attributes: readonly XmlAttribute[], children: readonly Child[]) {
+export function extended(
+  name: string,
+  source: Extensible,
+  attributes: readonly XmlAttribute[],
+  children: readonly Child[],
+) {
   return element(name, [...attributes, ...(source.attributes ?? [])], [...children, ...(source.extensions ?? [])]);
 }
 
 /** A section: Info first. */
-export function section(name: string, source: Section, attributes: readonly XmlAttribute[], children: readonly Child[]) {
+export function section(
+  name: string,
+  source: Section,
+  attributes: readonly XmlAttribute[],
+  children: readonly Child[],
+) {
   return extended(
     name,
     source,
@@ -48,7 +58,13 @@ export function section(name: string, source: Section, attributes: readonly XmlA
 
 export function message(name: string, text: LocalizedText | undefined, namespace?: string, prefix?: string): Child {
   if (text === undefined) return undefined;
-  return element(name, ovfAttributes({ msgid: text.messageId }), text.text === '' ? [] : [text.text], namespace, prefix);
+  return element(
+    name,
+    ovfAttributes({ msgid: text.messageId }),
+    text.text === '' ? [] : [text.text],
+    namespace,
+    prefix,
+  );
 }
 
 export function textElement(name: string, value: AttributeValue, namespace?: string, prefix?: string): Child {

@@ -1,5 +1,5 @@
 import type { EnvelopeVersion } from './envelope.ts';
-import { envelope09Namespace, envelope2Namespace, envelopeNamespace, xsiNamespace } from './namespaces.ts';
+import { envelope2Namespace, envelope09Namespace, envelopeNamespace, xsiNamespace } from './namespaces.ts';
 import { childElements, type XmlElement } from './xml-tree.ts';
 
 const versions: Readonly<Record<string, EnvelopeVersion>> = {

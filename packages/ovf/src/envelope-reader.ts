@@ -1,14 +1,20 @@
 import { readContent, readEulaSection } from './content-reader.ts';
 import { ElementReader, present, type ReadContext } from './element-reader.ts';
-import type { Content, Envelope, EulaSection, StringBundle } from './envelope.ts';
+import type { Content, Envelope, EulaSection } from './envelope.ts';
 import { unifyEnvelope } from './envelope-namespace.ts';
 import { checkReferences } from './envelope-references.ts';
 import { OvfError } from './errors.ts';
 import { xmlNamespace } from './namespaces.ts';
-import { readDeploymentOptionSection, readDiskSection, readFiles, readNetworkSection } from './package-sections-reader.ts';
+import {
+  readDeploymentOptionSection,
+  readDiskSection,
+  readFiles,
+  readNetworkSection,
+} from './package-sections-reader.ts';
 import { readSections } from './section-reader.ts';
+import { readStrings } from './strings.ts';
 import { parseXml, readXml, type XmlLimits } from './xml-reader.ts';
-import { textOf, type XmlElement } from './xml-tree.ts';
+import type { XmlElement } from './xml-tree.ts';
 
 /** How to read an envelope: the bounds on its XML. */
 export interface EnvelopeOptions extends XmlLimits {}
@@ -58,7 +64,7 @@ function envelopeOf(root: XmlElement, fileName: string | undefined): Envelope {
     ...present('deploymentOptionSection', sections.one('DeploymentOptionSection')),
     otherSections: sections.others,
     content: withEulas(readContent(new ElementReader(contents[0]!, context)), sections.all('EulaSection')),
-    strings: reader.children('Strings').map((element) => readStrings(new ElementReader(element, context))),
+    strings: reader.children('Strings').map((element) => readStrings(element, context)),
     warnings: context.warnings,
     ...reader.rest(),
   };
@@ -69,17 +75,4 @@ function envelopeOf(root: XmlElement, fileName: string | undefined): Envelope {
 /** A licence at the envelope's own level is no less to be accepted than one in its place. */
 function withEulas(content: Content, eulas: readonly EulaSection[]): Content {
   return eulas.length === 0 ? content : { ...content, eulas: [...eulas, ...content.eulas] };
-}
-
-function readStrings(reader: ElementReader): StringBundle {
-  const messages: Record<string, string> = Object.create(null);
-  for (const element of reader.children('Msg')) {
-    messages[reader.within(element).requiredAttribute('msgid')] = textOf(element);
-  }
-  return {
-    ...present('language', reader.attribute('lang', xmlNamespace)),
-    ...present('fileId', reader.attribute('fileRef') || undefined),
-    messages,
-    ...reader.rest(),
-  };
 }

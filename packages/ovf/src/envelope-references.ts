@@ -1,5 +1,5 @@
 import type { ReadContext } from './element-reader.ts';
-import type { Content, Envelope, HardwareItem } from './envelope.ts';
+import type { Content, Envelope, HardwareItem, VirtualSystem } from './envelope.ts';
 import { OvfError, type OvfLocation } from './errors.ts';
 
 /** What a HostResource names: `ovf:/disk/id`, `ovf:/file/id`, also without `ovf:` and with two slashes. */
@@ -31,7 +31,8 @@ export function checkReferences(envelope: Envelope, context: ReadContext): void 
     }
     const chain = new Set([disk.id]);
     for (let parent = disk.parentId; parent !== undefined; parent = disks.get(parent)?.parentId) {
-      if (!disks.has(parent)) refuse(`the disk ${disk.id} refers to the parent "${parent}", which does not exist`, location);
+      if (!disks.has(parent))
+        refuse(`the disk ${disk.id} refers to the parent "${parent}", which does not exist`, location);
       if (chain.has(parent)) throw new OvfError('envelope-invalid', `the disk ${disk.id} is its own parent`, location);
       chain.add(parent);
     }
@@ -69,7 +70,8 @@ export function checkReferences(envelope: Envelope, context: ReadContext): void 
     ids.add(content.id);
     for (const product of content.products) {
       for (const icon of product.icons ?? []) {
-        if (!files.has(icon.fileId)) refuse(`the icon refers to the file "${icon.fileId}"`, at(icon.line, 'ProductSection'));
+        if (!files.has(icon.fileId))
+          refuse(`the icon refers to the file "${icon.fileId}"`, at(icon.line, 'ProductSection'));
       }
     }
     if (content.kind === 'VirtualSystemCollection') {
@@ -83,7 +85,10 @@ export function checkReferences(envelope: Envelope, context: ReadContext): void 
       }
       for (const item of content.startup?.items ?? []) {
         if (!children.has(item.id)) {
-          refuse(`the startup item refers to "${item.id}", which is not in the collection`, at(item.line, 'StartupSection'));
+          refuse(
+            `the startup item refers to "${item.id}", which is not in the collection`,
+            at(item.line, 'StartupSection'),
+          );
         }
       }
     } else {
@@ -92,4 +97,9 @@ export function checkReferences(envelope: Envelope, context: ReadContext): void 
       }
     }
   }
+}
+
+/** The virtual systems of an envelope, in document order, also those in nested collections. */
+export function virtualSystems(envelope: Envelope): VirtualSystem[] {
+  return [...contentsOf(envelope.content)].filter((content) => content.kind === 'VirtualSystem');
 }

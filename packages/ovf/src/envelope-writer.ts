@@ -27,11 +27,16 @@ import { formatXml } from './xml-writer.ts';
 export function formatEnvelope(envelope: Envelope): string {
   const namespace = envelope.version === '2' ? envelope2Namespace : envelopeNamespace;
   const root = extended('Envelope', envelope, languageAttribute(envelope.language), [
-    element('References', [], envelope.files.map((file) => {
-      const { id, href, size, compression, chunkSize } = file;
-      return extended('File', file, ovfAttributes({ id, href, size, compression, chunkSize }), []);
-    })),
-    envelope.diskSection && section('DiskSection', envelope.diskSection, [], envelope.diskSection.disks.map(diskElement)),
+    element(
+      'References',
+      [],
+      envelope.files.map((file) => {
+        const { id, href, size, compression, chunkSize } = file;
+        return extended('File', file, ovfAttributes({ id, href, size, compression, chunkSize }), []);
+      }),
+    ),
+    envelope.diskSection &&
+      section('DiskSection', envelope.diskSection, [], envelope.diskSection.disks.map(diskElement)),
     envelope.networkSection &&
       section(
         'NetworkSection',
@@ -126,7 +131,9 @@ function contentElement(content: Content): XmlElement {
         ...ovfAttributes({ id: system.id, version: system.version }),
         ...vmwareAttributes({ osType: system.vmwareType }),
       ];
-      children.push(section('OperatingSystemSection', system, attributes, [message('Description', system.description)]));
+      children.push(
+        section('OperatingSystemSection', system, attributes, [message('Description', system.description)]),
+      );
     }
     children.push(...content.hardware.map(hardwareSection));
     if (install !== undefined) {

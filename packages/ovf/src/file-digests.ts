@@ -57,7 +57,9 @@ export class DigestLedger {
     if (entry === undefined) throw new OvfError('manifest-invalid', 'the manifest leaves out this file', { file });
     const actual = digests.get(entry.algorithm);
     if (actual !== entry.digest) {
-      throw new OvfError('digest-mismatch', `${entry.algorithm} is ${actual}, the manifest says ${entry.digest}`, { file });
+      throw new OvfError('digest-mismatch', `${entry.algorithm} is ${actual}, the manifest says ${entry.digest}`, {
+        file,
+      });
     }
   }
 }

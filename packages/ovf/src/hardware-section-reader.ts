@@ -76,7 +76,11 @@ function checkBounds(reader: ElementReader, elements: XmlElement[], items: Hardw
     }
     seen.add(key);
     if (reader.element.name !== 'VirtualHardwareSection') return;
-    if (bound === 'normal' && item.virtualQuantity === undefined && (item.resourceType === 3 || item.resourceType === 4)) {
+    if (
+      bound === 'normal' &&
+      item.virtualQuantity === undefined &&
+      (item.resourceType === 3 || item.resourceType === 4)
+    ) {
       here.fail(`the item with InstanceID ${item.instanceId} has no VirtualQuantity`);
     }
     if (!normal.has(item.instanceId)) {
@@ -91,7 +95,11 @@ function readItem(reader: ElementReader): HardwareItem {
   if (instanceId === undefined) reader.fail('an Item has no InstanceID');
   const resourceType = reader.integer('ResourceType', 0);
   if (resourceType === undefined) reader.fail(`the Item with InstanceID ${instanceId} has no ResourceType`);
-  const configurations = reader.attribute('configuration')?.trim().split(/[\s,]+/).filter((id) => id !== '');
+  const configurations = reader
+    .attribute('configuration')
+    ?.trim()
+    .split(/[\s,]+/)
+    .filter((id) => id !== '');
   const bound = reader.attribute('bound')?.trim();
   if (bound !== undefined && bound !== 'min' && bound !== 'max' && bound !== 'normal') {
     reader.fail(`bound="${bound}" is none of min, max, normal`);

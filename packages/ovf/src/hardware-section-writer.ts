@@ -28,12 +28,17 @@ export function hardwareSection(hardware: VirtualHardwareSection): XmlElement {
   const transport = hardware.transports.length > 0 ? hardware.transports.join(' ') : undefined;
   return section('VirtualHardwareSection', hardware, ovfAttributes({ id: hardware.id, transport }), [
     system &&
-      extended('System', system, [], [
-        textElement('ElementName', system.elementName, vssdNamespace, 'vssd'),
-        textElement('InstanceID', system.instanceId, vssdNamespace, 'vssd'),
-        textElement('VirtualSystemIdentifier', system.identifier, vssdNamespace, 'vssd'),
-        textElement('VirtualSystemType', system.type, vssdNamespace, 'vssd'),
-      ]),
+      extended(
+        'System',
+        system,
+        [],
+        [
+          textElement('ElementName', system.elementName, vssdNamespace, 'vssd'),
+          textElement('InstanceID', system.instanceId, vssdNamespace, 'vssd'),
+          textElement('VirtualSystemIdentifier', system.identifier, vssdNamespace, 'vssd'),
+          textElement('VirtualSystemType', system.type, vssdNamespace, 'vssd'),
+        ],
+      ),
     ...hardware.items.map(itemElement),
     ...hardware.config.map((entry) => configElement('Config', entry)),
     ...hardware.extraConfig.map((entry) => configElement('ExtraConfig', entry)),

@@ -30,7 +30,10 @@ export function parseManifest(source: string | Uint8Array, fileName?: string): M
   const text = typeof source === 'string' ? source : new TextDecoder('utf-8').decode(source);
   const entries: ManifestEntry[] = [];
   const files = new Set<string>();
-  for (const [index, content] of text.replace(/^\ufeff/, '').split(/\r\n|\n|\r/).entries()) {
+  for (const [index, content] of text
+    .replace(/^\ufeff/, '')
+    .split(/\r\n|\n|\r/)
+    .entries()) {
     if (content.trim() === '') continue;
     const location = { file: fileName, line: index + 1 };
     const match = line.exec(content);

@@ -5,12 +5,9 @@ export const envelope2Namespace = 'http://schemas.dmtf.org/ovf/envelope/2';
 export const envelope09Namespace = 'http://www.vmware.com/schema/ovf/1/envelope';
 export const environmentNamespace = 'http://schemas.dmtf.org/ovf/environment/1';
 export const vmwareNamespace = 'http://www.vmware.com/schema/ovf';
-export const rasdNamespace =
-  'http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData';
+export const rasdNamespace = 'http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData';
 export const vssdNamespace = 'http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_VirtualSystemSettingData';
-export const sasdNamespace =
-  'http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_StorageAllocationSettingData';
-export const epasdNamespace =
-  'http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_EthernetPortAllocationSettingData';
+export const sasdNamespace = 'http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_StorageAllocationSettingData';
+export const epasdNamespace = 'http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_EthernetPortAllocationSettingData';
 export const xsiNamespace = 'http://www.w3.org/2001/XMLSchema-instance';
 export const xmlNamespace = 'http://www.w3.org/XML/1998/namespace';

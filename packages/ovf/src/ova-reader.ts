@@ -1,5 +1,5 @@
-import { readEnvelope } from './envelope-reader.ts';
 import type { Envelope, FileReference } from './envelope.ts';
+import { readEnvelope } from './envelope-reader.ts';
 import { OvfError, type OvfWarning } from './errors.ts';
 import { DigestLedger, FileDigest } from './file-digests.ts';
 import { FileSet } from './file-set.ts';
@@ -122,7 +122,7 @@ class OvaReader implements OvaStream {
         const reference = this.#files!.add(entry.name, entry.size);
         const content = this.#content(entry);
         yield { ...entry, content, ...(reference === undefined ? {} : { reference }) };
-        for await (const _ of { [Symbol.asyncIterator]: () => content }) continue;
+        for await (const _ of { [Symbol.asyncIterator]: () => content });
       }
       this.#files!.finish();
       this.#ledger.finish();
@@ -159,7 +159,9 @@ class OvaReader implements OvaStream {
       yield part;
     }
     if (read < entry.size) {
-      throw new OvfError('archive-truncated', `the archive ends ${entry.size - read} bytes early`, { file: entry.name });
+      throw new OvfError('archive-truncated', `the archive ends ${entry.size - read} bytes early`, {
+        file: entry.name,
+      });
     }
     this.#ledger.add(entry.name, digest.finish());
   }

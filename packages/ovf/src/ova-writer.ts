@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { OvfError } from './errors.ts';
-import { type DigestAlgorithm, formatManifest, type ManifestEntry } from './manifest.ts';
+import { type DigestAlgorithm, formatManifest } from './manifest.ts';
 import { packageName } from './package-name.ts';
 import { tarBlock } from './tar-header.ts';
 import { formatTarHeader } from './tar-header-writer.ts';

@@ -1,7 +1,7 @@
-import { createGunzip } from 'node:zlib';
 import { pipeline } from 'node:stream/promises';
-import { readEnvelope } from './envelope-reader.ts';
+import { createGunzip } from 'node:zlib';
 import type { Envelope, FileReference } from './envelope.ts';
+import { readEnvelope } from './envelope-reader.ts';
 import { OvfError, type OvfWarning } from './errors.ts';
 import { FileDigest } from './file-digests.ts';
 import { FileSet } from './file-set.ts';
@@ -131,7 +131,8 @@ async function readWhole(source: PackageSource, name: string, maxLength: number)
       parts.push(part);
     }
   }
-  if (length > maxLength) throw new OvfError('archive-limit', `the file has more than ${maxLength} bytes`, { file: name });
+  if (length > maxLength)
+    throw new OvfError('archive-limit', `the file has more than ${maxLength} bytes`, { file: name });
   return Buffer.concat(parts);
 }
 

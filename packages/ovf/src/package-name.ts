@@ -13,7 +13,6 @@ export function packageName(name: string, location: OvfLocation = {}): string {
   };
   if (plain === '') refuse('is empty');
   if (plain.length > maxNameLength) refuse('is too long');
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: names with control characters are what is refused.
   if (/[\u0000-\u001f\u007f]/.test(plain)) refuse('has a control character');
   if (plain.includes('\\')) refuse('has a backslash');
   if (plain.startsWith('/')) refuse('is absolute');

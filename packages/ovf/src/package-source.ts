@@ -31,7 +31,8 @@ const readLength = 256 * 1024;
 async function* readRange(file: FileHandle, offset: number, length: number, name: string) {
   for (let at = 0; at < length; ) {
     const part = await readAt(file, offset + at, Math.min(readLength, length - at));
-    if (part.length === 0) throw new OvfError('archive-truncated', 'the file became shorter while it was read', { file: name });
+    if (part.length === 0)
+      throw new OvfError('archive-truncated', 'the file became shorter while it was read', { file: name });
     at += part.length;
     yield part;
   }

@@ -1,7 +1,7 @@
 import { type ElementReader, present } from './element-reader.ts';
 import { type LocalizedText, type ProductProperty, type ProductSection, propertyTypes } from './envelope.ts';
-import { childElements, textOf } from './xml-tree.ts';
 import { envelopeNamespace } from './namespaces.ts';
+import { childElements, textOf } from './xml-tree.ts';
 
 const types: ReadonlySet<string> = new Set(propertyTypes);
 

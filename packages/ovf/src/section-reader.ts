@@ -76,9 +76,13 @@ function readUnknownSection(reader: ElementReader, parent: XmlElement): UnknownS
   if (namespace === envelopeNamespace && specified.has(name)) reader.fail(`${name} does not belong in ${parent.name}`);
   const said = reader.booleanAttribute('required');
   const understood =
-    namespace === vmwareNamespace || ((namespace === envelopeNamespace || namespace === envelope2Namespace) && kept.has(name));
+    namespace === vmwareNamespace ||
+    ((namespace === envelopeNamespace || namespace === envelope2Namespace) && kept.has(name));
   if (said !== false && !understood) {
-    reader.fail(`the section ${name} of the namespace "${namespace}" is required and not understood`, 'section-unknown');
+    reader.fail(
+      `the section ${name} of the namespace "${namespace}" is required and not understood`,
+      'section-unknown',
+    );
   }
   reader.warn(`the section ${name} is kept but has no effect`);
   return { namespace, name, required: said ?? true, element: reader.element };

@@ -55,7 +55,8 @@ export async function* tarEntries(source: TarSource, limits: TarLimits = {}): As
         throw new OvfError('archive-limit', `the extended header at byte ${offset} is too long`);
       }
       const bytes = await source.read(content, header.size);
-      if (bytes.length < header.size) throw new OvfError('archive-truncated', `the header at byte ${offset} is cut short`);
+      if (bytes.length < header.size)
+        throw new OvfError('archive-truncated', `the header at byte ${offset} is cut short`);
       if (header.type !== 'g') extension = { ...extension, ...parseTarExtension(header.type, bytes, offset) };
       offset = content + padded(header.size);
       continue;

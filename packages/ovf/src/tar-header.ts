@@ -74,7 +74,8 @@ export function parseTarExtension(type: string, content: Uint8Array, offset: num
     const value = record.slice(equals + 1);
     if (equals > 0 && record.slice(0, equals) === 'path') extension.name = value;
     if (equals > 0 && record.slice(0, equals) === 'size') {
-      if (!/^\d{1,16}$/.test(value) || !Number.isSafeInteger(Number(value))) invalid('the pax size is not valid', offset);
+      if (!/^\d{1,16}$/.test(value) || !Number.isSafeInteger(Number(value)))
+        invalid('the pax size is not valid', offset);
       extension.size = Number(value);
     }
     at += length;

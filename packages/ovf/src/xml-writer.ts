@@ -2,8 +2,8 @@ import { OvfError } from './errors.ts';
 import { xmlNamespace } from './namespaces.ts';
 import type { XmlAttribute, XmlElement } from './xml-tree.ts';
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what XML 1.0 cannot hold.
-const forbidden = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
+const forbidden =
+  /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
 const entities: Readonly<Record<string, string>> = {
   '&': '&amp;',
   '<': '&lt;',
@@ -14,9 +14,12 @@ const entities: Readonly<Record<string, string>> = {
   '\t': '&#9;',
 };
 
-function escape(text: string, pattern: RegExp): string {
+function escapeText(text: string, pattern: RegExp): string {
   if (forbidden.test(text)) {
-    throw new OvfError('text-invalid', `the text ${JSON.stringify(text.slice(0, 64))} holds a character that XML cannot`);
+    throw new OvfError(
+      'text-invalid',
+      `the text ${JSON.stringify(text.slice(0, 64))} holds a character that XML cannot`,
+    );
   }
   return text.replace(pattern, (character) => entities[character]!);
 }
@@ -33,7 +36,7 @@ function formatElement(element: XmlElement, outer: Scope, indent: string, declar
   const declarations: string[] = [];
   const declareAs = (prefix: string, namespace: string): void => {
     scope.set(prefix, namespace);
-    declarations.push(` xmlns${prefix === '' ? '' : `:${prefix}`}="${escape(namespace, /[&<"\r\n\t]/g)}"`);
+    declarations.push(` xmlns${prefix === '' ? '' : `:${prefix}`}="${escapeText(namespace, /[&<"\r\n\t]/g)}"`);
   };
   for (const [prefix, namespace] of declare) declareAs(prefix, namespace);
 
@@ -49,7 +52,7 @@ function formatElement(element: XmlElement, outer: Scope, indent: string, declar
     return `${chosen}:${name}`;
   };
   const attributes = element.attributes.map(
-    (attribute) => ` ${attributeName(attribute)}="${escape(attribute.value, /[&<"\r\n\t]/g)}"`,
+    (attribute) => ` ${attributeName(attribute)}="${escapeText(attribute.value, /[&<"\r\n\t]/g)}"`,
   );
 
   const name = element.prefix === '' ? element.name : `${element.prefix}:${element.name}`;
@@ -59,7 +62,7 @@ function formatElement(element: XmlElement, outer: Scope, indent: string, declar
   const inline = element.children.some((child) => typeof child === 'string');
   const inner = `${indent}  `;
   const children = element.children.map((child) =>
-    typeof child === 'string' ? escape(child, /[&<>\r]/g) : formatElement(child, scope, inner, []),
+    typeof child === 'string' ? escapeText(child, /[&<>\r]/g) : formatElement(child, scope, inner, []),
   );
   if (inline) return `${start}>${children.join('')}</${name}>`;
   return `${start}>\n${children.map((child) => `${inner}${child}\n`).join('')}${indent}</${name}>`;
