@@ -26,10 +26,9 @@ export function diskDatabase(options: DiskDatabaseOptions): Record<string, strin
   };
 }
 
-/** A disk UUID as ESXi writes it: VMware's IEEE prefix, then 12 random bytes. */
+/** A disk UUID as ESXi writes it: VMware's IEEE prefix 6000C29, the rest random. */
 function newDiskUuid(): string {
-  const bytes = Buffer.concat([Buffer.from('6000c2', 'hex'), randomBytes(13)]);
-  bytes[3] = 0x90 | (bytes[3] as number & 0x0f);
-  const pairs = [...bytes].map((byte) => byte.toString(16).padStart(2, '0'));
+  const digits = `6000C29${randomBytes(13).toString('hex').toUpperCase().slice(1)}`;
+  const pairs = digits.match(/../g) ?? [];
   return `${pairs.slice(0, 8).join(' ')}-${pairs.slice(8).join(' ')}`;
 }

@@ -65,6 +65,26 @@ for (const subformat of subformats) {
   });
 }
 
+test('reads zeroed grains made by qemu-img, over a parent with data', { skip }, async (t) => {
+  const folder = await temporaryFolder(t);
+  const [base, child] = [join(folder, 'base.vmdk'), join(folder, 'child.vmdk')];
+  await writeFile(join(folder, 'raw'), image);
+  await run('qemu-img', ['convert', '-f', 'raw', '-O', 'vmdk', join(folder, 'raw'), base]);
+  const create = ['create', '-q', '-f', 'vmdk', '-o', 'zeroed_grain=on', '-b', 'base.vmdk', '-F', 'vmdk', child];
+  await run('qemu-img', create, { cwd: folder });
+  await run('qemu-io', ['-f', 'vmdk', '-c', 'write -z 64k 256k', child]);
+  const expected = Buffer.from(image).fill(0, 65536, 65536 * 5);
+  const disk = await openDisk(child, { writable: true });
+  assert.ok(expected.equals(await disk.read(0, image.length)));
+  const [, zero] = await collect(disk.map({ length: 65536 * 5 }));
+  assert.deepEqual(zero, { offset: 65536, length: 65536 * 4, state: 'zero' });
+  await disk.write(65536 * 2 + 9, Buffer.from('x'));
+  expected.write('x', 65536 * 2 + 9);
+  await disk.close();
+  await writeFile(join(folder, 'raw'), expected);
+  await run('qemu-img', ['compare', '-f', 'raw', '-F', 'vmdk', join(folder, 'raw'), child]);
+});
+
 test('qemu-img reads our streamOptimized disk', { skip }, async (t) => {
   const folder = await temporaryFolder(t);
   await writeFile(join(folder, 'raw'), image);

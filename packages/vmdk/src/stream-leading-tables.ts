@@ -20,9 +20,11 @@ export async function countLeadingTables(
     return undefined;
   }
   await queue.skip(directoryStart - queue.position);
-  const tables = sectorsIn(await queue.take(directoryBytes)).sort((left, right) => left - right);
+  const directory = await queue.take(directoryBytes);
   let grains = 0;
-  for (const sector of tables) {
+  for (let at = 0; at < directory.length; at += 4) {
+    const sector = directory.readUInt32LE(at);
+    if (sector === 0) continue;
     const start = sector * sectorBytes;
     if (start < queue.position || start + header.entriesPerTable * 4 > end) {
       throw new VmdkError('table-invalid', { file, reason: `grain table at sector ${sector} is out of place` });
@@ -36,14 +38,9 @@ export async function countLeadingTables(
 
 /** Grains that a table stores; 0 is absent, 1 is zeros. */
 export function countGrains(table: Buffer): number {
-  return sectorsIn(table).filter((sector) => sector > 1).length;
-}
-
-function sectorsIn(table: Buffer): number[] {
-  const sectors: number[] = [];
+  let grains = 0;
   for (let at = 0; at + 4 <= table.length; at += 4) {
-    const sector = table.readUInt32LE(at);
-    if (sector !== 0) sectors.push(sector);
+    if (table.readUInt32LE(at) > 1) grains += 1;
   }
-  return sectors;
+  return grains;
 }
