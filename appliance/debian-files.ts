@@ -1,0 +1,83 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/**
+ * Files of Debian packages: those of the system when the package is installed, else of the package downloaded with
+ * `apt-get download` and unpacked into a folder. Nothing is installed, no rights are needed, no service starts.
+ */
+export class DebianFiles {
+  readonly #folder: string;
+  readonly #log: (line: string) => void;
+  readonly #roots = new Map<string, Promise<string>>();
+
+  constructor(folder: string, log: (line: string) => void) {
+    this.#folder = folder;
+    this.#log = log;
+  }
+
+  /** Folder under which the files of a package lie as they would under `/`. Rejects naming the package. */
+  rootOf(name: string): Promise<string> {
+    let root = this.#roots.get(name);
+    if (root === undefined) {
+      root = this.#find(name);
+      this.#roots.set(name, root);
+    }
+    return root;
+  }
+
+  /** Path of one file of a package. */
+  async path(name: string, file: string): Promise<string> {
+    return join(await this.rootOf(name), file);
+  }
+
+  async #find(name: string): Promise<string> {
+    if (await isInstalled(name)) return '/';
+    const version = await candidateOf(name);
+    const root = join(this.#folder, `${name}_${version.replaceAll(/[^\w.+~-]/g, '_')}`);
+    if (existsSync(root)) return root;
+    this.#log(`downloading the Debian package ${name} ${version}`);
+    await mkdir(this.#folder, { recursive: true });
+    const scratch = await mkdtemp(join(this.#folder, 'unpacking-'));
+    try {
+      await run('apt-get', ['download', '-q', name], { cwd: scratch });
+      const [archive] = (await readdir(scratch)).filter((file) => file.endsWith('.deb'));
+      if (archive === undefined) throw new Error('apt-get download left no file');
+      await run('dpkg-deb', ['-x', archive, 'root'], { cwd: scratch });
+      await rename(join(scratch, 'root'), root).catch((error: unknown) => {
+        // Another build was faster.
+        if (!existsSync(root)) throw error;
+      });
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Error(`the Debian package ${name} is not installed and cannot be downloaded: ${reason}`);
+    } finally {
+      await rm(scratch, { recursive: true, force: true });
+    }
+    return root;
+  }
+}
+
+/** Names of the packages that a package depends on, one step away; the first choice of each alternative. */
+export async function dependenciesOf(name: string): Promise<string[]> {
+  const { stdout } = await run('apt-cache', ['depends', '--important', name]);
+  return [...stdout.matchAll(/^ +(?:Pre)?Depends: (\S+)$/gm)].flatMap(([, each]) => each ?? []);
+}
+
+async function isInstalled(name: string): Promise<boolean> {
+  const answer = await run('dpkg-query', ['-W', '-f', '${db:Status-Status}', name]).catch(() => undefined);
+  return answer?.stdout === 'installed';
+}
+
+async function candidateOf(name: string): Promise<string> {
+  const { stdout } = await run('apt-cache', ['policy', name]).catch(() => ({ stdout: '' }));
+  const version = /^ +Candidate: (\S+)$/m.exec(stdout)?.[1];
+  if (version === undefined || version === '(none)') {
+    throw new Error(`apt knows no package ${name}; run "apt-get update" as root and try again`);
+  }
+  return version;
+}
