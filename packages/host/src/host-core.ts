@@ -1,0 +1,31 @@
+import type { Hypervisor, HypervisorInfo, Store } from '@hypostyle/contracts';
+import type { EventPoster, ManagedObjectReference, Registry, TaskService } from '@hypostyle/vim';
+import type { GuestOsNames } from './configuration/guest-os.ts';
+import type { Datastores } from './datastore/datastores.ts';
+import type { Networks } from './inventory/networks.ts';
+import type { Machines } from './machine/machines.ts';
+import type { InventoryNames } from './projection/inventory-names.ts';
+
+/** What the parts of a host share. Made once, by `Host.open`. */
+export interface HostCore {
+  readonly registry: Registry;
+  readonly store: Store;
+  readonly hypervisor: Hypervisor;
+  readonly hypervisorInfo: HypervisorInfo;
+  readonly tasks: TaskService;
+  readonly events: EventPoster;
+  readonly machines: Machines;
+  readonly datastores: Datastores;
+  readonly networks: Networks;
+  readonly guestOs: GuestOsNames;
+  readonly names: InventoryNames;
+  /** Short folder of mode 0700 on a local file system, for engines' sockets. */
+  readonly runDirectory: string;
+  readonly vmFolder: ManagedObjectReference<'Folder'>;
+  readonly rootPool: ManagedObjectReference<'ResourcePool'>;
+  readonly limits: { readonly cpus: number; readonly memoryMiB: number };
+  /** One processor's clock. */
+  readonly hostMHz: number;
+  /** Told of what failed in the background, with where. */
+  readonly onDefect: (where: string, error: unknown) => void;
+}

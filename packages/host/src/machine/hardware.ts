@@ -1,0 +1,110 @@
+import { join } from 'node:path';
+import type { BlockLayer, CdromHardware, DiskHardware, MachineHardware, NicHardware, PortForward, SerialHardware } from '@hypostyle/contracts';
+import { splitPath } from '@hypostyle/services';
+import type { MachineConfiguration, Nic } from '../configuration/machine-configuration.ts';
+import { HostError } from '../errors.ts';
+import type { MachineRecord } from './machine-record.ts';
+
+export interface HardwareOptions {
+  /** Layers of each disk by device key, top first. */
+  readonly layers: ReadonlyMap<number, readonly BlockLayer[]>;
+  /** Absolute path of an image that a CD-ROM names. */
+  imagePath(fileName: string): string;
+  /** False: the network is no network of ours, and the NIC is built without a link. */
+  networkExists(name: string): boolean;
+}
+
+/** The machine as an engine must build it. Throws `device-invalid` for a forward that cannot be read. */
+export function machineHardware(machine: MachineRecord, options: HardwareOptions): MachineHardware {
+  const { configuration: c } = machine;
+  const folder = machine.datastore.absolute(splitPath(machine.vmxPath).folder);
+  const controllerIds = new Map(c.controllers.map((controller) => [controller.key, `${controller.family}${controller.bus}`]));
+  const idOf = (device: { readonly controllerKey: number; readonly unit: number }) =>
+    `${controllerIds.get(device.controllerKey)}u${device.unit}`;
+  const used = new Set([...c.disks, ...c.cdroms].map((device) => device.controllerKey));
+  const disks = c.disks.map(
+    (disk): DiskHardware => ({
+      id: idOf(disk),
+      controllerId: controllerIds.get(disk.controllerKey) ?? '',
+      unit: disk.unit,
+      layers: options.layers.get(disk.key) ?? [],
+      readOnly: false,
+      discardWrites: disk.mode === 'independent_nonpersistent',
+      ...diskSerial(machine, disk.key),
+    }),
+  );
+  const cdroms = c.cdroms.map(
+    (cdrom): CdromHardware => ({
+      id: idOf(cdrom),
+      controllerId: controllerIds.get(cdrom.controllerKey) ?? '',
+      unit: cdrom.unit,
+      ...(cdrom.fileName !== undefined && cdrom.startConnected ? { path: options.imagePath(cdrom.fileName) } : {}),
+    }),
+  );
+  const nics = c.nics.map((nic) => nicHardware(nic, options));
+  return {
+    uuid: c.uuid,
+    name: c.name,
+    firmware: c.firmware,
+    cpus: c.cpus,
+    coresPerSocket: c.coresPerSocket,
+    memoryMiB: c.memoryMiB,
+    guestId: c.guestId,
+    controllers: c.controllers
+      .filter((controller) => controller.family !== 'ide' || used.has(controller.key))
+      .map(({ family, model, bus }) => ({ id: `${family}${bus}`, model, bus })),
+    disks,
+    cdroms,
+    nics,
+    serials: c.serials.map(
+      (serial): SerialHardware => ({
+        id: `serial${serial.number}`,
+        ...(serial.kind === 'file' && serial.fileName !== '' ? { logPath: join(folder, splitPath(serial.fileName.replace(/^\[[^\]]*\] */, '')).name) } : {}),
+      }),
+    ),
+    balloon: true,
+    rng: true,
+    vmport: true,
+    guestAgent: true,
+    bootOrder: bootOrder(c, disks, cdroms, nics),
+    enterSetup: c.enterSetup,
+    nvramPath: join(folder, c.nvram || `${splitPath(machine.vmxPath).name.replace(/\.vmx$/i, '')}.nvram`),
+    clock: c.guestId.startsWith('win') ? 'localtime' : 'utc',
+  };
+}
+
+function bootOrder(c: MachineConfiguration, disks: readonly DiskHardware[], cdroms: readonly CdromHardware[], nics: readonly NicHardware[]): string[] {
+  const classes = { disk: disks, cdrom: cdroms.filter((cdrom) => cdrom.path !== undefined), ethernet: nics, floppy: [] };
+  const order = c.bootOrder.length > 0 ? c.bootOrder : (['disk', 'cdrom', 'ethernet'] as const);
+  return order.flatMap((name) => classes[name].map((device) => device.id));
+}
+
+/** What the guest sees as the disk's serial number when `disk.EnableUUID` is set. */
+function diskSerial(machine: MachineRecord, key: number): { readonly serial?: string } {
+  const enabled = machine.configuration.extra.find(([name]) => name.toLowerCase() === 'disk.enableuuid')?.[1];
+  const uuid = machine.disks.get(key)?.uuid;
+  if (enabled?.toLowerCase() !== 'true' || uuid === undefined) return {};
+  return { serial: uuid.replaceAll('-', '').slice(0, 20) };
+}
+
+function nicHardware(nic: Nic, options: HardwareOptions): NicHardware {
+  const exists = options.networkExists(nic.networkName);
+  return {
+    id: `ethernet${nic.number}`,
+    model: nic.model,
+    mac: nic.mac,
+    connected: nic.startConnected && exists,
+    network: exists ? { kind: 'nat', forwards: nic.forwards.map(parseForward) } : { kind: 'none' },
+  };
+}
+
+/** Reads `tcp:127.0.0.1:8080:80`: protocol, address and port here, port in the guest. */
+export function parseForward(text: string): PortForward {
+  const match = /^(tcp|udp):(\d{1,3}(?:\.\d{1,3}){3}):(\d{1,5}):(\d{1,5})$/.exec(text.trim());
+  const [hostPort, guestPort] = [Number(match?.[3]), Number(match?.[4])];
+  const octets = match?.[2]?.split('.').map(Number) ?? [];
+  if (match === null || hostPort < 1 || hostPort > 65_535 || guestPort < 1 || guestPort > 65_535 || octets.some((octet) => octet > 255)) {
+    throw new HostError('device-invalid', `'${text}' is no forward; write it as tcp:127.0.0.1:8080:80`);
+  }
+  return { protocol: match[1] as 'tcp' | 'udp', hostAddress: match[2] as string, hostPort, guestPort };
+}

@@ -1,0 +1,155 @@
+import { readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { isHiddenName, joinPath, readDiskChain, splitPath } from '@hypostyle/services';
+import type { MachineConfiguration } from '../configuration/machine-configuration.ts';
+import type { Datastore } from '../datastore/datastore.ts';
+import { HostError } from '../errors.ts';
+import { maximumVmxBytes, VmxFile } from '../vmx/vmx-file.ts';
+import type { DiskFacts, MachineFile, MachineFiles } from './machine-record.ts';
+
+/** Reads a `.vmx`; what is larger than one can be is refused unread. */
+export async function readVmx(datastore: Datastore, vmxPath: string): Promise<VmxFile> {
+  const path = datastore.absolute(vmxPath);
+  const { size } = await stat(path);
+  if (size > maximumVmxBytes) {
+    throw new HostError('vmx-invalid', `${datastore.format(vmxPath)} has ${size} bytes`);
+  }
+  return VmxFile.parse(await readFile(path), datastore.format(vmxPath));
+}
+
+/** Writes a `.vmx` durably and whole: a crash leaves the old file or the new one. */
+export async function writeVmx(datastore: Datastore, vmxPath: string, vmx: VmxFile): Promise<void> {
+  const path = datastore.absolute(vmxPath);
+  const temporary = join(dirname(path), `.hypo-${basename(path)}.partial`);
+  const handle = await open(temporary, 'w', 0o644);
+  try {
+    await handle.writeFile(vmx.toString());
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(temporary, path);
+  await syncFolder(dirname(path));
+}
+
+export async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** What the descriptors of a machine's disks say. A disk that cannot be read has its reason in `problem`. */
+export async function readDisks(
+  datastore: Datastore,
+  vmxPath: string,
+  configuration: MachineConfiguration,
+): Promise<Map<number, DiskFacts>> {
+  const disks = new Map<number, DiskFacts>();
+  for (const disk of configuration.disks) {
+    disks.set(disk.key, await readDisk(datastore, vmxPath, disk.fileName));
+  }
+  return disks;
+}
+
+export async function readDisk(datastore: Datastore, vmxPath: string, fileName: string): Promise<DiskFacts> {
+  try {
+    const chain = await readDiskChain(diskPath(datastore, vmxPath, fileName), {
+      allowOutside: (path) => path.startsWith(`${datastore.directory}/`),
+    });
+    const shown = (path: string) => datastore.format(path.slice(datastore.directory.length + 1));
+    return {
+      capacityBytes: chain.capacityBytes,
+      thin: chain.thin,
+      uuid: chain.uuid,
+      contentId: chain.links[0].descriptor.contentId.toString(16).padStart(8, '0'),
+      chain: chain.links.map((link) => [shown(link.descriptorPath), ...link.extentPaths.map(shown)]),
+      problem: undefined,
+    };
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error);
+    return { capacityBytes: 0, thin: true, uuid: undefined, contentId: '', chain: [], problem };
+  }
+}
+
+/** Absolute path of a disk that a `.vmx` names; `disk-invalid` when it is on no datastore of ours. */
+export function diskPath(datastore: Datastore, vmxPath: string, fileName: string): string {
+  const path = datastore.relative(vmxPath, fileName);
+  if (path === undefined) {
+    throw new HostError('disk-invalid', `${fileName} is not on the datastore ${datastore.name}`);
+  }
+  return datastore.absolute(path);
+}
+
+const types: readonly [RegExp, string][] = [
+  [/\.vmx$/i, 'config'],
+  [/\.vmxf$/i, 'extendedConfig'],
+  [/\.nvram$/i, 'nvram'],
+  [/\.log$/i, 'log'],
+  [/\.vmsd$/i, 'snapshotList'],
+  [/\.vmsn$/i, 'snapshotData'],
+  [/\.vmss$/i, 'suspend'],
+  [/-(flat|delta|ctk|[sf]\d{3})\.(vmdk|qcow2)$/i, 'diskExtent'],
+  [/\.vmdk$/i, 'diskDescriptor'],
+];
+
+/** Lists a machine's folder with sizes: what is used, and what thin disks may still take. */
+export async function listFiles(
+  datastore: Datastore,
+  vmxPath: string,
+  disks: ReadonlyMap<number, DiskFacts>,
+): Promise<MachineFiles> {
+  const { folder } = splitPath(vmxPath);
+  const list: MachineFile[] = [];
+  let committedBytes = 0;
+  const sizes = new Map<string, number>();
+  for (const entry of await readdir(datastore.absolute(folder), { withFileTypes: true })) {
+    if (!entry.isFile() || isHiddenName(entry.name)) continue;
+    const type = types.find(([pattern]) => pattern.test(entry.name))?.[1];
+    // A machine at the root of its datastore does not own what lies beside it.
+    if (type === undefined || (folder === '' && !entry.name.startsWith(stem(vmxPath)))) continue;
+    const path = joinPath(folder, entry.name);
+    const used = (await stat(datastore.absolute(path))).blocks * 512;
+    committedBytes += used;
+    const name = datastore.format(path);
+    sizes.set(name, used);
+    list.push({ name, type, bytes: used });
+  }
+  let uncommittedBytes = 0;
+  for (const disk of disks.values()) {
+    const own = disk.chain.flat().reduce((sum, name) => sum + (sizes.get(name) ?? 0), 0);
+    if (disk.thin) uncommittedBytes += Math.max(0, disk.capacityBytes - own);
+  }
+  return { list, committedBytes, uncommittedBytes, unsharedBytes: committedBytes, at: new Date().toISOString() };
+}
+
+function stem(path: string): string {
+  return splitPath(path).name.replace(/\.[^.]*$/, '');
+}
+
+/**
+ * Deletes what belongs to a machine: its disks' chains within its folder, and the files of its kinds; then the folder,
+ * if nothing else is in it. Answers the names that stayed.
+ */
+export async function deleteFiles(datastore: Datastore, vmxPath: string, disks: ReadonlyMap<number, DiskFacts>): Promise<string[]> {
+  const { folder } = splitPath(vmxPath);
+  const directory = datastore.absolute(folder);
+  const ownDisks = new Set([...disks.values()].flatMap((disk) => disk.chain.flat()));
+  const prefix = stem(vmxPath);
+  const stayed: string[] = [];
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    const isDisk = /\.(vmdk|qcow2)$/i.test(entry.name);
+    const named = ownDisks.has(datastore.format(joinPath(folder, entry.name)));
+    const known = !isDisk && types.some(([pattern]) => pattern.test(entry.name));
+    const ours = named || isHiddenName(entry.name) || (known && (folder !== '' || entry.name.startsWith(prefix)));
+    if (ours && (folder !== '' || !isHiddenName(entry.name))) {
+      await rm(join(directory, entry.name), { recursive: true, force: true });
+    } else stayed.push(entry.name);
+  }
+  if (stayed.length === 0 && folder !== '') await rm(directory, { recursive: true });
+  else await syncFolder(directory);
+  return stayed;
+}

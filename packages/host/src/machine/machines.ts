@@ -1,0 +1,104 @@
+import type { RunningMachine } from '@hypostyle/contracts';
+import { type Draft, fault, type ManagedObjectReference, type Registry, type VimFault } from '@hypostyle/vim';
+import type { MachineRecord } from './machine-record.ts';
+
+/** Which properties of the managed object say what a member of the record says. */
+const shownBy: { readonly [M in keyof MachineRecord]?: readonly string[] } = {
+  configuration: ['config', 'name', 'network'],
+  modified: ['config'],
+  disks: ['config', 'layoutEx'],
+  files: ['layoutEx', 'storage'],
+  powerState: ['runtime', 'config', 'guest'],
+  bootTime: ['runtime'],
+  suspendTime: ['runtime'],
+  cleanPowerOff: ['runtime'],
+  guest: ['guest'],
+  agentConnected: ['guest', 'config'],
+  stats: ['summary'],
+  problem: ['runtime', 'config', 'summary'],
+};
+
+/** Every registered machine, with its engine while one runs. */
+export class Machines {
+  readonly #registry: Registry;
+  readonly #records = new Map<string, MachineRecord>();
+  readonly #engines = new Map<string, RunningMachine>();
+  readonly #byPath = new Map<string, string>();
+
+  constructor(registry: Registry) {
+    this.#registry = registry;
+  }
+
+  get size(): number {
+    return this.#records.size;
+  }
+
+  all(): IterableIterator<MachineRecord> {
+    return this.#records.values();
+  }
+
+  find(id: string): MachineRecord | undefined {
+    return this.#records.get(id);
+  }
+
+  /** The machine of a reference; ManagedObjectNotFound when it is gone. */
+  get(ref: ManagedObjectReference): MachineRecord {
+    const record = this.#records.get(ref.value);
+    if (record === undefined) throw gone(ref);
+    return record;
+  }
+
+  /** The machine whose `.vmx` is that file of that datastore. */
+  at(datastoreUuid: string, vmxPath: string): MachineRecord | undefined {
+    const id = this.#byPath.get(`${datastoreUuid}/${vmxPath}`);
+    return id === undefined ? undefined : this.#records.get(id);
+  }
+
+  engine(id: string): RunningMachine | undefined {
+    return this.#engines.get(id);
+  }
+
+  setEngine(id: string, engine: RunningMachine | undefined): void {
+    if (engine === undefined) this.#engines.delete(id);
+    else this.#engines.set(id, engine);
+  }
+
+  insert(record: MachineRecord): void {
+    this.#records.set(record.id, record);
+    this.#byPath.set(`${record.datastore.uuid}/${record.vmxPath}`, record.id);
+  }
+
+  delete(id: string): void {
+    const record = this.#records.get(id);
+    if (record === undefined) return;
+    this.#records.delete(id);
+    this.#engines.delete(id);
+    this.#byPath.delete(`${record.datastore.uuid}/${record.vmxPath}`);
+  }
+
+  /** Replaces members of a record, in a commit: followers of the properties that show them are woken. */
+  change(id: string, members: Partial<MachineRecord>, draft?: Draft): void {
+    const record = this.#records.get(id);
+    if (record === undefined) return;
+    if (draft === undefined) {
+      this.#registry.commit((own) => this.change(id, members, own));
+      return;
+    }
+    this.#records.set(id, { ...record, ...members });
+    const properties = new Set<string>();
+    for (const member in members) {
+      const key = member as keyof MachineRecord;
+      if (members[key] !== record[key]) for (const property of shownBy[key] ?? []) properties.add(property);
+    }
+    if (!draft.has(record.ref)) return;
+    for (const property of properties) draft.touch(record.ref, property);
+  }
+}
+
+function gone(obj: ManagedObjectReference): VimFault {
+  return fault(
+    'ManagedObjectNotFound',
+    { obj },
+    `The object '${obj.type}:${obj.value}' has already been deleted or has not been completely created.`,
+  );
+}

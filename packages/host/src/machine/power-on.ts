@@ -1,0 +1,173 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { type BlockLayer, HypervisorError, type RunningMachine } from '@hypostyle/contracts';
+import { createDelta, nextDeltaName, readDiskChain, renewContentId, splitPath } from '@hypostyle/services';
+import { fault, type RunningTask, type VimFault } from '@hypostyle/vim';
+import { configurationFromVmx } from '../configuration/from-vmx.ts';
+import type { Disk, MachineConfiguration, Nic } from '../configuration/machine-configuration.ts';
+import { writeConfiguration } from '../configuration/to-vmx.ts';
+import { HostError } from '../errors.ts';
+import type { HostCore } from '../host-core.ts';
+import type { VmxFile } from '../vmx/vmx-file.ts';
+import { machineHardware } from './hardware.ts';
+import { diskPath, readVmx, writeVmx } from './machine-files.ts';
+import type { MachineRecord } from './machine-record.ts';
+import { readMachine, saveRuntime } from './registration.ts';
+
+/** Key of the `.vmx` that names the memory image of a suspended machine, as VMware has it. */
+export const suspendKey = 'checkpoint.vmState';
+const machineTypeKey = 'hypostyle.machineType';
+const cpuModelKey = 'hypostyle.cpuModel';
+
+/** Starts a machine's engine. The machine is running and durable as such when it resolves. */
+export async function powerOn(core: HostCore, task: RunningTask, id: string, watch: (id: string, engine: RunningMachine) => void): Promise<void> {
+  const machine = core.machines.get({ type: 'VirtualMachine', value: id });
+  if (machine.powerState === 'poweredOn' && core.machines.engine(id) !== undefined) return;
+  if (machine.problem !== undefined) {
+    throw fault('InvalidVmConfig', {}, `The machine cannot be powered on: ${machine.problem}.`);
+  }
+  core.registry.commit((draft) => task.post(draft, { type: 'VmStartingEvent', entity: machine.ref }));
+  try {
+    const engine = await startEngine(core, machine);
+    core.registry.commit((draft) => {
+      core.machines.setEngine(id, engine);
+      core.machines.change(id, { powerState: 'poweredOn', bootTime: new Date(engine.startedAt).toISOString(), suspendTime: undefined, stats: undefined, guest: undefined, agentConnected: false }, draft);
+      task.post(draft, { type: 'VmPoweredOnEvent', entity: machine.ref });
+    });
+    watch(id, engine);
+  } catch (error) {
+    await saveRuntime(core, id, { powerState: machine.powerState, suspendTime: machine.suspendTime });
+    const typed = powerFault(error, machine);
+    core.registry.commit((draft) =>
+      task.post(draft, { type: 'VmFailedToPowerOnEvent', entity: machine.ref, members: { reason: { _typeName: 'LocalizedMethodFault', fault: typed.detail, localizedMessage: typed.message } } }),
+    );
+    throw typed;
+  }
+}
+
+async function startEngine(core: HostCore, before: MachineRecord): Promise<RunningMachine> {
+  const { datastore, vmxPath, id } = before;
+  const vmx = await readVmx(datastore, vmxPath);
+  const original = vmx.toString();
+  const name = splitPath(vmxPath).name.replace(/\.vmx$/i, '');
+  let configuration = withIdentity(configurationFromVmx(vmx, core.guestOs, name), core);
+  const prepared = await prepareDisks(core, before, configuration);
+  configuration = { ...configuration, disks: prepared.disks };
+  if (configuration.nvram === '') configuration = { ...configuration, nvram: `${name}.nvram` };
+  writeConfiguration(vmx, configuration, core.guestOs);
+  if (vmx.toString() !== original) await writeVmx(datastore, vmxPath, vmx);
+  const machine: MachineRecord = { ...before, ...(await readMachine(core, datastore, vmxPath)) };
+  core.machines.change(id, { configuration: machine.configuration, disks: machine.disks, modified: machine.modified, files: machine.files });
+  const hardware = machineHardware(machine, {
+    layers: prepared.layers,
+    imagePath: (fileName) => diskPath(datastore, vmxPath, fileName),
+    networkExists: (network) => core.networks.find(network) !== undefined,
+  });
+  const folder = dirname(datastore.absolute(vmxPath));
+  await mkdir(join(folder, '.hypo'), { recursive: true });
+  const suspended = vmx.get(suspendKey) ?? '';
+  const resume = before.powerState === 'suspended' && suspended !== '' ? join(folder, splitPath(suspended).name) : undefined;
+  await saveRuntime(core, id, { powerState: 'poweredOn', bootTime: new Date().toISOString() });
+  const engine = await core.hypervisor.start({
+    uuid: hardware.uuid,
+    runDirectory: runDirectoryOf(core, id),
+    lockPath: join(folder, '.hypo', 'vm.lck'),
+    logPath: join(folder, 'hypostyle.log'),
+    hardware,
+    ...platformOf(vmx),
+    ...(resume === undefined ? {} : { resumeFrom: resume }),
+  });
+  await afterStart(machine, vmx, engine, resume);
+  return engine;
+}
+
+export function runDirectoryOf(core: Pick<HostCore, 'runDirectory'>, id: string): string {
+  return join(core.runDirectory, id);
+}
+
+function platformOf(vmx: VmxFile): { readonly platform?: { readonly machineType: string; readonly cpuModel: string } } {
+  const machineType = vmx.get(machineTypeKey);
+  const cpuModel = vmx.get(cpuModelKey);
+  return machineType && cpuModel ? { platform: { machineType, cpuModel } } : {};
+}
+
+/** Remembers the platform that a suspended machine will need, and lets go of the memory image that was read. */
+async function afterStart({ datastore, vmxPath }: MachineRecord, vmx: VmxFile, engine: RunningMachine, resumed: string | undefined): Promise<void> {
+  const before = vmx.toString();
+  vmx.set(machineTypeKey, engine.platform.machineType).set(cpuModelKey, engine.platform.cpuModel);
+  vmx.set('bios.forceSetupOnce', 'FALSE');
+  if (!/bios\.forcesetuponce/i.test(before)) vmx.delete('bios.forceSetupOnce');
+  vmx.delete(suspendKey);
+  if (vmx.toString() !== before) await writeVmx(datastore, vmxPath, vmx);
+  if (resumed !== undefined) await rm(resumed, { force: true });
+}
+
+/** What a machine that came without them is given at its first power-on. */
+function withIdentity(c: MachineConfiguration, core: HostCore): MachineConfiguration {
+  const taken = new Set([...core.machines.all()].flatMap((machine) => machine.configuration.nics.map((nic) => nic.mac)));
+  const nics = c.nics.map((nic): Nic => {
+    if (nic.mac !== '') return nic;
+    const mac = newMac(taken);
+    taken.add(mac);
+    return { ...nic, mac };
+  });
+  return { ...c, nics, uuid: c.uuid || newUuid(), instanceUuid: c.instanceUuid || newUuid() };
+}
+
+function newUuid(): string {
+  return randomBytes(16)
+    .toString('hex')
+    .replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12})$/, '$1-$2-4$3-a$4-$5');
+}
+
+/** A free address of VMware's range for generated ones: 00:0c:29. */
+function newMac(taken: ReadonlySet<string>): string {
+  for (;;) {
+    const mac = `00:0c:29:${randomBytes(3).toString('hex').replace(/(..)(..)(..)/, '$1:$2:$3')}`;
+    if (!taken.has(mac)) return mac;
+  }
+}
+
+/**
+ * Makes each disk ready to be written: a foreign one gets a delta of ours on top and is never written itself, and what
+ * will be written has a new CID on disk first.
+ */
+async function prepareDisks(core: HostCore, machine: MachineRecord, configuration: MachineConfiguration): Promise<{ readonly disks: Disk[]; readonly layers: Map<number, BlockLayer[]> }> {
+  const { datastore, vmxPath } = machine;
+  const allowOutside = (path: string) => path.startsWith(`${datastore.directory}/`);
+  const disks: Disk[] = [];
+  const layers = new Map<number, BlockLayer[]>();
+  for (const disk of configuration.disks) {
+    let path = diskPath(datastore, vmxPath, disk.fileName);
+    let chain = await readDiskChain(path, { allowOutside });
+    let fileName = disk.fileName;
+    if (chain.links[0].kind === 'foreign') {
+      const taken = new Set(await readdir(dirname(path)));
+      const name = nextDeltaName(splitPath(path).name, (candidate) => taken.has(candidate));
+      fileName = fileName.slice(0, fileName.length - splitPath(fileName).name.length) + name;
+      path = join(dirname(path), name);
+      await createDelta({ path, parent: chain, images: core.hypervisor.images });
+      chain = await readDiskChain(path, { allowOutside });
+    }
+    if (disk.mode !== 'independent_nonpersistent') await renewContentId(chain);
+    disks.push({ ...disk, fileName });
+    layers.set(disk.key, chain.links.map((link) => link.layer));
+  }
+  return { disks, layers };
+}
+
+/** A failed start in the specification's words. */
+function powerFault(error: unknown, machine: MachineRecord): VimFault {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof HypervisorError) {
+    if (error.code === 'locked') return fault('FileLocked', { file: machine.datastore.format(machine.vmxPath) }, `${machine.configuration.name} is running elsewhere: ${message}`, { cause: error });
+    if (error.code === 'unsupported-hardware') return fault('InvalidVmConfig', {}, message, { cause: error });
+    return fault('GenericVmConfigFault', { reason: message.slice(0, 2000) }, message, { cause: error });
+  }
+  if (error instanceof HostError || (error instanceof Error && error.name === 'VmdkError')) {
+    return fault('InvalidVmConfig', {}, message, { cause: error });
+  }
+  if (error instanceof Error && error.name === 'VimFault') return error as VimFault;
+  return fault('GenericVmConfigFault', { reason: message.slice(0, 2000) }, message, { cause: error });
+}

@@ -1,0 +1,113 @@
+import { stat } from 'node:fs/promises';
+import type { StoreWrite } from '@hypostyle/contracts';
+import { splitPath } from '@hypostyle/services';
+import type { ManagedObjectReference } from '@hypostyle/vim';
+import { configurationFromVmx } from '../configuration/from-vmx.ts';
+import { newConfiguration } from '../configuration/apply-spec.ts';
+import type { Datastore } from '../datastore/datastore.ts';
+import type { HostCore } from '../host-core.ts';
+import { listFiles, readDisks, readVmx } from './machine-files.ts';
+import type { MachineFiles, MachineRecord, PowerState } from './machine-record.ts';
+
+const collection = 'machine';
+const runtimeCollection = 'machine-runtime';
+
+/** What the store remembers of a machine; all else is in its folder. */
+export interface MachineDocument {
+  readonly id: string;
+  readonly datastore: string;
+  readonly vmxPath: string;
+  readonly resourcePool: string;
+  readonly created: string | undefined;
+}
+
+/** What was true of its engine when it was last written. */
+export interface RuntimeDocument {
+  readonly powerState: PowerState;
+  readonly bootTime?: string | undefined;
+  readonly suspendTime?: string | undefined;
+}
+
+type Core = Pick<HostCore, 'store' | 'datastores' | 'guestOs'>;
+
+export async function machineDocuments(core: Core): Promise<MachineDocument[]> {
+  return (await core.store.list<MachineDocument>(collection)).map(({ value }) => value);
+}
+
+export async function runtimeDocuments(core: Core): Promise<Map<string, RuntimeDocument>> {
+  const entries = await core.store.list<RuntimeDocument>(runtimeCollection);
+  return new Map(entries.map(({ key, value }) => [key, value]));
+}
+
+export function putMachine(document: MachineDocument): StoreWrite {
+  return { put: { collection, key: document.id.padStart(12, '0'), value: document } };
+}
+
+/** Takes a machine out of the store; its folder stays. */
+export function deleteMachine(id: string): StoreWrite[] {
+  return [{ delete: { collection, key: id.padStart(12, '0') } }, { delete: { collection: runtimeCollection, key: id } }];
+}
+
+export async function saveRuntime(core: Core, id: string, runtime: RuntimeDocument): Promise<void> {
+  await core.store.transact([{ put: { collection: runtimeCollection, key: id, value: runtime } }]);
+}
+
+export function machineReference(id: string): ManagedObjectReference<'VirtualMachine'> {
+  return { _typeName: 'ManagedObjectReference', type: 'VirtualMachine', value: id };
+}
+
+const noFiles: MachineFiles = { list: [], committedBytes: 0, uncommittedBytes: 0, unsharedBytes: 0, at: new Date(0).toISOString() };
+
+/**
+ * Reads a machine's folder into a record, changing nothing in it. A folder that cannot be read gives a record with
+ * `problem`, so that the machine stays in the inventory.
+ */
+export async function loadMachine(core: Core, document: MachineDocument, runtime: RuntimeDocument | undefined, pool: ManagedObjectReference<'ResourcePool'>): Promise<MachineRecord> {
+  const datastore = core.datastores.byUuid(document.datastore);
+  const fallbackName = splitPath(document.vmxPath).name.replace(/\.vmx$/i, '');
+  const common = {
+    id: document.id,
+    ref: machineReference(document.id),
+    vmxPath: document.vmxPath,
+    resourcePool: pool,
+    created: document.created,
+    powerState: runtime?.powerState ?? ('poweredOff' as const),
+    bootTime: runtime?.bootTime,
+    suspendTime: runtime?.suspendTime,
+    cleanPowerOff: true,
+    guest: undefined,
+    agentConnected: false,
+    stats: undefined,
+  };
+  try {
+    if (datastore === undefined) throw new Error(`its datastore ${document.datastore} is not known here`);
+    return { ...common, datastore, ...(await readMachine(core, datastore, document.vmxPath)), problem: undefined };
+  } catch (error) {
+    return {
+      ...common,
+      datastore: datastore ?? missingDatastore(core, document),
+      configuration: newConfiguration(fallbackName),
+      modified: new Date(0).toISOString(),
+      disks: new Map(),
+      files: noFiles,
+      problem: error instanceof Error ? error.message : String(error),
+    };
+  }
+}
+
+function missingDatastore(core: Core, document: MachineDocument): Datastore {
+  const any = core.datastores.all()[0];
+  if (any === undefined) throw new Error(`the host has no datastore, and machine ${document.id} needs one`);
+  return any;
+}
+
+/** What a machine's folder says now. */
+export async function readMachine(core: Core, datastore: Datastore, vmxPath: string): Promise<Pick<MachineRecord, 'configuration' | 'modified' | 'disks' | 'files'>> {
+  const vmx = await readVmx(datastore, vmxPath);
+  const fallbackName = splitPath(vmxPath).name.replace(/\.vmx$/i, '');
+  const configuration = configurationFromVmx(vmx, core.guestOs, fallbackName);
+  const disks = await readDisks(datastore, vmxPath, configuration);
+  const files = await listFiles(datastore, vmxPath, disks);
+  const { mtime } = await stat(datastore.absolute(vmxPath));
+  return { configuration, modified: mtime.toISOString(), disks, files };
+}
