@@ -36,7 +36,8 @@ export interface DiskReceiving {
   readonly onBytes?: (count: number) => void;
 }
 
-const fillBytes = 1_048_576;
+/** Read at once when holes are looked for. */
+const pieceBytes = 1_048_576;
 
 /**
  * Receives a streamOptimized disk into a flat one, descriptor last. It is durable when this resolves; when it rejects
@@ -146,15 +147,32 @@ async function fillHoles(
   signal: AbortSignal,
   onBytes: (count: number) => void,
 ): Promise<void> {
-  const zeros = Buffer.alloc(fillBytes);
-  const piece = Buffer.alloc(fillBytes);
+  const piece = Buffer.alloc(pieceBytes);
   for (let offset = 0; offset < bytes; ) {
     signal.throwIfAborted();
-    const { bytesRead } = await handle.read(piece, 0, Math.min(fillBytes, bytes - offset), offset);
+    const { bytesRead } = await handle.read(piece, 0, Math.min(pieceBytes, bytes - offset), offset);
     if (bytesRead === 0) throw new Error('the extent ended while it was filled');
-    const read = piece.subarray(0, bytesRead);
-    if (read.equals(zeros.subarray(0, bytesRead))) await writeAll(handle, read, offset);
+    for (const [start, end] of zeroRuns(piece.subarray(0, bytesRead))) {
+      await writeAll(handle, piece.subarray(start, end), offset + start);
+    }
     offset += bytesRead;
     onBytes(0);
   }
+}
+
+const zeroBlock = Buffer.alloc(4096);
+
+/** Runs of whole blocks that are zero, as start and end. */
+function* zeroRuns(piece: Buffer): Generator<readonly [number, number], void, undefined> {
+  let start: number | undefined;
+  for (let at = 0; at < piece.length; at += zeroBlock.length) {
+    const block = piece.subarray(at, at + zeroBlock.length);
+    if (block.equals(zeroBlock.subarray(0, block.length))) {
+      start ??= at;
+    } else if (start !== undefined) {
+      yield [start, at];
+      start = undefined;
+    }
+  }
+  if (start !== undefined) yield [start, piece.length];
 }

@@ -1,3 +1,5 @@
+export { type Clock, systemClock } from './clock.ts';
+export { type FolderEntry, findEntry, listFolder } from './datastore-index.ts';
 export {
   checkRelativePath,
   type DatastorePath,
@@ -7,7 +9,26 @@ export {
   splitPath,
 } from './datastore-path.ts';
 export { type DatastoreRoot, openInRoot, resolveInRoot, shownPath } from './datastore-root.ts';
+export { openDiskInRoot } from './disk-chain.ts';
+export { diskDownloadTarget, provideDisk } from './disk-download.ts';
+export { type DiskReceiving, type DiskUpload, diskUploadTarget, receiveDisk } from './disk-upload.ts';
 export { createDelta, nextDeltaName, renewContentId } from './disks/delta.ts';
 export { type DiskChain, type DiskLink, readDiskChain } from './disks/disk-chain.ts';
 export { faults, fileFault } from './errors.ts';
+export { type BusyCheck, checkIdle, deleteFile } from './file-removal.ts';
+export { fileUploadTarget, type ReceivedFile, type ReceiveFileOptions, receiveFile } from './file-upload.ts';
+export { type AccessVerdict, type FolderAccess, handleFolderRequest } from './folder-handler.ts';
+export { freeBytesOf } from './free-space.ts';
 export { isHiddenName, isHiddenPath } from './hidden-names.ts';
+export type { FileRequest, FileResponse } from './http-exchange.ts';
+export { handleTransferRequest } from './nfc-handler.ts';
+export type { ServedFile } from './served-file.ts';
+export type { LeaseOwner, LeaseState, TransferLease } from './transfer-lease.ts';
+export {
+  type LeasedContents,
+  type LeaseRequest,
+  type OpenedLease,
+  TransferLeases,
+  type TransferLeasesOptions,
+} from './transfer-leases.ts';
+export type { ProvideOptions, ReceiveOptions, TransferTarget } from './transfer-target.ts';
