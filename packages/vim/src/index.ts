@@ -1,3 +1,7 @@
+export type { HttpHeaders, HttpRequest, HttpResponder, HttpSink } from './codec/http-exchange.ts';
+export { ManagementEndpoint, type ManagementEndpointOptions } from './codec/management-endpoint.ts';
+export { type HttpHandler, handleNodeRequest } from './codec/node-http.ts';
+export type { SessionResolver } from './codec/session-resolver.ts';
 export type * from './generated/types.ts';
 export type { Authorizer } from './runtime/authorizer.ts';
 export { Dispatcher, type Invocation, noPermission, type Outcome } from './runtime/dispatcher.ts';

@@ -1,0 +1,63 @@
+import type { Authorizer } from '../runtime/authorizer.ts';
+import type { Dispatcher } from '../runtime/dispatcher.ts';
+import type { Registry } from '../runtime/registry.ts';
+import type { HttpRequest, HttpResponder } from './http-exchange.ts';
+import { PropertyReader } from './property-reader.ts';
+import { serviceVersions } from './service-versions.ts';
+import type { SessionResolver } from './session-resolver.ts';
+import { SoapEndpoint } from './soap-endpoint.ts';
+import { WireTypes } from './wire-types.ts';
+
+export interface ManagementEndpointOptions {
+  readonly registry: Registry;
+  readonly dispatcher: Dispatcher;
+  readonly authorizer: Authorizer;
+  readonly sessions: SessionResolver;
+  /** Largest SOAP request in bytes; 20 MB unless told. */
+  readonly soapBodyLimit?: number;
+  /** Told of answers that could not be encoded: defects of ours. */
+  readonly onDefect?: (method: string, error: unknown) => void;
+}
+
+/**
+ * All of the Management Interface below `/sdk`: SOAP calls, VI/JSON, versions and WSDL. A server mounts it at `/sdk` and
+ * everything below, for any method, with bodies left alone.
+ */
+export class ManagementEndpoint {
+  readonly #soap: SoapEndpoint;
+
+  constructor(options: ManagementEndpointOptions) {
+    const { registry, dispatcher, authorizer, sessions, soapBodyLimit, onDefect } = options;
+    const types = new WireTypes(registry.schema);
+    const properties = new PropertyReader({ registry, authorizer });
+    this.#soap = new SoapEndpoint({
+      types,
+      dispatcher,
+      properties,
+      sessions,
+      ...(soapBodyLimit === undefined ? {} : { bodyLimit: soapBodyLimit }),
+      ...(onDefect === undefined ? {} : { onDefect }),
+    });
+  }
+
+  /** Answers a request for `/sdk` or anything below it. Never throws. */
+  async handle(request: HttpRequest, respond: HttpResponder): Promise<void> {
+    const path = pathOf(request.url);
+    if (request.method === 'GET' || request.method === 'HEAD') {
+      if (path === '/sdk/vimServiceVersions.xml') {
+        respond.send(200, { 'content-type': 'text/xml; charset=utf-8' }, serviceVersions());
+        return;
+      }
+      if (path.startsWith('/sdk/')) {
+        respond.send(404, { 'content-type': 'text/plain' }, 'Not found\n');
+        return;
+      }
+    }
+    await this.#soap.handle(request, respond);
+  }
+}
+
+function pathOf(url: string): string {
+  const end = url.indexOf('?');
+  return end === -1 ? url : url.slice(0, end);
+}
