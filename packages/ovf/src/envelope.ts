@@ -292,8 +292,6 @@ export interface HardwareItem extends Extensible {
   readonly allocationUnits?: string;
   readonly automaticAllocation?: boolean;
   readonly automaticDeallocation?: boolean;
-  /** `rasd:BusNumber` of the 0.9 draft. */
-  readonly busNumber?: number;
   readonly changeableType?: number;
   readonly configurationName?: string;
   readonly connections?: readonly string[];

@@ -159,7 +159,7 @@ export class DeviceResolver {
     if (model === undefined) return;
     const family = families[model];
     const taken = new Set([...this.#controllers.values()].filter((c) => c.family === family).map((c) => c.bus));
-    const said = /^\d{1,2}$/.test(item.address ?? '') ? Number(item.address) : item.busNumber;
+    const said = /^\d{1,2}$/.test(item.address ?? '') ? Number(item.address) : undefined;
     let bus = said ?? 0;
     if (taken.has(bus) || bus >= busCount[family]) {
       for (bus = 0; taken.has(bus); bus += 1);

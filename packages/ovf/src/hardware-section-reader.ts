@@ -104,6 +104,9 @@ function readItem(reader: ElementReader): HardwareItem {
   if (bound !== undefined && bound !== 'min' && bound !== 'max' && bound !== 'normal') {
     reader.fail(`bound="${bound}" is none of min, max, normal`);
   }
+  const address = reader.text('Address');
+  // The 0.9 draft has BusNumber where the standard has Address.
+  const busNumber = reader.text('BusNumber');
   const connections = texts(reader, 'Connection');
   const hostResources = texts(reader, 'HostResource');
   const config = readConfig(reader, 'Config');
@@ -122,12 +125,11 @@ function readItem(reader: ElementReader): HardwareItem {
     ...present('elementName', label(reader, 'ElementName')),
     ...present('caption', label(reader, 'Caption')),
     ...present('description', label(reader, 'Description')),
-    ...present('address', reader.text('Address')),
+    ...present('address', address ?? busNumber),
     ...present('addressOnParent', reader.text('AddressOnParent')),
     ...present('allocationUnits', reader.text('AllocationUnits')),
     ...present('automaticAllocation', reader.boolean('AutomaticAllocation')),
     ...present('automaticDeallocation', reader.boolean('AutomaticDeallocation')),
-    ...present('busNumber', reader.integer('BusNumber', 0)),
     ...present('changeableType', reader.integer('ChangeableType', 0)),
     ...present('configurationName', reader.text('ConfigurationName')),
     ...(connections.length > 0 ? { connections } : {}),

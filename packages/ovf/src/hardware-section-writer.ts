@@ -59,7 +59,6 @@ function itemElement(item: HardwareItem): XmlElement {
     text('AllocationUnits', item.allocationUnits),
     text('AutomaticAllocation', item.automaticAllocation),
     text('AutomaticDeallocation', item.automaticDeallocation),
-    text('BusNumber', item.busNumber),
     message('Caption', item.caption, namespace, prefix),
     text('ChangeableType', item.changeableType),
     text('ConfigurationName', item.configurationName),
