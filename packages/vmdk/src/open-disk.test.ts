@@ -9,6 +9,7 @@ import { createSparseDisk } from './create-sparse.ts';
 import { buildDescriptor, type DescriptorFields } from './descriptor-edit.ts';
 import { readDescriptor, writeDescriptor } from './descriptor-file.ts';
 import { openDisk } from './open-disk.ts';
+import { parseSparseHeader } from './sparse-header.ts';
 import { imageOf, patterned, streamOf, temporaryFolder } from './testing.ts';
 
 async function openFiles(folder: string): Promise<string[]> {
@@ -83,6 +84,20 @@ test('a disk inside an archive is read where it lies', async (t) => {
   await assert.rejects(openDisk(path, { window: { ...window, length: 1e9 } }), { code: 'truncated' });
   await assert.rejects(openDisk(path, { window: { ...window, length: stream.length - 512 } }), { code: 'truncated' });
   await assert.rejects(openDisk(path, { window, writable: true }), { code: 'read-only' });
+});
+
+test('a grain table that points to another grain is found out', async (t) => {
+  const path = join(await temporaryFolder(t), 'disk.vmdk');
+  const stream = await streamOf(patterned(4 * 65536, 65536, [2]));
+  const footer = parseSparseHeader(stream.subarray(-1024, -512), path);
+  const table = stream.readUInt32LE((footer.directoryOffset as number) * 512) * 512;
+  const [first, second] = [stream.readUInt32LE(table), stream.readUInt32LE(table + 4)];
+  stream.writeUInt32LE(second, table);
+  stream.writeUInt32LE(first, table + 4);
+  await writeFile(path, stream);
+  const disk = await openDisk(path);
+  await assert.rejects(disk.read(0, 10), { code: 'grain-corrupt', message: /marker names sector 128/ });
+  await disk.close();
 });
 
 test('extents of several kinds stand one after another', async (t) => {
