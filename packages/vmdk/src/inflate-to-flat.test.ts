@@ -2,9 +2,12 @@ import assert from 'node:assert/strict';
 import { access, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { deflateSync } from 'node:zlib';
 import fc from 'fast-check';
 import { inflateToFlat } from './inflate-to-flat.ts';
+import { formatGrain, formatMarker, markerTypes } from './markers.ts';
 import { openDisk } from './open-disk.ts';
+import { formatSparseHeader, parseSparseHeader } from './sparse-header.ts';
 import { inChunks, patterned, streamOf, temporaryFolder } from './testing.ts';
 
 const exists = (path: string) =>
@@ -56,6 +59,19 @@ test('zeros become holes, and an older target is emptied', async (t) => {
   assert.ok(blocks * 512 <= 2 ** 20);
   assert.ok(image.equals(await readFile(target)));
   assert.equal(progress.at(-1), image.length);
+});
+
+test('grains of zeros that another maker stored become holes too', async (t) => {
+  const target = join(await temporaryFolder(t), 'flat');
+  const stream = await streamOf(Buffer.alloc(2 ** 20));
+  const header = parseSparseHeader(stream.subarray(0, 512), 'x');
+  // Without tables, as a writer that patches the header afterwards leaves it when it is read as a stream.
+  const front = Buffer.concat([formatSparseHeader({ ...header, directoryOffset: 4096 }), stream.subarray(512, 65536)]);
+  const grains = Array.from({ length: 16 }, (_, index) => formatGrain(index * 128, deflateSync(Buffer.alloc(65536))));
+  const source = inChunks(Buffer.concat([front, ...grains, formatMarker(markerTypes.endOfStream, 0)]), [65536]);
+  const result = await inflateToFlat(source, target, { capacityBytes: 2 ** 20 });
+  assert.equal(result.writtenBytes, 0);
+  assert.equal((await stat(target)).blocks, 0);
 });
 
 test('a disk larger than expected is refused before the target is touched', async (t) => {
