@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { open, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -211,4 +211,18 @@ test('a grain that points past the file or into the metadata is refused', async 
     await assert.rejects(damaged.read(0, 512), { code: 'table-invalid', message: /grain 0 at sector/ });
     await damaged.close();
   }
+});
+
+test('a file that ends within its last grain reads as zeros from there', async (t) => {
+  const path = join(await temporaryFolder(t), 'disk.vmdk');
+  await createSparseDisk({ path, virtualBytes: 65536 });
+  const disk = await openDisk(path, { writable: true });
+  await disk.write(0, Buffer.alloc(65536, 7));
+  await disk.close();
+  await truncate(path, (await stat(path)).size - 65436);
+  const short = await openDisk(path);
+  const buffer = Buffer.alloc(65536, 9);
+  await short.readInto(buffer, 0);
+  await short.close();
+  assert.ok(buffer.equals(Buffer.concat([Buffer.alloc(100, 7), Buffer.alloc(65436)])));
 });
