@@ -2,6 +2,7 @@ import type { Hypervisor, HypervisorInfo, Store } from '@hypostyle/contracts';
 import type { EventPoster, ManagedObjectReference, Registry, TaskService } from '@hypostyle/vim';
 import type { GuestOsNames } from './configuration/guest-os.ts';
 import type { Datastores } from './datastore/datastores.ts';
+import type { Inventory } from './inventory/inventory.ts';
 import type { Networks } from './inventory/networks.ts';
 import type { Machines } from './machine/machines.ts';
 import type { InventoryNames } from './projection/inventory-names.ts';
@@ -19,6 +20,7 @@ export interface HostCore {
   readonly networks: Networks;
   readonly guestOs: GuestOsNames;
   readonly names: InventoryNames;
+  readonly inventory: Inventory;
   /** Short folder of mode 0700 on a local file system, for engines' sockets. */
   readonly runDirectory: string;
   readonly vmFolder: ManagedObjectReference<'Folder'>;

@@ -12,6 +12,7 @@ export { type DatastoreRoot, openInRoot, resolveInRoot, shownPath } from './data
 export { openDiskInRoot } from './disk-chain.ts';
 export { diskDownloadTarget, provideDisk } from './disk-download.ts';
 export { type DiskReceiving, type DiskUpload, diskUploadTarget, receiveDisk } from './disk-upload.ts';
+export { type CreateMachineDisk, createMachineDisk } from './disks/create-disk.ts';
 export { createDelta, nextDeltaName, renewContentId } from './disks/delta.ts';
 export { type DiskChain, type DiskLink, readDiskChain } from './disks/disk-chain.ts';
 export { faults, fileFault } from './errors.ts';
@@ -32,3 +33,7 @@ export {
   type TransferLeasesOptions,
 } from './transfer-leases.ts';
 export type { ProvideOptions, ReceiveOptions, TransferTarget } from './transfer-target.ts';
+export type { NamedNetwork } from './import/device-changes.ts';
+export { type ImportDevice, importDevices } from './import/import-devices.ts';
+export { createImportSpec, type ImportSpecRequest } from './import/import-spec.ts';
+export { parseOvfDescriptor } from './import/parse-descriptor.ts';

@@ -29,7 +29,7 @@ export interface TransferLeaseOptions {
 
 interface TargetRecord {
   readonly target: TransferTarget;
-  upload: 'idle' | 'running' | 'finished';
+  upload: 'idle' | 'running' | 'failed' | 'finished';
   checksumType: ChecksumType;
   manifest?: HttpNfcLeaseManifestEntry;
 }
@@ -153,7 +153,7 @@ export class TransferLease {
         ends.throwIfAborted();
         record.upload = 'finished';
       } finally {
-        if (record.upload === 'running') record.upload = 'idle';
+        if (record.upload === 'running') record.upload = 'failed';
         onBytes();
       }
     })();
@@ -248,7 +248,8 @@ export class TransferLease {
   async #finish(): Promise<void> {
     await Promise.allSettled(this.#transfers);
     const missing = [...this.#records.values()].filter(
-      ({ target, upload }) => target.receive !== undefined && upload !== 'finished',
+      ({ target, upload }) =>
+        target.receive !== undefined && upload !== 'finished' && !(target.optional === true && upload === 'idle'),
     );
     if (this.#reason === undefined && missing.length > 0) {
       const names = missing.map(({ target }) => target.fileName).join(', ');

@@ -26,6 +26,8 @@ export interface TransferTarget {
   /** Name of the file in an export. */
   readonly targetId?: string;
   readonly datastoreKey?: string;
+  /** A disk that may stay blank: the lease completes when nothing was ever sent to it. */
+  readonly optional?: boolean;
   /** Resolves when everything is durable. A rejected one must have cleaned up; it may be called again. */
   receive?(body: AsyncIterable<Uint8Array>, options: ReceiveOptions): Promise<void>;
   provide?(options: ProvideOptions): AsyncIterable<Uint8Array>;

@@ -67,12 +67,18 @@ export class Datastores {
 
   /** Adds a folder: makes it and gives it an identity where it has none. */
   async add(name: string, directory: string): Promise<Datastore> {
-    if (this.find(name) !== undefined) throw fault('DuplicateName', { name, object: this.find(name)?.ref as ManagedObjectReference }, `The datastore '${name}' exists already.`);
+    if (this.find(name) !== undefined)
+      throw fault(
+        'DuplicateName',
+        { name, object: this.find(name)?.ref as ManagedObjectReference },
+        `The datastore '${name}' exists already.`,
+      );
     await mkdir(directory, { recursive: true });
     const real = await realpath(directory);
     const uuid = await identityOf(real);
     const known = this.#byUuid.get(uuid);
-    if (known !== undefined) throw new HostError('datastore-invalid', `${directory} is the datastore '${known.name}' already`);
+    if (known !== undefined)
+      throw new HostError('datastore-invalid', `${directory} is the datastore '${known.name}' already`);
     const datastore = new Datastore({ uuid, name, directory: real });
     const value: DatastoreDocument = { uuid, name, directory: real };
     await this.#store.transact([{ put: { collection, key: uuid, value } }]);
@@ -90,7 +96,10 @@ export class Datastores {
 /** Bytes of the file system below; undefined while the folder cannot be reached or is another than it was. */
 export async function spaceOf(datastore: Datastore): Promise<DatastoreSpace | undefined> {
   try {
-    const [stats, identity] = await Promise.all([statfs(datastore.directory), readFile(join(datastore.directory, identityFile), 'utf8')]);
+    const [stats, identity] = await Promise.all([
+      statfs(datastore.directory),
+      readFile(join(datastore.directory, identityFile), 'utf8'),
+    ]);
     if (identity.trim() !== datastore.uuid) return undefined;
     return { capacityBytes: stats.blocks * stats.bsize, freeBytes: stats.bavail * stats.bsize };
   } catch {

@@ -12,7 +12,10 @@ export class Networks {
 
   constructor(names: readonly string[]) {
     this.#byName = new Map(
-      names.map((name) => [name, { name, ref: { _typeName: 'ManagedObjectReference', type: 'Network', value: `HaNetwork-${name}` } }]),
+      names.map((name) => [
+        name,
+        { name, ref: { _typeName: 'ManagedObjectReference', type: 'Network', value: `HaNetwork-${name}` } },
+      ]),
     );
   }
 

@@ -1,5 +1,13 @@
 import { join } from 'node:path';
-import type { BlockLayer, CdromHardware, DiskHardware, MachineHardware, NicHardware, PortForward, SerialHardware } from '@hypostyle/contracts';
+import type {
+  BlockLayer,
+  CdromHardware,
+  DiskHardware,
+  MachineHardware,
+  NicHardware,
+  PortForward,
+  SerialHardware,
+} from '@hypostyle/contracts';
 import { splitPath } from '@hypostyle/services';
 import type { MachineConfiguration, Nic } from '../configuration/machine-configuration.ts';
 import { HostError } from '../errors.ts';
@@ -18,7 +26,9 @@ export interface HardwareOptions {
 export function machineHardware(machine: MachineRecord, options: HardwareOptions): MachineHardware {
   const { configuration: c } = machine;
   const folder = machine.datastore.absolute(splitPath(machine.vmxPath).folder);
-  const controllerIds = new Map(c.controllers.map((controller) => [controller.key, `${controller.family}${controller.bus}`]));
+  const controllerIds = new Map(
+    c.controllers.map((controller) => [controller.key, `${controller.family}${controller.bus}`]),
+  );
   const idOf = (device: { readonly controllerKey: number; readonly unit: number }) =>
     `${controllerIds.get(device.controllerKey)}u${device.unit}`;
   const used = new Set([...c.disks, ...c.cdroms].map((device) => device.controllerKey));
@@ -59,7 +69,9 @@ export function machineHardware(machine: MachineRecord, options: HardwareOptions
     serials: c.serials.map(
       (serial): SerialHardware => ({
         id: `serial${serial.number}`,
-        ...(serial.kind === 'file' && serial.fileName !== '' ? { logPath: join(folder, splitPath(serial.fileName.replace(/^\[[^\]]*\] */, '')).name) } : {}),
+        ...(serial.kind === 'file' && serial.fileName !== ''
+          ? { logPath: join(folder, splitPath(serial.fileName.replace(/^\[[^\]]*\] */, '')).name) }
+          : {}),
       }),
     ),
     balloon: true,
@@ -73,8 +85,18 @@ export function machineHardware(machine: MachineRecord, options: HardwareOptions
   };
 }
 
-function bootOrder(c: MachineConfiguration, disks: readonly DiskHardware[], cdroms: readonly CdromHardware[], nics: readonly NicHardware[]): string[] {
-  const classes = { disk: disks, cdrom: cdroms.filter((cdrom) => cdrom.path !== undefined), ethernet: nics, floppy: [] };
+function bootOrder(
+  c: MachineConfiguration,
+  disks: readonly DiskHardware[],
+  cdroms: readonly CdromHardware[],
+  nics: readonly NicHardware[],
+): string[] {
+  const classes = {
+    disk: disks,
+    cdrom: cdroms.filter((cdrom) => cdrom.path !== undefined),
+    ethernet: nics,
+    floppy: [],
+  };
   const order = c.bootOrder.length > 0 ? c.bootOrder : (['disk', 'cdrom', 'ethernet'] as const);
   return order.flatMap((name) => classes[name].map((device) => device.id));
 }
@@ -103,7 +125,14 @@ export function parseForward(text: string): PortForward {
   const match = /^(tcp|udp):(\d{1,3}(?:\.\d{1,3}){3}):(\d{1,5}):(\d{1,5})$/.exec(text.trim());
   const [hostPort, guestPort] = [Number(match?.[3]), Number(match?.[4])];
   const octets = match?.[2]?.split('.').map(Number) ?? [];
-  if (match === null || hostPort < 1 || hostPort > 65_535 || guestPort < 1 || guestPort > 65_535 || octets.some((octet) => octet > 255)) {
+  if (
+    match === null ||
+    hostPort < 1 ||
+    hostPort > 65_535 ||
+    guestPort < 1 ||
+    guestPort > 65_535 ||
+    octets.some((octet) => octet > 255)
+  ) {
     throw new HostError('device-invalid', `'${text}' is no forward; write it as tcp:127.0.0.1:8080:80`);
   }
   return { protocol: match[1] as 'tcp' | 'udp', hostAddress: match[2] as string, hostPort, guestPort };

@@ -1,5 +1,4 @@
-import { readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { open } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isHiddenName, joinPath, readDiskChain, splitPath } from '@hypostyle/services';
 import type { MachineConfiguration } from '../configuration/machine-configuration.ts';
@@ -134,7 +133,11 @@ function stem(path: string): string {
  * Deletes what belongs to a machine: its disks' chains within its folder, and the files of its kinds; then the folder,
  * if nothing else is in it. Answers the names that stayed.
  */
-export async function deleteFiles(datastore: Datastore, vmxPath: string, disks: ReadonlyMap<number, DiskFacts>): Promise<string[]> {
+export async function deleteFiles(
+  datastore: Datastore,
+  vmxPath: string,
+  disks: ReadonlyMap<number, DiskFacts>,
+): Promise<string[]> {
   const { folder } = splitPath(vmxPath);
   const directory = datastore.absolute(folder);
   const ownDisks = new Set([...disks.values()].flatMap((disk) => disk.chain.flat()));

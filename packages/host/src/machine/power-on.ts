@@ -21,7 +21,12 @@ const machineTypeKey = 'hypostyle.machineType';
 const cpuModelKey = 'hypostyle.cpuModel';
 
 /** Starts a machine's engine. The machine is running and durable as such when it resolves. */
-export async function powerOn(core: HostCore, task: RunningTask, id: string, watch: (id: string, engine: RunningMachine) => void): Promise<void> {
+export async function powerOn(
+  core: HostCore,
+  task: RunningTask,
+  id: string,
+  watch: (id: string, engine: RunningMachine) => void,
+): Promise<void> {
   const machine = core.machines.get({ type: 'VirtualMachine', value: id });
   if (machine.powerState === 'poweredOn' && core.machines.engine(id) !== undefined) return;
   if (machine.problem !== undefined) {
@@ -32,7 +37,18 @@ export async function powerOn(core: HostCore, task: RunningTask, id: string, wat
     const engine = await startEngine(core, machine);
     core.registry.commit((draft) => {
       core.machines.setEngine(id, engine);
-      core.machines.change(id, { powerState: 'poweredOn', bootTime: new Date(engine.startedAt).toISOString(), suspendTime: undefined, stats: undefined, guest: undefined, agentConnected: false }, draft);
+      core.machines.change(
+        id,
+        {
+          powerState: 'poweredOn',
+          bootTime: new Date(engine.startedAt).toISOString(),
+          suspendTime: undefined,
+          stats: undefined,
+          guest: undefined,
+          agentConnected: false,
+        },
+        draft,
+      );
       task.post(draft, { type: 'VmPoweredOnEvent', entity: machine.ref });
     });
     watch(id, engine);
@@ -40,7 +56,13 @@ export async function powerOn(core: HostCore, task: RunningTask, id: string, wat
     await saveRuntime(core, id, { powerState: machine.powerState, suspendTime: machine.suspendTime });
     const typed = powerFault(error, machine);
     core.registry.commit((draft) =>
-      task.post(draft, { type: 'VmFailedToPowerOnEvent', entity: machine.ref, members: { reason: { _typeName: 'LocalizedMethodFault', fault: typed.detail, localizedMessage: typed.message } } }),
+      task.post(draft, {
+        type: 'VmFailedToPowerOnEvent',
+        entity: machine.ref,
+        members: {
+          reason: { _typeName: 'LocalizedMethodFault', fault: typed.detail, localizedMessage: typed.message },
+        },
+      }),
     );
     throw typed;
   }
@@ -51,14 +73,20 @@ async function startEngine(core: HostCore, before: MachineRecord): Promise<Runni
   const vmx = await readVmx(datastore, vmxPath);
   const original = vmx.toString();
   const name = splitPath(vmxPath).name.replace(/\.vmx$/i, '');
-  let configuration = withIdentity(configurationFromVmx(vmx, core.guestOs, name), core);
+  const found = configurationFromVmx(vmx, core.guestOs, name);
+  let configuration = withIdentity({ ...found, name: before.configuration.name }, core);
   const prepared = await prepareDisks(core, before, configuration);
   configuration = { ...configuration, disks: prepared.disks };
   if (configuration.nvram === '') configuration = { ...configuration, nvram: `${name}.nvram` };
   writeConfiguration(vmx, configuration, core.guestOs);
   if (vmx.toString() !== original) await writeVmx(datastore, vmxPath, vmx);
   const machine: MachineRecord = { ...before, ...(await readMachine(core, datastore, vmxPath)) };
-  core.machines.change(id, { configuration: machine.configuration, disks: machine.disks, modified: machine.modified, files: machine.files });
+  core.machines.change(id, {
+    configuration: machine.configuration,
+    disks: machine.disks,
+    modified: machine.modified,
+    files: machine.files,
+  });
   const hardware = machineHardware(machine, {
     layers: prepared.layers,
     imagePath: (fileName) => diskPath(datastore, vmxPath, fileName),
@@ -67,7 +95,8 @@ async function startEngine(core: HostCore, before: MachineRecord): Promise<Runni
   const folder = dirname(datastore.absolute(vmxPath));
   await mkdir(join(folder, '.hypo'), { recursive: true });
   const suspended = vmx.get(suspendKey) ?? '';
-  const resume = before.powerState === 'suspended' && suspended !== '' ? join(folder, splitPath(suspended).name) : undefined;
+  const resume =
+    before.powerState === 'suspended' && suspended !== '' ? join(folder, splitPath(suspended).name) : undefined;
   await saveRuntime(core, id, { powerState: 'poweredOn', bootTime: new Date().toISOString() });
   const engine = await core.hypervisor.start({
     uuid: hardware.uuid,
@@ -93,7 +122,12 @@ function platformOf(vmx: VmxFile): { readonly platform?: { readonly machineType:
 }
 
 /** Remembers the platform that a suspended machine will need, and lets go of the memory image that was read. */
-async function afterStart({ datastore, vmxPath }: MachineRecord, vmx: VmxFile, engine: RunningMachine, resumed: string | undefined): Promise<void> {
+async function afterStart(
+  { datastore, vmxPath }: MachineRecord,
+  vmx: VmxFile,
+  engine: RunningMachine,
+  resumed: string | undefined,
+): Promise<void> {
   const before = vmx.toString();
   vmx.set(machineTypeKey, engine.platform.machineType).set(cpuModelKey, engine.platform.cpuModel);
   vmx.set('bios.forceSetupOnce', 'FALSE');
@@ -105,7 +139,9 @@ async function afterStart({ datastore, vmxPath }: MachineRecord, vmx: VmxFile, e
 
 /** What a machine that came without them is given at its first power-on. */
 function withIdentity(c: MachineConfiguration, core: HostCore): MachineConfiguration {
-  const taken = new Set([...core.machines.all()].flatMap((machine) => machine.configuration.nics.map((nic) => nic.mac)));
+  const taken = new Set(
+    [...core.machines.all()].flatMap((machine) => machine.configuration.nics.map((nic) => nic.mac)),
+  );
   const nics = c.nics.map((nic): Nic => {
     if (nic.mac !== '') return nic;
     const mac = newMac(taken);
@@ -124,7 +160,9 @@ function newUuid(): string {
 /** A free address of VMware's range for generated ones: 00:0c:29. */
 function newMac(taken: ReadonlySet<string>): string {
   for (;;) {
-    const mac = `00:0c:29:${randomBytes(3).toString('hex').replace(/(..)(..)(..)/, '$1:$2:$3')}`;
+    const mac = `00:0c:29:${randomBytes(3)
+      .toString('hex')
+      .replace(/(..)(..)(..)/, '$1:$2:$3')}`;
     if (!taken.has(mac)) return mac;
   }
 }
@@ -133,7 +171,11 @@ function newMac(taken: ReadonlySet<string>): string {
  * Makes each disk ready to be written: a foreign one gets a delta of ours on top and is never written itself, and what
  * will be written has a new CID on disk first.
  */
-async function prepareDisks(core: HostCore, machine: MachineRecord, configuration: MachineConfiguration): Promise<{ readonly disks: Disk[]; readonly layers: Map<number, BlockLayer[]> }> {
+async function prepareDisks(
+  core: HostCore,
+  machine: MachineRecord,
+  configuration: MachineConfiguration,
+): Promise<{ readonly disks: Disk[]; readonly layers: Map<number, BlockLayer[]> }> {
   const { datastore, vmxPath } = machine;
   const allowOutside = (path: string) => path.startsWith(`${datastore.directory}/`);
   const disks: Disk[] = [];
@@ -152,7 +194,10 @@ async function prepareDisks(core: HostCore, machine: MachineRecord, configuratio
     }
     if (disk.mode !== 'independent_nonpersistent') await renewContentId(chain);
     disks.push({ ...disk, fileName });
-    layers.set(disk.key, chain.links.map((link) => link.layer));
+    layers.set(
+      disk.key,
+      chain.links.map((link) => link.layer),
+    );
   }
   return { disks, layers };
 }
@@ -161,7 +206,13 @@ async function prepareDisks(core: HostCore, machine: MachineRecord, configuratio
 function powerFault(error: unknown, machine: MachineRecord): VimFault {
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof HypervisorError) {
-    if (error.code === 'locked') return fault('FileLocked', { file: machine.datastore.format(machine.vmxPath) }, `${machine.configuration.name} is running elsewhere: ${message}`, { cause: error });
+    if (error.code === 'locked')
+      return fault(
+        'FileLocked',
+        { file: machine.datastore.format(machine.vmxPath) },
+        `${machine.configuration.name} is running elsewhere: ${message}`,
+        { cause: error },
+      );
     if (error.code === 'unsupported-hardware') return fault('InvalidVmConfig', {}, message, { cause: error });
     return fault('GenericVmConfigFault', { reason: message.slice(0, 2000) }, message, { cause: error });
   }

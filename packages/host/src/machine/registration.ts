@@ -2,8 +2,8 @@ import { stat } from 'node:fs/promises';
 import type { StoreWrite } from '@hypostyle/contracts';
 import { splitPath } from '@hypostyle/services';
 import type { ManagedObjectReference } from '@hypostyle/vim';
-import { configurationFromVmx } from '../configuration/from-vmx.ts';
 import { newConfiguration } from '../configuration/apply-spec.ts';
+import { configurationFromVmx } from '../configuration/from-vmx.ts';
 import type { Datastore } from '../datastore/datastore.ts';
 import type { HostCore } from '../host-core.ts';
 import { listFiles, readDisks, readVmx } from './machine-files.ts';
@@ -19,6 +19,8 @@ export interface MachineDocument {
   readonly vmxPath: string;
   readonly resourcePool: string;
   readonly created: string | undefined;
+  /** Name given at registration, until the next change writes it into the `.vmx`. */
+  readonly name?: string;
 }
 
 /** What was true of its engine when it was last written. */
@@ -26,6 +28,8 @@ export interface RuntimeDocument {
   readonly powerState: PowerState;
   readonly bootTime?: string | undefined;
   readonly suspendTime?: string | undefined;
+  /** Memory image being written while the engine still runs; once the engine is gone and the image is there, it is suspended. */
+  readonly suspending?: string | undefined;
 }
 
 type Core = Pick<HostCore, 'store' | 'datastores' | 'guestOs'>;
@@ -45,7 +49,10 @@ export function putMachine(document: MachineDocument): StoreWrite {
 
 /** Takes a machine out of the store; its folder stays. */
 export function deleteMachine(id: string): StoreWrite[] {
-  return [{ delete: { collection, key: id.padStart(12, '0') } }, { delete: { collection: runtimeCollection, key: id } }];
+  return [
+    { delete: { collection, key: id.padStart(12, '0') } },
+    { delete: { collection: runtimeCollection, key: id } },
+  ];
 }
 
 export async function saveRuntime(core: Core, id: string, runtime: RuntimeDocument): Promise<void> {
@@ -56,13 +63,24 @@ export function machineReference(id: string): ManagedObjectReference<'VirtualMac
   return { _typeName: 'ManagedObjectReference', type: 'VirtualMachine', value: id };
 }
 
-const noFiles: MachineFiles = { list: [], committedBytes: 0, uncommittedBytes: 0, unsharedBytes: 0, at: new Date(0).toISOString() };
+const noFiles: MachineFiles = {
+  list: [],
+  committedBytes: 0,
+  uncommittedBytes: 0,
+  unsharedBytes: 0,
+  at: new Date(0).toISOString(),
+};
 
 /**
  * Reads a machine's folder into a record, changing nothing in it. A folder that cannot be read gives a record with
  * `problem`, so that the machine stays in the inventory.
  */
-export async function loadMachine(core: Core, document: MachineDocument, runtime: RuntimeDocument | undefined, pool: ManagedObjectReference<'ResourcePool'>): Promise<MachineRecord> {
+export async function loadMachine(
+  core: Core,
+  document: MachineDocument,
+  runtime: RuntimeDocument | undefined,
+  pool: ManagedObjectReference<'ResourcePool'>,
+): Promise<MachineRecord> {
   const datastore = core.datastores.byUuid(document.datastore);
   const fallbackName = splitPath(document.vmxPath).name.replace(/\.vmx$/i, '');
   const common = {
@@ -81,7 +99,9 @@ export async function loadMachine(core: Core, document: MachineDocument, runtime
   };
   try {
     if (datastore === undefined) throw new Error(`its datastore ${document.datastore} is not known here`);
-    return { ...common, datastore, ...(await readMachine(core, datastore, document.vmxPath)), problem: undefined };
+    const found = await readMachine(core, datastore, document.vmxPath);
+    const configuration = { ...found.configuration, name: document.name ?? found.configuration.name };
+    return { ...common, datastore, ...found, configuration, problem: undefined };
   } catch (error) {
     return {
       ...common,
@@ -102,7 +122,11 @@ function missingDatastore(core: Core, document: MachineDocument): Datastore {
 }
 
 /** What a machine's folder says now. */
-export async function readMachine(core: Core, datastore: Datastore, vmxPath: string): Promise<Pick<MachineRecord, 'configuration' | 'modified' | 'disks' | 'files'>> {
+export async function readMachine(
+  core: Core,
+  datastore: Datastore,
+  vmxPath: string,
+): Promise<Pick<MachineRecord, 'configuration' | 'modified' | 'disks' | 'files'>> {
   const vmx = await readVmx(datastore, vmxPath);
   const fallbackName = splitPath(vmxPath).name.replace(/\.vmx$/i, '');
   const configuration = configurationFromVmx(vmx, core.guestOs, fallbackName);

@@ -1,0 +1,190 @@
+import { type Draft, data, fault, type ManagedObjectClass, type ResourceConfigSpec } from '@hypostyle/vim';
+import type { HostCore } from '../host-core.ts';
+import type { ImportWork } from '../machine/import-work.ts';
+import type { MachineWork } from '../machine/machine-object.ts';
+import { entityDefaults } from './entity-defaults.ts';
+import type { HostFacts } from './host-facts.ts';
+import { references } from './references.ts';
+
+/** Folders, datacenter, compute resource, root pool and networks: what a host has once and for all. */
+export function addContainers(
+  core: HostCore,
+  draft: Draft,
+  facts: HostFacts,
+  work: () => MachineWork,
+  imports: () => ImportWork,
+): void {
+  const {
+    rootFolder,
+    datacenter,
+    vmFolder,
+    hostFolder,
+    datastoreFolder,
+    networkFolder,
+    computeResource,
+    host,
+    rootPool,
+  } = references;
+  const notHere = (): never => {
+    throw fault('NotSupported', {}, 'A host has no folders to make; ask a center.');
+  };
+  const folder = (children: () => readonly unknown[]): ManagedObjectClass<'Folder'> => ({
+    type: 'Folder',
+    derived: { childEntity: { from: [], compute: children } },
+    methods: {
+      CreateFolder: notHere,
+      CreateVM_Task: (call, { config, pool }) => {
+        mustBeVmFolder(call.self.ref.value);
+        return work().lifecycle.create(call, { spec: config, pool: pool.value });
+      },
+      RegisterVM_Task: (call, { path, name, asTemplate, pool }) => {
+        mustBeVmFolder(call.self.ref.value);
+        if (asTemplate)
+          throw fault('NotSupported', {}, 'A host keeps no templates; register the machine as a machine.');
+        return work().lifecycle.register(call, { path, name, asTemplate, pool: (pool ?? rootPool).value });
+      },
+    },
+  });
+  const machines = () => [...core.machines.all()].map((machine) => machine.ref);
+  const datastores = () => core.datastores.all().map((datastore) => datastore.ref);
+  const networks = () => core.networks.all().map((network) => network.ref);
+
+  draft.add(
+    folder(() => [datacenter]),
+    rootFolder.value,
+    { ...entityDefaults('ha-folder-root', undefined), childType: ['Datacenter'] },
+  );
+  const datacenterClass: ManagedObjectClass<'Datacenter'> = {
+    type: 'Datacenter',
+    methods: {},
+    derived: { datastore: { from: [], compute: datastores }, network: { from: [], compute: networks } },
+  };
+  draft.add(datacenterClass, datacenter.value, {
+    ...entityDefaults('ha-datacenter', rootFolder),
+    vmFolder,
+    hostFolder,
+    datastoreFolder,
+    networkFolder,
+    configuration: data('DatacenterConfigInfo', {}),
+  });
+  draft.add(folder(machines), vmFolder.value, { ...entityDefaults('vm', datacenter), childType: ['VirtualMachine'] });
+  draft.add(
+    folder(() => [computeResource]),
+    hostFolder.value,
+    { ...entityDefaults('host', datacenter), childType: ['ComputeResource'] },
+  );
+  draft.add(folder(datastores), datastoreFolder.value, {
+    ...entityDefaults('datastore', datacenter),
+    childType: ['Datastore'],
+  });
+  draft.add(folder(networks), networkFolder.value, {
+    ...entityDefaults('network', datacenter),
+    childType: ['Network'],
+  });
+
+  const totalMHz = Math.floor((facts.threads * facts.hertz) / 1e6);
+  const computeClass: ManagedObjectClass<'ComputeResource'> = {
+    type: 'ComputeResource',
+    methods: {},
+    derived: { datastore: { from: [], compute: datastores }, network: { from: [], compute: networks } },
+  };
+  draft.add(computeClass, computeResource.value, {
+    ...entityDefaults(facts.name, hostFolder),
+    resourcePool: rootPool,
+    host: [host],
+    environmentBrowser: references.environmentBrowser,
+    configurationEx: data('ComputeResourceConfigInfo', { vmSwapPlacement: 'vmDirectory' }),
+    summary: data('ComputeResourceSummary', {
+      totalCpu: totalMHz,
+      totalMemory: facts.memoryBytes,
+      numCpuCores: facts.cores,
+      numCpuThreads: facts.threads,
+      effectiveCpu: totalMHz,
+      effectiveMemory: Math.floor(facts.memoryBytes / 2 ** 20),
+      numHosts: 1,
+      numEffectiveHosts: 1,
+      overallStatus: 'green',
+    }),
+  });
+  addRootPool(draft, facts, totalMHz, machines, imports);
+  for (const network of core.networks.all()) {
+    const networkClass: ManagedObjectClass<'Network'> = {
+      type: 'Network',
+      methods: {},
+      derived: {
+        vm: {
+          from: [],
+          compute: () =>
+            [...core.machines.all()]
+              .filter((m) => m.configuration.nics.some((nic) => nic.networkName === network.name))
+              .map((m) => m.ref),
+        },
+      },
+    };
+    draft.add(networkClass, network.ref.value, {
+      ...entityDefaults(network.name, networkFolder),
+      host: [host],
+      summary: data('NetworkSummary', { network: network.ref, name: network.name, accessible: true, ipPoolName: '' }),
+    });
+  }
+}
+
+function mustBeVmFolder(value: string): void {
+  if (value !== references.vmFolder.value)
+    throw fault('NotSupported', {}, 'Virtual machines are made in the folder vm.');
+}
+
+function addRootPool(
+  draft: Draft,
+  facts: HostFacts,
+  totalMHz: number,
+  machines: () => unknown[],
+  imports: () => ImportWork,
+): void {
+  const memoryMiB = Math.floor(facts.memoryBytes / 2 ** 20);
+  const allocation = (reservation: number) =>
+    data('ResourceAllocationInfo', {
+      reservation,
+      expandableReservation: false,
+      limit: reservation,
+      shares: data('SharesInfo', { shares: 4000, level: 'normal' }),
+    });
+  const config: ResourceConfigSpec = data('ResourceConfigSpec', {
+    entity: entityDefaults('', references.rootPool).parent,
+    cpuAllocation: allocation(totalMHz),
+    memoryAllocation: allocation(memoryMiB),
+  });
+  const usage = (most: number) =>
+    data('ResourcePoolResourceUsage', {
+      reservationUsed: 0,
+      reservationUsedForVm: 0,
+      unreservedForPool: most,
+      unreservedForVm: most,
+      overallUsage: 0,
+      maxUsage: most,
+    });
+  const runtime = data('ResourcePoolRuntimeInfo', {
+    memory: usage(facts.memoryBytes),
+    cpu: usage(totalMHz),
+    overallStatus: 'green',
+  });
+  const poolClass: ManagedObjectClass<'ResourcePool'> = {
+    type: 'ResourcePool',
+    derived: { vm: { from: [], compute: machines } },
+    methods: {
+      ImportVApp: (call, { spec }) => imports().begin(call, spec),
+      CreateChildVM_Task: (call, { config: spec }) => imports().createChild(call, spec),
+      RegisterChildVM_Task: (call, { path, name }) => imports().registerChild(call, path, name),
+      RefreshRuntime: () => {},
+    },
+  };
+  draft.add(poolClass, references.rootPool.value, {
+    ...entityDefaults('Resources', references.computeResource),
+    owner: references.computeResource,
+    resourcePool: [],
+    config,
+    runtime,
+    summary: data('ResourcePoolSummary', { name: 'Resources', config, runtime, configuredMemoryMB: 0 }),
+    childConfiguration: [],
+  });
+}

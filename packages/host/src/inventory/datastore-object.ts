@@ -1,0 +1,143 @@
+import { type DatastoreSummary, data, fault, type ManagedObjectClass } from '@hypostyle/vim';
+import type { Datastore } from '../datastore/datastore.ts';
+import { type DatastoreSpace, spaceOf } from '../datastore/datastores.ts';
+import type { HostCore } from '../host-core.ts';
+import { entityDefaults, reference } from './entity-defaults.ts';
+import { references } from './references.ts';
+
+/** Milliseconds between looks at the space of datastores. */
+const spaceInterval = 30_000;
+
+/** Reference of the browser of one datastore. */
+export function browserReference(datastore: Datastore) {
+  return reference('HostDatastoreBrowser', `${datastore.uuid}-browser`);
+}
+
+/** Puts a datastore into the inventory with the space that it has now. */
+export async function addDatastoreObject(core: HostCore, datastore: Datastore): Promise<void> {
+  const space = await spaceOf(datastore);
+  core.registry.commit((draft) => {
+    draft.add(datastoreClass(core, datastore), datastore.ref.value, {
+      ...entityDefaults(datastore.name, references.datastoreFolder),
+      browser: browserReference(datastore),
+      capability: data('DatastoreCapability', {
+        directoryHierarchySupported: true,
+        rawDiskMappingsSupported: false,
+        perFileThinProvisioningSupported: true,
+        storageIORMSupported: false,
+        nativeSnapshotSupported: false,
+        topLevelDirectoryCreateSupported: true,
+        seSparseSupported: false,
+        vmfsSparseSupported: false,
+        vmdkExpandSupported: false,
+      }),
+      ...spaceProperties(core, datastore, space),
+      host: [
+        data('DatastoreHostMount', {
+          key: references.host,
+          mountInfo: data('HostMountInfo', {
+            path: datastore.url,
+            accessMode: 'readWrite',
+            mounted: true,
+            accessible: space !== undefined,
+          }),
+        }),
+      ],
+    });
+    core.inventory.datastoresChanged(draft);
+  });
+}
+
+function datastoreClass(core: HostCore, datastore: Datastore): ManagedObjectClass<'Datastore'> {
+  return {
+    type: 'Datastore',
+    derived: {
+      vm: {
+        from: [],
+        compute: () =>
+          [...core.machines.all()].filter((machine) => machine.datastore === datastore).map((machine) => machine.ref),
+      },
+    },
+    methods: {
+      RefreshDatastore: () => refreshSpace(core, datastore),
+      RefreshDatastoreStorageInfo: () => refreshSpace(core, datastore),
+      DestroyDatastore: () => removeDatastore(core, datastore),
+    },
+  };
+}
+
+function spaceProperties(core: HostCore, datastore: Datastore, space: DatastoreSpace | undefined) {
+  const { name, url, directory } = datastore;
+  const capacity = space?.capacityBytes ?? 0;
+  const freeSpace = space?.freeBytes ?? 0;
+  const uncommitted = [...core.machines.all()].reduce(
+    (sum, machine) => sum + (machine.datastore === datastore ? machine.files.uncommittedBytes : 0),
+    0,
+  );
+  const summary: DatastoreSummary = data('DatastoreSummary', {
+    datastore: datastore.ref,
+    name,
+    url,
+    capacity,
+    freeSpace,
+    uncommitted,
+    accessible: space !== undefined,
+    multipleHostAccess: false,
+    // A folder of the host is no VMFS volume, and the model's word for it is OTHER.
+    type: 'OTHER',
+    maintenanceMode: 'normal',
+  });
+  const info = data('LocalDatastoreInfo', {
+    name,
+    url,
+    freeSpace,
+    maxFileSize: 2 ** 46,
+    maxVirtualDiskCapacity: 62 * 2 ** 40,
+    maxMemoryFileSize: 2 ** 46,
+    timestamp: new Date().toISOString(),
+    path: directory,
+  });
+  return { summary, info };
+}
+
+async function refreshSpace(core: HostCore, datastore: Datastore): Promise<void> {
+  const space = await spaceOf(datastore);
+  core.registry.commit((draft) => {
+    if (draft.has(datastore.ref)) draft.set(datastore.ref, spaceProperties(core, datastore, space));
+  });
+}
+
+/** Removes a datastore with no machines; its folder stays as it is. */
+export async function removeDatastore(core: HostCore, datastore: Datastore): Promise<void> {
+  const user = [...core.machines.all()].find((machine) => machine.datastore === datastore);
+  if (user !== undefined) {
+    throw fault(
+      'ResourceInUse',
+      { type: 'Datastore', name: datastore.name },
+      `The datastore '${datastore.name}' has the machine '${user.configuration.name}'; unregister or destroy it first.`,
+    );
+  }
+  await core.datastores.remove(datastore);
+  core.registry.commit((draft) => {
+    core.events.post(draft, {
+      type: 'DatastoreRemovedOnHostEvent',
+      entity: datastore.ref,
+      members: { host: undefined },
+    });
+    draft.remove(datastore.ref);
+    const browser = browserReference(datastore);
+    if (draft.has(browser)) draft.remove(browser);
+    core.inventory.datastoresChanged(draft);
+  });
+}
+
+/** Keeps the space of all datastores true; the answer stops it. */
+export function watchSpace(core: HostCore): () => void {
+  const timer = setInterval(() => {
+    for (const datastore of core.datastores.all()) {
+      refreshSpace(core, datastore).catch((error: unknown) => core.onDefect('space of a datastore', error));
+    }
+  }, spaceInterval);
+  timer.unref();
+  return () => clearInterval(timer);
+}

@@ -1,0 +1,78 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { cpus, hostname, networkInterfaces, totalmem } from 'node:os';
+
+/** What this machine is: read once, at start. */
+export interface HostFacts {
+  readonly name: string;
+  readonly uuid: string;
+  readonly vendor: string;
+  readonly model: string;
+  readonly cpuModel: string;
+  /** `intel`, `amd`, or `unknown`. */
+  readonly cpuVendor: string;
+  readonly hertz: number;
+  readonly packages: readonly (readonly number[])[];
+  readonly cores: number;
+  readonly threads: number;
+  readonly memoryBytes: number;
+  readonly bootTime: string;
+  /** Physical ports as this machine names them. */
+  readonly nics: readonly string[];
+}
+
+export async function readHostFacts(): Promise<HostFacts> {
+  const dmi = async (name: string) => (await readText(`/sys/class/dmi/id/${name}`)).trim();
+  const cpuinfo = await readText('/proc/cpuinfo');
+  const list = cpus();
+  const packages = packagesOf(cpuinfo, list.length);
+  const coreIds = new Set(
+    [...cpuinfo.matchAll(/physical id\s*:\s*(\d+)[\s\S]*?core id\s*:\s*(\d+)/g)].map((m) => `${m[1]}/${m[2]}`),
+  );
+  const vendorId = /vendor_id\s*:\s*(\S+)/.exec(cpuinfo)?.[1] ?? '';
+  const megahertz = Number(/cpu MHz\s*:\s*([\d.]+)/.exec(cpuinfo)?.[1] ?? list[0]?.speed ?? 0);
+  const bootSeconds = Number(/^btime (\d+)/m.exec(await readText('/proc/stat'))?.[1] ?? 0);
+  return {
+    name: hostname(),
+    uuid: await hostUuid((await dmi('product_uuid')).toLowerCase()),
+    vendor: (await dmi('sys_vendor')) || 'Unknown',
+    model: (await dmi('product_name')) || 'Unknown',
+    cpuModel: list[0]?.model.trim() || 'Unknown processor',
+    cpuVendor: vendorId === 'GenuineIntel' ? 'intel' : vendorId === 'AuthenticAMD' ? 'amd' : 'unknown',
+    // Some virtual machines say no clock; a number that is not zero keeps clients from dividing by it.
+    hertz: Math.round((megahertz || 1000) * 1e6),
+    packages,
+    cores: coreIds.size || list.length,
+    threads: list.length,
+    memoryBytes: totalmem(),
+    bootTime: new Date(bootSeconds * 1000).toISOString(),
+    nics: Object.keys(networkInterfaces()).filter((name) => name !== 'lo'),
+  };
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function packagesOf(cpuinfo: string, threads: number): number[][] {
+  const packages = new Map<string, number[]>();
+  for (const block of cpuinfo.split('\n\n')) {
+    const thread = /^processor\s*:\s*(\d+)/m.exec(block)?.[1];
+    if (thread === undefined) continue;
+    const id = /^physical id\s*:\s*(\d+)/m.exec(block)?.[1] ?? '0';
+    packages.set(id, [...(packages.get(id) ?? []), Number(thread)]);
+  }
+  return packages.size > 0 ? [...packages.values()] : [Array.from({ length: threads }, (_, thread) => thread)];
+}
+
+/** The machine's own UUID; where it has none, or a made-up one, one from its machine id: the same at every start. */
+async function hostUuid(dmi: string): Promise<string> {
+  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(dmi) && !/^0{8}|^f{8}/.test(dmi)) return dmi;
+  const id = (await readText('/etc/machine-id')).trim() || hostname();
+  const hex = createHash('sha256').update(`hypostyle host ${id}`).digest('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}

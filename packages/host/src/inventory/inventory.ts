@@ -1,0 +1,64 @@
+import type { Store } from '@hypostyle/contracts';
+import type { Draft, ManagedObjectClass } from '@hypostyle/vim';
+import type { Datastores } from '../datastore/datastores.ts';
+import type { Networks } from './networks.ts';
+import { references } from './references.ts';
+
+const collection = 'counter';
+const counterKey = 'machine-id';
+
+/** The lists that machines appear in, and the numbers that they are given. */
+export class Inventory {
+  readonly #store: Store;
+  readonly #datastores: Datastores;
+  readonly #networks: Networks;
+  #machineClass: ManagedObjectClass<'VirtualMachine'> | undefined;
+  #last: Promise<number>;
+
+  constructor(store: Store, datastores: Datastores, networks: Networks) {
+    this.#store = store;
+    this.#datastores = datastores;
+    this.#networks = networks;
+    this.#last = store.get<number>(collection, counterKey).then((value) => value ?? 0);
+  }
+
+  get machineClass(): ManagedObjectClass<'VirtualMachine'> {
+    if (this.#machineClass === undefined) throw new Error('the host is not open yet');
+    return this.#machineClass;
+  }
+
+  set machineClass(machineClass: ManagedObjectClass<'VirtualMachine'>) {
+    this.#machineClass = machineClass;
+  }
+
+  /** A number that no machine ever had. */
+  async nextMachineId(): Promise<number> {
+    const next = this.#last.then(async (last) => {
+      const value = last + 1;
+      await this.#store.transact([{ put: { collection, key: counterKey, value } }]);
+      return value;
+    });
+    this.#last = next;
+    return next;
+  }
+
+  /** Says that machines came or went: the lists are made anew for whoever reads them. */
+  refresh(draft: Draft): void {
+    draft.touch(references.vmFolder, 'childEntity');
+    draft.touch(references.host, 'vm');
+    draft.touch(references.rootPool, 'vm');
+    for (const datastore of this.#datastores.all()) if (draft.has(datastore.ref)) draft.touch(datastore.ref, 'vm');
+    this.networksChanged(draft);
+  }
+
+  networksChanged(draft: Draft): void {
+    for (const network of this.#networks.all()) draft.touch(network.ref, 'vm');
+  }
+
+  datastoresChanged(draft: Draft): void {
+    draft.touch(references.datastoreFolder, 'childEntity');
+    draft.touch(references.datacenter, 'datastore');
+    draft.touch(references.host, 'datastore');
+    draft.touch(references.computeResource, 'datastore');
+  }
+}

@@ -1,0 +1,21 @@
+import { reference } from './entity-defaults.ts';
+
+/** References of a host's fixed objects, as ESXi names them. */
+export const references = {
+  rootFolder: reference('Folder', 'ha-folder-root'),
+  datacenter: reference('Datacenter', 'ha-datacenter'),
+  vmFolder: reference('Folder', 'ha-folder-vm'),
+  hostFolder: reference('Folder', 'ha-folder-host'),
+  datastoreFolder: reference('Folder', 'ha-folder-datastore'),
+  networkFolder: reference('Folder', 'ha-folder-network'),
+  computeResource: reference('ComputeResource', 'ha-compute-res'),
+  host: reference('HostSystem', 'ha-host'),
+  rootPool: reference('ResourcePool', 'ha-root-pool'),
+  environmentBrowser: reference('EnvironmentBrowser', 'ha-env-browser'),
+  datastoreSystem: reference('HostDatastoreSystem', 'ha-datastoresystem'),
+  hostBrowser: reference('HostDatastoreBrowser', 'ha-host-datastorebrowser'),
+  fileManager: reference('FileManager', 'ha-nfc-file-manager'),
+  ovfManager: reference('OvfManager', 'ha-ovf-manager'),
+} as const;
+
+export const accountManagerValue = 'ha-localacctmgr';

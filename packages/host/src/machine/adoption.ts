@@ -1,0 +1,74 @@
+import { access } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { HostCore } from '../host-core.ts';
+import type { MachineWatch } from './machine-watch.ts';
+import { runDirectoryOf } from './power-on.ts';
+import { type RuntimeDocument, saveRuntime } from './registration.ts';
+
+/** Most engines that are looked for at a time. */
+const atOnce = 16;
+
+/**
+ * Finds the engines of machines that ran when the last process ended. A machine whose engine is gone is powered off,
+ * and says so by an event: what happened while nobody looked is not lost.
+ */
+export async function adoptMachines(
+  core: HostCore,
+  watch: MachineWatch,
+  runtimes: ReadonlyMap<string, RuntimeDocument>,
+): Promise<void> {
+  const running = [...core.machines.all()].filter((machine) => machine.powerState === 'poweredOn');
+  for (let at = 0; at < running.length; at += atOnce) {
+    await Promise.all(running.slice(at, at + atOnce).map(({ id }) => adopt(core, watch, id, runtimes.get(id))));
+  }
+}
+
+async function adopt(
+  core: HostCore,
+  watch: MachineWatch,
+  id: string,
+  runtime: RuntimeDocument | undefined,
+): Promise<void> {
+  const machine = core.machines.find(id);
+  if (machine === undefined) return;
+  const folder = dirname(machine.datastore.absolute(machine.vmxPath));
+  const engine = await core.hypervisor.adopt({
+    uuid: machine.configuration.uuid,
+    runDirectory: runDirectoryOf(core, id),
+    lockPath: join(folder, '.hypo', 'vm.lck'),
+  });
+  if (engine !== undefined) {
+    core.registry.commit((draft) => {
+      core.machines.setEngine(id, engine);
+      core.machines.change(id, { bootTime: machine.bootTime ?? new Date(engine.startedAt).toISOString() }, draft);
+    });
+    watch.follow(id, engine);
+    return;
+  }
+  const image = runtime?.suspending;
+  if (image !== undefined && (await exists(join(folder, image)))) {
+    const suspendTime = new Date().toISOString();
+    await saveRuntime(core, id, { powerState: 'suspended', suspendTime });
+    core.registry.commit((draft) => {
+      core.machines.change(id, { powerState: 'suspended', suspendTime, bootTime: undefined }, draft);
+      core.events.post(draft, { type: 'VmSuspendedEvent', entity: machine.ref });
+    });
+    return;
+  }
+  await saveRuntime(core, id, { powerState: 'poweredOff' });
+  core.registry.commit((draft) => {
+    core.machines.change(id, { powerState: 'poweredOff', bootTime: undefined, cleanPowerOff: false }, draft);
+    core.events.post(draft, {
+      type: 'VmPoweredOffEvent',
+      entity: machine.ref,
+      message: `${machine.configuration.name} was found powered off: its engine ended while no management service ran.`,
+    });
+  });
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

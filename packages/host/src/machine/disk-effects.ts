@@ -1,0 +1,222 @@
+import { readdir, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { createMachineDisk, faults, joinPath, readDiskChain, splitPath } from '@hypostyle/services';
+import { fault, type RunningTask } from '@hypostyle/vim';
+import type { DeviceEffect } from '../configuration/device-draft.ts';
+import type { Disk, MachineConfiguration } from '../configuration/machine-configuration.ts';
+import type { Datastore } from '../datastore/datastore.ts';
+import { spaceOf } from '../datastore/datastores.ts';
+import type { HostCore } from '../host-core.ts';
+import { diskPath } from './machine-files.ts';
+
+export interface EffectsOptions {
+  readonly datastore: Datastore;
+  readonly vmxPath: string;
+  readonly configuration: MachineConfiguration;
+  readonly effects: readonly DeviceEffect[];
+  /** `upload`: new disks are not made, but named and answered as uploads. */
+  readonly disks: 'create' | 'upload';
+  readonly task: RunningTask;
+}
+
+/** A disk that an upload will make. */
+export interface DiskUpload {
+  readonly key: number;
+  /** Path of the descriptor in the datastore. */
+  readonly path: string;
+  readonly capacityBytes: number;
+  readonly allocation: 'thin' | 'eager';
+}
+
+export interface AppliedEffects {
+  readonly configuration: MachineConfiguration;
+  /** Absolute paths of what was made, for taking it back. */
+  readonly made: readonly string[];
+  readonly uploads: readonly DiskUpload[];
+}
+
+type CreateDisk = Extract<DeviceEffect, { kind: 'create-disk' }>;
+
+/** Makes and checks what a new configuration's disks need, and names their files. What was made is taken back if it fails. */
+export async function applyEffects(core: HostCore, options: EffectsOptions): Promise<AppliedEffects> {
+  const { datastore, effects } = options;
+  await checkSpace(datastore, effects);
+  let { configuration } = options;
+  const made: string[] = [];
+  const uploads: DiskUpload[] = [];
+  const name = (key: number, fileName: string) => {
+    const rename = (disk: Disk) => (disk.key === key ? { ...disk, fileName } : disk);
+    configuration = { ...configuration, disks: configuration.disks.map(rename) };
+  };
+  try {
+    for (const effect of effects) {
+      if (effect.kind === 'create-disk') {
+        const path = await newDiskPath(core, options, effect, configuration);
+        name(effect.key, splitPath(path).name);
+        if (options.disks === 'upload')
+          uploads.push({ key: effect.key, path, capacityBytes: effect.capacityBytes, allocation: effect.allocation });
+        else made.push(...(await createDisk(options, path, effect)));
+      } else if (effect.kind === 'attach-disk') {
+        name(effect.key, await attachDisk(core, options, effect.fileName));
+      } else if (effect.kind === 'grow-disk') {
+        await checkSize(options, effect.key, effect.capacityBytes);
+      }
+    }
+  } catch (error) {
+    for (const path of made) await rm(path, { force: true });
+    throw error;
+  }
+  return { configuration, made, uploads };
+}
+
+/** Deletes the files of disks that the new configuration let go of. Done last: nothing names them any more. */
+export async function destroyDisks(
+  core: HostCore,
+  datastore: Datastore,
+  vmxPath: string,
+  effects: readonly DeviceEffect[],
+): Promise<void> {
+  for (const effect of effects) {
+    if (effect.kind !== 'destroy-disk') continue;
+    const path = diskPath(datastore, vmxPath, effect.fileName);
+    const folder = `${dirname(path)}/`;
+    const chain = await readDiskChain(path, { allowOutside: (other) => other.startsWith(`${datastore.directory}/`) });
+    const inUse = new Set(
+      [...core.machines.all()].flatMap((machine) => [...machine.disks.values()].flatMap((disk) => disk.chain.flat())),
+    );
+    for (const link of chain.links) {
+      for (const file of [link.descriptorPath, ...link.extentPaths]) {
+        const shown = datastore.format(file.slice(datastore.directory.length + 1));
+        if (file.startsWith(folder) && !inUse.has(shown)) await rm(file, { force: true });
+      }
+    }
+  }
+}
+
+async function checkSpace(datastore: Datastore, effects: readonly DeviceEffect[]): Promise<void> {
+  const creates = effects.filter((effect): effect is CreateDisk => effect.kind === 'create-disk');
+  if (creates.length === 0) return;
+  const space = await spaceOf(datastore);
+  if (space === undefined)
+    throw fault(
+      'DatastoreNotWritableOnHost',
+      { datastore: datastore.ref, name: datastore.name, host: { type: 'HostSystem', value: 'ha-host' } },
+      `The datastore '${datastore.name}' is not accessible.`,
+    );
+  for (const { capacityBytes, allocation } of creates) {
+    // A thin disk may be larger than what is free, but not than the whole datastore: it could never be filled.
+    const room = allocation === 'eager' ? space.freeBytes : space.capacityBytes;
+    if (capacityBytes > room) throw faults.noSpace(datastore.format(''), datastore.name);
+  }
+}
+
+/** Where a new disk goes: the name that the client gave, or the machine's own with a number. */
+async function newDiskPath(
+  core: HostCore,
+  { datastore, vmxPath }: EffectsOptions,
+  effect: CreateDisk,
+  configuration: MachineConfiguration,
+): Promise<string> {
+  const { folder, name: vmxName } = splitPath(vmxPath);
+  const asked = effect.fileName === '' ? '' : pathOnDatastore(core, datastore, vmxPath, effect.fileName);
+  if (asked.toLowerCase().endsWith('.vmdk')) {
+    if (await exists(datastore.absolute(asked))) throw faults.exists(datastore.format(asked));
+    if (splitPath(asked).folder !== folder)
+      throw fault(
+        'InvalidDatastorePath',
+        { datastorePath: effect.fileName },
+        `A new disk lies in its machine's folder ${datastore.format(folder)}.`,
+      );
+    return asked;
+  }
+  const stem = vmxName.replace(/\.vmx$/i, '');
+  const taken = new Set([
+    ...configuration.disks.map((disk) => disk.fileName),
+    ...(await readdir(datastore.absolute(folder))),
+  ]);
+  for (let number = 0; ; number += 1) {
+    const name = number === 0 ? `${stem}.vmdk` : `${stem}_${number}.vmdk`;
+    if (!taken.has(name)) return joinPath(folder, name);
+  }
+}
+
+function pathOnDatastore(core: HostCore, datastore: Datastore, vmxPath: string, fileName: string): string {
+  if (!fileName.startsWith('[')) return datastore.relative(vmxPath, fileName) ?? '';
+  const parsed = core.datastores.parse(
+    fileName.startsWith('[]') ? `[${datastore.name}]${fileName.slice(2)}` : fileName,
+  );
+  if (parsed.datastore !== datastore) {
+    throw fault(
+      'NotSupported',
+      {},
+      `${fileName}: disks on another datastore than their machine's are not supported here yet.`,
+    );
+  }
+  return parsed.path;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function createDisk(options: EffectsOptions, path: string, effect: CreateDisk): Promise<string[]> {
+  const { task, configuration, datastore } = options;
+  return createMachineDisk({
+    root: datastore,
+    path,
+    capacityBytes: effect.capacityBytes,
+    allocation: effect.allocation,
+    adapter: adapterOf(configuration, effect.key),
+    hardwareVersion: configuration.hardwareVersion,
+    signal: task.signal,
+    onProgress: (fraction) => task.progress(Math.floor(fraction * 95)),
+  });
+}
+
+/** Adapter type that a disk's descriptor names, by its controller. */
+export function adapterOf(configuration: MachineConfiguration, diskKey: number): 'ide' | 'buslogic' | 'lsilogic' {
+  const disk = configuration.disks.find((known) => known.key === diskKey);
+  const controller = configuration.controllers.find((known) => known.key === disk?.controllerKey);
+  if (controller?.family === 'ide') return 'ide';
+  return controller?.model === 'buslogic' ? 'buslogic' : 'lsilogic';
+}
+
+/** Checks a disk that is there already; answers how the `.vmx` names it. */
+async function attachDisk(core: HostCore, { datastore, vmxPath }: EffectsOptions, fileName: string): Promise<string> {
+  const path = pathOnDatastore(core, datastore, vmxPath, fileName);
+  const absolute = datastore.absolute(path);
+  try {
+    await readDiskChain(absolute, { allowOutside: (other) => other.startsWith(`${datastore.directory}/`) });
+  } catch (error) {
+    if (!(await exists(absolute))) throw faults.notFound(datastore.format(path));
+    const message = error instanceof Error ? error.message : String(error);
+    throw fault('InvalidDiskFormat', {}, message, { cause: error });
+  }
+  const own = splitPath(vmxPath).folder;
+  return splitPath(path).folder === own ? splitPath(path).name : join(datastore.url, path);
+}
+
+/** Growing comes with the disk work; a spec that repeats the size changes nothing. */
+async function checkSize(
+  { datastore, vmxPath, configuration }: EffectsOptions,
+  key: number,
+  capacityBytes: number,
+): Promise<void> {
+  const disk = configuration.disks.find((known) => known.key === key);
+  if (disk === undefined) return;
+  const chain = await readDiskChain(diskPath(datastore, vmxPath, disk.fileName), {
+    allowOutside: (path) => path.startsWith(`${datastore.directory}/`),
+  });
+  if (Math.floor(chain.capacityBytes / 1024) === Math.floor(capacityBytes / 1024)) return;
+  if (capacityBytes < chain.capacityBytes) {
+    throw fault(
+      'InvalidDeviceOperation',
+      { deviceIndex: 0, badOp: 'edit', property: 'virtualDeviceSpec.device.capacityInKB' },
+      'A disk cannot be made smaller.',
+    );
+  }
+  throw fault('NotSupported', {}, 'Growing a disk is not supported here yet.');
+}

@@ -1,0 +1,103 @@
+import { type Draft, fault, type ManagedObject, type ManagedObjectClass } from '@hypostyle/vim';
+import type { HostCore } from '../host-core.ts';
+import { configInfo } from '../projection/config-info.ts';
+import {
+  fileLayout,
+  guestInfo,
+  heartbeat,
+  machineCapability,
+  machineSummary,
+  runtimeInfo,
+  storageInfo,
+} from '../projection/runtime-info.ts';
+import type { ConsoleTickets } from './console-tickets.ts';
+import type { LifecycleWork } from './lifecycle-work.ts';
+import type { MachineRecord } from './machine-record.ts';
+import type { PowerWork } from './power-work.ts';
+import type { ReconfigureWork } from './reconfigure-work.ts';
+
+export interface MachineWork {
+  readonly power: PowerWork;
+  readonly lifecycle: LifecycleWork;
+  readonly reconfigure: ReconfigureWork;
+  readonly consoles: ConsoleTickets;
+}
+
+/** VirtualMachine: its methods hand on to the work of each family, its properties are projections of the record. */
+export function machineClass(core: HostCore, work: () => MachineWork): ManagedObjectClass<'VirtualMachine'> {
+  const record = (self: ManagedObject): MachineRecord => core.machines.get(self.ref);
+  const capability = machineCapability();
+  return {
+    type: 'VirtualMachine',
+    derived: {
+      name: { from: [], compute: (self) => record(self).configuration.name },
+      capability: { from: [], compute: () => capability },
+      config: { from: [], compute: (self) => configInfo(record(self), core.names) },
+      runtime: { from: [], compute: (self) => runtimeInfo(record(self), core.names, core.hostMHz) },
+      guest: { from: ['config'], compute: (self) => guestInfo(record(self), core.names) },
+      layoutEx: { from: [], compute: (self) => fileLayout(record(self)) },
+      storage: { from: [], compute: (self) => storageInfo(record(self), core.names) },
+      summary: {
+        from: ['config', 'runtime', 'guest', 'storage'],
+        compute: (self) => {
+          const machine = record(self);
+          return machineSummary(
+            machine,
+            core.names,
+            runtimeInfo(machine, core.names, core.hostMHz),
+            guestInfo(machine, core.names),
+          );
+        },
+      },
+      overallStatus: { from: ['runtime'], compute: (self) => (record(self).problem === undefined ? 'green' : 'red') },
+      guestHeartbeatStatus: { from: ['guest'], compute: (self) => heartbeat(record(self)) },
+      datastore: { from: [], compute: (self) => [record(self).datastore.ref] },
+      network: { from: [], compute: (self) => networksOf(core, record(self)) },
+    },
+    methods: {
+      PowerOnVM_Task: (call) => work().power.powerOn(call),
+      PowerOffVM_Task: (call) => work().power.powerOff(call),
+      SuspendVM_Task: (call) => work().power.suspend(call),
+      ResetVM_Task: (call) => work().power.reset(call),
+      ShutdownGuest: (call) => work().power.shutdownGuest(call),
+      RebootGuest: (call) => work().power.rebootGuest(call),
+      StandbyGuest: (call) => work().power.standbyGuest(call),
+      ReconfigVM_Task: (call, { spec }) => work().reconfigure.reconfigure(call, spec),
+      Rename_Task: (call, { newName }) => work().reconfigure.rename(call, newName),
+      Destroy_Task: (call) => work().lifecycle.destroy(call),
+      UnregisterVM: (call) => work().lifecycle.unregister(call),
+      AcquireTicket: (call, { ticketType }) => work().consoles.acquire(record(call.self), ticketType),
+      AcquireMksTicket: () => {
+        throw fault('NotSupported', {}, 'Tickets of type mks are not given here; ask AcquireTicket for webmks.');
+      },
+      RefreshStorageInfo: () => {},
+      Reload: () => {},
+    },
+  };
+}
+
+function networksOf(core: HostCore, machine: MachineRecord) {
+  const names = new Set(machine.configuration.nics.map((nic) => nic.networkName));
+  return [...names].flatMap((name) => core.networks.find(name)?.ref ?? []);
+}
+
+/** Puts a machine's object into the inventory. */
+export function addMachineObject(core: HostCore, draft: Draft, machine: MachineRecord): void {
+  draft.add(core.inventory.machineClass, machine.id, {
+    parent: core.vmFolder as never,
+    resourcePool: machine.resourcePool,
+    environmentBrowser: core.names.environmentBrowser,
+    configStatus: 'green',
+    recentTask: [],
+    effectiveRole: [-1],
+    declaredAlarmState: [],
+    triggeredAlarmState: [],
+    alarmActionsEnabled: true,
+    tag: [],
+    permission: [],
+    disabledMethod: [],
+    customValue: [],
+    availableField: [],
+    value: [],
+  });
+}

@@ -1,0 +1,235 @@
+import type { MachineEvent, RunningMachine } from '@hypostyle/contracts';
+import type { Draft } from '@hypostyle/vim';
+import type { HostCore } from '../host-core.ts';
+import { primaryAddress } from '../projection/runtime-info.ts';
+import { listFiles } from './machine-files.ts';
+import type { MachineStats } from './machine-record.ts';
+import { type RuntimeDocument, saveRuntime } from './registration.ts';
+
+/** Milliseconds between looks at a guest that has not said its address yet, at one that has, and at its use. */
+const firstFactsInterval = 1_000;
+const factsInterval = 15_000;
+const statsInterval = 10_000;
+
+interface Followed {
+  readonly engine: RunningMachine;
+  readonly unsubscribe: () => void;
+  factsTimer: NodeJS.Timeout | undefined;
+  statsTimer: NodeJS.Timeout | undefined;
+  /** What a task that ends the engine wants said instead of what the engine says. */
+  expected: { readonly say: (draft: Draft) => void; readonly runtime: RuntimeDocument } | undefined;
+  readonly end: PromiseWithResolvers<void>;
+  previous: { readonly cpu: number; readonly at: number } | undefined;
+}
+
+/** Follows every running engine: its end, its guest's facts and its use become state and events. */
+export class MachineWatch {
+  readonly #core: HostCore;
+  readonly #followed = new Map<string, Followed>();
+
+  constructor(core: HostCore) {
+    this.#core = core;
+  }
+
+  /** Begins to follow an engine that `start` or `adopt` gave. */
+  follow(id: string, engine: RunningMachine): void {
+    const followed: Followed = {
+      engine,
+      unsubscribe: engine.subscribe((event) => this.#heard(id, event)),
+      factsTimer: undefined,
+      statsTimer: undefined,
+      expected: undefined,
+      end: Promise.withResolvers(),
+      previous: undefined,
+    };
+    this.#followed.set(id, followed);
+    followed.factsTimer = setTimeout(() => this.#askGuest(id), firstFactsInterval);
+    followed.statsTimer = setTimeout(() => this.#measure(id), firstFactsInterval);
+  }
+
+  /** Says what the engine's end means when it comes, and what is true then. */
+  expectEnd(id: string, say: (draft: Draft) => void, runtime: RuntimeDocument = { powerState: 'poweredOff' }): void {
+    const followed = this.#followed.get(id);
+    if (followed !== undefined) followed.expected = { say, runtime };
+  }
+
+  expectNothing(id: string): void {
+    const followed = this.#followed.get(id);
+    if (followed !== undefined) followed.expected = undefined;
+  }
+
+  /** Resolves when the engine's end is state. */
+  async ended(id: string): Promise<void> {
+    await this.#followed.get(id)?.end.promise;
+  }
+
+  /** Lets go of every engine: they run on. */
+  close(): void {
+    for (const id of [...this.#followed.keys()]) this.#forget(id);
+  }
+
+  #forget(id: string): void {
+    const followed = this.#followed.get(id);
+    if (followed === undefined) return;
+    followed.unsubscribe();
+    clearTimeout(followed.factsTimer);
+    clearTimeout(followed.statsTimer);
+    this.#followed.delete(id);
+  }
+
+  #heard(id: string, event: MachineEvent): void {
+    const machine = this.#core.machines.find(id);
+    if (machine === undefined) return;
+    const { registry, events, machines } = this.#core;
+    switch (event.kind) {
+      case 'ended':
+        this.#background('end of an engine', this.#finish(id, event));
+        break;
+      case 'guest-reset':
+        registry.commit((draft) => {
+          machines.change(id, { bootTime: new Date().toISOString(), guest: undefined, agentConnected: false }, draft);
+        });
+        this.#soon(id);
+        break;
+      case 'guest-panic':
+        events.post(undefined, { type: 'VmGuestOSCrashedEvent', entity: machine.ref });
+        break;
+      case 'agent':
+        if (event.connected) this.#soon(id);
+        else registry.commit((draft) => machines.change(id, { agentConnected: false }, draft));
+        break;
+      case 'disk-error':
+        events.post(undefined, {
+          type: event.noSpace ? 'VmDiskFailedEvent' : 'GeneralVmErrorEvent',
+          entity: machine.ref,
+          ...(event.noSpace
+            ? { members: { disk: event.diskId, reason: diskFault(event.detail) } }
+            : { members: { message: `Disk ${event.diskId}: ${event.detail}` } }),
+        });
+        break;
+      case 'state':
+        break;
+    }
+  }
+
+  async #finish(id: string, event: Extract<MachineEvent, { kind: 'ended' }>): Promise<void> {
+    const followed = this.#followed.get(id);
+    const { machines, registry, events } = this.#core;
+    const machine = machines.find(id);
+    if (followed === undefined || machine === undefined) return;
+    const { expected } = followed;
+    const runtime = expected?.runtime ?? { powerState: 'poweredOff' as const };
+    await saveRuntime(this.#core, id, runtime);
+    const files = await listFiles(machine.datastore, machine.vmxPath, machine.disks).catch(() => machine.files);
+    registry.commit((draft) => {
+      machines.setEngine(id, undefined);
+      machines.change(
+        id,
+        {
+          powerState: runtime.powerState,
+          bootTime: undefined,
+          guest: undefined,
+          agentConnected: false,
+          stats: undefined,
+          files,
+          cleanPowerOff: event.reason !== 'crashed',
+        },
+        draft,
+      );
+      if (expected !== undefined) expected.say(draft);
+      else {
+        if (event.reason === 'crashed') {
+          events.post(draft, {
+            type: 'GeneralVmErrorEvent',
+            entity: machine.ref,
+            members: {
+              message: `The engine ended unexpectedly${event.detail ? `: ${event.detail}` : ''}. Its log is hypostyle.log in the machine's folder.`,
+            },
+          });
+        }
+        events.post(draft, { type: 'VmPoweredOffEvent', entity: machine.ref });
+      }
+    });
+    this.#forget(id);
+    followed.end.resolve();
+  }
+
+  #soon(id: string): void {
+    const followed = this.#followed.get(id);
+    if (followed === undefined) return;
+    clearTimeout(followed.factsTimer);
+    followed.factsTimer = setTimeout(() => this.#askGuest(id), 50);
+  }
+
+  #askGuest(id: string): void {
+    this.#background(
+      'facts of a guest',
+      (async () => {
+        const followed = this.#followed.get(id);
+        if (followed === undefined) return;
+        const facts = await followed.engine.guestFacts().catch(() => undefined);
+        if (this.#followed.get(id) !== followed) return;
+        const { registry, machines } = this.#core;
+        registry.commit((draft) => {
+          const known = machines.find(id);
+          if (known === undefined) return;
+          // Uptime moves all the time and is nowhere shown: facts that are the same wake nobody.
+          const same =
+            facts !== undefined &&
+            JSON.stringify({ ...known.guest, uptimeSeconds: 0 }) === JSON.stringify({ ...facts, uptimeSeconds: 0 });
+          machines.change(
+            id,
+            { ...(same || facts === undefined ? {} : { guest: facts }), agentConnected: facts !== undefined },
+            draft,
+          );
+        });
+        const machine = machines.find(id);
+        const settled = machine !== undefined && facts !== undefined && primaryAddress(machine) !== undefined;
+        followed.factsTimer = setTimeout(() => this.#askGuest(id), settled ? factsInterval : firstFactsInterval);
+      })(),
+    );
+  }
+
+  #measure(id: string): void {
+    this.#background(
+      'use of a machine',
+      (async () => {
+        const followed = this.#followed.get(id);
+        if (followed === undefined) return;
+        const usage = await followed.engine.usage().catch(() => undefined);
+        const now = Date.now();
+        if (this.#followed.get(id) !== followed) return;
+        if (usage !== undefined) {
+          const { previous } = followed;
+          const elapsed = previous === undefined ? now - followed.engine.startedAt : now - previous.at;
+          const used = usage.cpuMilliseconds - (previous?.cpu ?? 0);
+          followed.previous = { cpu: usage.cpuMilliseconds, at: now };
+          const mebibytes = Math.round(usage.residentBytes / 2 ** 20);
+          const memory = this.#core.machines.find(id)?.configuration.memoryMiB ?? 0;
+          const stats: MachineStats = {
+            cpuMHz: elapsed > 0 ? Math.round((used / elapsed) * this.#core.hostMHz) : 0,
+            hostMemoryMiB: mebibytes,
+            guestMemoryMiB: Math.min(mebibytes, memory),
+            balloonedMiB: Math.max(0, usage.balloonBytes > 0 ? memory - Math.round(usage.balloonBytes / 2 ** 20) : 0),
+            uptimeSeconds: Math.floor((now - followed.engine.startedAt) / 1000),
+            usage,
+          };
+          this.#core.machines.change(id, { stats });
+        }
+        followed.statsTimer = setTimeout(() => this.#measure(id), statsInterval);
+      })(),
+    );
+  }
+
+  #background(where: string, work: Promise<void>): void {
+    work.catch((error: unknown) => this.#core.onDefect(where, error));
+  }
+}
+
+function diskFault(detail: string): object {
+  return {
+    _typeName: 'LocalizedMethodFault',
+    fault: { _typeName: 'NoDiskSpace', file: '', datastore: '' },
+    localizedMessage: detail,
+  };
+}

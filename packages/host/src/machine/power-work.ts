@@ -1,0 +1,189 @@
+import { randomBytes } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { HypervisorError } from '@hypostyle/contracts';
+import { splitPath } from '@hypostyle/services';
+import { type Call, fault, type ManagedObjectReference, type RunningTask, type VimFault } from '@hypostyle/vim';
+import type { HostCore } from '../host-core.ts';
+import { readVmx, writeVmx } from './machine-files.ts';
+import type { MachineRecord, PowerState } from './machine-record.ts';
+import type { MachineWatch } from './machine-watch.ts';
+import { powerOn, suspendKey } from './power-on.ts';
+import { saveRuntime } from './registration.ts';
+
+interface MachineInput {
+  readonly id: string;
+}
+
+/** Names of a task's start by method of VirtualMachine. */
+export interface PowerWork {
+  powerOn(call: Call): Promise<ManagedObjectReference<'Task'>>;
+  powerOff(call: Call): Promise<ManagedObjectReference<'Task'>>;
+  suspend(call: Call): Promise<ManagedObjectReference<'Task'>>;
+  reset(call: Call): Promise<ManagedObjectReference<'Task'>>;
+  shutdownGuest(call: Call): Promise<void>;
+  rebootGuest(call: Call): Promise<void>;
+  standbyGuest(call: Call): Promise<void>;
+}
+
+export function invalidPowerState(machine: MachineRecord, requested: PowerState): VimFault {
+  return fault(
+    'InvalidPowerState',
+    { requestedState: requested, existingState: machine.powerState },
+    `The attempted operation cannot be performed in the current state (${machine.powerState}).`,
+  );
+}
+
+/** Power operations as kinds of tasks: what had begun before a restart is carried on from what is true then. */
+export function definePowerWork(core: HostCore, watch: MachineWatch): PowerWork {
+  const machineOf = (input: MachineInput) => core.machines.get({ type: 'VirtualMachine', value: input.id });
+  const again = (run: (task: RunningTask, input: MachineInput) => Promise<void>) => ({ run, resume: run });
+
+  const on = core.tasks.define<MachineInput>('VirtualMachine.powerOn', {
+    method: 'PowerOnVM_Task',
+    run: async (task, input) => {
+      const machine = machineOf(input);
+      if (machine.powerState === 'poweredOn') throw invalidPowerState(machine, 'poweredOn');
+      await powerOn(core, task, input.id, (id, engine) => watch.follow(id, engine));
+    },
+    // `powerOn` is content with an engine that runs already: that is how far the interrupted task came.
+    resume: (task, input) => powerOn(core, task, input.id, (id, engine) => watch.follow(id, engine)),
+  });
+
+  const off = core.tasks.define<MachineInput>('VirtualMachine.powerOff', {
+    method: 'PowerOffVM_Task',
+    ...again(async (task, input) => {
+      const machine = machineOf(input);
+      if (machine.powerState === 'suspended') return discardSuspended(core, task, machine);
+      const engine = core.machines.engine(input.id);
+      if (engine === undefined) return;
+      core.registry.commit((draft) => task.post(draft, { type: 'VmStoppingEvent', entity: machine.ref }));
+      watch.expectEnd(input.id, (draft) => task.post(draft, { type: 'VmPoweredOffEvent', entity: machine.ref }));
+      await engine.powerOff();
+      await watch.ended(input.id);
+    }),
+  });
+
+  const suspend = core.tasks.define<MachineInput>('VirtualMachine.suspend', {
+    method: 'SuspendVM_Task',
+    ...again(async (task, input) => {
+      const machine = machineOf(input);
+      const engine = core.machines.engine(input.id);
+      if (engine === undefined) {
+        if (machine.powerState === 'suspended') return;
+        throw invalidPowerState(machine, 'suspended');
+      }
+      core.registry.commit((draft) => task.post(draft, { type: 'VmSuspendingEvent', entity: machine.ref }));
+      await suspendEngine(core, watch, task, machine);
+    }),
+  });
+
+  const reset = core.tasks.define<MachineInput>('VirtualMachine.reset', {
+    method: 'ResetVM_Task',
+    ...again(async (task, input) => {
+      const machine = machineOf(input);
+      const engine = core.machines.engine(input.id);
+      if (engine === undefined) throw invalidPowerState(machine, 'poweredOn');
+      core.registry.commit((draft) => task.post(draft, { type: 'VmResettingEvent', entity: machine.ref }));
+      await engine.reset();
+      core.registry.commit((draft) => core.machines.change(input.id, { bootTime: new Date().toISOString() }, draft));
+    }),
+  });
+
+  const start = (work: typeof on, call: Call, requested: PowerState, allowed: readonly PowerState[]) => {
+    const machine = core.machines.get(call.self.ref);
+    if (machine.configuration.template) throw fault('InvalidState', {}, 'The machine is a template.');
+    if (!allowed.includes(machine.powerState)) throw invalidPowerState(machine, requested);
+    return work(call, { input: { id: machine.id }, queueKey: machine.id });
+  };
+
+  /** Asks the guest, outside any task, as the interface has it. */
+  const ask = async (
+    call: Call,
+    requested: PowerState,
+    event: 'VmGuestShutdownEvent' | 'VmGuestRebootEvent',
+    question: (id: string) => Promise<void>,
+  ) => {
+    const machine = core.machines.get(call.self.ref);
+    if (machine.powerState !== 'poweredOn') throw invalidPowerState(machine, requested);
+    try {
+      await question(machine.id);
+    } catch (error) {
+      if (error instanceof HypervisorError && error.code === 'guest-agent-absent') {
+        throw fault(
+          'ToolsUnavailable',
+          {},
+          `The guest cannot be asked: ${error.message}. Its guest agent must be running.`,
+          { cause: error },
+        );
+      }
+      throw error;
+    }
+    core.events.post(undefined, { type: event, entity: machine.ref, userName: call.session?.userName });
+  };
+
+  return {
+    powerOn: (call) => start(on, call, 'poweredOn', ['poweredOff', 'suspended']),
+    powerOff: (call) => start(off, call, 'poweredOff', ['poweredOn', 'suspended']),
+    suspend: (call) => start(suspend, call, 'suspended', ['poweredOn']),
+    reset: (call) => start(reset, call, 'poweredOn', ['poweredOn']),
+    shutdownGuest: (call) =>
+      ask(call, 'poweredOff', 'VmGuestShutdownEvent', async (id) => core.machines.engine(id)?.requestShutdown()),
+    rebootGuest: (call) =>
+      ask(call, 'poweredOn', 'VmGuestRebootEvent', async (id) => core.machines.engine(id)?.requestReboot()),
+    standbyGuest: () => {
+      throw fault('NotSupported', {}, 'Guests are not put to standby here; use SuspendVM_Task.');
+    },
+  };
+}
+
+async function suspendEngine(
+  core: HostCore,
+  watch: MachineWatch,
+  task: RunningTask,
+  machine: MachineRecord,
+): Promise<void> {
+  const { datastore, vmxPath, id } = machine;
+  const engine = core.machines.engine(id);
+  if (engine === undefined) throw invalidPowerState(machine, 'suspended');
+  const name = `${splitPath(vmxPath).name.replace(/\.vmx$/i, '')}-${randomBytes(4).toString('hex')}.vmss`;
+  const path = join(dirname(datastore.absolute(vmxPath)), name);
+  const suspendTime = new Date().toISOString();
+  // The image is named before it is written: a restart in between finds the name, and no engine that runs.
+  const vmx = await readVmx(datastore, vmxPath);
+  await writeVmx(datastore, vmxPath, vmx.set(suspendKey, name));
+  await saveRuntime(core, id, { powerState: 'poweredOn', bootTime: machine.bootTime, suspending: name });
+  watch.expectEnd(
+    id,
+    (draft) => {
+      core.machines.change(id, { powerState: 'suspended', suspendTime, bootTime: undefined }, draft);
+      task.post(draft, { type: 'VmSuspendedEvent', entity: machine.ref });
+    },
+    { powerState: 'suspended', suspendTime },
+  );
+  try {
+    await engine.suspend(path);
+  } catch (error) {
+    watch.expectNothing(id);
+    await saveRuntime(core, id, { powerState: 'poweredOn', bootTime: machine.bootTime });
+    await writeVmx(datastore, vmxPath, vmx.delete(suspendKey));
+    await rm(path, { force: true });
+    const message = error instanceof Error ? error.message : String(error);
+    throw fault('GenericVmConfigFault', { reason: message.slice(0, 2000) }, message, { cause: error });
+  }
+  await watch.ended(id);
+}
+
+/** Powering off a suspended machine throws its memory away. */
+async function discardSuspended(core: HostCore, task: RunningTask, machine: MachineRecord): Promise<void> {
+  const { datastore, vmxPath, id } = machine;
+  const vmx = await readVmx(datastore, vmxPath);
+  const image = vmx.get(suspendKey) ?? '';
+  await writeVmx(datastore, vmxPath, vmx.delete(suspendKey));
+  await saveRuntime(core, id, { powerState: 'poweredOff' });
+  if (image !== '') await rm(join(dirname(datastore.absolute(vmxPath)), splitPath(image).name), { force: true });
+  core.registry.commit((draft) => {
+    core.machines.change(id, { powerState: 'poweredOff', suspendTime: undefined }, draft);
+    task.post(draft, { type: 'VmPoweredOffEvent', entity: machine.ref });
+  });
+}

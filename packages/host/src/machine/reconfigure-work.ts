@@ -1,0 +1,154 @@
+import { rm } from 'node:fs/promises';
+import {
+  type Call,
+  fault,
+  type ManagedObjectReference,
+  type RunningTask,
+  type VirtualMachineConfigSpec,
+} from '@hypostyle/vim';
+import { applySpec, machineName } from '../configuration/apply-spec.ts';
+import { configurationFromVmx } from '../configuration/from-vmx.ts';
+import { writeConfiguration } from '../configuration/to-vmx.ts';
+import type { HostCore } from '../host-core.ts';
+import { applyEffects, destroyDisks } from './disk-effects.ts';
+import { checkDuplicate, specContext } from './lifecycle-work.ts';
+import { readVmx, writeVmx } from './machine-files.ts';
+import type { MachineRecord } from './machine-record.ts';
+import { invalidPowerState } from './power-work.ts';
+import { putMachine, readMachine } from './registration.ts';
+
+interface ReconfigureInput {
+  readonly id: string;
+  readonly spec: VirtualMachineConfigSpec;
+}
+
+export interface ReconfigureWork {
+  reconfigure(call: Call, spec: VirtualMachineConfigSpec): Promise<ManagedObjectReference<'Task'>>;
+  rename(call: Call, name: string): Promise<ManagedObjectReference<'Task'>>;
+}
+
+/** Members that may change while the machine runs: they are no hardware. */
+const liveMembers = new Set([
+  '_typeName',
+  'changeVersion',
+  'name',
+  'annotation',
+  'extraConfig',
+  'bootOptions',
+  'tools',
+  'powerOpInfo',
+  'flags',
+]);
+
+export function defineReconfigureWork(core: HostCore): ReconfigureWork {
+  const reconfigure = core.tasks.define<ReconfigureInput>('VirtualMachine.reconfigure', {
+    method: 'ReconfigVM_Task',
+    run: async (task, { id, spec }) => changeMachine(core, task, id, spec),
+    resume: async (task, { id }) => {
+      const made = (task.journaled as { readonly made: readonly string[] } | undefined)?.made ?? [];
+      const machine = core.machines.get({ type: 'VirtualMachine', value: id });
+      const named = new Set([...machine.disks.values()].flatMap((disk) => disk.chain.flat()));
+      // What the `.vmx` names was finished; what it does not name was being made.
+      for (const path of made) {
+        if (!named.has(machine.datastore.format(path.slice(machine.datastore.directory.length + 1))))
+          await rm(path, { force: true });
+      }
+      throw fault(
+        'SystemError',
+        { reason: 'interrupted' },
+        'The management service restarted while the machine was being reconfigured. Look at its configuration, and reconfigure it again if need be.',
+      );
+    },
+  });
+  const rename = core.tasks.define<{ readonly id: string; readonly name: string }>('ManagedEntity.rename', {
+    method: 'Rename_Task',
+    run: async (task, { id, name }) => changeMachine(core, task, id, { name }),
+    resume: async (task, { id, name }) => changeMachine(core, task, id, { name }),
+  });
+  return {
+    reconfigure: (call, spec) => {
+      const machine = core.machines.get(call.self.ref);
+      checkState(machine, spec);
+      applySpec(machine.configuration, spec, specContext(core));
+      return reconfigure(call, { input: { id: machine.id, spec }, queueKey: machine.id });
+    },
+    rename: (call, newName) => {
+      const name = machineName(newName);
+      const machine = core.machines.get(call.self.ref);
+      if (machine.configuration.name !== name) checkDuplicate(core, name);
+      return rename(call, { input: { id: machine.id, name }, queueKey: machine.id });
+    },
+  };
+}
+
+function checkState(machine: MachineRecord, spec: VirtualMachineConfigSpec): void {
+  if (machine.problem !== undefined) throw fault('InvalidVmConfig', {}, machine.problem);
+  if (spec.changeVersion !== undefined && spec.changeVersion !== '' && spec.changeVersion !== machine.modified) {
+    throw fault('ConcurrentAccess', {}, 'The configuration was changed after it was read; read it again.');
+  }
+  if (machine.powerState === 'poweredOff') return;
+  const hardware = Object.entries(spec).find(([member, value]) => value !== undefined && !liveMembers.has(member));
+  if (hardware !== undefined) throw invalidPowerState(machine, 'poweredOff');
+}
+
+async function changeMachine(
+  core: HostCore,
+  task: RunningTask,
+  id: string,
+  spec: VirtualMachineConfigSpec,
+): Promise<void> {
+  const machine = core.machines.get({ type: 'VirtualMachine', value: id });
+  checkState(machine, spec);
+  if (spec.name !== undefined && spec.name !== machine.configuration.name) checkDuplicate(core, spec.name);
+  const { datastore, vmxPath } = machine;
+  const vmx = await readVmx(datastore, vmxPath);
+  const found = configurationFromVmx(vmx, core.guestOs, machine.configuration.name);
+  const applied = applySpec({ ...found, name: machine.configuration.name }, spec, specContext(core));
+  const effected = await applyEffects(core, {
+    datastore,
+    vmxPath,
+    configuration: applied.configuration,
+    effects: applied.effects,
+    disks: 'create',
+    task,
+  });
+  if (effected.made.length > 0) await task.journal({ made: effected.made });
+  try {
+    writeConfiguration(vmx, effected.configuration, core.guestOs);
+    await writeVmx(datastore, vmxPath, vmx);
+  } catch (error) {
+    for (const path of effected.made) await rm(path, { force: true });
+    throw error;
+  }
+  await core.store.transact([
+    putMachine({
+      id,
+      datastore: datastore.uuid,
+      vmxPath,
+      resourcePool: machine.resourcePool.value,
+      created: machine.created,
+    }),
+  ]);
+  const now = await readMachine(core, datastore, vmxPath);
+  core.registry.commit((draft) => {
+    core.machines.change(id, now, draft);
+    core.inventory.networksChanged(draft);
+    if (now.configuration.name !== machine.configuration.name) {
+      task.post(draft, {
+        type: 'VmRenamedEvent',
+        entity: machine.ref,
+        members: { oldName: machine.configuration.name, newName: now.configuration.name },
+      });
+    }
+    task.post(draft, {
+      type: 'VmReconfiguredEvent',
+      entity: machine.ref,
+      members: { configSpec: withoutSecrets(spec) },
+    });
+  });
+  await destroyDisks(core, datastore, vmxPath, applied.effects);
+}
+
+function withoutSecrets({ vAppConfig, extraConfig, ...rest }: VirtualMachineConfigSpec): VirtualMachineConfigSpec {
+  return { _typeName: 'VirtualMachineConfigSpec', ...rest };
+}
