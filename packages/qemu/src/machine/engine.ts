@@ -127,7 +127,7 @@ export class Engine {
 
   async #watch(): Promise<EngineExit | undefined> {
     const { promise: never } = Promise.withResolvers<never>();
-    const exit = this.#exit ? this.#exit.then((end) => end ?? never) : never;
+    const exit = this.#exit !== undefined ? this.#exit.then((end) => end ?? never) : never;
     for (;;) {
       const closed = new Promise<undefined>((resolve) => this.#monitor.onClose(() => resolve(undefined)));
       let end = await Promise.race([exit, closed]);

@@ -5,7 +5,7 @@
  */
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { createConnection, createServer, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -57,8 +57,14 @@ function writeIdentityNow(runDirectory: string, identity: EngineIdentity): void 
 async function drain(request: SpawnerRequest & { kind: 'drain' }): Promise<void> {
   drains += 1;
   try {
-    const socket = await acceptOne(request.socketPath, () => reply({ id: request.id, kind: 'done' }));
-    const bytes = await store(socket, request);
+    const file = await open(request.path, 'wx', 0o600);
+    let bytes: number;
+    try {
+      const socket = await acceptOne(request.socketPath, () => reply({ id: request.id, kind: 'done' }));
+      bytes = await store(socket, file, request.header);
+    } finally {
+      await file.close();
+    }
     mark(request.markerPath, { bytes });
   } catch (error) {
     mark(request.markerPath, { error: String((error as Error).message) });
@@ -69,12 +75,11 @@ async function drain(request: SpawnerRequest & { kind: 'drain' }): Promise<void>
   }
 }
 
-async function store(socket: Socket, request: SpawnerRequest & { kind: 'drain' }): Promise<number> {
-  const file = await open(request.path, 'wx', 0o600);
+async function store(socket: Socket, file: FileHandle, header: string): Promise<number> {
   try {
-    const header = Buffer.from(request.header, 'base64');
-    await file.write(header);
-    let bytes = header.length;
+    const first = Buffer.from(header, 'base64');
+    await file.write(first);
+    let bytes = first.length;
     for await (const chunk of socket as AsyncIterable<Buffer>) {
       for (let done = 0; done < chunk.length; ) {
         done += (await file.write(chunk, done, chunk.length - done)).bytesWritten;
@@ -84,8 +89,8 @@ async function store(socket: Socket, request: SpawnerRequest & { kind: 'drain' }
     await file.sync();
     return bytes;
   } finally {
+    // The engine must see at once that nobody takes its memory any more.
     socket.destroy();
-    await file.close();
   }
 }
 

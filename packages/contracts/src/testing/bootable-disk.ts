@@ -1,0 +1,200 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  copyFile,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
+import { tmpdir, userInfo } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import { guestInitScript } from './guest-init.ts';
+
+const run = promisify(execFile);
+const compress = promisify(gzip);
+
+/** Changes when the same options give another disk. */
+const buildFormat = 3;
+const diskBytes = 64 << 20;
+/** First partition, in sectors of 512 bytes. */
+const partitionSector = 2048;
+const bootCodePath = '/usr/lib/syslinux/mbr/mbr.bin';
+const busyboxPath = '/usr/bin/busybox';
+const agentPath = '/usr/sbin/qemu-ga';
+/** Loaded at boot, in this order, with what they need. */
+const modules = [
+  'virtio_pci',
+  'virtio_console',
+  'virtio_net',
+  'virtio_balloon',
+  'vmw_pvscsi',
+  'ata_piix',
+  'sd_mod',
+  'evdev',
+  'button',
+];
+
+export interface BootableDiskOptions {
+  /** Has the QEMU guest agent, which starts when its port is there. */
+  readonly agent?: boolean;
+  /** Keeps built disks by content. Default: a folder of this user under the system's temporary folder. */
+  readonly cacheDirectory?: string;
+}
+
+/**
+ * A small Linux disk that boots by BIOS or EFI: Debian's cloud kernel and busybox, all in memory. On the first serial
+ * port it says `READY <uuid>` and then answers commands: see `GuestConsole`.
+ * The answer is a raw image of 64 MiB to be read only: put a delta on top of it, or copy it.
+ * Needs Debian's linux-image-cloud-amd64, busybox-static, syslinux, mtools, fdisk, cpio (and qemu-guest-agent).
+ */
+export async function bootableDisk(options: BootableDiskOptions = {}): Promise<string> {
+  const agent = options.agent ?? false;
+  const folder = options.cacheDirectory ?? join(tmpdir(), `hypostyle-guests-${userInfo().uid}`);
+  const kernel = await findKernel();
+  const sources = await Promise.all([kernel, busyboxPath, ...(agent ? [agentPath] : [])].map(fingerprint));
+  const content = JSON.stringify([buildFormat, guestInitScript, modules, sources]);
+  const path = join(folder, `${createHash('sha256').update(content).digest('hex').slice(0, 24)}.img`);
+  if (await exists(path)) return path;
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const work = await mkdtemp(join(folder, 'build-'));
+  try {
+    const disk = join(work, 'disk.img');
+    await writeDisk({ disk, work, kernel, initrd: await buildInitrd({ work, kernel, agent }) });
+    // Two builders may meet: both make the same disk.
+    await rename(disk, path);
+    return path;
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+async function findKernel(): Promise<string> {
+  const names = (await readdir('/boot')).filter((name) => /^vmlinuz-.*-cloud-amd64$/.test(name)).sort();
+  const name = names.at(-1);
+  if (!name) throw new Error('no cloud kernel in /boot: run `apt-get install linux-image-cloud-amd64`');
+  return join('/boot', name);
+}
+
+async function fingerprint(path: string): Promise<readonly [string, number, number]> {
+  const { size, mtimeMs } = await stat(path);
+  return [path, size, mtimeMs];
+}
+
+async function buildInitrd(options: {
+  readonly work: string;
+  readonly kernel: string;
+  readonly agent: boolean;
+}): Promise<string> {
+  const root = join(options.work, 'root');
+  for (const folder of ['bin', 'dev', 'proc', 'sys', 'tmp', 'var/run', 'etc', 'modules']) {
+    await mkdir(join(root, folder), { recursive: true });
+  }
+  await copyFile(busyboxPath, join(root, 'bin/busybox'));
+  await symlink('busybox', join(root, 'bin/sh'));
+  await writeFile(join(root, 'init'), guestInitScript, { mode: 0o755 });
+  await writeFile(join(root, 'etc/os-release'), 'ID=hypostyle-test\nPRETTY_NAME="Hypostyle test guest"\n');
+  const release = options.kernel.slice(options.kernel.indexOf('-') + 1);
+  const loaded = await moduleFiles(join('/lib/modules', release));
+  for (const [index, file] of loaded.entries()) {
+    // Numbered, so that the shell's order of names is the order of loading.
+    await copyFile(file, join(root, 'modules', `${String(index).padStart(2, '0')}.ko`));
+  }
+  if (options.agent) await copyProgram(agentPath, root);
+  const names = (await readdir(root, { recursive: true })).sort();
+  const archive = await runWithInput('cpio', ['--create', '--format=newc', '--quiet'], `${names.join('\n')}\n`, root);
+  const path = join(options.work, 'initrd.gz');
+  await writeFile(path, await compress(archive, { level: 6 }));
+  return path;
+}
+
+/** Module files in an order in which each finds what it needs; those built into the kernel are left out. */
+async function moduleFiles(folder: string): Promise<string[]> {
+  const needs = new Map<string, string[]>();
+  for (const line of (await readFile(join(folder, 'modules.dep'), 'utf8')).split('\n')) {
+    const [file, list] = line.split(':');
+    if (file && list !== undefined) needs.set(file, list.trim().split(' ').filter(Boolean));
+  }
+  const files: string[] = [];
+  for (const module of modules) {
+    const file = [...needs.keys()].find((name) => name.endsWith(`/${module}.ko`));
+    if (!file) continue;
+    for (const name of [...(needs.get(file) ?? []).reverse(), file]) if (!files.includes(name)) files.push(name);
+  }
+  return files.map((file) => join(folder, file));
+}
+
+/** Copies a program with the shared libraries that it names. */
+async function copyProgram(program: string, root: string): Promise<void> {
+  const { stdout } = await run('ldd', [program]);
+  const libraries = stdout.split('\n').flatMap((line) => /(\/\S+) \(0x/.exec(line)?.[1] ?? []);
+  for (const file of [program, ...libraries]) {
+    await mkdir(join(root, dirname(file)), { recursive: true });
+    await copyFile(file, join(root, file));
+  }
+}
+
+async function writeDisk(options: {
+  readonly disk: string;
+  readonly work: string;
+  readonly kernel: string;
+  readonly initrd: string;
+}): Promise<void> {
+  const { disk, work } = options;
+  const file = await open(disk, 'wx');
+  try {
+    await file.truncate(diskBytes);
+  } finally {
+    await file.close();
+  }
+  await runWithInput('sfdisk', ['--quiet', disk], `label: dos\nstart=${partitionSector}, type=e, bootable\n`);
+  const image = `${disk}@@${partitionSector * 512}`;
+  // A fixed serial number makes equal disks equal.
+  await run('mformat', ['-i', image, '-N', '12345678', '-T', `${diskBytes / 512 - partitionSector}`, '::']);
+  const parameters = 'quiet loglevel=1 no_timer_check panic=-1 console=tty0';
+  const config = join(work, 'syslinux.cfg');
+  await writeFile(
+    config,
+    `DEFAULT linux\nPROMPT 0\nLABEL linux\nKERNEL /vmlinuz\nINITRD /initrd.gz\nAPPEND ${parameters}\n`,
+  );
+  const script = join(work, 'startup.nsh');
+  await writeFile(script, `vmlinuz initrd=\\initrd.gz ${parameters}\r\n`);
+  for (const [from, to] of [
+    [config, '::/syslinux.cfg'],
+    [script, '::/startup.nsh'],
+    [options.initrd, '::/initrd.gz'],
+    [options.kernel, '::/vmlinuz'],
+  ] as const) {
+    await run('mcopy', ['-i', image, from, to]);
+  }
+  await run('syslinux', ['--install', '--offset', `${partitionSector * 512}`, disk]);
+  const bootCode = await readFile(bootCodePath);
+  const boot = await open(disk, 'r+');
+  try {
+    await boot.write(bootCode, 0, Math.min(bootCode.length, 440), 0);
+    await boot.sync();
+  } finally {
+    await boot.close();
+  }
+}
+
+/** Runs a program with text as its input; its output, or an error with what it said. */
+function runWithInput(program: string, args: readonly string[], input: string, cwd?: string): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const options = { encoding: 'buffer', maxBuffer: 256 << 20, ...(cwd ? { cwd } : {}) } as const;
+    const child = execFile(program, args, options, (error, stdout) => (error ? reject(error) : resolve(stdout)));
+    child.stdin?.end(input);
+  });
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined)) !== undefined;
+}

@@ -1,0 +1,39 @@
+import type { MachineHardware } from '../hardware.ts';
+import type { ImageTool, RunningMachine } from '../hypervisor.ts';
+
+/** A guest system that the conformance suite can use; all that the suite knows of what runs inside. */
+export interface ConformanceGuest {
+  /** Makes what a machine in `folder` needs and describes it. */
+  prepare(options: GuestOptions): Promise<MachineHardware>;
+  /** Speaks with the guest of a running machine. */
+  open(machine: RunningMachine): Promise<GuestSession>;
+}
+
+export interface GuestOptions {
+  readonly uuid: string;
+  /** Folder of the machine's files. */
+  readonly folder: string;
+  readonly images: ImageTool;
+  /** Has a guest agent. */
+  readonly agent?: boolean;
+  readonly firmware?: 'bios' | 'efi';
+  /** Drops what is written to the data disk at power-off. */
+  readonly discardWrites?: boolean;
+}
+
+export interface GuestSession {
+  /** Waits until the guest has booted; the answer is the UUID that its firmware tells it. */
+  ready(): Promise<string>;
+  /** Fills some megabytes of memory with what nobody can guess; the answer is its digest. */
+  fillMemory(): Promise<string>;
+  /** Digest of what `fillMemory` left there. */
+  digestMemory(): Promise<string>;
+  uptimeSeconds(): Promise<number>;
+  /** Writes a short text to the data disk, flushed. */
+  writeDisk(text: string): Promise<void>;
+  readDisk(length: number): Promise<string>;
+  /** Makes the guest shut down, or reboot, by itself. */
+  shutDown(): void;
+  reboot(): void;
+  close(): void;
+}

@@ -1,0 +1,18 @@
+// Starts one machine, prints its process id, and stays. The conformance suite runs this in a process of its own, and
+// kills it.
+import { readFile } from 'node:fs/promises';
+import type { StartRequest } from '../hypervisor.ts';
+import { importHypervisorDriver } from './hypervisor-driver.ts';
+
+const [, , driver = '', folder = '', requestPath = '', suspendPath] = process.argv;
+const hypervisor = await (await importHypervisorDriver(new URL(driver))).open(folder);
+const request = JSON.parse(await readFile(requestPath, 'utf8')) as StartRequest;
+const machine = (await hypervisor.adopt(request)) ?? (await hypervisor.start(request));
+process.stdout.write(`${machine.pid}\n`);
+if (suspendPath !== undefined) {
+  machine.subscribe((event) => {
+    if (event.kind === 'state') process.stdout.write('suspending\n');
+  });
+  await machine.suspend(suspendPath);
+}
+setInterval(() => {}, 1 << 30);

@@ -1,0 +1,7 @@
+import { busyboxGuest, hypervisorConformance } from '@hypostyle/contracts/testing';
+
+hypervisorConformance({
+  name: 'QEMU',
+  driver: new URL('./testing/conformance-driver.ts', import.meta.url),
+  guest: busyboxGuest,
+});
