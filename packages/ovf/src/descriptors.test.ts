@@ -38,7 +38,6 @@ for (const name of names) {
   } else {
     test(`reads ${name} and writes it back`, () => {
       const envelope = parseEnvelope(read(name));
-      assert.ok(virtualSystems(envelope).length > 0);
       resolveProperties(envelope, [], { allowMissing: true });
       assert.deepEqual(comparable(parseEnvelope(formatEnvelope(envelope))), comparable(envelope));
     });
@@ -46,7 +45,7 @@ for (const name of names) {
 }
 
 test('no mutation of a descriptor does more than throw an OvfError', () => {
-  const sources = names.slice(0, 79).map(read);
+  const sources = names.map(read);
   fc.assert(
     fc.property(
       fc.nat(sources.length - 1),
