@@ -140,6 +140,11 @@ test('an archive that ends early is refused wherever it ends', async () => {
   }
 });
 
+test('the reader of a file that is cut short learns it before the end', async () => {
+  const bytes = await write('start');
+  await assert.rejects(readAll(bytes.subarray(0, bytes.indexOf(disk) + 5)), refuses('archive-truncated', 'disk.vmdk'));
+});
+
 test('files that are missing, unknown, of a wrong size or not files are refused', async () => {
   await assert.rejects(readAll(await tar(['vm.ovf', oneDisk])), refuses('file-missing', 'disk.vmdk'));
   await assert.rejects(
