@@ -23,6 +23,7 @@ export { loadSchema, type Schema } from './schema/schema.ts';
 export type { AnyValue, BoxedValue, DataObject, ManagedObjectReference } from './schema/values.ts';
 export { type Clock, dateTime, systemClock } from './services/clock.ts';
 export type { EventPoster, EventRequest } from './services/events/event-poster.ts';
+export { EventService, type EventServiceOptions } from './services/events/event-service.ts';
 export { MemoryPersistence } from './services/memory-persistence.ts';
 export type { Persistence, PersistenceEntry, PersistenceRange, PersistenceWrite } from './services/persistence.ts';
 export type { Identity, IdentityProvider } from './services/sessions/identity-provider.ts';

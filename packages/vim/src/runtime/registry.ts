@@ -24,6 +24,8 @@ export interface Draft {
   touch(ref: ManagedObjectReference, property: string): void;
   remove(ref: ManagedObjectReference): void;
   has(ref: ManagedObjectReference): boolean;
+  /** Runs when the commit has become true, before its followers wake; never when it is thrown away. */
+  onApplied(run: () => void): void;
 }
 
 /** A place in the order of changes. Removed objects stay for it until it has passed them. */
@@ -126,6 +128,7 @@ export class Registry {
     }
     if (result instanceof Promise) throw new Error('a commit cannot wait: do the work first, then commit');
     const changed = draft.apply(this.#version + 1);
+    for (const run of draft.applied) run();
     if (changed.length > 0) {
       this.#version += 1;
       for (const object of changed) {
@@ -209,6 +212,7 @@ class RegistryDraft implements Draft {
   readonly #changes = new Map<StoredObject, PropertyBag>();
   readonly #touched = new Map<StoredObject, Set<string>>();
   readonly #removed = new Set<StoredObject>();
+  readonly applied: (() => void)[] = [];
 
   constructor(schema: Schema, objects: Map<string, StoredObject>) {
     this.#schema = schema;
@@ -275,6 +279,10 @@ class RegistryDraft implements Draft {
 
   has(ref: ManagedObjectReference): boolean {
     return this.#present(ref.value);
+  }
+
+  onApplied(run: () => void): void {
+    this.applied.push(run);
   }
 
   /** Makes the draft true; answers what changed. */

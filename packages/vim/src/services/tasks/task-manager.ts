@@ -1,5 +1,6 @@
 import type { DataTypes } from '../../generated/types.ts';
-import type { ManagedObjectClass } from '../../runtime/managed-object.ts';
+import { fault } from '../../runtime/fault.ts';
+import type { Call, ManagedObjectClass } from '../../runtime/managed-object.ts';
 import type { TaskService } from './task-service.ts';
 
 /** The TaskManager itself. */
@@ -8,6 +9,8 @@ export function taskManagerClass(tasks: TaskService): ManagedObjectClass<'TaskMa
     type: 'TaskManager',
     derived: { description: { from: [], compute: () => taskDescription(tasks.kinds.keys()) } },
     methods: {
+      CreateCollectorForTasks: (call, { filter }) => collect(tasks, call, filter),
+      CreateCollectorWithInfoFilterForTasks: (call, { filter }) => collect(tasks, call, filter),
       CreateTask: (call, { obj, taskTypeId, initiatedBy, cancelable, parentTaskKey, activationId }) =>
         tasks.startExternal(call, {
           obj,
@@ -16,6 +19,11 @@ export function taskManagerClass(tasks: TaskService): ManagedObjectClass<'TaskMa
         }),
     },
   };
+}
+
+function collect(tasks: TaskService, call: Call, filter: DataTypes['TaskFilterSpec']) {
+  if (call.session === undefined) throw fault('NotAuthenticated', { object: call.self.ref }, 'There is no session.');
+  return tasks.history.collect(call.session, filter);
 }
 
 function taskDescription(kinds: Iterable<string>): DataTypes['TaskDescription'] {

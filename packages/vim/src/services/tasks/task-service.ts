@@ -6,9 +6,10 @@ import type { Draft, Registry } from '../../runtime/registry.ts';
 import type { ManagedObjectReference } from '../../schema/values.ts';
 import { type Clock, dateTime, systemClock } from '../clock.ts';
 import type { EventPoster } from '../events/event-poster.ts';
-import { entityName, isEntity, withAncestors } from '../inventory.ts';
+import { entityName, inventoryReader, isEntity, withAncestors } from '../inventory.ts';
 import type { Persistence } from '../persistence.ts';
 import { RecentTasks } from './recent-tasks.ts';
+import { TaskHistory } from './task-history.ts';
 import type { TaskKind, TaskOrigin, TaskRequest } from './task-kind.ts';
 import { taskManagerClass } from './task-manager.ts';
 import { taskClass } from './task-object.ts';
@@ -40,8 +41,6 @@ export interface TaskServiceOptions {
   readonly onDefect?: (where: string, error: unknown) => void;
 }
 
-export type TaskWatcher = (record: TaskRecord, draft: Draft) => void;
-
 const progressInterval = 500;
 /** History is trimmed once in as many tasks. */
 const trimInterval = 256;
@@ -69,9 +68,9 @@ export class TaskService implements TaskKeeper {
   readonly #queue: TaskQueue;
   readonly #class: ManagedObjectClass<'Task'>;
   readonly #recent: RecentTasks;
+  readonly history: TaskHistory;
   readonly #tracked = new Map<string, TrackedTask>();
   readonly #unfinished = new Map<number, TrackedTask>();
-  readonly #watchers = new Set<TaskWatcher>();
   readonly #waiters = new Map<number, ((info: TaskInfo) => void)[]>();
   #toRecover: TrackedTask[] = [];
   #lastNumber = 0;
@@ -93,6 +92,13 @@ export class TaskService implements TaskKeeper {
     this.ref = this.registry.commit((draft) =>
       draft.add(taskManagerClass(this), options.referenceValue ?? 'TaskManager', { maxCollector: 32 }),
     );
+    this.history = new TaskHistory({
+      registry: this.registry,
+      persistence: this.persistence,
+      authorizer: options.authorizer,
+      manager: this.ref,
+      current: (record) => this.#unfinished.get(record.number)?.record ?? record,
+    });
     this.#recent = new RecentTasks({
       registry: this.registry,
       clock: this.clock,
@@ -261,17 +267,6 @@ export class TaskService implements TaskKeeper {
     return call.session !== undefined && this.#authorizer.holds(call.session, call.self.ref, 'Global.CancelTask');
   }
 
-  /** Tells of every change of a task's state, within its commit. */
-  watch(watcher: TaskWatcher): () => void {
-    this.#watchers.add(watcher);
-    return () => this.#watchers.delete(watcher);
-  }
-
-  /** A kept record with what is known of it only in memory. */
-  current(record: TaskRecord): TaskRecord {
-    return this.#unfinished.get(record.number)?.record ?? record;
-  }
-
   show(task: TrackedTask): void {
     // The end of a task is shown once it is durable.
     if (this.#closed || task.ending) return;
@@ -336,7 +331,7 @@ export class TaskService implements TaskKeeper {
       queueTime: dateTime(this.clock),
       eventChainId: this.events.newChain(),
     };
-    const within = onEntity ? withAncestors(this.registry, entity).map((object) => object.ref.value) : [];
+    const within = onEntity ? withAncestors(inventoryReader(this.registry), entity).map((ref) => ref.value) : [];
     const { kind, input, queueKey, userName } = spec;
     return this.#track({ number, kind, input, queueKey, userName, within, journal: undefined, info });
   }
@@ -366,7 +361,7 @@ export class TaskService implements TaskKeeper {
         chainId: task.chainId,
         members: { info: task.info },
       });
-      for (const watcher of this.#watchers) watcher(task.record, draft);
+      this.history.happened(task.record, draft);
     });
     if (task.record.number % trimInterval === 0) this.#trim();
   }
@@ -447,7 +442,7 @@ export class TaskService implements TaskKeeper {
   #show(task: TrackedTask, draft: Draft): void {
     if (!draft.has(task.ref)) return;
     draft.set(task.ref, { info: task.info });
-    for (const watcher of this.#watchers) watcher(task.record, draft);
+    this.history.happened(task.record, draft);
   }
 
   #trim(): void {

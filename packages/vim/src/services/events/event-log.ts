@@ -1,0 +1,102 @@
+import { fromDocument, toDocument } from '../document.ts';
+import type { HistoryItem, HistoryRange, HistorySource } from '../history/history-cursor.ts';
+import { numberKey, type Persistence, type PersistenceWrite } from '../persistence.ts';
+import type { EventRecord } from './event-record.ts';
+
+const collection = 'events';
+const counterCollection = 'event-counter';
+/** Keys are reserved in blocks, so that none is given twice however the process ends. */
+const keyBlock = 2_000;
+const trimInterval = 1_024;
+/** Most events that wait for a store that does not take them; the oldest are lost. */
+const waitingLimit = 10_000;
+
+interface EventLogOptions {
+  readonly persistence: Persistence;
+  /** Most events that are kept. */
+  readonly limit: number;
+  readonly onDefect: (where: string, error: unknown) => void;
+}
+
+/** Events on disk: written in batches, in order. */
+export class EventLog implements HistorySource<EventRecord> {
+  readonly #persistence: Persistence;
+  readonly #limit: number;
+  readonly #onDefect: (where: string, error: unknown) => void;
+  #lastKey = 0;
+  #reservedTo = 0;
+  #waiting: PersistenceWrite[] = [];
+  #writing: Promise<void> | undefined;
+  #sinceTrim = 0;
+
+  private constructor({ persistence, limit, onDefect }: EventLogOptions) {
+    this.#persistence = persistence;
+    this.#limit = limit;
+    this.#onDefect = onDefect;
+  }
+
+  static async open(options: EventLogOptions): Promise<EventLog> {
+    const log = new EventLog(options);
+    log.#lastKey = (await options.persistence.get<number>(counterCollection, 'reserved')) ?? 0;
+    log.#reserve();
+    await log.flush();
+    return log;
+  }
+
+  nextKey(): number {
+    this.#lastKey += 1;
+    if (this.#lastKey > this.#reservedTo - keyBlock / 2) this.#reserve();
+    return this.#lastKey;
+  }
+
+  append(record: EventRecord): void {
+    const { key } = record.event;
+    this.#waiting.push({ put: { collection, key: numberKey(key), value: toDocument(record) } });
+    this.#sinceTrim += 1;
+    if (this.#sinceTrim >= trimInterval && key > this.#limit) {
+      this.#sinceTrim = 0;
+      this.#waiting.push({ deleteRange: { collection, from: numberKey(0), to: numberKey(key - this.#limit) } });
+    }
+    if (this.#waiting.length > waitingLimit) this.#waiting.splice(0, this.#waiting.length - waitingLimit);
+    if (this.#writing === undefined) this.flush().catch((error: unknown) => this.#onDefect('event log', error));
+  }
+
+  /** Resolves when everything appended so far is durable. */
+  async flush(): Promise<void> {
+    // The batch under way may not have what was appended since.
+    if (this.#writing !== undefined) await this.#writing.catch(() => {});
+    while (this.#waiting.length > 0) {
+      this.#writing ??= this.#write();
+      await this.#writing;
+    }
+  }
+
+  async read({ from, to, reverse, limit }: HistoryRange): Promise<HistoryItem<EventRecord>[]> {
+    await this.flush();
+    const entries = await this.#persistence.list(collection, {
+      ...(from === undefined ? {} : { from: numberKey(from) }),
+      ...(to === undefined ? {} : { to: numberKey(to) }),
+      reverse,
+      limit,
+    });
+    return entries.map(({ key, value }) => ({ number: Number(key), record: fromDocument<EventRecord>(value) }));
+  }
+
+  async #write(): Promise<void> {
+    const batch = this.#waiting;
+    this.#waiting = [];
+    try {
+      await this.#persistence.transact(batch);
+    } catch (error) {
+      this.#waiting = [...batch, ...this.#waiting].slice(-waitingLimit);
+      throw error;
+    } finally {
+      this.#writing = undefined;
+    }
+  }
+
+  #reserve(): void {
+    this.#reservedTo = this.#lastKey + keyBlock;
+    this.#waiting.push({ put: { collection: counterCollection, key: 'reserved', value: this.#reservedTo } });
+  }
+}

@@ -1,0 +1,118 @@
+import type { DataTypes } from '../../generated/types.ts';
+import { fault } from '../../runtime/fault.ts';
+import type { Call, ManagedObjectClass } from '../../runtime/managed-object.ts';
+import type { Session } from '../../runtime/session.ts';
+import type { Schema } from '../../schema/schema.ts';
+import type { ManagedObjectReference } from '../../schema/values.ts';
+import type { CollectorReader } from '../history/history-collectors.ts';
+import { entityName } from '../inventory.ts';
+import { eventFormat } from './event-formats.ts';
+import type { VimEvent } from './event-record.ts';
+import type { EventService } from './event-service.ts';
+
+/** Longest message that a client may log, in characters. */
+const messageLimit = 8_192;
+
+/** The EventManager itself. */
+export function eventManagerClass(events: EventService): ManagedObjectClass<'EventManager'> {
+  const { schema } = events.registry;
+  return {
+    type: 'EventManager',
+    derived: { description: { from: [], compute: () => eventDescription(schema) } },
+    methods: {
+      QueryEvents: (call, { filter }) => events.query(sessionOf(call), filter),
+      CreateCollectorForEvents: (call, { filter }) => events.collect(sessionOf(call), filter),
+      LogUserEvent: async (call, { entity, msg }) => {
+        const argument = { entity, name: entityName(events.registry.get(entity)) };
+        events.post(undefined, {
+          type: 'GeneralUserEvent',
+          entity,
+          userName: sessionOf(call).userName,
+          members: { message: msg.slice(0, messageLimit), entity: argument },
+        });
+        await events.flush();
+      },
+      PostEvent: async (call, { eventToPost, taskInfo }) => {
+        const { _typeName: type = 'Event', key: _key, createdTime: _time, ...members } = eventToPost;
+        // Event itself and its like say nothing.
+        if (!schema.isSubtype(type, 'Event') || type === 'Event') {
+          throw fault('InvalidEvent', {}, `${type} cannot be posted.`);
+        }
+        const message = eventToPost.fullFormattedMessage ?? (eventToPost as Partial<DataTypes['EventEx']>).message;
+        events.post(undefined, {
+          type: type as keyof DataTypes,
+          entity: subject(eventToPost),
+          userName: sessionOf(call).userName,
+          chainId: taskInfo?.eventChainId,
+          members,
+          message: message?.slice(0, messageLimit),
+        });
+        await events.flush();
+      },
+      RetrieveArgumentDescription: (_call, { eventTypeId }) => {
+        const type = schema.data(eventTypeId.replace(/^vim\.event\./, ''));
+        if (type === undefined || !schema.isSubtype(type.name, 'Event')) {
+          throw fault('InvalidArgument', { invalidProperty: 'eventTypeId' }, `${eventTypeId} is no event type.`);
+        }
+        return type.properties.map(({ name, type: { name: declared } }) => ({ name, type: declared }));
+      },
+    },
+  };
+}
+
+/** A collector of events of one session. */
+export function eventCollectorClass(
+  reader: CollectorReader<VimEvent>,
+  shared: ManagedObjectClass<'HistoryCollector'>['methods'],
+): ManagedObjectClass<'EventHistoryCollector'> {
+  return {
+    type: 'EventHistoryCollector',
+    methods: {
+      ...shared,
+      ReadNextEvents: (_call, { maxCount }) => reader.next(maxCount),
+      ReadPreviousEvents: (_call, { maxCount }) => reader.previous(maxCount),
+    },
+    derived: { initialized: { from: [], compute: () => true } },
+  };
+}
+
+function sessionOf(call: Call): Session {
+  if (call.session === undefined) throw fault('NotAuthenticated', { object: call.self.ref }, 'There is no session.');
+  return call.session;
+}
+
+/** What a client's event is about: its most exact argument. */
+function subject(event: VimEvent): ManagedObjectReference | undefined {
+  return (
+    event.vm?.vm ??
+    event.host?.host ??
+    event.computeResource?.computeResource ??
+    event.ds?.datastore ??
+    event.net?.network ??
+    event.dvs?.dvs ??
+    event.datacenter?.datacenter
+  );
+}
+
+function eventDescription(schema: Schema): DataTypes['EventDescription'] {
+  return {
+    category: ['info', 'warning', 'error', 'user'].map((key) => ({
+      key,
+      label: key === 'info' ? 'Information' : key.charAt(0).toUpperCase() + key.slice(1),
+      summary: key,
+    })),
+    eventInfo: schema.subtypes('Event').map((key) => {
+      const { category, format } = eventFormat(key);
+      return {
+        key,
+        description: key.replace(/Event$/, '').replace(/([a-z])([A-Z])/g, '$1 $2'),
+        category,
+        formatOnDatacenter: format,
+        formatOnComputeResource: format,
+        formatOnHost: format,
+        formatOnVm: format,
+        fullFormat: format,
+      };
+    }),
+  };
+}

@@ -1,0 +1,250 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { DataTypes } from '../../generated/types.ts';
+import { Registry } from '../../runtime/registry.ts';
+import { loadSchema } from '../../schema/schema.ts';
+import type { ManagedObjectReference } from '../../schema/values.ts';
+import { allowEverything, faultNamed, sessionOf, TestClient } from '../testing/calls.ts';
+import { KillablePersistence } from '../testing/killable-persistence.ts';
+import { ManualClock } from '../testing/manual-clock.ts';
+import { EventService } from './event-service.ts';
+
+type VimEvent = DataTypes['Event'];
+const schema = loadSchema();
+
+async function build(persistence = new KillablePersistence(), historyLimit = 50_000) {
+  const registry = new Registry(schema);
+  const refs = registry.commit((draft) => {
+    const add = (type: string, value: string, properties: object) =>
+      draft.add({ type: type as 'Folder', methods: {} }, value, properties);
+    const root = add('Folder', 'root', { name: 'Datacenters' });
+    const datacenter = add('Datacenter', 'dc', { name: 'dc1', parent: root });
+    const cluster = add('ClusterComputeResource', 'cl', { name: 'c1', parent: datacenter });
+    const host = add('HostSystem', 'host', { name: 'h1', parent: cluster });
+    const vm = add('VirtualMachine', 'vm', { name: 'web', parent: datacenter, runtime: { host } });
+    return { root, datacenter, cluster, host, vm };
+  });
+  const clock = new ManualClock();
+  const events = await EventService.open({ registry, persistence, clock, authorizer: allowEverything, historyLimit });
+  const client = new TestClient({ registry });
+  const enders: (() => void)[] = [];
+  client.session = {
+    ...sessionOf('ann'),
+    onEnd: (dispose) => {
+      enders.push(dispose);
+      return () => {};
+    },
+  };
+  return { registry, refs, clock, events, client, persistence, endSession: () => enders.forEach((end) => void end()) };
+}
+
+test('an event says where it happened, in words and by reference', async () => {
+  const { registry, refs, events } = await build();
+  const key = events.post(undefined, { type: 'VmPoweredOnEvent', entity: refs.vm, userName: 'ann' });
+  const event = registry.read(events.ref, 'latestEvent') as DataTypes['VmPoweredOnEvent'];
+  assert.equal(event.key, key);
+  assert.equal(event.chainId, key);
+  assert.equal(event.fullFormattedMessage, 'web on h1 in dc1 is powered on');
+  assert.deepEqual(event.host?.host, refs.host);
+  assert.deepEqual(event.computeResource?.computeResource, refs.cluster);
+  assert.equal(event.template, false);
+});
+
+test('an event is about what its commit makes, and does not happen when the commit does not', async () => {
+  const { registry, events, persistence, client } = await build();
+  const collector = (await client.call(events.ref, 'CreateCollectorForEvents', {
+    filter: {},
+  })) as ManagedObjectReference<'EventHistoryCollector'>;
+  registry.commit((draft) => {
+    const vm = draft.add<'VirtualMachine'>({ type: 'VirtualMachine', methods: {} }, 'vm-2', { name: 'new' });
+    events.post(draft, { type: 'VmCreatedEvent', entity: vm });
+  });
+  assert.match(registry.read(events.ref, 'latestEvent')?.fullFormattedMessage ?? '', /new/);
+  assert.throws(() =>
+    registry.commit((draft) => {
+      events.post(draft, { type: 'VmRemovedEvent' });
+      throw new Error('no');
+    }),
+  );
+  events.post(undefined, { type: 'VmSuspendedEvent' });
+  await events.flush();
+  assert.equal((await persistence.disk.list('events')).length, 2);
+  const page = registry.read(collector, 'latestPage') as unknown as { _typeName: string }[];
+  assert.deepEqual(
+    page.map((event) => event._typeName),
+    ['VmSuspendedEvent', 'VmCreatedEvent'],
+  );
+});
+
+test('keys go up over restarts, even of a process that was killed before it could write', async () => {
+  const persistence = new KillablePersistence();
+  const first = await build(persistence);
+  const kept = first.events.post(undefined, { type: 'GeneralUserEvent', members: { message: 'a' } });
+  await first.events.flush();
+  persistence.kill();
+  const lost = first.events.post(undefined, { type: 'GeneralUserEvent', members: { message: 'b' } });
+  const second = await build(new KillablePersistence(persistence.disk));
+  assert.equal(second.registry.read(second.events.ref, 'latestEvent')?.key, kept);
+  assert.ok(second.events.post(undefined, { type: 'GeneralUserEvent' }) > lost);
+});
+
+test('the history is bounded', async () => {
+  const { events, persistence } = await build(undefined, 100);
+  for (let i = 0; i < 2_500; i += 1) events.post(undefined, { type: 'GeneralUserEvent', members: { message: `${i}` } });
+  await events.flush();
+  assert.ok((await persistence.disk.list('events')).length < 1_300);
+});
+
+const kinds = ['VmPoweredOnEvent', 'VmFailedToPowerOnEvent', 'UserLoginSessionEvent', 'GeneralUserEvent'] as const;
+const posted = fc.record({
+  type: fc.constantFrom(...kinds),
+  entity: fc.constantFrom('vm', 'host', 'datacenter', undefined),
+  userName: fc.constantFrom('ann', 'bob', ''),
+  wait: fc.nat(3),
+});
+const filters = fc.record(
+  {
+    eventTypeId: fc.subarray([...kinds, 'vim.event.VmPoweredOnEvent']),
+    category: fc.subarray(['info', 'error', 'user']),
+    userName: fc.record({ systemUser: fc.boolean(), userList: fc.subarray(['ann', 'bob']) }),
+    entity: fc.record({
+      entity: fc.constantFrom('vm', 'host', 'cluster', 'datacenter', 'root'),
+      recursion: fc.constantFrom('self', 'children', 'all'),
+    }),
+    begin: fc.nat(20),
+  },
+  { requiredKeys: [] },
+);
+
+test('a collector answers what a plain filter answers, forward, backward, and on its page', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(posted, { maxLength: 40 }),
+      filters,
+      fc.integer({ min: 1, max: 7 }),
+      async (list, wanted, size) => {
+        const { registry, refs, clock, events, client } = await build();
+        const start = clock.now();
+        const filter = {
+          ...wanted,
+          ...(wanted.entity && { entity: { ...wanted.entity, entity: refs[wanted.entity.entity] } }),
+          ...(wanted.begin === undefined ? {} : { time: { beginTime: new Date(start + wanted.begin).toISOString() } }),
+        };
+        const half = Math.floor(list.length / 2);
+        const post = (entry: (typeof list)[number]) => {
+          clock.advance(entry.wait);
+          const entity = entry.entity && refs[entry.entity];
+          events.post(undefined, { type: entry.type, userName: entry.userName, entity });
+        };
+        list.slice(0, half).forEach(post);
+        const collector = (await client.call(events.ref, 'CreateCollectorForEvents', {
+          filter,
+        })) as ManagedObjectReference<'EventHistoryCollector'>;
+        list.slice(half).forEach(post);
+
+        let time = start;
+        const inside: Record<string, string[]> = {
+          vm: ['vm', 'host', 'cluster', 'datacenter', 'root'],
+          host: ['host', 'cluster', 'datacenter', 'root'],
+          datacenter: ['datacenter', 'root'],
+        };
+        const category = {
+          VmPoweredOnEvent: 'info',
+          VmFailedToPowerOnEvent: 'error',
+          UserLoginSessionEvent: 'info',
+          GeneralUserEvent: 'user',
+        };
+        const expected = list.filter((entry) => {
+          time += entry.wait;
+          if (wanted.begin !== undefined && time < start + wanted.begin) return false;
+          const ids = wanted.eventTypeId?.map((id) => id.replace('vim.event.', ''));
+          if (ids?.length && !ids.includes(entry.type)) return false;
+          if (wanted.category?.length && !wanted.category.includes(category[entry.type])) return false;
+          if (wanted.userName) {
+            const { systemUser, userList } = wanted.userName;
+            if (entry.userName === '' ? !systemUser : !userList.includes(entry.userName as 'ann')) return false;
+          }
+          if (wanted.entity === undefined) return true;
+          const { entity, recursion } = wanted.entity;
+          const self = entry.entity === entity;
+          const within = entry.entity !== undefined && inside[entry.entity]!.includes(entity);
+          return recursion === 'self' ? self : recursion === 'children' ? within && !self : within;
+        });
+        const signature = (event: VimEvent) => `${event._typeName}/${event.userName}`;
+        const plain = expected.map((entry) => `${entry.type}/${entry.userName}`);
+        const readAll = async (method: string) => {
+          const all: string[] = [];
+          for (;;) {
+            const page = (await client.call(collector, method, { maxCount: size })) as VimEvent[];
+            if (page.length === 0) return all;
+            assert.ok(page.length <= size);
+            all.push(...page.map(signature));
+          }
+        };
+        assert.deepEqual(await readAll('ReadNextEvents'), plain);
+        assert.deepEqual(await readAll('ReadPreviousEvents'), plain.toReversed());
+        await client.call(collector, 'RewindCollector');
+        assert.deepEqual(await readAll('ReadNextEvents'), plain);
+        await client.call(collector, 'ResetCollector');
+        assert.deepEqual(await readAll('ReadPreviousEvents'), plain.toReversed());
+        const page = () => (registry.read(collector, 'latestPage') ?? []).map(signature);
+        assert.deepEqual(page(), plain.toReversed().slice(0, 10));
+        await client.call(collector, 'SetCollectorPageSize', { maxCount: 25 });
+        assert.deepEqual(page(), plain.toReversed().slice(0, 25));
+        const queried = (await client.call(events.ref, 'QueryEvents', { filter })) as VimEvent[];
+        assert.deepEqual(queried.map(signature), plain);
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+test('collectors are bounded, checked, and go with their session', async () => {
+  const { registry, events, client, endSession } = await build();
+  const create = () => client.call(events.ref, 'CreateCollectorForEvents', { filter: {} });
+  const refs = [];
+  for (let i = 0; i < 32; i += 1) refs.push((await create()) as ManagedObjectReference);
+  await assert.rejects(create(), faultNamed('InvalidState'));
+  await assert.rejects(
+    client.call(refs[0]!, 'SetCollectorPageSize', { maxCount: 1_001 }),
+    faultNamed('InvalidArgument'),
+  );
+  await client.call(refs[0]!, 'DestroyCollector');
+  await create();
+  endSession();
+  assert.equal([...registry.all('EventHistoryCollector')].length, 0);
+});
+
+test('clients log and post events, of event types only', async () => {
+  const { registry, refs, events, client } = await build();
+  const latest = () => registry.read(events.ref, 'latestEvent') as DataTypes['EventEx'] & { _typeName: string };
+  await client.call(events.ref, 'LogUserEvent', { entity: refs.vm, msg: 'hello' });
+  assert.equal(latest().fullFormattedMessage, 'User logged event: hello');
+  assert.equal(latest().userName, 'ann');
+  const eventToPost = {
+    _typeName: 'EventEx',
+    key: 999,
+    userName: 'forged',
+    createdTime: '1999-01-01T00:00:00Z',
+    eventTypeId: 'com.example.done',
+    message: 'done',
+    severity: 'error',
+  };
+  await client.call(events.ref, 'PostEvent', { eventToPost });
+  assert.deepEqual(
+    [latest().eventTypeId, latest().userName, latest().fullFormattedMessage],
+    ['com.example.done', 'ann', 'done'],
+  );
+  assert.notEqual(latest().key, 999);
+  const found = (await client.call(events.ref, 'QueryEvents', {
+    filter: { eventTypeId: ['com.example.done'], category: ['error'] },
+  })) as unknown[];
+  assert.equal(found.length, 1);
+  await assert.rejects(
+    client.call(events.ref, 'PostEvent', { eventToPost: { _typeName: 'VirtualDisk' } }),
+    faultNamed('InvalidEvent'),
+  );
+  const description = registry.read(events.ref, 'description') as DataTypes['EventDescription'];
+  assert.ok(description.eventInfo.length > 300);
+});

@@ -1,0 +1,126 @@
+import type { DataTypes } from '../../generated/types.ts';
+import type { Authorizer } from '../../runtime/authorizer.ts';
+import type { ManagedObjectClass } from '../../runtime/managed-object.ts';
+import type { Draft, Registry } from '../../runtime/registry.ts';
+import type { Session } from '../../runtime/session.ts';
+import type { AnyValue, ManagedObjectReference } from '../../schema/values.ts';
+import { fromDocument } from '../document.ts';
+import { byUser, concerns, instant } from '../events/event-filter.ts';
+import { type CollectorReader, HistoryCollectors } from '../history/history-collectors.ts';
+import type { HistoryItem, HistoryRange } from '../history/history-cursor.ts';
+import { numberKey, type Persistence } from '../persistence.ts';
+import { type TaskInfo, type TaskRecord, taskCollection } from './task-record.ts';
+
+type TaskFilterSpec = DataTypes['TaskFilterSpec'];
+
+interface TaskHistoryOptions {
+  readonly registry: Registry;
+  readonly persistence: Persistence;
+  readonly authorizer: Authorizer;
+  readonly manager: ManagedObjectReference<'TaskManager'>;
+  /** A kept record with what is known of it only in memory. */
+  readonly current: (record: TaskRecord) => TaskRecord;
+}
+
+/** Collectors over every task there was. */
+export class TaskHistory {
+  readonly #options: TaskHistoryOptions;
+  readonly #collectors: HistoryCollectors<TaskRecord, TaskInfo, 'TaskHistoryCollector'>;
+
+  constructor(options: TaskHistoryOptions) {
+    this.#options = options;
+    this.#collectors = new HistoryCollectors({
+      registry: options.registry,
+      source: { read: (range) => this.#read(range) },
+      value: (record): TaskInfo => record.info,
+      referencePrefix: 'TaskHistoryCollector',
+      define: taskCollectorClass,
+    });
+  }
+
+  /** A collector of the session's own. Fails with InvalidState when it has too many. */
+  async collect(session: Session, filter: TaskFilterSpec): Promise<ManagedObjectReference<'TaskHistoryCollector'>> {
+    const matches = taskMatcher(filter);
+    const { registry, authorizer, manager } = this.#options;
+    // A task of an entity that is gone, or of none, is for those who may read the root folder, and its own user.
+    const visible = ({ info, userName }: TaskRecord) => {
+      const about = info.entity === undefined ? undefined : registry.get(info.entity);
+      return userName === session.userName || authorizer.holds(session, about?.ref ?? manager, 'System.Read');
+    };
+    const tagged = { ...filter, _typeName: 'TaskFilterSpec' } as AnyValue;
+    return await this.#collectors.create(session, tagged, (record) => matches(record) && visible(record));
+  }
+
+  happened(record: TaskRecord, draft: Draft): void {
+    this.#collectors.happened({ number: record.number, record }, draft);
+  }
+
+  async #read({ from, to, reverse, limit }: HistoryRange): Promise<HistoryItem<TaskRecord>[]> {
+    const entries = await this.#options.persistence.list(taskCollection, {
+      ...(from === undefined ? {} : { from: numberKey(from) }),
+      ...(to === undefined ? {} : { to: numberKey(to) }),
+      reverse,
+      limit,
+    });
+    return entries.map(({ value }) => {
+      const record = this.#options.current(fromDocument<TaskRecord>(value));
+      return { number: record.number, record };
+    });
+  }
+}
+
+/** The filter as a test of records. */
+function taskMatcher(filter: TaskFilterSpec): (record: TaskRecord) => boolean {
+  const { entity, time, userName, state, eventChainId, tag, parentTaskKey, rootTaskKey, activationId } = filter;
+  const begin = instant(time?.beginTime, Number.NEGATIVE_INFINITY);
+  const end = instant(time?.endTime, Number.POSITIVE_INFINITY);
+  return (record) => {
+    const { info } = record;
+    const about = { entity: info.entity, within: record.within };
+    if (entity !== undefined && !concerns(about, entity.entity.value, entity.recursion)) return false;
+    if (time !== undefined) {
+      const at = info[timeMembers[time.timeType]];
+      if (at === undefined || Date.parse(at) < begin || Date.parse(at) > end) return false;
+    }
+    if (userName !== undefined && !byUser(record.userName, userName)) return false;
+    if (filter.alarm !== undefined && reasonValue(info, 'alarm') !== filter.alarm.value) return false;
+    if (filter.scheduledTask !== undefined && reasonValue(info, 'scheduledTask') !== filter.scheduledTask.value) {
+      return false;
+    }
+    return (
+      among(state, info.state) &&
+      among(eventChainId, info.eventChainId) &&
+      among(tag, info.changeTag) &&
+      among(parentTaskKey, info.parentTaskKey) &&
+      among(rootTaskKey, info.rootTaskKey) &&
+      among(activationId, info.activationId)
+    );
+  };
+}
+
+const timeMembers = { queuedTime: 'queueTime', startedTime: 'startTime', completedTime: 'completeTime' } as const;
+
+/** An empty list, or none, is no condition. */
+function among<T>(wanted: readonly T[] | undefined, value: T | undefined): boolean {
+  return wanted === undefined || wanted.length === 0 || (value !== undefined && wanted.includes(value));
+}
+
+function reasonValue(info: TaskInfo, member: 'alarm' | 'scheduledTask'): string | undefined {
+  return (info.reason as { readonly alarm?: ManagedObjectReference; readonly scheduledTask?: ManagedObjectReference })[
+    member
+  ]?.value;
+}
+
+function taskCollectorClass(
+  reader: CollectorReader<TaskInfo>,
+  shared: ManagedObjectClass<'HistoryCollector'>['methods'],
+): ManagedObjectClass<'TaskHistoryCollector'> {
+  return {
+    type: 'TaskHistoryCollector',
+    methods: {
+      ...shared,
+      ReadNextTasks: (_call, { maxCount }) => reader.next(maxCount),
+      ReadPreviousTasks: (_call, { maxCount }) => reader.previous(maxCount),
+    },
+  };
+}
