@@ -2,6 +2,7 @@ import type { Authorizer } from '../runtime/authorizer.ts';
 import type { Dispatcher } from '../runtime/dispatcher.ts';
 import type { Registry } from '../runtime/registry.ts';
 import type { HttpRequest, HttpResponder } from './http-exchange.ts';
+import { JsonEndpoint, jsonPrefix } from './json-endpoint.ts';
 import { PropertyReader } from './property-reader.ts';
 import { serviceVersions } from './service-versions.ts';
 import type { SessionResolver } from './session-resolver.ts';
@@ -15,6 +16,8 @@ export interface ManagementEndpointOptions {
   readonly sessions: SessionResolver;
   /** Largest SOAP request in bytes; 20 MB unless told. */
   readonly soapBodyLimit?: number;
+  /** Largest VI/JSON request in bytes; 2 MB unless told. */
+  readonly jsonBodyLimit?: number;
   /** Told of answers that could not be encoded: defects of ours. */
   readonly onDefect?: (method: string, error: unknown) => void;
 }
@@ -25,24 +28,24 @@ export interface ManagementEndpointOptions {
  */
 export class ManagementEndpoint {
   readonly #soap: SoapEndpoint;
+  readonly #json: JsonEndpoint;
 
   constructor(options: ManagementEndpointOptions) {
-    const { registry, dispatcher, authorizer, sessions, soapBodyLimit, onDefect } = options;
+    const { registry, dispatcher, authorizer, sessions, soapBodyLimit, jsonBodyLimit, onDefect } = options;
     const types = new WireTypes(registry.schema);
     const properties = new PropertyReader({ registry, authorizer });
-    this.#soap = new SoapEndpoint({
-      types,
-      dispatcher,
-      properties,
-      sessions,
-      ...(soapBodyLimit === undefined ? {} : { bodyLimit: soapBodyLimit }),
-      ...(onDefect === undefined ? {} : { onDefect }),
-    });
+    const shared = { types, dispatcher, properties, sessions, ...(onDefect === undefined ? {} : { onDefect }) };
+    this.#soap = new SoapEndpoint({ ...shared, ...bodyLimit(soapBodyLimit) });
+    this.#json = new JsonEndpoint({ ...shared, ...bodyLimit(jsonBodyLimit) });
   }
 
   /** Answers a request for `/sdk` or anything below it. Never throws. */
   async handle(request: HttpRequest, respond: HttpResponder): Promise<void> {
     const path = pathOf(request.url);
+    if (path.startsWith(jsonPrefix)) {
+      await this.#json.handle(request, path, respond);
+      return;
+    }
     if (request.method === 'GET' || request.method === 'HEAD') {
       if (path === '/sdk/vimServiceVersions.xml') {
         respond.send(200, { 'content-type': 'text/xml; charset=utf-8' }, serviceVersions());
@@ -55,6 +58,10 @@ export class ManagementEndpoint {
     }
     await this.#soap.handle(request, respond);
   }
+}
+
+function bodyLimit(limit: number | undefined): { bodyLimit?: number } {
+  return limit === undefined ? {} : { bodyLimit: limit };
 }
 
 function pathOf(url: string): string {

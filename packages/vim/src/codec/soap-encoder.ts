@@ -1,6 +1,7 @@
 import type { TypeRef } from '../schema/schema.ts';
 import type { ChunkedText } from './chunked-text.ts';
 import { EncodingError } from './encoding-error.ts';
+import { integerText, numberType } from './number-text.ts';
 import type { Primitive } from './primitives.ts';
 import type { PlannedField, TypePlan, VersionPlans } from './type-plan.ts';
 import type { ArrayType, WireType } from './wire-types.ts';
@@ -225,24 +226,9 @@ function primitiveText(primitive: Primitive, value: unknown): string {
   }
 }
 
-/** A whole number in decimal digits, never in exponents. */
-export function integerText(value: unknown): string {
-  if (typeof value === 'bigint') return value.toString();
-  if (typeof value !== 'number' || !Number.isFinite(value)) {
-    throw new EncodingError(`${typeof value} ${String(value)} where a whole number belongs`);
-  }
-  return Number.isSafeInteger(value) ? `${value}` : BigInt(Math.trunc(value)).toString();
-}
-
 function floatText(value: unknown): string {
   if (typeof value !== 'number') throw new EncodingError(`a ${typeof value} where a number belongs`);
   if (Number.isFinite(value)) return Object.is(value, -0) ? '-0' : `${value}`;
   if (Number.isNaN(value)) return 'NaN';
   return value > 0 ? 'INF' : '-INF';
-}
-
-/** The XML Schema type of a plain number in an anyType. */
-export function numberType(value: number): 'int' | 'long' | 'double' {
-  if (!Number.isSafeInteger(value) || Object.is(value, -0)) return 'double';
-  return value >= -2147483648 && value <= 2147483647 ? 'int' : 'long';
 }

@@ -1,5 +1,3 @@
-import { isUtf8 } from 'node:buffer';
-import { setImmediate } from 'node:timers/promises';
 import type { Dispatcher } from '../runtime/dispatcher.ts';
 import { asFault, fault, VimFault } from '../runtime/fault.ts';
 import type { CallConnection } from '../runtime/managed-object.ts';
@@ -10,6 +8,8 @@ import { type ApiVersion, versionOfSoapAction } from './api-version.ts';
 import { ChunkedText } from './chunked-text.ts';
 import { type HttpRequest, type HttpResponder, header } from './http-exchange.ts';
 import type { PropertyReader } from './property-reader.ts';
+import { readText } from './request-body.ts';
+import { longestToken, RequestConnection } from './request-connection.ts';
 import { invalidRequest } from './request-faults.ts';
 import type { SessionResolver } from './session-resolver.ts';
 import { SoapEncoder } from './soap-encoder.ts';
@@ -32,9 +32,6 @@ export interface SoapEndpointOptions {
 }
 
 const cookieName = 'vmware_soap_session';
-const longestToken = 256;
-/** A request is parsed in pieces of this many bytes, and others get their turn between them. */
-const pieceBytes = 64 * 1024;
 
 /** `/sdk`: SOAP calls over HTTP. Answers 200 or 500 only, as clients take any other status for a broken server. */
 export class SoapEndpoint {
@@ -61,23 +58,16 @@ export class SoapEndpoint {
     try {
       const call = await this.#read(request);
       method = call.method.name;
-      const connection = new SoapConnection(request);
+      const connection = new RequestConnection(request);
       const session = this.#session(request, call);
       const value = await this.#invoke(call, request, connection, session, version);
-      if (connection.cookie !== undefined) headers['set-cookie'] = connection.cookie;
+      if (connection.token !== undefined) headers['set-cookie'] = sessionCookie(connection.token);
       const output = new ChunkedText();
       const steps = answer(encoder, call.method, value, output);
-      const watched: HttpResponder = {
-        send: (status, fields, body) => {
-          opened = true;
-          respond.send(status, fields, body);
-        },
-        open: (status, fields) => {
-          opened = true;
-          return respond.open(status, fields);
-        },
+      const onOpen = () => {
+        opened = true;
       };
-      await sendStreamed({ status: 200, headers, steps, output }, watched, request.signal);
+      await sendStreamed({ status: 200, headers, steps, output, onOpen }, respond, request.signal);
     } catch (error) {
       if (!(error instanceof VimFault)) this.#options.onDefect?.(method, error);
       if (!opened) respond.send(500, headers, this.#fault(encoder, method, asFault(error)));
@@ -104,23 +94,8 @@ export class SoapEndpoint {
   async #read({ method, body, headers }: HttpRequest): Promise<SoapRequest> {
     if (method !== 'POST') throw invalidRequest('SOAP calls are sent by POST.');
     const reader = new SoapRequestReader(this.#frames, this.#methodOf);
-    if (body instanceof Uint8Array && body.byteLength <= pieceBytes) {
-      if (!isUtf8(body)) throw invalidRequest('The request is not UTF-8.');
-      reader.write(textOf(body));
-      return reader.end();
-    }
-    if (Number(headers['content-length'] ?? 0) > this.#bodyLimit) throw tooLarge();
-    const decoder = new TextDecoder('utf-8', { fatal: true });
-    let size = 0;
-    for await (const chunk of body instanceof Uint8Array ? [body] : body) {
-      size += chunk.byteLength;
-      if (size > this.#bodyLimit) throw tooLarge();
-      for (let at = 0; at < chunk.byteLength; at += pieceBytes) {
-        reader.write(decode(decoder, chunk.subarray(at, at + pieceBytes)));
-        await setImmediate();
-      }
-    }
-    reader.write(decode(decoder, undefined));
+    const limit = this.#bodyLimit;
+    await readText({ headers, body, limit }, (text) => reader.write(text));
     return reader.end();
   }
 
@@ -155,6 +130,11 @@ export function soapToken(cookies: string | undefined): string | undefined {
   return match?.[1];
 }
 
+/** Exactly this Set-Cookie, and no other: pyVmomi cannot tell several apart and sends the attributes back. */
+function sessionCookie(token: string): string {
+  return `${cookieName}="${token}"; Path=/; HttpOnly; Secure`;
+}
+
 function* answer(
   encoder: SoapEncoder,
   method: Method,
@@ -164,41 +144,4 @@ function* answer(
   output.append(`${envelopeStart}<${method.name}Response xmlns="urn:vim25">`);
   if (method.returns !== undefined) yield* encoder.stream('returnval', method.returns, value, output);
   output.append(`</${method.name}Response>${envelopeEnd}`);
-}
-
-class SoapConnection implements CallConnection {
-  readonly clientAddress: string;
-  readonly userAgent: string;
-  /** Set-Cookie of the answer: exactly this one, as pyVmomi cannot tell others apart. */
-  cookie: string | undefined;
-
-  constructor(request: HttpRequest) {
-    this.clientAddress = request.clientAddress;
-    this.userAgent = header(request, 'user-agent') ?? '';
-  }
-
-  establish(_session: Session, token: string): void {
-    if (!/^[A-Za-z0-9._~+/=-]{1,256}$/.test(token)) throw new Error('a session token that fits no cookie');
-    this.cookie = `${cookieName}="${token}"; Path=/; HttpOnly; Secure`;
-  }
-
-  release(): void {
-    this.cookie = undefined;
-  }
-}
-
-function tooLarge(): VimFault {
-  return invalidRequest('The request is too large.');
-}
-
-function textOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
-}
-
-function decode(decoder: InstanceType<typeof TextDecoder>, bytes: Uint8Array | undefined): string {
-  try {
-    return bytes === undefined ? decoder.decode() : decoder.decode(bytes, { stream: true });
-  } catch {
-    throw invalidRequest('The request is not UTF-8.');
-  }
 }

@@ -8,6 +8,8 @@ export interface EncodingAnswer {
   readonly headers: HttpHeaders;
   readonly steps: Generator<void, void, void>;
   readonly output: ChunkedText;
+  /** The first byte is about to go: no fault can follow it. */
+  readonly onOpen: () => void;
 }
 
 /**
@@ -15,7 +17,7 @@ export interface EncodingAnswer {
  * is thrown on, and nothing was sent; after it the answer is broken off and the error thrown as well.
  */
 export async function sendStreamed(
-  { status, headers, steps, output }: EncodingAnswer,
+  { status, headers, steps, output, onOpen }: EncodingAnswer,
   respond: HttpResponder,
   signal: AbortSignal,
 ): Promise<void> {
@@ -23,6 +25,7 @@ export async function sendStreamed(
   if (step.done === true) {
     const whole = output.takeWhole();
     if (whole !== undefined) {
+      onOpen();
       respond.send(status, headers, whole);
       return;
     }
@@ -33,6 +36,7 @@ export async function sendStreamed(
     output.beginSlice();
     step = steps.next();
   }
+  onOpen();
   const sink = respond.open(status, headers);
   try {
     for (;;) {

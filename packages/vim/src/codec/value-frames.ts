@@ -77,18 +77,6 @@ export class ValueFrames {
     return required;
   }
 
-  /** Checks a reference's type against its declaration, in either direction: clients may know only a base type. */
-  checkReference(type: string, declared: string, slot: Slot): void {
-    if (this.lenient) return;
-    const { schema } = this.types;
-    const known = schema.managed(type);
-    if (known === undefined) throw invalidType(slot.path(), `${shorten(type)} is no managed object type`);
-    if (declared === 'ManagedObject' || declared === 'ManagedObjectReference' || type === declared) return;
-    if (!schema.isSubtype(type, declared) && !schema.isSubtype(declared, type)) {
-      throw invalidType(slot.path(), `a reference to a ${type} where one to a ${declared} belongs`);
-    }
-  }
-
   #subtype(declared: DataType, typeName: string | undefined, slot: Slot): DataType {
     if (typeName === undefined || typeName === declared.name) return declared;
     const { schema } = this.types;
@@ -330,7 +318,7 @@ class ReferenceFrame implements Frame {
     if (value === '') throw invalidType(this.#slot.path(), 'a reference without a value');
     const type = this.#type ?? (abstractReferences.has(this.#declared) ? undefined : this.#declared);
     if (type === undefined) throw invalidType(this.#slot.path(), 'a reference without its type');
-    this.#frames.checkReference(type, this.#declared, this.#slot);
+    if (!this.#frames.lenient) this.#frames.types.checkReference(type, this.#declared, () => this.#slot.path());
     this.#slot.put({ _typeName: 'ManagedObjectReference', type, value });
   }
 }

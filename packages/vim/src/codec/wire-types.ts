@@ -1,5 +1,6 @@
 import type { DataType, EnumType, Schema } from '../schema/schema.ts';
 import { type Primitive, primitives } from './primitives.ts';
+import { invalidType, shorten } from './request-faults.ts';
 
 /** What a type name of the schema means on the wire. Every managed type is a reference there. */
 export type WireType =
@@ -80,6 +81,18 @@ export class WireTypes {
     const array = { name, element, tag: element.name };
     this.#arrays.set(name, array);
     return array;
+  }
+
+  /** Checks a reference's type against its declaration, in either direction: clients may know only a base type. */
+  checkReference(type: string, declared: string, path: () => string): void {
+    const { schema } = this;
+    if (schema.managed(type) === undefined) {
+      throw invalidType(path(), `${shorten(type)} is no managed object type`);
+    }
+    if (declared === 'ManagedObject' || declared === referenceName || type === declared) return;
+    if (!schema.isSubtype(type, declared) && !schema.isSubtype(declared, type)) {
+      throw invalidType(path(), `a reference to a ${type} where one to a ${declared} belongs`);
+    }
   }
 
   #addArray(name: string, element: string): void {
