@@ -22,6 +22,10 @@ export { type AccessVerdict, type FolderAccess, handleFolderRequest } from './fo
 export { freeBytesOf } from './free-space.ts';
 export { isHiddenName, isHiddenPath } from './hidden-names.ts';
 export type { FileRequest, FileResponse } from './http-exchange.ts';
+export type { NamedNetwork } from './import/device-changes.ts';
+export { type ImportDevice, importDevices } from './import/import-devices.ts';
+export { createImportSpec, type ImportSpecRequest } from './import/import-spec.ts';
+export { parseOvfDescriptor } from './import/parse-descriptor.ts';
 export { handleTransferRequest } from './nfc-handler.ts';
 export type { ServedFile } from './served-file.ts';
 export type { LeaseOwner, LeaseState, TransferLease } from './transfer-lease.ts';
@@ -33,7 +37,3 @@ export {
   type TransferLeasesOptions,
 } from './transfer-leases.ts';
 export type { ProvideOptions, ReceiveOptions, TransferTarget } from './transfer-target.ts';
-export type { NamedNetwork } from './import/device-changes.ts';
-export { type ImportDevice, importDevices } from './import/import-devices.ts';
-export { createImportSpec, type ImportSpecRequest } from './import/import-spec.ts';
-export { parseOvfDescriptor } from './import/parse-descriptor.ts';
