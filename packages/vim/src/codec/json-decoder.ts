@@ -48,14 +48,15 @@ export class JsonDecoder {
   members(properties: readonly Property[], value: unknown): Record<string, unknown> {
     this.#path.length = 0;
     const values: Record<string, unknown> = {};
-    this.#fill(this.#object(value), (name) => properties.find((p) => p.name === name), properties, values);
+    const required = properties.filter((p) => !p.optional);
+    this.#fill(this.#object(value), (name) => properties.find((p) => p.name === name), required, values);
     return values;
   }
 
   #fill(
     bag: Bag,
     property: (name: string) => Property | undefined,
-    properties: readonly Property[],
+    required: readonly Property[],
     values: Record<string, unknown>,
   ): void {
     for (const name in bag) {
@@ -71,8 +72,8 @@ export class JsonDecoder {
       this.#path.pop();
     }
     if (this.#lenient) return;
-    for (const { name, optional, type } of properties) {
-      if (optional || values[name] !== undefined) continue;
+    for (const { name, type } of required) {
+      if (values[name] !== undefined) continue;
       this.#path.push(name);
       if (!type.array) throw missingMember(this.#where());
       values[name] = [];
@@ -117,7 +118,7 @@ export class JsonDecoder {
     const bag = this.#object(value);
     const type = this.#subtype(declared, bag._typeName);
     const values: Record<string, unknown> = { _typeName: type.name };
-    this.#fill(bag, (name) => type.property(name), type.properties, values);
+    this.#fill(bag, (name) => type.property(name), this.#types.required(type), values);
     return values;
   }
 

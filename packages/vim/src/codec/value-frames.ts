@@ -29,7 +29,6 @@ export interface DecodingOptions {
 export class ValueFrames {
   readonly types: WireTypes;
   readonly lenient: boolean;
-  readonly #required = new Map<DataType, readonly Property[]>();
 
   constructor(types: WireTypes, { lenient }: DecodingOptions) {
     this.types = types;
@@ -65,16 +64,6 @@ export class ValueFrames {
         if (typeName !== undefined) this.#checkLeafType(declared, typeName, slot);
         return new LeafFrame(this, declared, slot, false);
     }
-  }
-
-  /** Members that must be there. Arrays are not among them: an empty one has no element at all. */
-  required(type: DataType): readonly Property[] {
-    let required = this.#required.get(type);
-    if (required === undefined) {
-      required = type.properties.filter((p) => !p.optional);
-      this.#required.set(type, required);
-    }
-    return required;
   }
 
   #subtype(declared: DataType, typeName: string | undefined, slot: Slot): DataType {
@@ -219,7 +208,7 @@ class ObjectFrame implements Frame {
   }
 
   end(): void {
-    if (!this.#frames.lenient) completeMembers(this.#frames.required(this.#type), this.#values, this.#slot);
+    if (!this.#frames.lenient) completeMembers(this.#frames.types.required(this.#type), this.#values, this.#slot);
     this.#slot.put(this.#values);
   }
 }

@@ -1,4 +1,5 @@
-import type { DataType, EnumType, Schema } from '../schema/schema.ts';
+import type { DataType, EnumType, Property, Schema } from '../schema/schema.ts';
+import { rankOf } from './api-version.ts';
 import { type Primitive, primitives } from './primitives.ts';
 import { invalidType, shorten } from './request-faults.ts';
 
@@ -24,6 +25,7 @@ const referenceName = 'ManagedObjectReference';
 export class WireTypes {
   readonly schema: Schema;
   readonly #types = new Map<string, WireType>();
+  readonly #required = new Map<DataType, readonly Property[]>();
   readonly #arrays = new Map<string, ArrayType>();
 
   constructor(schema: Schema) {
@@ -55,6 +57,20 @@ export class WireTypes {
     const type = this.named(name);
     if (type === undefined) throw new Error(`the schema declares the unknown type ${name}`);
     return type;
+  }
+
+  /**
+   * Members of a data type that must be there. Not among them: what is younger than its type, which older clients do
+   * not know, and what only other products have.
+   */
+  required(type: DataType): readonly Property[] {
+    let required = this.#required.get(type);
+    if (required === undefined) {
+      const rank = rankOf(type.since);
+      required = type.properties.filter((p) => !p.optional && rankOf(p.since) <= rank);
+      this.#required.set(type, required);
+    }
+    return required;
   }
 
   /** The array type of that name; undefined when it is none. */
