@@ -1,0 +1,23 @@
+import { setImmediate } from 'node:timers/promises';
+
+/** Longest stretch of work without letting others run, in milliseconds. */
+const sliceMilliseconds = 5;
+/** Steps between two looks at the clock. */
+const stepsPerLook = 64;
+
+/** Keeps long work from holding up everybody else: `if (slice.isOver()) await slice.rest();` in its loop. */
+export class TimeSlice {
+  #end = performance.now() + sliceMilliseconds;
+  #steps = 0;
+
+  isOver(): boolean {
+    this.#steps += 1;
+    if (this.#steps % stepsPerLook !== 0) return false;
+    return performance.now() >= this.#end;
+  }
+
+  async rest(): Promise<void> {
+    await setImmediate();
+    this.#end = performance.now() + sliceMilliseconds;
+  }
+}
