@@ -9,6 +9,7 @@ export {
   splitPath,
 } from './datastore-path.ts';
 export { type DatastoreRoot, openInRoot, resolveInRoot, shownPath } from './datastore-root.ts';
+export { type DatastoreSearch, searchDatastore } from './datastore-search.ts';
 export { openDiskInRoot } from './disk-chain.ts';
 export { diskDownloadTarget, provideDisk } from './disk-download.ts';
 export { type DiskReceiving, type DiskUpload, diskUploadTarget, receiveDisk } from './disk-upload.ts';
@@ -16,6 +17,7 @@ export { type CreateMachineDisk, createMachineDisk } from './disks/create-disk.t
 export { createDelta, nextDeltaName, renewContentId } from './disks/delta.ts';
 export { type DiskChain, type DiskLink, readDiskChain } from './disks/disk-chain.ts';
 export { faults, fileFault } from './errors.ts';
+export { copyFile, type FilePlace, makeDirectory, moveFile, type TransferOptions } from './file-operations.ts';
 export { type BusyCheck, checkIdle, deleteFile } from './file-removal.ts';
 export { fileUploadTarget, type ReceivedFile, type ReceiveFileOptions, receiveFile } from './file-upload.ts';
 export { type AccessVerdict, type FolderAccess, handleFolderRequest } from './folder-handler.ts';
@@ -23,7 +25,7 @@ export { freeBytesOf } from './free-space.ts';
 export { isHiddenName, isHiddenPath } from './hidden-names.ts';
 export type { FileRequest, FileResponse } from './http-exchange.ts';
 export type { NamedNetwork } from './import/device-changes.ts';
-export { type ImportDevice, importDevices } from './import/import-devices.ts';
+export { type ImportDevice, importDevices, nvramKey } from './import/import-devices.ts';
 export { createImportSpec, type ImportSpecRequest } from './import/import-spec.ts';
 export { parseOvfDescriptor } from './import/parse-descriptor.ts';
 export { handleTransferRequest } from './nfc-handler.ts';

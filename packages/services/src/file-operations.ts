@@ -1,0 +1,117 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { findEntry } from './datastore-index.ts';
+import { splitPath } from './datastore-path.ts';
+import { type DatastoreRoot, resolveInRoot, shownPath } from './datastore-root.ts';
+import { renameNew, renameOver, syncFolder } from './durable-rename.ts';
+import { faults, fileFault, systemCode } from './errors.ts';
+import { copyTo } from './file-copy.ts';
+import { type BusyCheck, checkIdle, deleteFile } from './file-removal.ts';
+import { checkOrdinaryPath } from './file-upload.ts';
+import { partialName } from './hidden-names.ts';
+
+/** A file or folder of a datastore. */
+export interface FilePlace {
+  readonly root: DatastoreRoot;
+  readonly path: string;
+}
+
+export interface TransferOptions {
+  /** Take the place of a file that is there; never of a folder. */
+  readonly force: boolean;
+  readonly isBusy: BusyCheck;
+  readonly signal: AbortSignal;
+}
+
+/** FileManager.MakeDirectory. Throws FileAlreadyExists, and FileNotFound without its parents unless `createParents`. */
+export async function makeDirectory({ root, path }: FilePlace, createParents: boolean): Promise<void> {
+  checkOrdinaryPath(root, path);
+  const { folder } = splitPath(path);
+  if (createParents && folder !== '') {
+    const there = await entryOrNone(root, folder);
+    if (there === undefined) await makeDirectory({ root, path: folder }, true);
+    else if (there.kind !== 'folder') throw faults.notADirectory(shownPath(root, folder));
+  }
+  const full = await resolveInRoot(root, path);
+  try {
+    await mkdir(full);
+    await syncFolder(dirname(full));
+  } catch (error) {
+    throw fileFault(error, shownPath(root, path), root.name);
+  }
+}
+
+/** FileManager.CopyDatastoreFile: files, and folders with all that is in them. What failed or was stopped leaves nothing. */
+export async function copyFile(source: FilePlace, target: FilePlace, options: TransferOptions): Promise<void> {
+  const kind = await checkTransfer(source, target, options);
+  await place(source, target, kind, options);
+}
+
+/** FileManager.MoveDatastoreFile: a rename within a datastore; between two a copy, and then a deletion. */
+export async function moveFile(source: FilePlace, target: FilePlace, options: TransferOptions): Promise<void> {
+  const kind = await checkTransfer(source, target, options);
+  await checkIdle(source.root, source.path, options.isBusy);
+  const from = await resolveInRoot(source.root, source.path);
+  const to = await resolveInRoot(target.root, target.path);
+  try {
+    if (options.force && kind === 'file') await renameOver(from, to);
+    else await renameNew(from, to, kind);
+    await syncFolder(dirname(from));
+  } catch (error) {
+    if (systemCode(error) !== 'EXDEV') throw fileFault(error, shownPath(target.root, target.path), target.root.name);
+    await place(source, target, kind, options);
+    await deleteFile(source.root, source.path, options.isBusy);
+  }
+}
+
+/** Checks both ends; answers what the source is. */
+async function checkTransfer(
+  source: FilePlace,
+  target: FilePlace,
+  { force, isBusy }: TransferOptions,
+): Promise<'file' | 'folder'> {
+  checkOrdinaryPath(source.root, source.path);
+  checkOrdinaryPath(target.root, target.path);
+  const entry = await findEntry(source.root, source.path);
+  if (entry === undefined) throw faults.notFound(shownPath(source.root, source.path));
+  const shown = shownPath(target.root, target.path);
+  const same = (await resolveInRoot(source.root, '')) === (await resolveInRoot(target.root, ''));
+  if (same && `${target.path}/`.startsWith(`${source.path}/`)) {
+    throw faults.invalidPath(shown, 'it is the source itself, or lies in it');
+  }
+  const there = await findEntry(target.root, target.path);
+  if (there !== undefined) {
+    if (!force || there.kind === 'folder' || entry.kind === 'folder') throw faults.exists(shown);
+    if (await isBusy(target.root, target.path)) throw faults.locked(shown);
+  }
+  return entry.kind;
+}
+
+/** Copies under a hidden name, then renames. */
+async function place(
+  source: FilePlace,
+  target: FilePlace,
+  kind: 'file' | 'folder',
+  { force, signal }: TransferOptions,
+): Promise<void> {
+  const to = await resolveInRoot(target.root, target.path);
+  const partial = join(dirname(to), partialName());
+  try {
+    await copyTo(source.root, source.path, partial, signal);
+    if (force && kind === 'file') await renameOver(partial, to);
+    else await renameNew(partial, to, kind);
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true });
+    if (signal.aborted) throw signal.reason;
+    throw fileFault(error, shownPath(target.root, target.path), target.root.name);
+  }
+}
+
+async function entryOrNone(root: DatastoreRoot, path: string) {
+  try {
+    return await findEntry(root, path);
+  } catch (error) {
+    if (fileFault(error, path, root.name).type === 'FileNotFound') return undefined;
+    throw error;
+  }
+}
