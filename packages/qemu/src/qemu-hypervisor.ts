@@ -39,6 +39,7 @@ export class QemuHypervisor implements Hypervisor {
   }
 
   async probe(): Promise<HypervisorInfo> {
+    this.#spawner.warmUp();
     return hypervisorInfo(await this.#probed(), await hasEfiFirmware(this.#options.firmwareDirectory));
   }
 

@@ -22,9 +22,9 @@ for device in /sys/class/input/event*; do
 done
 for port in /sys/class/virtio-ports/*; do
   if [ "$(cat $port/name 2>/dev/null)" = org.qemu.guest_agent.0 ] && [ -x /usr/sbin/qemu-ga ]; then
-    # What the agent calls, with -P or -r first.
+    # What the agent calls, with -P or -r among the arguments.
     mkdir -p /sbin
-    printf '#!/bin/sh\\n[ "$1" = -r ] && exec /bin/reboot -f\\nexec /bin/poweroff -f\\n' >/sbin/shutdown
+    printf '#!/bin/sh\\ncase "$*" in *-r*) /bin/reboot -f ;; *) /bin/poweroff -f ;; esac\\n' >/sbin/shutdown
     chmod 755 /sbin/shutdown
     /usr/sbin/qemu-ga -m virtio-serial -p /dev/\${port##*/} </dev/null >/dev/null 2>&1 &
   fi

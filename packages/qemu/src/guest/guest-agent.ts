@@ -11,6 +11,13 @@ const answerTimeoutMs = 3_000;
 /** The guest agent does not answer, or answers something else. */
 export class GuestAgentError extends Error {
   override readonly name = 'GuestAgentError';
+  /** The agent heard the command and said no. */
+  readonly refused: boolean;
+
+  constructor(message: string, options: { readonly cause?: unknown; readonly refused?: boolean } = {}) {
+    super(message, { cause: options.cause });
+    this.refused = options.refused ?? false;
+  }
 }
 
 export type GuestAgentCall = (command: string, args?: object) => Promise<unknown>;
@@ -91,7 +98,7 @@ class AgentSession {
     if ('return' in value) waiting?.resolve(value.return);
     else {
       const description = isObject(value.error) ? String(value.error.desc) : 'no answer';
-      waiting?.reject(new GuestAgentError(description.slice(0, 1000)));
+      waiting?.reject(new GuestAgentError(description.slice(0, 1000), { refused: true }));
     }
   }
 

@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type {
   GuestFacts,
   MachineEvent,
@@ -21,6 +22,11 @@ import { measureUsage } from './usage.ts';
 
 type EndReason = (MachineEvent & { kind: 'ended' })['reason'];
 
+/** How long a guest agent may take to refuse, milliseconds. */
+const refusalTimeoutMs = 500;
+/** Resets of a guest that follow each other faster than this are one. */
+const resetSettleMs = 500;
+
 export interface QemuMachineOptions {
   readonly engine: Engine;
   readonly spawner: Spawner;
@@ -39,6 +45,7 @@ export class QemuMachine implements RunningMachine {
   #state: MachineState;
   #agentConnected: boolean;
   #ending: EndReason | undefined;
+  #lastReset = Number.NEGATIVE_INFINITY;
   #powerOff: Promise<void> | undefined;
   /** Agent sessions one after another: its channel takes one. */
   #agentTurn: Promise<unknown> = Promise.resolve();
@@ -160,14 +167,14 @@ export class QemuMachine implements RunningMachine {
     return turn;
   }
 
-  /** An agent that obeys never answers; only a refusal comes back. */
+  /** An agent that obeys never answers, and its channel may close with its guest; only a refusal comes back. */
   async #askAgentToShutDown(mode: 'powerdown' | 'reboot'): Promise<boolean> {
     try {
       await this.#withAgent(async (call) => {
-        const answer = call('guest-shutdown', { mode });
-        const silence = new Promise((resolve) => setTimeout(resolve, 500));
-        answer.catch(() => {});
-        await Promise.race([answer, silence]);
+        const obeyed = call('guest-shutdown', { mode }).catch((error: unknown) => {
+          if (error instanceof GuestAgentError && error.refused) throw error;
+        });
+        await Promise.race([obeyed, sleep(refusalTimeoutMs, undefined, { ref: false })]);
       });
       return true;
     } catch (error) {
@@ -188,7 +195,7 @@ export class QemuMachine implements RunningMachine {
         if (data.guest === true) void this.#endAs('guest-shutdown').catch(() => {});
         break;
       case 'RESET':
-        if (data.guest === true) this.#events.emit({ kind: 'guest-reset' });
+        if (data.guest === true) this.#reportReset();
         break;
       case 'GUEST_PANICKED':
         this.#events.emit({ kind: 'guest-panic' });
@@ -200,6 +207,13 @@ export class QemuMachine implements RunningMachine {
         void this.#reportDiskError(data).catch(() => {});
         break;
     }
+  }
+
+  /** A guest that reboots tries several ways at once, and each is an event of the engine. */
+  #reportReset(): void {
+    const now = performance.now();
+    if (now - this.#lastReset > resetSettleMs) this.#events.emit({ kind: 'guest-reset' });
+    this.#lastReset = now;
   }
 
   #setState(state: MachineState): void {

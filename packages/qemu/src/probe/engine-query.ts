@@ -12,8 +12,6 @@ export interface EngineDescription {
   readonly maxCpus: number;
   /** CPU model with every feature by name, for `-cpu`. */
   readonly cpuModel: string;
-  /** Names of device models. */
-  readonly devices: ReadonlySet<string>;
 }
 
 /** Starts the engine without a guest and asks. Rejects with `engine-missing`, or an `Error` with the engine's words. */
@@ -27,7 +25,6 @@ export async function queryEngine(options: {
     { execute: 'qmp_capabilities' },
     { execute: 'query-machines', id: 'machines' },
     { execute: 'query-cpu-model-expansion', arguments: { type: 'static', model: { name: model } }, id: 'cpu' },
-    { execute: 'qom-list-types', arguments: { implements: 'device' }, id: 'devices' },
     { execute: 'quit' },
   ]);
   const machines = answers.returns.get('machines');
@@ -36,7 +33,6 @@ export async function queryEngine(options: {
   );
   const expansion = answers.returns.get('cpu');
   const cpu = isObject(expansion) ? expansion.model : undefined;
-  const devices = answers.returns.get('devices');
   if (!answers.version || typeof machine?.name !== 'string' || !isObject(cpu)) {
     throw qemuErrors.engineTooOld(answers.errors.trim().split('\n').at(-1) ?? 'no answer');
   }
@@ -45,11 +41,6 @@ export async function queryEngine(options: {
     machineType: machine.name,
     maxCpus: typeof machine['cpu-max'] === 'number' ? machine['cpu-max'] : 1,
     cpuModel: cpuModelArgument(cpu),
-    devices: new Set(
-      (Array.isArray(devices) ? devices : []).flatMap((entry: unknown) =>
-        isObject(entry) && typeof entry.name === 'string' ? [entry.name] : [],
-      ),
-    ),
   };
 }
 

@@ -31,6 +31,11 @@ export class Spawner {
   #waiting = 0;
   #nextId = 1;
 
+  /** Starts the process now, so that the first engine does not wait for it. */
+  warmUp(): void {
+    this.#start();
+  }
+
   /** Starts an engine; rejects when it cannot be started at all. */
   spawn(options: {
     readonly command: readonly string[];
@@ -110,6 +115,7 @@ export class Spawner {
     });
     child.unref();
     (child.stdin as Writable & { unref(): void }).unref();
+    (child.stdout as Readable & { unref(): void }).unref();
     const parser = new JsonLineParser({ maxBytes: 1 << 20 });
     child.stdout.on('data', (chunk: Buffer) => {
       for (const value of parser.push(chunk)) {
