@@ -21,6 +21,12 @@ export type { Session } from './runtime/session.ts';
 export { data, isData } from './schema/data.ts';
 export { loadSchema, type Schema } from './schema/schema.ts';
 export type { AnyValue, BoxedValue, DataObject, ManagedObjectReference } from './schema/values.ts';
+export {
+  type AuthorizationManagerOptions,
+  addAuthorizationManager,
+} from './services/authorization/authorization-manager.ts';
+export { Permissions, type PermissionsOptions, type Principal } from './services/authorization/permissions.ts';
+export type { PrincipalDirectory } from './services/authorization/principal-directory.ts';
 export { type Clock, dateTime, systemClock } from './services/clock.ts';
 export type { EventPoster, EventRequest } from './services/events/event-poster.ts';
 export { EventService, type EventServiceOptions } from './services/events/event-service.ts';

@@ -3,7 +3,7 @@ import type { ManagedObjectReference } from '../schema/values.ts';
 import type { Authorizer } from './authorizer.ts';
 import { asFault, fault, VimFault } from './fault.ts';
 import type { Call, CallConnection, ManagedObject } from './managed-object.ts';
-import { anonymousPrivilege, methodPrivileges } from './privileges.ts';
+import { anonymousPrivilege, argumentPrivileges, methodPrivileges } from './privileges.ts';
 import type { Registry } from './registry.ts';
 import type { Session } from './session.ts';
 
@@ -50,6 +50,7 @@ export class Dispatcher {
     const { clientAddress } = connection;
     const self = this.#target(invocation);
     this.#authorize(self, method, session);
+    this.#authorizeArguments(method, args, session);
     const implementation = (self.class.methods as Readonly<Record<string, Implementation>>)[method.name];
     if (implementation === undefined) {
       throw fault('NotSupported', {}, `${self.ref.type}.${method.name} is not supported here.`);
@@ -94,8 +95,21 @@ export class Dispatcher {
     if (session === undefined || session.ended) throw notAuthenticated(self.ref, method);
     // Views, filters and collectors are their session's own, whatever it may do elsewhere.
     if (self.owner === session) return;
-    if (privilege === undefined || !this.#authorizer.holds(session, self.ref, privilege)) {
-      throw noPermission(self.ref, privilege ?? method.name);
+    if (privilege === undefined) throw noPermission(self.ref, method.name);
+    // A few methods need two, which the schema writes side by side.
+    for (const each of privilege.split(' ')) {
+      if (!this.#authorizer.holds(session, self.ref, each)) throw noPermission(self.ref, each);
+    }
+  }
+
+  #authorizeArguments(method: Method, args: Readonly<Record<string, unknown>>, session: Session | undefined): void {
+    const privileges = argumentPrivileges[method.name];
+    if (privileges === undefined || session === undefined) return;
+    for (const [name, privilege] of Object.entries(privileges)) {
+      const value = args[name] as ManagedObjectReference | readonly ManagedObjectReference[] | undefined;
+      for (const ref of value === undefined ? [] : [value].flat()) {
+        if (!this.#authorizer.holds(session, ref, privilege)) throw noPermission(ref, privilege);
+      }
     }
   }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Method } from '../schema/schema.ts';
 import { loadSchema } from '../schema/schema.ts';
-import { deniedMethods, methodPrivileges } from './privileges.ts';
+import { argumentPrivileges, deniedMethods, methodPrivileges } from './privileges.ts';
 
 function everyMethod(): Method[] {
   const schema = loadSchema();
@@ -23,4 +23,12 @@ test('every method has one privilege, from the schema or from the table, or is d
 test('the tables name no method that is not in the schema', () => {
   const names = new Set(everyMethod().map((method) => method.name));
   for (const name of [...Object.keys(methodPrivileges), ...deniedMethods]) assert.ok(names.has(name), name);
+});
+
+test('privileges on arguments name references that the method takes', () => {
+  const methods = new Map(everyMethod().map((method) => [method.name, method]));
+  for (const [name, privileges] of Object.entries(argumentPrivileges)) {
+    const parameters = methods.get(name)?.parameters.map((parameter) => parameter.name);
+    for (const argument of Object.keys(privileges)) assert.ok(parameters?.includes(argument), `${name}.${argument}`);
+  }
 });

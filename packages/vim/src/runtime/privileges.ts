@@ -5,8 +5,9 @@ export const anonymousPrivilege = 'System.Anonymous';
  * Privileges of the methods for which the schema names none, from the method reference of the vSphere API. A method
  * that is in neither is denied.
  *
- * The privilege is held on the object that is called; a manager counts as the root folder. Those that need more on
- * their arguments (an entity, a pool, a datastore, a network) check it where they run: these have System.View here.
+ * The privilege is held on the object that is called; a manager counts as the root folder. What is needed on
+ * arguments is in `argumentPrivileges`; where it depends on what a specification asks for, the method checks it as it
+ * runs: reconfigure, clone, migrate, destroy, rename, move, tickets, files by path. These have System.View here.
  */
 export const methodPrivileges: Readonly<Record<string, string>> = {
   // Alarms: on the entity of the alarm.
@@ -186,6 +187,71 @@ export const methodPrivileges: Readonly<Record<string, string>> = {
   CloneVM_Task: 'System.View',
   // VirtualMachine.Interact.ConsoleInteract for a console, VirtualMachine.Interact.GuestControl for guest control.
   AcquireTicket: 'System.View',
+};
+
+/** Privileges on what a method's arguments name, checked before it runs: one reference or several. */
+export const argumentPrivileges: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  CreateAlarm: { entity: 'Alarm.Create' },
+  AreAlarmActionsEnabled: { entity: 'System.Read' },
+  EnableAlarmActions: { entity: 'Alarm.DisableActions' },
+  GetAlarmState: { entity: 'System.Read' },
+  AcknowledgeAlarm: { entity: 'Alarm.Acknowledge' },
+  DisableAlarm: { entity: 'Alarm.ToggleEnableOnEntity' },
+  EnableAlarm: { entity: 'Alarm.ToggleEnableOnEntity' },
+  RetrieveEntityPermissions: { entity: 'System.Read' },
+  SetEntityPermissions: { entity: 'Authorization.ModifyPermissions' },
+  ResetEntityPermissions: { entity: 'Authorization.ModifyPermissions' },
+  RemoveEntityPermission: { entity: 'Authorization.ModifyPermissions' },
+  HasPrivilegeOnEntity: { entity: 'System.View' },
+  HasPrivilegeOnEntities: { entity: 'System.View' },
+  HasUserPrivilegeOnEntities: { entities: 'System.View' },
+  FetchUserPrivilegeOnEntities: { entities: 'System.View' },
+  SetField: { entity: 'Global.SetCustomField' },
+  LogUserEvent: { entity: 'Global.LogEvent' },
+  CreateDirectory: { datastore: 'Datastore.Config' },
+  DeleteDirectory: { datacenter: 'Datastore.Config' },
+  IncreaseDirectorySize: { datacenter: 'Datastore.Config' },
+  ...Object.fromEntries(
+    [
+      ['ModifyAliases', 'AddGuestAlias RemoveGuestAlias RemoveGuestAliasByCert'],
+      ['QueryAliases', 'ListGuestAliases ListGuestMappedAliases'],
+      [
+        'Query',
+        'ValidateCredentialsInGuest AcquireCredentialsInGuest ReleaseCredentialsInGuest ListFilesInGuest InitiateFileTransferFromGuest ListProcessesInGuest ReadEnvironmentVariableInGuest ListRegistryKeysInGuest ListRegistryValuesInGuest',
+      ],
+      ['Execute', 'StartProgramInGuest TerminateProcessInGuest'],
+      [
+        'Modify',
+        'MakeDirectoryInGuest DeleteFileInGuest DeleteDirectoryInGuest MoveDirectoryInGuest MoveFileInGuest CreateTemporaryFileInGuest CreateTemporaryDirectoryInGuest ChangeFileAttributesInGuest InitiateFileTransferToGuest CreateRegistryKeyInGuest DeleteRegistryKeyInGuest SetRegistryValueInGuest DeleteRegistryValueInGuest',
+      ],
+    ].flatMap(([privilege, methods]) =>
+      (methods as string)
+        .split(' ')
+        .map((method) => [method, { vm: `VirtualMachine.GuestOperations.${privilege}` }] as const),
+    ),
+  ),
+  ApplyHostConfig_Task: { host: 'Host.Config.Settings' },
+  RetrieveAnswerFile: { host: 'Host.Config.Settings' },
+  RetrieveAnswerFileForProfile: { host: 'Host.Config.Settings' },
+  RetrieveHostCustomizations: { hosts: 'Host.Config.Settings' },
+  RetrieveHostCustomizationsForProfile: { hosts: 'Host.Config.Settings' },
+  InstallIoFilter_Task: { compRes: 'Host.Config.Patch' },
+  UninstallIoFilter_Task: { compRes: 'Host.Config.Patch' },
+  UpgradeIoFilter_Task: { compRes: 'Host.Config.Patch' },
+  ResolveInstallationErrorsOnHost_Task: { host: 'Host.Config.Patch' },
+  ResolveInstallationErrorsOnCluster_Task: { cluster: 'Host.Config.Patch' },
+  ConfigureDatastoreIORM_Task: { datastore: 'Datastore.Config' },
+  ConfigureStorageDrsForPod_Task: { pod: 'StoragePod.Config' },
+  QueryIpPools: { dc: 'System.View' },
+  CreateIpPool: { dc: 'Datacenter.IpPoolConfig' },
+  UpdateIpPool: { dc: 'Datacenter.IpPoolConfig' },
+  DestroyIpPool: { dc: 'Datacenter.IpPoolConfig' },
+  AllocateIpv4Address: { dc: 'Datacenter.IpPoolConfig' },
+  AllocateIpv6Address: { dc: 'Datacenter.IpPoolConfig' },
+  ReleaseIpAllocation: { dc: 'Datacenter.IpPoolReleaseIp' },
+  QueryIPAllocations: { dc: 'Datacenter.IpPoolQueryAllocations' },
+  CreateScheduledTask: { entity: 'ScheduledTask.Create' },
+  CreateObjectScheduledTask: { obj: 'ScheduledTask.Create' },
 };
 
 /**
