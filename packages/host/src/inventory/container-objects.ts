@@ -11,8 +11,8 @@ export function addContainers(
   core: HostCore,
   draft: Draft,
   facts: HostFacts,
-  work: () => MachineWork,
-  imports: () => ImportWork,
+  work: MachineWork,
+  imports: ImportWork,
 ): void {
   const {
     rootFolder,
@@ -35,13 +35,13 @@ export function addContainers(
       CreateFolder: notHere,
       CreateVM_Task: (call, { config, pool }) => {
         mustBeVmFolder(call.self.ref.value);
-        return work().lifecycle.create(call, { spec: config, pool: pool.value });
+        return work.lifecycle.create(call, { spec: config, pool: pool.value });
       },
       RegisterVM_Task: (call, { path, name, asTemplate, pool }) => {
         mustBeVmFolder(call.self.ref.value);
         if (asTemplate)
           throw fault('NotSupported', {}, 'A host keeps no templates; register the machine as a machine.');
-        return work().lifecycle.register(call, { path, name, asTemplate, pool: (pool ?? rootPool).value });
+        return work.lifecycle.register(call, { path, name, asTemplate, pool: (pool ?? rootPool).value });
       },
     },
   });
@@ -139,7 +139,7 @@ function addRootPool(
   facts: HostFacts,
   totalMHz: number,
   machines: () => unknown[],
-  imports: () => ImportWork,
+  imports: ImportWork,
 ): void {
   const memoryMiB = Math.floor(facts.memoryBytes / 2 ** 20);
   const allocation = (reservation: number) =>
@@ -172,9 +172,9 @@ function addRootPool(
     type: 'ResourcePool',
     derived: { vm: { from: [], compute: machines } },
     methods: {
-      ImportVApp: (call, { spec }) => imports().begin(call, spec),
-      CreateChildVM_Task: (call, { config: spec }) => imports().createChild(call, spec),
-      RegisterChildVM_Task: (call, { path, name }) => imports().registerChild(call, path, name),
+      ImportVApp: (call, { spec }) => imports.begin(call, spec),
+      CreateChildVM_Task: (call, { config: spec }) => imports.createChild(call, spec),
+      RegisterChildVM_Task: (call, { path, name }) => imports.registerChild(call, path, name),
       RefreshRuntime: () => {},
     },
   };

@@ -1,9 +1,15 @@
 import {
   createMachineDisk,
   diskUploadTarget,
+  fileUploadTarget,
+  type ImportDevice,
+  importDevices,
+  joinPath,
   type LeasedContents,
+  nvramKey,
   splitPath,
   type TransferLeases,
+  type TransferTarget,
 } from '@hypostyle/services';
 import {
   asFault,
@@ -14,9 +20,9 @@ import {
   type ManagedObjectReference,
   type RunningTask,
   type VimFault,
+  type VirtualDeviceConfigSpec,
   type VirtualMachineConfigSpec,
 } from '@hypostyle/vim';
-import type { MachineConfiguration } from '../configuration/machine-configuration.ts';
 import type { HostCore } from '../host-core.ts';
 import { adapterOf } from './disk-effects.ts';
 import { type CreatedMachine, createMachine, type LifecycleWork, removeMachine, undoCreate } from './lifecycle-work.ts';
@@ -46,7 +52,7 @@ interface Meeting {
  * ImportVApp: a task that makes the machine, waits for the client to send its disks through a lease, and ends with the
  * lease. A lease does not survive the process that gave it, so after a restart the import is undone.
  */
-export function defineImportWork(core: HostCore, lifecycle: () => LifecycleWork, leases: TransferLeases): ImportWork {
+export function defineImportWork(core: HostCore, lifecycle: LifecycleWork, leases: TransferLeases): ImportWork {
   const byKey = new Map<string, Meeting>();
   let last = 0;
   const start = core.tasks.define<ImportInput & { readonly key: string }>('ResourcePool.ImportVAppLRO', {
@@ -95,9 +101,9 @@ export function defineImportWork(core: HostCore, lifecycle: () => LifecycleWork,
       });
       return lease.ref;
     },
-    createChild: (call, spec) => lifecycle().create(call, { spec, pool: call.self.ref.value }),
+    createChild: (call, spec) => lifecycle.create(call, { spec, pool: call.self.ref.value }),
     registerChild: (call, path, name) =>
-      lifecycle().register(call, { path, name, asTemplate: false, pool: call.self.ref.value }),
+      lifecycle.register(call, { path, name, asTemplate: false, pool: call.self.ref.value }),
   };
 }
 
@@ -120,13 +126,12 @@ async function runImport(
   const cancel = () => meeting.end.reject(task.signal.reason);
   task.signal.addEventListener('abort', cancel, { once: true });
   try {
-    created = await createMachine(core, task, input, 'upload');
+    const wanted = importDevices(input.spec);
+    created = await createMachine(core, task, { ...input, spec: importedSpec(input.spec) }, 'upload');
     const { record } = created;
     meeting.machine.resolve({
       entity: record.ref as unknown as ManagedObjectReference<'ManagedEntity'>,
-      targets: created.uploads.map((upload) =>
-        uploadTarget(record.configuration, record.ref.value, created as CreatedMachine, upload),
-      ),
+      targets: transferTargets(created, wanted),
     });
     await meeting.end.promise;
     await makeBlankDisks(core, created, task);
@@ -155,37 +160,66 @@ async function runImport(
   }
 }
 
-/** `importKey` of a disk: what CreateImportSpec calls its file, `/name/VirtualLsiLogicController0:0`. */
-function uploadTarget(
-  c: MachineConfiguration,
-  id: string,
-  { record }: CreatedMachine,
-  upload: CreatedMachine['uploads'][number],
-) {
-  const disk = c.disks.find((known) => known.key === upload.key);
-  const controller = c.controllers.find((known) => known.key === disk?.controllerKey);
-  const types = {
-    ide: 'VirtualIDEController',
-    ahci: 'VirtualAHCIController',
-    nvme: 'VirtualNVMEController',
-    buslogic: 'VirtualBusLogicController',
-    lsilogic: 'VirtualLsiLogicController',
-    lsisas1068: 'VirtualLsiLogicSASController',
-    pvscsi: 'ParaVirtualSCSIController',
-  } as const;
-  const place = `${types[controller?.model ?? 'lsilogic']}${controller?.bus ?? 0}:${disk?.unit ?? 0}`;
-  const target = diskUploadTarget(
-    { deviceId: `/${c.name}/${place}`, key: `/${id}/${place}`, fileName: `disk-${upload.key}.vmdk`, optional: true },
-    {
-      root: record.datastore,
+const controllerTypes = {
+  ide: 'VirtualIDEController',
+  ahci: 'VirtualAHCIController',
+  nvme: 'VirtualNVMEController',
+  buslogic: 'VirtualBusLogicController',
+  lsilogic: 'VirtualLsiLogicController',
+  lsisas1068: 'VirtualLsiLogicSASController',
+  pvscsi: 'ParaVirtualSCSIController',
+} as const;
+
+/** What the lease asks for: the disks, of which those with a file must come, and other files that devices name. */
+function transferTargets({ record, uploads }: CreatedMachine, wanted: readonly ImportDevice[]): TransferTarget[] {
+  const { configuration: c, datastore, vmxPath } = record;
+  const { folder, name: vmxName } = splitPath(vmxPath);
+  const required = new Set(wanted.filter((device) => device.required).map((device) => device.deviceId));
+  const disks = uploads.map((upload): TransferTarget => {
+    const disk = c.disks.find((known) => known.key === upload.key);
+    const controller = c.controllers.find((known) => known.key === disk?.controllerKey);
+    const place = `${controllerTypes[controller?.model ?? 'lsilogic']}${controller?.bus ?? 0}:${disk?.unit ?? 0}`;
+    const deviceId = `/${c.name}/${place}`;
+    const target = { deviceId, key: `/${record.id}/${place}`, fileName: `disk-${upload.key}.vmdk`, optional: !required.has(deviceId) };
+    return diskUploadTarget({ ...target, targetId: splitPath(upload.path).name }, {
+      root: datastore,
       path: upload.path,
       capacityBytes: upload.capacityBytes,
       provisioning: upload.allocation === 'eager' ? 'thick' : 'thin',
       adapterType: adapterOf(c, upload.key),
       hardwareVersion: c.hardwareVersion,
-    },
-  );
-  return { ...target, targetId: splitPath(upload.path).name };
+    });
+  });
+  const files = wanted
+    .filter(({ kind }) => kind !== 'disk')
+    .map(({ deviceId, kind, fileName }, index): TransferTarget => {
+      const name = kind === 'nvram' ? vmxName.replace(/\.vmx$/i, '.nvram') : splitPath(fileName).name;
+      return fileUploadTarget(
+        { deviceId, key: `/${record.id}/${kind}-${index}`, fileName: `file-${index}-${name}` },
+        { root: datastore, path: joinPath(folder, name) },
+      );
+    });
+  return [...disks, ...files];
+}
+
+/**
+ * The spec as CreateVM_Task would take it: disks to come are made by their upload, images lie in the machine's folder,
+ * and the NVRAM file has its own place.
+ */
+function importedSpec(spec: VirtualMachineConfigSpec): VirtualMachineConfigSpec {
+  const deviceChange = spec.deviceChange?.map((change): VirtualDeviceConfigSpec => {
+    const backing = change.device.backing as { readonly fileName?: string } | undefined;
+    if (change.device._typeName === 'VirtualDisk') {
+      return { ...change, fileOperation: 'create', device: { ...change.device, backing: { ...backing, fileName: '' } as never } };
+    }
+    if (backing?.fileName === undefined) return change;
+    return { ...change, device: { ...change.device, backing: { ...backing, fileName: splitPath(backing.fileName).name } as never } };
+  });
+  return {
+    ...spec,
+    ...(deviceChange === undefined ? {} : { deviceChange }),
+    ...(spec.extraConfig === undefined ? {} : { extraConfig: spec.extraConfig.filter(({ key }) => key !== nvramKey) }),
+  };
 }
 
 /** Disks for which nothing was sent are empty ones. */

@@ -24,7 +24,7 @@ export interface MachineWork {
 }
 
 /** VirtualMachine: its methods hand on to the work of each family, its properties are projections of the record. */
-export function machineClass(core: HostCore, work: () => MachineWork): ManagedObjectClass<'VirtualMachine'> {
+export function machineClass(core: HostCore, work: MachineWork): ManagedObjectClass<'VirtualMachine'> {
   const record = (self: ManagedObject): MachineRecord => core.machines.get(self.ref);
   const capability = machineCapability();
   return {
@@ -55,18 +55,18 @@ export function machineClass(core: HostCore, work: () => MachineWork): ManagedOb
       network: { from: [], compute: (self) => networksOf(core, record(self)) },
     },
     methods: {
-      PowerOnVM_Task: (call) => work().power.powerOn(call),
-      PowerOffVM_Task: (call) => work().power.powerOff(call),
-      SuspendVM_Task: (call) => work().power.suspend(call),
-      ResetVM_Task: (call) => work().power.reset(call),
-      ShutdownGuest: (call) => work().power.shutdownGuest(call),
-      RebootGuest: (call) => work().power.rebootGuest(call),
-      StandbyGuest: (call) => work().power.standbyGuest(call),
-      ReconfigVM_Task: (call, { spec }) => work().reconfigure.reconfigure(call, spec),
-      Rename_Task: (call, { newName }) => work().reconfigure.rename(call, newName),
-      Destroy_Task: (call) => work().lifecycle.destroy(call),
-      UnregisterVM: (call) => work().lifecycle.unregister(call),
-      AcquireTicket: (call, { ticketType }) => work().consoles.acquire(record(call.self), ticketType),
+      PowerOnVM_Task: (call) => work.power.powerOn(call),
+      PowerOffVM_Task: (call) => work.power.powerOff(call),
+      SuspendVM_Task: (call) => work.power.suspend(call),
+      ResetVM_Task: (call) => work.power.reset(call),
+      ShutdownGuest: (call) => work.power.shutdownGuest(call),
+      RebootGuest: (call) => work.power.rebootGuest(call),
+      StandbyGuest: (call) => work.power.standbyGuest(call),
+      ReconfigVM_Task: (call, { spec }) => work.reconfigure.reconfigure(call, spec),
+      Rename_Task: (call, { newName }) => work.reconfigure.rename(call, newName),
+      Destroy_Task: (call) => work.lifecycle.destroy(call),
+      UnregisterVM: (call) => work.lifecycle.unregister(call),
+      AcquireTicket: (call, { ticketType }) => work.consoles.acquire(record(call.self), ticketType),
       AcquireMksTicket: () => {
         throw fault('NotSupported', {}, 'Tickets of type mks are not given here; ask AcquireTicket for webmks.');
       },

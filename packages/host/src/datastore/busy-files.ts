@@ -1,0 +1,17 @@
+import type { BusyCheck } from '@hypostyle/services';
+import type { Machines } from '../machine/machines.ts';
+
+/** True for the files of machines that run or are suspended: nobody moves, writes or deletes them. */
+export function busyFiles(machines: Machines): BusyCheck {
+  return (root, path) => {
+    const shown = `[${root.name}] ${path}`;
+    for (const machine of machines.all()) {
+      if (machine.powerState === 'poweredOff' || machine.datastore.name !== root.name) continue;
+      if (machine.datastore.format(machine.vmxPath) === shown) return true;
+      for (const disk of machine.disks.values()) {
+        if (disk.chain.some((files) => files.includes(shown))) return true;
+      }
+    }
+    return false;
+  };
+}

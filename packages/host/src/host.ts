@@ -1,0 +1,230 @@
+/**
+ * One host: a complete endpoint of its own, as ESXi is.
+ *
+ *     const host = await Host.open({ schema, store, hypervisor, … });
+ *     await host.close(); // machines run on
+ */
+import { chmod, mkdir } from 'node:fs/promises';
+import type { Hypervisor, HypervisorInfo, Store } from '@hypostyle/contracts';
+import { systemClock, TransferLeases } from '@hypostyle/services';
+import { type Authorizer, Dispatcher, Registry, type Schema } from '@hypostyle/vim';
+import { GuestOsNames } from './configuration/guest-os.ts';
+import { busyFiles } from './datastore/busy-files.ts';
+import { Datastores } from './datastore/datastores.ts';
+import type { HostCore } from './host-core.ts';
+import { type HostServices, openHostServices } from './host-services.ts';
+import { aboutHost } from './inventory/about.ts';
+import { addContainers } from './inventory/container-objects.ts';
+import { addDatastoreObject, watchSpace } from './inventory/datastore-object.ts';
+import { type HostFacts, readHostFacts } from './inventory/host-facts.ts';
+import { addHostObject, watchHost } from './inventory/host-object.ts';
+import { hostUseMeter } from './inventory/host-use.ts';
+import { Inventory } from './inventory/inventory.ts';
+import { Networks } from './inventory/networks.ts';
+import { references } from './inventory/references.ts';
+import { adoptMachines } from './machine/adoption.ts';
+import { ConsoleTickets } from './machine/console-tickets.ts';
+import { defineImportWork } from './machine/import-work.ts';
+import { defineLifecycleWork } from './machine/lifecycle-work.ts';
+import { addMachineObject, type MachineWork, machineClass } from './machine/machine-object.ts';
+import { MachineWatch } from './machine/machine-watch.ts';
+import { Machines } from './machine/machines.ts';
+import { definePowerWork } from './machine/power-work.ts';
+import { defineReconfigureWork } from './machine/reconfigure-work.ts';
+import { loadMachine, machineDocuments, runtimeDocuments } from './machine/registration.ts';
+import { DatastoreBrowsers } from './managed/datastore-browser.ts';
+import { datastoreSystemClass } from './managed/datastore-system.ts';
+import { environmentBrowserClass } from './managed/environment-browser.ts';
+import { fileManagerClass } from './managed/file-manager.ts';
+import { ovfManagerClass } from './managed/ovf-manager.ts';
+
+export interface HostOptions {
+  readonly schema: Schema;
+  readonly store: Store;
+  readonly hypervisor: Hypervisor;
+  /** Short path on a local file system, for engines' sockets; made with mode 0700. */
+  readonly runDirectory: string;
+  /** Added at the first start. */
+  readonly defaultDatastore: { readonly name: string; readonly directory: string };
+  /** Account with every right, made at the first start. */
+  readonly administrator: { readonly userName: string; readonly password: string };
+  /** Version of the product. */
+  readonly version: string;
+  /** Port that clients reach the host at. */
+  readonly port: () => number;
+  /** SHA-1 of the server's certificate, `AB:CD:…`. */
+  readonly sslThumbprint: () => string;
+  /** Told of what failed in the background, with where. */
+  readonly onDefect: (where: string, error: unknown) => void;
+}
+
+/** Most folders that are read at a time at start. */
+const atOnce = 32;
+
+export class Host {
+  readonly registry: Registry;
+  readonly authorizer: Authorizer;
+  readonly dispatcher: Dispatcher;
+  readonly sessions: HostServices['sessions'];
+  readonly leases: TransferLeases;
+  readonly consoles: ConsoleTickets;
+  readonly hypervisorInfo: HypervisorInfo;
+  readonly #core: HostCore;
+  readonly #services: HostServices;
+  readonly #watch: MachineWatch;
+  readonly #stops: readonly (() => void)[];
+
+  private constructor(parts: {
+    readonly core: HostCore;
+    readonly services: HostServices;
+    readonly leases: TransferLeases;
+    readonly consoles: ConsoleTickets;
+    readonly watch: MachineWatch;
+    readonly stops: readonly (() => void)[];
+  }) {
+    const { core, services } = parts;
+    this.#core = core;
+    this.#services = services;
+    this.#watch = parts.watch;
+    this.#stops = parts.stops;
+    this.registry = core.registry;
+    this.authorizer = services.authorizer;
+    this.sessions = services.sessions;
+    this.leases = parts.leases;
+    this.consoles = parts.consoles;
+    this.hypervisorInfo = core.hypervisorInfo;
+    this.dispatcher = new Dispatcher({ registry: core.registry, authorizer: services.authorizer, onDefect: core.onDefect });
+  }
+
+  /** Reads what is there, finds the engines that run, and goes on with unfinished tasks. */
+  static async open(options: HostOptions): Promise<Host> {
+    const { schema, store, hypervisor, onDefect } = options;
+    await mkdir(options.runDirectory, { recursive: true, mode: 0o700 });
+    await chmod(options.runDirectory, 0o700);
+    const [facts, hypervisorInfo] = await Promise.all([readHostFacts(), hypervisor.probe()]);
+    const registry = new Registry(schema);
+    const about = aboutHost({ version: options.version, instanceUuid: facts.uuid });
+    const services = await openHostServices({ registry, store, about, administrator: options.administrator, sslThumbprint: options.sslThumbprint, onDefect });
+    const datastores = new Datastores(store);
+    await datastores.load();
+    if (datastores.all().length === 0) await datastores.add(options.defaultDatastore.name, options.defaultDatastore.directory);
+    const core = makeCore(options, { facts, hypervisorInfo, registry, services, datastores });
+    const watch = new MachineWatch(core);
+    const consoles = new ConsoleTickets(core, options.sslThumbprint);
+    const leases = new TransferLeases({ registry, clock: systemClock, sslThumbprint: options.sslThumbprint(), onDefect: (error) => onDefect('transfer lease', error) });
+    const lifecycle = defineLifecycleWork(core);
+    const work: MachineWork = { power: definePowerWork(core, watch), lifecycle, reconfigure: defineReconfigureWork(core), consoles };
+    const imports = defineImportWork(core, lifecycle, leases);
+    core.inventory.machineClass = machineClass(core, work);
+    registry.commit((draft) => {
+      addContainers(core, draft, facts, work, imports);
+      addHostObject(core, draft, facts, about, options.port());
+    });
+    for (const datastore of datastores.all()) await addDatastoreObject(core, datastore);
+    addManagers(core);
+    const runtimes = await loadMachines(core);
+    await adoptMachines(core, watch, runtimes);
+    await services.tasks.recover();
+    const stops = [watchSpace(core), watchHost(core, hostUseMeter(core.hostMHz))];
+    return new Host({ core, services, leases, consoles, watch, stops });
+  }
+
+  /** Datastores as roots of files, and who may touch them. */
+  get datastores() {
+    return this.#core.datastores.all();
+  }
+
+  get datacenterNames(): readonly string[] {
+    return [references.datacenter.value];
+  }
+
+  isBusy = (root: { readonly name: string; readonly directory: string }, path: string): boolean | Promise<boolean> =>
+    busyFiles(this.#core.machines)(root, path);
+
+  /** Machines in the inventory, and those that run. */
+  count(): { readonly machines: number; readonly running: number } {
+    const all = [...this.#core.machines.all()];
+    return { machines: all.length, running: all.filter((machine) => machine.powerState === 'poweredOn').length };
+  }
+
+  /** Stops. Engines are let go of, and run on; tasks under way go on at the next start. */
+  async close(): Promise<void> {
+    for (const stop of this.#stops) stop();
+    this.#watch.close();
+    await this.#services.close();
+    await this.#core.hypervisor.detach();
+  }
+}
+
+function makeCore(
+  options: HostOptions,
+  parts: {
+    readonly facts: HostFacts;
+    readonly hypervisorInfo: HypervisorInfo;
+    readonly registry: Registry;
+    readonly services: HostServices;
+    readonly datastores: Datastores;
+  },
+): HostCore {
+  const { facts, hypervisorInfo, registry, services, datastores } = parts;
+  const { capabilities } = hypervisorInfo;
+  const networks = new Networks(['VM Network']);
+  const guestOs = new GuestOsNames(options.schema);
+  return {
+    registry,
+    store: options.store,
+    hypervisor: options.hypervisor,
+    hypervisorInfo,
+    tasks: services.tasks,
+    events: services.events,
+    machines: new Machines(registry),
+    datastores,
+    networks,
+    guestOs,
+    inventory: new Inventory(options.store, datastores, networks),
+    names: {
+      host: references.host,
+      environmentBrowser: references.environmentBrowser,
+      datastore: (datastore) => datastore.ref,
+      network: (name) => networks.find(name)?.ref,
+      guestFullName: (guestId) => guestOs.fullName(guestId),
+    },
+    runDirectory: options.runDirectory,
+    vmFolder: references.vmFolder,
+    rootPool: references.rootPool,
+    limits: {
+      cpus: Math.min(capabilities.maxCpus, 128),
+      memoryMiB: Math.min(capabilities.maxMemoryMiB, Math.floor(facts.memoryBytes / 2 ** 20)),
+    },
+    hostMHz: Math.round(facts.hertz / 1e6),
+    onDefect: options.onDefect,
+  };
+}
+
+function addManagers(core: HostCore): void {
+  const browsers = new DatastoreBrowsers(core);
+  core.registry.commit((draft) => {
+    draft.add(fileManagerClass(core, busyFiles(core.machines)), references.fileManager.value, {});
+    draft.add(ovfManagerClass(core), references.ovfManager.value, {});
+    draft.add(datastoreSystemClass(core, browsers), references.datastoreSystem.value, {});
+    draft.add(environmentBrowserClass(core), references.environmentBrowser.value, { datastoreBrowser: references.hostBrowser });
+  });
+}
+
+/** Reads every registered machine's folder, several at a time. */
+async function loadMachines(core: HostCore): Promise<ReturnType<typeof runtimeDocuments>> {
+  const [documents, runtimes] = await Promise.all([machineDocuments(core), runtimeDocuments(core)]);
+  for (let at = 0; at < documents.length; at += atOnce) {
+    const records = await Promise.all(
+      documents.slice(at, at + atOnce).map((document) => loadMachine(core, document, runtimes.get(document.id), core.rootPool)),
+    );
+    core.registry.commit((draft) => {
+      for (const record of records) {
+        core.machines.insert(record);
+        addMachineObject(core, draft, record);
+      }
+      core.inventory.refresh(draft);
+    });
+  }
+  return runtimes;
+}

@@ -1,0 +1,66 @@
+import { copyFile, deleteFile, makeDirectory, moveFile, type BusyCheck } from '@hypostyle/services';
+import { fault, type ManagedObjectClass } from '@hypostyle/vim';
+import type { HostCore } from '../host-core.ts';
+
+interface TransferInput {
+  readonly source: string;
+  readonly target: string;
+  readonly force: boolean;
+}
+
+/** FileManager: files and folders of datastores. What a machine that runs uses is never touched. */
+export function fileManagerClass(core: HostCore, isBusy: BusyCheck): ManagedObjectClass<'FileManager'> {
+  const place = (name: string) => {
+    const { datastore, path } = core.datastores.parse(name);
+    return { root: datastore, path };
+  };
+  const interrupted = () => fault('SystemError', { reason: 'interrupted' }, 'The management service restarted before the files were all there; nothing half-made is left. Try again.');
+  const move = core.tasks.define<TransferInput>('FileManager.move', {
+    method: 'MoveDatastoreFile_Task',
+    heavy: true,
+    run: (task, { source, target, force }) => moveFile(place(source), place(target), { force, isBusy, signal: task.signal }),
+    resume: async () => {
+      throw interrupted();
+    },
+  });
+  const copy = core.tasks.define<TransferInput>('FileManager.copy', {
+    method: 'CopyDatastoreFile_Task',
+    heavy: true,
+    cancelable: true,
+    run: (task, { source, target, force }) => copyFile(place(source), place(target), { force, isBusy, signal: task.signal }),
+    resume: async () => {
+      throw interrupted();
+    },
+  });
+  const remove = core.tasks.define<{ readonly name: string }>('FileManager.deleteFile', {
+    method: 'DeleteDatastoreFile_Task',
+    run: (_, { name }) => deleteFile(place(name).root, place(name).path, isBusy),
+    resume: async (_, { name }) => {
+      try {
+        await deleteFile(place(name).root, place(name).path, isBusy);
+      } catch (error) {
+        if ((error as { type?: string }).type !== 'FileNotFound') throw error;
+      }
+    },
+  });
+  return {
+    type: 'FileManager',
+    methods: {
+      MoveDatastoreFile_Task: (call, { sourceName, destinationName, force = false }) => {
+        place(sourceName);
+        place(destinationName);
+        return move(call, { input: { source: sourceName, target: destinationName, force } });
+      },
+      CopyDatastoreFile_Task: (call, { sourceName, destinationName, force = false }) => {
+        place(sourceName);
+        place(destinationName);
+        return copy(call, { input: { source: sourceName, target: destinationName, force } });
+      },
+      DeleteDatastoreFile_Task: (call, { name }) => {
+        place(name);
+        return remove(call, { input: { name } });
+      },
+      MakeDirectory: (_, { name, createParentDirectories = false }) => makeDirectory(place(name), createParentDirectories),
+    },
+  };
+}
