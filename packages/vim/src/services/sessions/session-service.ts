@@ -5,7 +5,7 @@ import type { Session } from '../../runtime/session.ts';
 import type { ManagedObjectReference } from '../../schema/values.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { EventPoster } from '../events/event-poster.ts';
-import type { IdentityProvider } from './identity-provider.ts';
+import type { Identity, IdentityProvider } from './identity-provider.ts';
 import { LoginThrottle } from './login-throttle.ts';
 import { randomSecret, secretHash } from './secrets.ts';
 import { sessionManagerClass } from './session-manager.ts';
@@ -128,21 +128,13 @@ export class SessionService implements SessionResolver {
     const { userName, password } = credentials;
     const locale = this.checkLocale(credentials.locale);
     const address = origin.clientAddress;
-    const wellFormed = userName.length <= credentialLimit && password.length <= credentialLimit;
-    // No event: a flood of guesses shall not push out the history of everything else.
-    if (!wellFormed || this.#throttle.refuses(userName, address)) throw invalidLogin();
-    if (this.#authenticating >= authenticationLimit) {
-      throw fault('SystemError', { reason: 'busy' }, 'Too many sign-ins are under way; try again.');
-    }
-    // Counted before the answer, so that many guesses at once are as slow as one after another.
-    this.#throttle.failed(userName, address);
-    this.#authenticating += 1;
-    const identity = await this.#identities.authenticate(userName, password).finally(() => {
-      this.#authenticating -= 1;
-    });
-    if (identity === undefined) throw this.#refused(userName, address);
-    this.#throttle.succeeded(userName, address);
+    const identity = await this.#identify(userName, password, address);
     return this.#begin(new SignedInSession(this.#clock, identity, origin, locale));
+  }
+
+  /** True when it is the user's password; guesses are limited as in sign-in, and refused with InvalidLogin. */
+  async checkPassword(userName: string, password: string, clientAddress: string): Promise<boolean> {
+    return (await this.#identify(userName, password, clientAddress)).userName === userName;
   }
 
   /** Ends a session; everything that hangs on it goes. */
@@ -257,6 +249,24 @@ export class SessionService implements SessionResolver {
       });
     });
     return { session, token };
+  }
+
+  async #identify(userName: string, password: string, address: string): Promise<Identity> {
+    const wellFormed = userName.length <= credentialLimit && password.length <= credentialLimit;
+    // No event: a flood of guesses shall not push out the history of everything else.
+    if (!wellFormed || this.#throttle.refuses(userName, address)) throw invalidLogin();
+    if (this.#authenticating >= authenticationLimit) {
+      throw fault('SystemError', { reason: 'busy' }, 'Too many sign-ins are under way; try again.');
+    }
+    // Counted before the answer, so that many guesses at once are as slow as one after another.
+    this.#throttle.failed(userName, address);
+    this.#authenticating += 1;
+    const identity = await this.#identities.authenticate(userName, password).finally(() => {
+      this.#authenticating -= 1;
+    });
+    if (identity === undefined) throw this.#refused(userName, address);
+    this.#throttle.succeeded(userName, address);
+    return identity;
   }
 
   #refused(userName: string, ipAddress: string) {
