@@ -1,4 +1,4 @@
-export { type Clock, systemClock } from './clock.ts';
+export { systemClock } from '@hypostyle/vim';
 export { type FolderEntry, findEntry, listFolder } from './datastore-index.ts';
 export {
   checkRelativePath,

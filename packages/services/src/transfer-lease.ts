@@ -1,6 +1,5 @@
-import { asFault, type HttpNfcLeaseManifestEntry, type VimFault } from '@hypostyle/vim';
+import { asFault, type Clock, type HttpNfcLeaseManifestEntry, type VimFault } from '@hypostyle/vim';
 import { abortable } from './abortable.ts';
-import type { Clock } from './clock.ts';
 import { faults } from './errors.ts';
 import { type ChecksumType, TransferDigest } from './transfer-digest.ts';
 import type { TransferTarget } from './transfer-target.ts';

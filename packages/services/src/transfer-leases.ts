@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import {
   asFault,
   type Call,
+  type Clock,
   type HttpNfcLeaseDeviceUrl,
   type HttpNfcLeaseInfo,
   type LocalizedMethodFault,
@@ -11,7 +12,6 @@ import {
   type Registry,
   VimFault,
 } from '@hypostyle/vim';
-import type { Clock } from './clock.ts';
 import { faults } from './errors.ts';
 import { isChecksumType } from './transfer-digest.ts';
 import { type LeaseOwner, TransferLease } from './transfer-lease.ts';
