@@ -69,6 +69,7 @@ export async function dependenciesOf(name: string): Promise<string[]> {
 }
 
 async function isInstalled(name: string): Promise<boolean> {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: a field in the syntax of dpkg-query
   const answer = await run('dpkg-query', ['-W', '-f', '${db:Status-Status}', name]).catch(() => undefined);
   return answer?.stdout === 'installed';
 }

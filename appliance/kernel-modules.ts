@@ -53,21 +53,23 @@ export async function collectModules(folder: string, release: string): Promise<K
   for (const name of wanted) await add(plainName(name));
 
   const names = [...found.keys()].sort();
-  const closure = (name: string, seen = new Set<string>()): Set<string> => {
+  // What to load, in the order of loading: a module comes after all that it stands on.
+  const loadOrder = (name: string, order = new Set<string>()): Set<string> => {
     for (const each of found.get(name)?.depends ?? []) {
-      if (seen.has(each) || !found.has(each)) continue;
-      seen.add(each);
-      closure(each, seen);
+      if (order.has(each) || !found.has(each)) continue;
+      loadOrder(each, order);
+      order.add(each);
     }
-    return seen;
+    return order;
   };
   return {
     modules: names.map((name) => ({
       path: `lib/modules/${release}/${name}.ko`,
       data: found.get(name)?.data ?? Buffer.alloc(0),
     })),
+    // modprobe loads from the end of the line.
     dependencies: names
-      .map((name) => `${name}.ko:${[...closure(name)].map((each) => ` ${each}.ko`).join('')}\n`)
+      .map((name) => `${[`${name}.ko:`, ...[...loadOrder(name)].reverse().map((each) => `${each}.ko`)].join(' ')}\n`)
       .join(''),
     aliases: names
       .flatMap((name) => (found.get(name)?.aliases ?? []).map((alias) => `alias ${alias} ${name}\n`))

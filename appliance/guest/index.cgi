@@ -21,10 +21,8 @@ disks=$(for path in /sys/block/*; do
   echo "${path##*/}: $(($(cat "$path/size") / 2048)) MiB<br>"
 done)
 
+printf 'Content-Type: text/html; charset=utf-8\r\nCache-Control: no-store\r\n\r\n'
 cat <<HEAD
-Content-Type: text/html; charset=utf-8
-Cache-Control: no-store
-
 <!doctype html>
 <html lang="en">
 <meta charset="utf-8">
