@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { copyFile, makeDirectory, moveFile } from './file-operations.ts';
 import { deleteFile } from './file-removal.ts';
 import { everything, faultOf, temporaryDatastore } from './testing/datastore-fixture.ts';
@@ -83,6 +84,15 @@ test('a stopped copy leaves nothing, holes stay holes, links are not followed', 
   controller.abort(new Error('canceled'));
   await assert.rejects(copyFile(at('web'), at('copy'), { ...idle, signal: controller.signal }), /canceled/);
   assert.deepEqual(await everything(root), before);
+  await writeFile(join(root.directory, 'web/large'), '');
+  await truncate(join(root.directory, 'web/large'), 2 ** 36);
+  const midway = new AbortController();
+  const copying = assert.rejects(copyFile(at('web'), at('copy'), { ...idle, signal: midway.signal }), /stopped/);
+  while (!(await everything(root)).some((name) => name.endsWith('.partial/large'))) await turn();
+  midway.abort(new Error('stopped'));
+  await copying;
+  assert.deepEqual(await everything(root), [...before, 'web/large'].sort());
+  await rm(join(root.directory, 'web/large'));
   await writeFile(join(root.directory, 'holes'), Buffer.alloc(4_194_304));
   await copyFile(at('holes'), at('copied'), idle);
   const { size, blocks } = await stat(join(root.directory, 'copied'));
