@@ -17,7 +17,7 @@ import { promisify } from 'node:util';
 import { writeStreamOptimized } from '@hypostyle/vmdk';
 import { writeBootDisk } from './boot-disk.ts';
 import { cpioArchive } from './cpio.ts';
-import { DebianFiles, dependenciesOf } from './debian-files.ts';
+import { DebianFiles } from './debian-files.ts';
 import { descriptorOf } from './descriptor.ts';
 import { initrd, initrdEntries } from './initrd.ts';
 import { collectModules } from './kernel-modules.ts';
@@ -113,7 +113,7 @@ async function findKernel(debian: DebianFiles, log: (line: string) => void): Pro
 }
 
 async function kernelOf(debian: DebianFiles, metaPackage: string): Promise<Kernel> {
-  const [imagePackage] = (await dependenciesOf(metaPackage)).filter((each) => each.startsWith('linux-image-'));
+  const [imagePackage] = (await debian.dependenciesOf(metaPackage)).filter((each) => each.startsWith('linux-image-'));
   if (imagePackage === undefined) throw new Error(`apt knows no kernel behind ${metaPackage}`);
   const release = imagePackage.replace('linux-image-', '');
   const root = await debian.rootOf(imagePackage);

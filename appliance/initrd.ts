@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { type ArchiveEntry, cpioArchive } from './cpio.ts';
-import { type DebianFiles, dependenciesOf } from './debian-files.ts';
+import type { DebianFiles } from './debian-files.ts';
 import type { KernelModules } from './kernel-modules.ts';
 
 const run = promisify(execFile);
@@ -60,7 +60,7 @@ async function addAgent(
   const agent = await debian.path('qemu-guest-agent', 'usr/sbin/qemu-ga');
   file('bin/qemu-ga', await readFile(agent), 0o755);
   const roots = new Set<string>();
-  for (const name of await dependenciesOf('qemu-guest-agent')) {
+  for (const name of await debian.dependenciesOf('qemu-guest-agent')) {
     if (name.startsWith('lib')) roots.add(await debian.rootOf(name));
   }
   const folders = [...roots].flatMap((root) =>
