@@ -39,5 +39,10 @@ export {
   type SessionServiceOptions,
 } from './services/sessions/session-service.ts';
 export type { SessionOrigin, SignedInSession } from './services/sessions/signed-in-session.ts';
+export { ExtensionService, type ExtensionServiceOptions } from './services/settings/extension-service.ts';
+export { addLicenseManager, type LicenseManagerOptions } from './services/settings/license-manager.ts';
+export { type OptionDefinition, OptionService, type OptionServiceOptions } from './services/settings/option-service.ts';
+export { addServiceInstance, type ServiceInstanceOptions } from './services/settings/service-instance.ts';
+export { addServiceManager, type ServiceManagerOptions } from './services/settings/service-manager.ts';
 export type { RunningTask, TaskKind, TaskOrigin, TaskRequest } from './services/tasks/task-kind.ts';
 export { TaskService, type TaskServiceOptions } from './services/tasks/task-service.ts';
