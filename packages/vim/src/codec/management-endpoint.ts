@@ -1,10 +1,10 @@
 import type { Authorizer } from '../runtime/authorizer.ts';
 import type { Dispatcher } from '../runtime/dispatcher.ts';
 import type { Registry } from '../runtime/registry.ts';
+import { DescriptionEndpoint } from './description-endpoint.ts';
 import type { HttpRequest, HttpResponder } from './http-exchange.ts';
 import { JsonEndpoint, jsonPrefix } from './json-endpoint.ts';
 import { PropertyReader } from './property-reader.ts';
-import { serviceVersions } from './service-versions.ts';
 import type { SessionResolver } from './session-resolver.ts';
 import { SoapEndpoint } from './soap-endpoint.ts';
 import { WireTypes } from './wire-types.ts';
@@ -29,6 +29,7 @@ export interface ManagementEndpointOptions {
 export class ManagementEndpoint {
   readonly #soap: SoapEndpoint;
   readonly #json: JsonEndpoint;
+  readonly #descriptions: DescriptionEndpoint;
 
   constructor(options: ManagementEndpointOptions) {
     const { registry, dispatcher, authorizer, sessions, soapBodyLimit, jsonBodyLimit, onDefect } = options;
@@ -37,6 +38,7 @@ export class ManagementEndpoint {
     const shared = { types, dispatcher, properties, sessions, ...(onDefect === undefined ? {} : { onDefect }) };
     this.#soap = new SoapEndpoint({ ...shared, ...bodyLimit(soapBodyLimit) });
     this.#json = new JsonEndpoint({ ...shared, ...bodyLimit(jsonBodyLimit) });
+    this.#descriptions = new DescriptionEndpoint(types);
   }
 
   /** Answers a request for `/sdk` or anything below it. Never throws. */
@@ -46,15 +48,9 @@ export class ManagementEndpoint {
       await this.#json.handle(request, path, respond);
       return;
     }
-    if (request.method === 'GET' || request.method === 'HEAD') {
-      if (path === '/sdk/vimServiceVersions.xml') {
-        respond.send(200, { 'content-type': 'text/xml; charset=utf-8' }, serviceVersions());
-        return;
-      }
-      if (path.startsWith('/sdk/')) {
-        respond.send(404, { 'content-type': 'text/plain' }, 'Not found\n');
-        return;
-      }
+    if ((request.method === 'GET' || request.method === 'HEAD') && path.startsWith('/sdk/')) {
+      await this.#descriptions.handle(request, path, respond);
+      return;
     }
     await this.#soap.handle(request, respond);
   }

@@ -67,7 +67,7 @@ export class WireTypes {
     let required = this.#required.get(type);
     if (required === undefined) {
       const rank = rankOf(type.since);
-      required = type.properties.filter((p) => !p.optional && rankOf(p.since) <= rank);
+      required = type.properties.filter((p) => !p.optional && (p.type.array || rankOf(p.since) <= rank));
       this.#required.set(type, required);
     }
     return required;
