@@ -11,6 +11,7 @@ import type { PropertyReader } from './property-reader.ts';
 import { readText } from './request-body.ts';
 import { longestToken, RequestConnection } from './request-connection.ts';
 import { invalidRequest } from './request-faults.ts';
+import { sessionCookie, soapToken } from './session-cookie.ts';
 import type { SessionResolver } from './session-resolver.ts';
 import { SoapEncoder } from './soap-encoder.ts';
 import { envelopeEnd, envelopeStart, faultEnvelope } from './soap-envelope.ts';
@@ -30,8 +31,6 @@ export interface SoapEndpointOptions {
   /** Told of answers that could not be encoded. */
   readonly onDefect?: (method: string, error: unknown) => void;
 }
-
-const cookieName = 'vmware_soap_session';
 
 /** `/sdk`: SOAP calls over HTTP. Answers 200 or 500 only, as clients take any other status for a broken server. */
 export class SoapEndpoint {
@@ -121,18 +120,6 @@ export class SoapEndpoint {
       return faultEnvelope(encoder, fault('SystemError', { reason: thrown.type }, thrown.message));
     }
   }
-}
-
-/** The session's token in a Cookie header, quoted or not. */
-export function soapToken(cookies: string | undefined): string | undefined {
-  if (cookies === undefined) return undefined;
-  const match = /(?:^|;\s*)vmware_soap_session="?([^";,\s]+)/.exec(cookies);
-  return match?.[1];
-}
-
-/** Exactly this Set-Cookie, and no other: pyVmomi cannot tell several apart and sends the attributes back. */
-function sessionCookie(token: string): string {
-  return `${cookieName}="${token}"; Path=/; HttpOnly; Secure`;
 }
 
 function* answer(
