@@ -190,6 +190,13 @@ it('puts devices where the guest looks for them', () => {
   assert.equal(new Set(slots).size, slots.length);
 });
 
+it('has USB, for which firmware waits, only where there is no other absolute pointer', () => {
+  const drivers = (vmport: boolean) =>
+    values(build({ vmport }), '-device').map((value) => (value as { driver: string }).driver);
+  assert.ok(drivers(false).includes('usb-tablet'));
+  assert.ok(!drivers(true).includes('qemu-xhci'));
+});
+
 it('refuses by name what QEMU does not have', () => {
   const [disk] = hardware.disks;
   const controllers = (model: ControllerModel) => [{ id: 'scsi0', model, bus: 0 }];

@@ -48,9 +48,6 @@ export function commandLine(options: CommandLineOptions): string[] {
   const devices: Device[] = [
     { driver: 'VGA', addr: pciAddress(pciSlot.display) },
     { driver: 'pvpanic' },
-    { driver: 'qemu-xhci', id: 'usb', addr: pciAddress(pciSlot.usb) },
-    // Gives consoles an absolute pointer without a driver in the guest.
-    { driver: 'usb-tablet', bus: 'usb.0' },
     ...optionalDevices(hardware),
     ...drives.devices,
     ...nics.map((nic) => nic.device),
@@ -167,6 +164,13 @@ function driveArguments(options: CommandLineOptions): { devices: Device[]; nodes
 
 function optionalDevices(hardware: MachineHardware): Device[] {
   return [
+    // A console's absolute pointer: VMware's mouse comes with its port. The firmware waits 100 ms for USB.
+    ...(hardware.vmport
+      ? []
+      : [
+          { driver: 'qemu-xhci', id: 'usb', addr: pciAddress(pciSlot.usb) },
+          { driver: 'usb-tablet', bus: 'usb.0' },
+        ]),
     ...(hardware.guestAgent
       ? [
           { driver: 'virtio-serial-pci', id: 'agent-bus', addr: pciAddress(pciSlot.virtioSerial) },
