@@ -6,8 +6,8 @@
  */
 import { chmod, mkdir } from 'node:fs/promises';
 import type { Hypervisor, HypervisorInfo, Store } from '@hypostyle/contracts';
-import { systemClock, TransferLeases } from '@hypostyle/services';
-import { type Authorizer, Dispatcher, Registry, type Schema } from '@hypostyle/vim';
+import { type FolderAccess, systemClock, TransferLeases } from '@hypostyle/services';
+import { type Authorizer, Dispatcher, Registry, type Schema, type Session } from '@hypostyle/vim';
 import { GuestOsNames } from './configuration/guest-os.ts';
 import { busyFiles } from './datastore/busy-files.ts';
 import { Datastores } from './datastore/datastores.ts';
@@ -23,7 +23,7 @@ import { Inventory } from './inventory/inventory.ts';
 import { Networks } from './inventory/networks.ts';
 import { references } from './inventory/references.ts';
 import { adoptMachines } from './machine/adoption.ts';
-import { ConsoleTickets } from './machine/console-tickets.ts';
+import { type Console, ConsoleTickets } from './machine/console-tickets.ts';
 import { defineImportWork } from './machine/import-work.ts';
 import { defineLifecycleWork } from './machine/lifecycle-work.ts';
 import { addMachineObject, type MachineWork, machineClass } from './machine/machine-object.ts';
@@ -67,9 +67,9 @@ export class Host {
   readonly dispatcher: Dispatcher;
   readonly sessions: HostServices['sessions'];
   readonly leases: TransferLeases;
-  readonly consoles: ConsoleTickets;
   readonly hypervisorInfo: HypervisorInfo;
   readonly #core: HostCore;
+  readonly #consoles: ConsoleTickets;
   readonly #services: HostServices;
   readonly #watch: MachineWatch;
   readonly #stops: readonly (() => void)[];
@@ -91,9 +91,13 @@ export class Host {
     this.authorizer = services.authorizer;
     this.sessions = services.sessions;
     this.leases = parts.leases;
-    this.consoles = parts.consoles;
+    this.#consoles = parts.consoles;
     this.hypervisorInfo = core.hypervisorInfo;
-    this.dispatcher = new Dispatcher({ registry: core.registry, authorizer: services.authorizer, onDefect: core.onDefect });
+    this.dispatcher = new Dispatcher({
+      registry: core.registry,
+      authorizer: services.authorizer,
+      onDefect: core.onDefect,
+    });
   }
 
   /** Reads what is there, finds the engines that run, and goes on with unfinished tasks. */
@@ -104,16 +108,34 @@ export class Host {
     const [facts, hypervisorInfo] = await Promise.all([readHostFacts(), hypervisor.probe()]);
     const registry = new Registry(schema);
     const about = aboutHost({ version: options.version, instanceUuid: facts.uuid });
-    const services = await openHostServices({ registry, store, about, administrator: options.administrator, sslThumbprint: options.sslThumbprint, onDefect });
+    const services = await openHostServices({
+      registry,
+      store,
+      about,
+      administrator: options.administrator,
+      sslThumbprint: options.sslThumbprint,
+      onDefect,
+    });
     const datastores = new Datastores(store);
     await datastores.load();
-    if (datastores.all().length === 0) await datastores.add(options.defaultDatastore.name, options.defaultDatastore.directory);
+    if (datastores.all().length === 0)
+      await datastores.add(options.defaultDatastore.name, options.defaultDatastore.directory);
     const core = makeCore(options, { facts, hypervisorInfo, registry, services, datastores });
     const watch = new MachineWatch(core);
     const consoles = new ConsoleTickets(core, options.sslThumbprint);
-    const leases = new TransferLeases({ registry, clock: systemClock, sslThumbprint: options.sslThumbprint(), onDefect: (error) => onDefect('transfer lease', error) });
+    const leases = new TransferLeases({
+      registry,
+      clock: systemClock,
+      sslThumbprint: options.sslThumbprint(),
+      onDefect: (error) => onDefect('transfer lease', error),
+    });
     const lifecycle = defineLifecycleWork(core);
-    const work: MachineWork = { power: definePowerWork(core, watch), lifecycle, reconfigure: defineReconfigureWork(core), consoles };
+    const work: MachineWork = {
+      power: definePowerWork(core, watch),
+      lifecycle,
+      reconfigure: defineReconfigureWork(core),
+      consoles,
+    };
     const imports = defineImportWork(core, lifecycle, leases);
     core.inventory.machineClass = machineClass(core, work);
     registry.commit((draft) => {
@@ -129,22 +151,31 @@ export class Host {
     return new Host({ core, services, leases, consoles, watch, stops });
   }
 
-  /** Datastores as roots of files, and who may touch them. */
-  get datastores() {
-    return this.#core.datastores.all();
+  /** The console that a ticket is good for, which uses it up. */
+  redeemConsole(ticket: string): Console | undefined {
+    return this.#consoles.redeem(ticket);
   }
 
-  get datacenterNames(): readonly string[] {
-    return [references.datacenter.value];
+  /** Datastore files as the session may see them; nobody is signed in without one. */
+  folderAccess(session: Session | undefined): FolderAccess {
+    const { datastores, machines } = this.#core;
+    return {
+      datacenters: () => [references.datacenter.value],
+      datastores: () => datastores.all(),
+      authorize: (name, privilege) => {
+        if (session === undefined) return 'unauthenticated';
+        const object = name === undefined ? references.rootFolder : datastores.find(name)?.ref;
+        // A name that is nowhere is said to be missing, not to be forbidden.
+        if (object === undefined) return 'ok';
+        return this.authorizer.holds(session, object, privilege) ? 'ok' : 'denied';
+      },
+      isBusy: busyFiles(machines),
+    };
   }
 
-  isBusy = (root: { readonly name: string; readonly directory: string }, path: string): boolean | Promise<boolean> =>
-    busyFiles(this.#core.machines)(root, path);
-
-  /** Machines in the inventory, and those that run. */
-  count(): { readonly machines: number; readonly running: number } {
+  machineCounts(): { readonly registered: number; readonly running: number } {
     const all = [...this.#core.machines.all()];
-    return { machines: all.length, running: all.filter((machine) => machine.powerState === 'poweredOn').length };
+    return { registered: all.length, running: all.filter((machine) => machine.powerState === 'poweredOn').length };
   }
 
   /** Stops. Engines are let go of, and run on; tasks under way go on at the next start. */
@@ -207,7 +238,9 @@ function addManagers(core: HostCore): void {
     draft.add(fileManagerClass(core, busyFiles(core.machines)), references.fileManager.value, {});
     draft.add(ovfManagerClass(core), references.ovfManager.value, {});
     draft.add(datastoreSystemClass(core, browsers), references.datastoreSystem.value, {});
-    draft.add(environmentBrowserClass(core), references.environmentBrowser.value, { datastoreBrowser: references.hostBrowser });
+    draft.add(environmentBrowserClass(core), references.environmentBrowser.value, {
+      datastoreBrowser: references.hostBrowser,
+    });
   });
 }
 
@@ -216,7 +249,9 @@ async function loadMachines(core: HostCore): Promise<ReturnType<typeof runtimeDo
   const [documents, runtimes] = await Promise.all([machineDocuments(core), runtimeDocuments(core)]);
   for (let at = 0; at < documents.length; at += atOnce) {
     const records = await Promise.all(
-      documents.slice(at, at + atOnce).map((document) => loadMachine(core, document, runtimes.get(document.id), core.rootPool)),
+      documents
+        .slice(at, at + atOnce)
+        .map((document) => loadMachine(core, document, runtimes.get(document.id), core.rootPool)),
     );
     core.registry.commit((draft) => {
       for (const record of records) {

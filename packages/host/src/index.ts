@@ -1,1 +1,2 @@
-export {};
+export { Host, type HostOptions } from './host.ts';
+export type { Console } from './machine/console-tickets.ts';

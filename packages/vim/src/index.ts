@@ -46,3 +46,8 @@ export { addServiceInstance, type ServiceInstanceOptions } from './services/sett
 export { addServiceManager, type ServiceManagerOptions } from './services/settings/service-manager.ts';
 export type { RunningTask, TaskKind, TaskOrigin, TaskRequest } from './services/tasks/task-kind.ts';
 export { TaskService, type TaskServiceOptions } from './services/tasks/task-service.ts';
+export { ChangeFeed } from './collector/change-feed.ts';
+export { createPropertyCollector, type PropertyCollectorOptions } from './collector/property-collector.ts';
+export { createViewManager, type ViewManagerOptions } from './collector/view-manager.ts';
+export { addAccountManager, addUserDirectory } from './services/accounts/account-managers.ts';
+export { LocalAccounts } from './services/accounts/local-accounts.ts';

@@ -181,15 +181,13 @@ test('guest names go both ways', () => {
 /** Random machines made as clients make them: by specs. */
 const changes = fc.array(
   fc.oneof(
-    fc
-      .constantFrom('VirtualE1000', 'VirtualE1000e', 'VirtualVmxnet3', 'VirtualPCNet32')
-      .map((type) =>
-        device('add', {
-          _typeName: type,
-          key: -1,
-          backing: { _typeName: 'VirtualEthernetCardNetworkBackingInfo', deviceName: 'VM Network' },
-        }),
-      ),
+    fc.constantFrom('VirtualE1000', 'VirtualE1000e', 'VirtualVmxnet3', 'VirtualPCNet32').map((type) =>
+      device('add', {
+        _typeName: type,
+        key: -1,
+        backing: { _typeName: 'VirtualEthernetCardNetworkBackingInfo', deviceName: 'VM Network' },
+      }),
+    ),
     fc
       .constantFrom(
         'ParaVirtualSCSIController',
@@ -213,16 +211,14 @@ const changes = fc.array(
     fc
       .constantFrom(2000, 3000, 16000)
       .map((key) => device('remove', { _typeName: 'VirtualDisk', key, capacityInKB: 0 })),
-    fc
-      .string({ maxLength: 8 })
-      .map((name) =>
-        device('add', {
-          _typeName: 'VirtualSerialPort',
-          key: -2,
-          yieldOnPoll: true,
-          backing: { _typeName: 'VirtualSerialPortFileBackingInfo', fileName: `a${name.replace(/[^a-z]/g, '')}.log` },
-        }),
-      ),
+    fc.string({ maxLength: 8 }).map((name) =>
+      device('add', {
+        _typeName: 'VirtualSerialPort',
+        key: -2,
+        yieldOnPoll: true,
+        backing: { _typeName: 'VirtualSerialPortFileBackingInfo', fileName: `a${name.replace(/[^a-z]/g, '')}.log` },
+      }),
+    ),
   ),
   { maxLength: 12 },
 );

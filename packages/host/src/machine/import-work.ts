@@ -180,15 +180,23 @@ function transferTargets({ record, uploads }: CreatedMachine, wanted: readonly I
     const controller = c.controllers.find((known) => known.key === disk?.controllerKey);
     const place = `${controllerTypes[controller?.model ?? 'lsilogic']}${controller?.bus ?? 0}:${disk?.unit ?? 0}`;
     const deviceId = `/${c.name}/${place}`;
-    const target = { deviceId, key: `/${record.id}/${place}`, fileName: `disk-${upload.key}.vmdk`, optional: !required.has(deviceId) };
-    return diskUploadTarget({ ...target, targetId: splitPath(upload.path).name }, {
-      root: datastore,
-      path: upload.path,
-      capacityBytes: upload.capacityBytes,
-      provisioning: upload.allocation === 'eager' ? 'thick' : 'thin',
-      adapterType: adapterOf(c, upload.key),
-      hardwareVersion: c.hardwareVersion,
-    });
+    const target = {
+      deviceId,
+      key: `/${record.id}/${place}`,
+      fileName: `disk-${upload.key}.vmdk`,
+      optional: !required.has(deviceId),
+    };
+    return diskUploadTarget(
+      { ...target, targetId: splitPath(upload.path).name },
+      {
+        root: datastore,
+        path: upload.path,
+        capacityBytes: upload.capacityBytes,
+        provisioning: upload.allocation === 'eager' ? 'thick' : 'thin',
+        adapterType: adapterOf(c, upload.key),
+        hardwareVersion: c.hardwareVersion,
+      },
+    );
   });
   const files = wanted
     .filter(({ kind }) => kind !== 'disk')
@@ -210,10 +218,17 @@ function importedSpec(spec: VirtualMachineConfigSpec): VirtualMachineConfigSpec 
   const deviceChange = spec.deviceChange?.map((change): VirtualDeviceConfigSpec => {
     const backing = change.device.backing as { readonly fileName?: string } | undefined;
     if (change.device._typeName === 'VirtualDisk') {
-      return { ...change, fileOperation: 'create', device: { ...change.device, backing: { ...backing, fileName: '' } as never } };
+      return {
+        ...change,
+        fileOperation: 'create',
+        device: { ...change.device, backing: { ...backing, fileName: '' } as never },
+      };
     }
     if (backing?.fileName === undefined) return change;
-    return { ...change, device: { ...change.device, backing: { ...backing, fileName: splitPath(backing.fileName).name } as never } };
+    return {
+      ...change,
+      device: { ...change.device, backing: { ...backing, fileName: splitPath(backing.fileName).name } as never },
+    };
   });
   return {
     ...spec,

@@ -1,5 +1,13 @@
 import { searchDatastore } from '@hypostyle/services';
-import { type Call, data, fault, type HostDatastoreBrowserSearchResults, type HostDatastoreBrowserSearchSpec, type ManagedObjectClass, type ManagedObjectReference } from '@hypostyle/vim';
+import {
+  type Call,
+  data,
+  fault,
+  type HostDatastoreBrowserSearchResults,
+  type HostDatastoreBrowserSearchSpec,
+  type ManagedObjectClass,
+  type ManagedObjectReference,
+} from '@hypostyle/vim';
 import type { Datastore } from '../datastore/datastore.ts';
 import type { HostCore } from '../host-core.ts';
 import { browserReference } from '../inventory/datastore-object.ts';
@@ -20,7 +28,11 @@ export class DatastoreBrowsers {
 
   constructor(core: HostCore) {
     this.#core = core;
-    const define = (kind: string, method: 'SearchDatastore_Task' | 'SearchDatastoreSubFolders_Task', recursive: boolean) =>
+    const define = (
+      kind: string,
+      method: 'SearchDatastore_Task' | 'SearchDatastoreSubFolders_Task',
+      recursive: boolean,
+    ) =>
       core.tasks.define<SearchInput>(kind, {
         method,
         cancelable: true,
@@ -31,7 +43,12 @@ export class DatastoreBrowsers {
       });
     const one = define('HostDatastoreBrowser.search', 'SearchDatastore_Task', false);
     const all = define('HostDatastoreBrowser.searchSubFolders', 'SearchDatastoreSubFolders_Task', true);
-    const start = (work: typeof one, call: Call, path: string, spec: HostDatastoreBrowserSearchSpec | undefined): Promise<ManagedObjectReference<'Task'>> => {
+    const start = (
+      work: typeof one,
+      call: Call,
+      path: string,
+      spec: HostDatastoreBrowserSearchSpec | undefined,
+    ): Promise<ManagedObjectReference<'Task'>> => {
       const { datastore } = core.datastores.parse(path);
       return work(call, { input: { path, spec }, entity: datastore.ref, entityName: datastore.name });
     };
@@ -40,10 +57,13 @@ export class DatastoreBrowsers {
       derived: { datastore: { from: [], compute: (self) => this.#datastoresOf(self.ref.value) } },
       methods: {
         SearchDatastore_Task: (call, { datastorePath, searchSpec }) => start(one, call, datastorePath, searchSpec),
-        SearchDatastoreSubFolders_Task: (call, { datastorePath, searchSpec }) => start(all, call, datastorePath, searchSpec),
+        SearchDatastoreSubFolders_Task: (call, { datastorePath, searchSpec }) =>
+          start(all, call, datastorePath, searchSpec),
       },
     };
-    core.registry.commit((draft) => draft.add(this.#class, references.hostBrowser.value, { supportedType: supportedTypes() }));
+    core.registry.commit((draft) =>
+      draft.add(this.#class, references.hostBrowser.value, { supportedType: supportedTypes() }),
+    );
     for (const datastore of core.datastores.all()) this.add(datastore);
   }
 
@@ -61,18 +81,41 @@ export class DatastoreBrowsers {
     return (own.length > 0 ? own : all).map((datastore) => datastore.ref);
   }
 
-  async #search({ path, spec }: SearchInput, recursive: boolean, signal: AbortSignal): Promise<HostDatastoreBrowserSearchResults[]> {
+  async #search(
+    { path, spec }: SearchInput,
+    recursive: boolean,
+    signal: AbortSignal,
+  ): Promise<HostDatastoreBrowserSearchResults[]> {
     const { datastore, path: folder } = this.#core.datastores.parse(path);
     const results: HostDatastoreBrowserSearchResults[] = [];
-    for await (const result of searchDatastore(datastore, { path: folder, searchSpec: spec, recursive, datastore: datastore.ref, signal })) {
+    for await (const result of searchDatastore(datastore, {
+      path: folder,
+      searchSpec: spec,
+      recursive,
+      datastore: datastore.ref,
+      signal,
+    })) {
       results.push(result);
       if (!recursive) break;
-      if (results.length > mostFolders) throw fault('SystemError', { reason: 'too many folders' }, `${path} has more than ${mostFolders} folders; search a folder below it.`);
+      if (results.length > mostFolders)
+        throw fault(
+          'SystemError',
+          { reason: 'too many folders' },
+          `${path} has more than ${mostFolders} folders; search a folder below it.`,
+        );
     }
     return results;
   }
 }
 
 function supportedTypes() {
-  return [data('VmConfigFileQuery', {}), data('VmDiskFileQuery', {}), data('FolderFileQuery', {}), data('IsoImageFileQuery', {}), data('VmLogFileQuery', {}), data('VmNvramFileQuery', {}), data('FloppyImageFileQuery', {})];
+  return [
+    data('VmConfigFileQuery', {}),
+    data('VmDiskFileQuery', {}),
+    data('FolderFileQuery', {}),
+    data('IsoImageFileQuery', {}),
+    data('VmLogFileQuery', {}),
+    data('VmNvramFileQuery', {}),
+    data('FloppyImageFileQuery', {}),
+  ];
 }

@@ -1,4 +1,4 @@
-import { copyFile, deleteFile, makeDirectory, moveFile, type BusyCheck } from '@hypostyle/services';
+import { type BusyCheck, copyFile, deleteFile, makeDirectory, moveFile } from '@hypostyle/services';
 import { fault, type ManagedObjectClass } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
 
@@ -14,11 +14,17 @@ export function fileManagerClass(core: HostCore, isBusy: BusyCheck): ManagedObje
     const { datastore, path } = core.datastores.parse(name);
     return { root: datastore, path };
   };
-  const interrupted = () => fault('SystemError', { reason: 'interrupted' }, 'The management service restarted before the files were all there; nothing half-made is left. Try again.');
+  const interrupted = () =>
+    fault(
+      'SystemError',
+      { reason: 'interrupted' },
+      'The management service restarted before the files were all there; nothing half-made is left. Try again.',
+    );
   const move = core.tasks.define<TransferInput>('FileManager.move', {
     method: 'MoveDatastoreFile_Task',
     heavy: true,
-    run: (task, { source, target, force }) => moveFile(place(source), place(target), { force, isBusy, signal: task.signal }),
+    run: (task, { source, target, force }) =>
+      moveFile(place(source), place(target), { force, isBusy, signal: task.signal }),
     resume: async () => {
       throw interrupted();
     },
@@ -27,7 +33,8 @@ export function fileManagerClass(core: HostCore, isBusy: BusyCheck): ManagedObje
     method: 'CopyDatastoreFile_Task',
     heavy: true,
     cancelable: true,
-    run: (task, { source, target, force }) => copyFile(place(source), place(target), { force, isBusy, signal: task.signal }),
+    run: (task, { source, target, force }) =>
+      copyFile(place(source), place(target), { force, isBusy, signal: task.signal }),
     resume: async () => {
       throw interrupted();
     },
@@ -60,7 +67,8 @@ export function fileManagerClass(core: HostCore, isBusy: BusyCheck): ManagedObje
         place(name);
         return remove(call, { input: { name } });
       },
-      MakeDirectory: (_, { name, createParentDirectories = false }) => makeDirectory(place(name), createParentDirectories),
+      MakeDirectory: (_, { name, createParentDirectories = false }) =>
+        makeDirectory(place(name), createParentDirectories),
     },
   };
 }

@@ -1,0 +1,136 @@
+import type { Store } from '@hypostyle/contracts';
+import {
+  type AboutInfo,
+  type Authorizer,
+  addAccountManager,
+  addAuthorizationManager,
+  addLicenseManager,
+  addServiceInstance,
+  addUserDirectory,
+  ChangeFeed,
+  createPropertyCollector,
+  createViewManager,
+  EventService,
+  LocalAccounts,
+  Permissions,
+  type Registry,
+  SessionService,
+  TaskService,
+} from '@hypostyle/vim';
+import { accountManagerValue, references } from './inventory/references.ts';
+
+export interface HostServicesOptions {
+  readonly registry: Registry;
+  readonly store: Store;
+  readonly about: AboutInfo;
+  readonly administrator: { readonly userName: string; readonly password: string };
+  readonly sslThumbprint: () => string;
+  readonly onDefect: (where: string, error: unknown) => void;
+}
+
+/** What every endpoint has beside its inventory: accounts, sessions, rights, tasks, events, collectors. */
+export interface HostServices {
+  readonly authorizer: Authorizer;
+  readonly sessions: SessionService;
+  readonly tasks: TaskService;
+  readonly events: EventService;
+  close(): Promise<void>;
+}
+
+export async function openHostServices(options: HostServicesOptions): Promise<HostServices> {
+  const { registry, store, about, administrator, onDefect } = options;
+  const accounts = await LocalAccounts.open({ persistence: store });
+  if (accounts.empty) await accounts.createUser(administrator.userName, administrator.password, 'Administrator');
+  const authorizer = await Permissions.open({
+    registry,
+    persistence: store,
+    rootFolder: references.rootFolder,
+    administrators: [{ principal: administrator.userName, group: false }],
+  });
+  const events = await EventService.open({
+    registry,
+    persistence: store,
+    authorizer,
+    referenceValue: 'ha-eventmgr',
+    onDefect,
+  });
+  const sessions = new SessionService({
+    registry,
+    identities: accounts,
+    events,
+    referenceValue: 'ha-sessionmgr',
+    ticketHost: () => ({ sslThumbprint: options.sslThumbprint() }),
+    onDefect,
+  });
+  const tasks = await TaskService.open({
+    registry,
+    persistence: store,
+    events,
+    authorizer,
+    referenceValue: 'ha-taskmgr',
+    taskReferenceValue: (number) => `haTask-${number}`,
+    onDefect,
+  });
+  const authorizationManager = addAuthorizationManager({
+    registry,
+    permissions: authorizer,
+    events,
+    sessions,
+    principals: accounts,
+    referenceValue: 'ha-authmgr',
+  });
+  const accountManager = addAccountManager({
+    registry,
+    accounts,
+    events,
+    host: references.host,
+    checkPassword: (call, userName, password) => sessions.checkPassword(userName, password, call.clientAddress),
+    referenceValue: accountManagerValue,
+  });
+  const userDirectory = addUserDirectory({ registry, accounts, referenceValue: 'ha-user-directory' });
+  const feed = new ChangeFeed(registry, { onDefect: (error) => onDefect('property collector', error) });
+  const propertyCollector = createPropertyCollector({ registry, authorizer, feed, value: 'ha-property-collector' });
+  const viewManager = createViewManager({
+    registry,
+    authorizer,
+    feed,
+    rootFolder: references.rootFolder,
+    value: 'ViewManager',
+  });
+  const licenseManager = addLicenseManager({
+    registry,
+    productName: about.name,
+    productVersion: about.version,
+    referenceValue: 'ha-license-manager',
+  });
+  addServiceInstance({
+    registry,
+    capability: { provisioningSupported: true, multiHostSupported: false, userShellAccessSupported: true },
+    content: {
+      rootFolder: references.rootFolder,
+      propertyCollector,
+      viewManager,
+      about,
+      sessionManager: sessions.ref,
+      authorizationManager,
+      eventManager: events.ref,
+      taskManager: tasks.ref,
+      accountManager,
+      userDirectory,
+      licenseManager,
+      fileManager: references.fileManager,
+      ovfManager: references.ovfManager,
+    },
+  });
+  return {
+    authorizer,
+    sessions,
+    tasks,
+    events,
+    close: async () => {
+      tasks.close();
+      sessions.close();
+      await events.flush();
+    },
+  };
+}
