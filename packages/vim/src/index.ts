@@ -1,7 +1,17 @@
+export type { CallOptions } from './client/caller.ts';
+export { Client, type ClientOptions, createClient } from './client/client.ts';
+export { ClientError, type ClientErrorCode } from './client/errors.ts';
+export type { FollowOptions } from './client/follow.ts';
+export type { Retrieved } from './client/retrieve.ts';
+export type { ClientTls } from './client/transport.ts';
+export type { WaitForTaskOptions } from './client/wait-for-task.ts';
 export type { HttpHeaders, HttpRequest, HttpResponder, HttpSink } from './codec/http-exchange.ts';
 export { ManagementEndpoint, type ManagementEndpointOptions } from './codec/management-endpoint.ts';
 export { type HttpHandler, handleNodeRequest } from './codec/node-http.ts';
 export type { SessionResolver } from './codec/session-resolver.ts';
+export { ChangeFeed } from './collector/change-feed.ts';
+export { createPropertyCollector, type PropertyCollectorOptions } from './collector/property-collector.ts';
+export { createViewManager, type ViewManagerOptions } from './collector/view-manager.ts';
 export type * from './generated/types.ts';
 export type { Authorizer } from './runtime/authorizer.ts';
 export { Dispatcher, type Invocation, noPermission, type Outcome } from './runtime/dispatcher.ts';
@@ -21,6 +31,8 @@ export type { Session } from './runtime/session.ts';
 export { data, isData } from './schema/data.ts';
 export { loadSchema, type Schema } from './schema/schema.ts';
 export type { AnyValue, BoxedValue, DataObject, ManagedObjectReference } from './schema/values.ts';
+export { addAccountManager, addUserDirectory } from './services/accounts/account-managers.ts';
+export { LocalAccounts } from './services/accounts/local-accounts.ts';
 export {
   type AuthorizationManagerOptions,
   addAuthorizationManager,
@@ -33,11 +45,8 @@ export { EventService, type EventServiceOptions } from './services/events/event-
 export { MemoryPersistence } from './services/memory-persistence.ts';
 export type { Persistence, PersistenceEntry, PersistenceRange, PersistenceWrite } from './services/persistence.ts';
 export type { Identity, IdentityProvider } from './services/sessions/identity-provider.ts';
-export {
-  type ServiceRequest,
-  SessionService,
-  type SessionServiceOptions,
-} from './services/sessions/session-service.ts';
+export type { ServiceRequest } from './services/sessions/service-request.ts';
+export { SessionService, type SessionServiceOptions } from './services/sessions/session-service.ts';
 export type { SessionOrigin, SignedInSession } from './services/sessions/signed-in-session.ts';
 export { ExtensionService, type ExtensionServiceOptions } from './services/settings/extension-service.ts';
 export { addLicenseManager, type LicenseManagerOptions } from './services/settings/license-manager.ts';
@@ -46,8 +55,3 @@ export { addServiceInstance, type ServiceInstanceOptions } from './services/sett
 export { addServiceManager, type ServiceManagerOptions } from './services/settings/service-manager.ts';
 export type { RunningTask, TaskKind, TaskOrigin, TaskRequest } from './services/tasks/task-kind.ts';
 export { TaskService, type TaskServiceOptions } from './services/tasks/task-service.ts';
-export { ChangeFeed } from './collector/change-feed.ts';
-export { createPropertyCollector, type PropertyCollectorOptions } from './collector/property-collector.ts';
-export { createViewManager, type ViewManagerOptions } from './collector/view-manager.ts';
-export { addAccountManager, addUserDirectory } from './services/accounts/account-managers.ts';
-export { LocalAccounts } from './services/accounts/local-accounts.ts';

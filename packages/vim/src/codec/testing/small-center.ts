@@ -5,7 +5,7 @@ import type { CallConnection, ManagedObjectClass } from '../../runtime/managed-o
 import { Registry } from '../../runtime/registry.ts';
 import type { Session } from '../../runtime/session.ts';
 import { loadSchema } from '../../schema/schema.ts';
-import type { ManagedObjectReference } from '../../schema/values.ts';
+import type { AnyValue, ManagedObjectReference } from '../../schema/values.ts';
 import { anyOf } from '../any-values.ts';
 import type { SessionResolver } from '../session-resolver.ts';
 import { WireTypes } from '../wire-types.ts';
@@ -63,6 +63,28 @@ const content = {
   tenantManager: reference('TenantTenantManager', 'TenantManager'),
 };
 
+const state = (value: string) => ({ _typeName: 'TaskInfoState', _value: value });
+
+/** What a collector tells of each task, one update set after the other. */
+const taskScripts: Readonly<Record<string, readonly Readonly<Record<string, AnyValue>>[]>> = {
+  'task-1': [
+    { 'info.state': state('queued') },
+    { 'info.state': state('running'), 'info.progress': 20 },
+    { 'info.progress': 60 },
+    { 'info.state': state('success'), 'info.result': reference('VirtualMachine', 'vm-9') },
+  ],
+  'task-2': [
+    {
+      'info.state': state('error'),
+      'info.error': {
+        _typeName: 'LocalizedMethodFault',
+        fault: { _typeName: 'InvalidPowerState', requestedState: 'poweredOn', existingState: 'poweredOn' },
+        localizedMessage: 'It is on already.',
+      } as AnyValue,
+    },
+  ],
+};
+
 /** A center with `machines` synthetic machines, one user `root`/`secret`, and the simplest of property collectors. */
 export function smallCenter(machines: number) {
   const types = new WireTypes(loadSchema());
@@ -110,11 +132,36 @@ export function smallCenter(machines: number) {
         return { obj: object.ref, propSet };
       }),
     );
+  const collectors = new Set<string>();
+  let made = 0;
+  const followed = new Map<string, ManagedObjectReference>();
   const propertyCollector: ManagedObjectClass<'PropertyCollector'> = {
     type: 'PropertyCollector',
     methods: {
       RetrieveProperties: (_call, { specSet }) => retrieve(specSet as never),
       RetrievePropertiesEx: (_call, { specSet }) => ({ objects: retrieve(specSet as never) }),
+      CreatePropertyCollector: () => {
+        made += 1;
+        const value = `collector-${made}`;
+        collectors.add(value);
+        return registry.commit((draft) => draft.add(propertyCollector, value, {}));
+      },
+      CreateFilter: ({ self }, { spec }) => {
+        followed.set(self.ref.value, spec.objectSet[0]?.obj as ManagedObjectReference);
+        return { type: 'PropertyFilter', value: 'filter-1' };
+      },
+      WaitForUpdatesEx: ({ self }, { version = '' }) => {
+        const task = followed.get(self.ref.value) as ManagedObjectReference;
+        const step = (taskScripts[task.value] ?? [])[Number(version)];
+        if (step === undefined) return undefined;
+        const changeSet = Object.entries(step).map(([name, val]) => ({ name, op: 'assign' as const, val }));
+        const objectSet = [{ kind: 'modify' as const, obj: task, changeSet }];
+        const filterSet = [{ filter: { type: 'PropertyFilter', value: 'filter-1' }, objectSet }];
+        return { version: String(Number(version) + 1), filterSet };
+      },
+      DestroyPropertyCollector: ({ self }) => {
+        collectors.delete(self.ref.value);
+      },
     },
   };
   const folder: ManagedObjectClass<'Folder'> = { type: 'Folder', methods: {} };
@@ -139,7 +186,7 @@ export function smallCenter(machines: number) {
   const defects: unknown[] = [];
   const onDefect = (method: string, error: unknown) => defects.push([method, error]);
   const dispatcher = new Dispatcher({ registry, authorizer, onDefect });
-  return { registry, dispatcher, authorizer, sessions: resolver, onDefect, defects };
+  return { registry, dispatcher, authorizer, sessions: resolver, collectors, onDefect, defects };
 }
 
 interface RetrieveSpec {
