@@ -1,20 +1,29 @@
 import type { DataTypes } from '../../generated/types.ts';
 import { fault } from '../../runtime/fault.ts';
 import type { Call, ManagedObjectClass } from '../../runtime/managed-object.ts';
+import type { Registry } from '../../runtime/registry.ts';
 import type { Session } from '../../runtime/session.ts';
 import type { Schema } from '../../schema/schema.ts';
 import type { ManagedObjectReference } from '../../schema/values.ts';
 import type { CollectorReader } from '../history/history-collectors.ts';
 import { entityName } from '../inventory.ts';
+import type { EventFilterSpec } from './event-filter.ts';
 import { eventFormat } from './event-formats.ts';
+import type { EventPoster } from './event-poster.ts';
 import type { VimEvent } from './event-record.ts';
-import type { EventService } from './event-service.ts';
 
 /** Longest message that a client may log, in characters. */
 const messageLimit = 8_192;
 
+/** What the EventManager needs of the service behind it. */
+interface EventOperations extends EventPoster {
+  readonly registry: Registry;
+  query(session: Session, filter: EventFilterSpec): Promise<VimEvent[]>;
+  collect(session: Session, filter: EventFilterSpec): Promise<ManagedObjectReference<'EventHistoryCollector'>>;
+}
+
 /** The EventManager itself. */
-export function eventManagerClass(events: EventService): ManagedObjectClass<'EventManager'> {
+export function eventManagerClass(events: EventOperations): ManagedObjectClass<'EventManager'> {
   const { schema } = events.registry;
   return {
     type: 'EventManager',

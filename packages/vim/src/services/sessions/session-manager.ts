@@ -2,12 +2,35 @@ import type { DataTypes } from '../../generated/types.ts';
 import { fault } from '../../runtime/fault.ts';
 import type { Call, ManagedObjectClass } from '../../runtime/managed-object.ts';
 import { isData } from '../../schema/data.ts';
-import type { ServiceRequest, SessionService } from './session-service.ts';
-import { SignedInSession } from './signed-in-session.ts';
+import type { ServiceRequest } from './service-request.ts';
+import { type SessionOrigin, SignedInSession } from './signed-in-session.ts';
 
 interface SessionManagerOptions {
   readonly answersSessionIsActive: boolean;
   readonly ticketHost: () => { readonly hostName?: string; readonly sslThumbprint?: string };
+}
+
+interface Established {
+  readonly session: SignedInSession;
+  readonly token: string;
+}
+
+/** What the SessionManager needs of the service behind it. */
+interface SessionOperations {
+  byKey(key: string): SignedInSession | undefined;
+  list(): SignedInSession[];
+  signIn(
+    credentials: { readonly userName: string; readonly password: string; readonly locale?: string | undefined },
+    origin: SessionOrigin,
+  ): Promise<Established>;
+  end(session: SignedInSession): void;
+  terminate(session: SignedInSession, userName: string): void;
+  changed(): void;
+  setMessage(message: string): void;
+  checkLocale(locale: string): string;
+  issueCloneTicket(session: SignedInSession): string;
+  redeemCloneTicket(ticket: string, origin: SessionOrigin): Established | undefined;
+  issueServiceTicket(session: SignedInSession, request: ServiceRequest): string;
 }
 
 /** HTTP method of SessionManagerHttpServiceRequestSpecMethod. */
@@ -24,7 +47,7 @@ const httpMethods: Readonly<Record<string, string>> = {
 
 /** The SessionManager itself. Sign-in by token, certificate or SSPI answers NotSupported. */
 export function sessionManagerClass(
-  sessions: SessionService,
+  sessions: SessionOperations,
   { answersSessionIsActive, ticketHost }: SessionManagerOptions,
 ): ManagedObjectClass<'SessionManager'> {
   return {
@@ -92,7 +115,7 @@ function mine(call: Call): SignedInSession {
   );
 }
 
-function establish(call: Call, { session, token }: { session: SignedInSession; token: string }) {
+function establish(call: Call, { session, token }: Established) {
   call.connection.establish(session, token);
   return session.toUserSession();
 }

@@ -8,6 +8,7 @@ import type { EventPoster } from '../events/event-poster.ts';
 import type { Identity, IdentityProvider } from './identity-provider.ts';
 import { LoginThrottle } from './login-throttle.ts';
 import { randomSecret, secretHash } from './secrets.ts';
+import type { ServiceRequest } from './service-request.ts';
 import { sessionManagerClass } from './session-manager.ts';
 import { type SessionOrigin, SignedInSession } from './signed-in-session.ts';
 import { SingleUseTickets } from './single-use-tickets.ts';
@@ -29,14 +30,6 @@ export interface SessionServiceOptions {
   /** Management address and certificate that a service ticket names; a client then goes there in place of the URL. */
   readonly ticketHost?: () => { readonly hostName?: string; readonly sslThumbprint?: string };
   readonly onDefect?: (where: string, error: unknown) => void;
-}
-
-/** A request that a service ticket is good for. */
-export interface ServiceRequest {
-  /** HTTP method such as `GET`. */
-  readonly method: string;
-  /** Path and query, or a whole URL, whose host is not compared. */
-  readonly url: string;
 }
 
 interface ServiceTicket {

@@ -11,7 +11,7 @@ import type { HistoryItem, HistoryRange } from '../history/history-cursor.ts';
 import { numberKey, type Persistence } from '../persistence.ts';
 import { type TaskInfo, type TaskRecord, taskCollection } from './task-record.ts';
 
-type TaskFilterSpec = DataTypes['TaskFilterSpec'];
+export type TaskFilterSpec = DataTypes['TaskFilterSpec'];
 
 interface TaskHistoryOptions {
   readonly registry: Registry;

@@ -1,10 +1,10 @@
 import type { DataTypes } from '../../generated/types.ts';
 import { fault } from '../../runtime/fault.ts';
 import type { Call, ManagedObjectClass } from '../../runtime/managed-object.ts';
-import type { TaskService } from './task-service.ts';
+import type { TaskOperations } from './task-operations.ts';
 
 /** The TaskManager itself. */
-export function taskManagerClass(tasks: TaskService): ManagedObjectClass<'TaskManager'> {
+export function taskManagerClass(tasks: TaskOperations): ManagedObjectClass<'TaskManager'> {
   return {
     type: 'TaskManager',
     derived: { description: { from: [], compute: () => taskDescription(tasks.kinds.keys()) } },
@@ -21,7 +21,7 @@ export function taskManagerClass(tasks: TaskService): ManagedObjectClass<'TaskMa
   };
 }
 
-function collect(tasks: TaskService, call: Call, filter: DataTypes['TaskFilterSpec']) {
+function collect(tasks: TaskOperations, call: Call, filter: DataTypes['TaskFilterSpec']) {
   if (call.session === undefined) throw fault('NotAuthenticated', { object: call.self.ref }, 'There is no session.');
   return tasks.history.collect(call.session, filter);
 }

@@ -1,10 +1,10 @@
 import { noPermission } from '../../runtime/dispatcher.ts';
 import { fault } from '../../runtime/fault.ts';
 import type { Call, ManagedObjectClass } from '../../runtime/managed-object.ts';
-import type { TaskService } from './task-service.ts';
+import type { TaskOperations } from './task-operations.ts';
 
 /** The managed object of a task: what clients may do with it. */
-export function taskClass(tasks: TaskService): ManagedObjectClass<'Task'> {
+export function taskClass(tasks: TaskOperations): ManagedObjectClass<'Task'> {
   return {
     type: 'Task',
     methods: {
@@ -37,7 +37,7 @@ export function taskClass(tasks: TaskService): ManagedObjectClass<'Task'> {
 }
 
 /** The called task, whose work a client does; the service's own tasks say their state themselves. */
-function externalTask(tasks: TaskService, call: Call) {
+function externalTask(tasks: TaskOperations, call: Call) {
   const task = tasks.tracked(call.self.ref);
   if (task.record.kind !== undefined) throw fault('InvalidState', {}, 'The state of this task is the server’s to say.');
   return task;

@@ -4,12 +4,19 @@ import type { Persistence, PersistenceEntry, PersistenceRange, PersistenceWrite 
 /** Persistence whose process dies: from then on nothing is written, and no call ever answers. */
 export class KillablePersistence implements Persistence {
   readonly disk: MemoryPersistence;
+  /** Resolves when the process dies. */
+  readonly died: Promise<undefined>;
   #writesLeft: number;
+  #die: () => void = () => {};
 
   /** Dies at the write after `writesLeft`. */
   constructor(disk = new MemoryPersistence(), writesLeft = Number.POSITIVE_INFINITY) {
     this.disk = disk;
     this.#writesLeft = writesLeft;
+    this.died = new Promise((resolve) => {
+      this.#die = () => resolve(undefined);
+    });
+    if (this.dead) this.#die();
   }
 
   get dead(): boolean {
@@ -18,6 +25,7 @@ export class KillablePersistence implements Persistence {
 
   kill(): void {
     this.#writesLeft = 0;
+    this.#die();
   }
 
   async get<T>(collection: string, key: string): Promise<T | undefined> {
@@ -34,6 +42,7 @@ export class KillablePersistence implements Persistence {
     await this.#alive();
     this.#writesLeft -= 1;
     await this.disk.transact(writes);
+    if (this.dead) this.#die();
     // The write may be on disk with nobody left to hear of it.
     await this.#alive();
   }
