@@ -11,6 +11,7 @@ import type { Session } from '../runtime/session.ts';
 import type { Schema } from '../schema/schema.ts';
 import type { Access } from './access.ts';
 import { AnyValues } from './any-value.ts';
+import { PartialUpdates } from './partial-update.ts';
 import type { PathAccessor, Reading } from './path-accessor.ts';
 
 /** What was last seen of an object, by whichever follower looked. */
@@ -30,6 +31,7 @@ export class PropertySet {
   readonly paths: readonly PathAccessor[];
   readonly #privileges: readonly string[];
   readonly #values: AnyValues;
+  readonly #partial: PartialUpdates;
   readonly #schema: Schema;
   readonly #observations = new WeakMap<ManagedObject, Observation>();
   readonly #parts = new Map<string, PropertySet>();
@@ -37,6 +39,7 @@ export class PropertySet {
   constructor(schema: Schema, paths: readonly PathAccessor[]) {
     this.#schema = schema;
     this.#values = new AnyValues(schema);
+    this.#partial = new PartialUpdates(schema, this.#values);
     this.paths = paths;
     this.#privileges = [...new Set(paths.map((path) => path.privilege))];
   }
@@ -75,15 +78,37 @@ export class PropertySet {
     return missingSet.length === 0 ? update : { ...(update ?? { kind: 'modify', obj: object.ref }), missingSet };
   }
 
-  /** All readings now, for comparing with later ones. */
+  /** All readings now, for `partialUpdate` to compare later ones with. */
   readings(object: ManagedObject, access: Access): readonly Reading[] {
     return this.paths.map((path) =>
-      access.mayRead(object, path.privilege) ? path.read(object, access.session) : unread(path),
+      access.mayRead(object, path.privilege)
+        ? path.read(object, access.session)
+        : { value: undefined, type: path.root.type, depth: path.steps.length },
     );
   }
 
-  /** An assignment of a path's whole value. */
-  assignment(path: PathAccessor, { value, type, depth }: Reading): PropertyChange {
+  /** What makes `after` of `before`, said in the smallest parts; undefined when they are the same. */
+  partialUpdate(
+    object: ManagedObject,
+    { before, after }: { readonly before: readonly Reading[]; readonly after: readonly Reading[] },
+  ): ObjectUpdate | undefined {
+    const changeSet: PropertyChange[] = [];
+    for (let i = 0; i < this.paths.length; i += 1) {
+      const path = this.paths[i] as PathAccessor;
+      const was = before[i] as Reading;
+      const is = after[i] as Reading;
+      if (was.value === is.value) continue;
+      const parts =
+        was.value === undefined || is.value === undefined || was.type !== is.type
+          ? undefined
+          : this.#partial.changes(path.path, is.type, { before: was.value, after: is.value });
+      if (parts === undefined) changeSet.push(this.#assignment(path, is));
+      else changeSet.push(...parts);
+    }
+    return objectUpdate(object, 1, changeSet);
+  }
+
+  #assignment(path: PathAccessor, { value, type, depth }: Reading): PropertyChange {
     if (value !== undefined) return { name: path.path, op: 'assign', val: this.#values.of(value, type) };
     // What was there went, by itself or with the object or array that it was in.
     if (depth < path.steps.length) return { name: path.path, op: 'indirectRemove' };
@@ -127,7 +152,7 @@ export class PropertySet {
 
   #append(changeSet: PropertyChange[], index: number, reading: Reading, from: number): void {
     if (from === 0 && reading.value === undefined) return;
-    changeSet.push(this.assignment(this.paths[index] as PathAccessor, reading));
+    changeSet.push(this.#assignment(this.paths[index] as PathAccessor, reading));
   }
 
   #observe(object: ManagedObject): Observation {
@@ -184,8 +209,4 @@ export class PropertySet {
 function objectUpdate(object: ManagedObject, from: number, changeSet: PropertyChange[]): ObjectUpdate | undefined {
   if (changeSet.length > 0) return { kind: from === 0 ? 'enter' : 'modify', obj: object.ref, changeSet };
   return from === 0 ? { kind: 'enter', obj: object.ref } : undefined;
-}
-
-function unread(path: PathAccessor): Reading {
-  return { value: undefined, type: path.root.type, depth: path.steps.length };
 }
