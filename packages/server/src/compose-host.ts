@@ -1,0 +1,37 @@
+import { join } from 'node:path';
+import type { Store } from '@hypostyle/contracts';
+import { Host } from '@hypostyle/host';
+import { QemuHypervisor } from '@hypostyle/qemu';
+import { loadSchema } from '@hypostyle/vim';
+import type { Home } from './home/home.ts';
+import type { ServedHost } from './served-host.ts';
+
+export interface ComposeHostOptions {
+  readonly home: Home;
+  readonly store: Store;
+  readonly runDirectory: string;
+  readonly administrator: { readonly userName: string; readonly password: string };
+  readonly version: string;
+  /** Where the server listens; asked once it does. */
+  readonly port: () => number;
+  readonly sslThumbprint: () => string;
+  readonly onDefect: (where: string, error: unknown) => void;
+}
+
+/** One host on QEMU: the only place that names a driver. */
+export async function composeHost(options: ComposeHostOptions): Promise<ServedHost> {
+  const { home, store, runDirectory, administrator, version, port, sslThumbprint, onDefect } = options;
+  const hypervisor = new QemuHypervisor({ cacheDirectory: join(home.cacheDirectory, 'qemu') });
+  return Host.open({
+    schema: loadSchema(),
+    store,
+    hypervisor,
+    runDirectory,
+    defaultDatastore: { name: 'datastore1', directory: home.datastoreDirectory },
+    port,
+    sslThumbprint,
+    administrator,
+    version,
+    onDefect,
+  });
+}

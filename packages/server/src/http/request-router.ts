@@ -1,0 +1,77 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { handleFolderRequest, handleTransferRequest } from '@hypostyle/services';
+import { handleNodeRequest, ManagementEndpoint } from '@hypostyle/vim';
+import type { Logger } from 'pino';
+import { loggedPath } from '../log/log.ts';
+import type { ServedHost } from '../served-host.ts';
+import { RequestSignIn } from '../sign-in/request-sign-in.ts';
+import { exchangeFile } from './file-exchange.ts';
+import type { StallWatch } from './stall-watch.ts';
+
+export interface RequestRouterOptions {
+  readonly host: ServedHost;
+  readonly logger: Logger;
+  readonly stalls: StallWatch;
+  /** Answers what is neither API, file nor transfer. */
+  readonly pages: RequestListener;
+}
+
+/**
+ * The first look at a request. Calls of the API go to their endpoint without a framework on the way; files and transfers
+ * are streams, which a framework would only stand in the way of.
+ */
+export function routeRequests({ host, logger, stalls, pages }: RequestRouterOptions): RequestListener {
+  const { registry, dispatcher, authorizer, sessions, leases } = host;
+  const onDefect = (method: string, error: unknown) => logger.error({ method, err: error }, 'an answer failed');
+  const endpoint = new ManagementEndpoint({ registry, dispatcher, authorizer, sessions, onDefect });
+  const signIn = new RequestSignIn(sessions);
+
+  const call = (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    handleNodeRequest(endpoint, incoming, outgoing).catch((error: unknown) => {
+      onDefect(loggedPath(incoming.url ?? ''), error);
+      outgoing.destroy();
+    });
+  };
+
+  const folder = async (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    const { session, setCookie, unavailable } = await signIn.identify(incoming);
+    return exchangeFile(incoming, outgoing, async (request) => {
+      if (unavailable !== undefined) return { status: 503, headers: {}, body: Buffer.from(`${unavailable}\n`) };
+      const answer = await handleFolderRequest(request, host.folderAccess(session));
+      return setCookie === undefined ? answer : { ...answer, headers: { ...answer.headers, 'set-cookie': setCookie } };
+    });
+  };
+
+  const transfer = (incoming: IncomingMessage, outgoing: ServerResponse) =>
+    exchangeFile(incoming, outgoing, (request) => handleTransferRequest(request, leases));
+
+  const follow = (incoming: IncomingMessage, outgoing: ServerResponse, work: Promise<number>) => {
+    const { method = '', url = '' } = incoming;
+    const line = { method, path: loggedPath(url), client: incoming.socket.remoteAddress };
+    work.then(
+      (status) => logger.info({ ...line, status }, 'file'),
+      (error: unknown) => {
+        // The client going away is no failure of ours.
+        logger.warn({ ...line, err: error }, 'a file was not sent whole');
+        outgoing.destroy();
+      },
+    );
+  };
+
+  return (incoming, outgoing) => {
+    const url = incoming.url ?? '';
+    stalls.begin(incoming, outgoing);
+    if (isBelow(url, '/sdk')) call(incoming, outgoing);
+    else if (isBelow(url, '/folder')) follow(incoming, outgoing, folder(incoming, outgoing));
+    else if (isBelow(url, '/nfc')) follow(incoming, outgoing, transfer(incoming, outgoing));
+    else pages(incoming, outgoing);
+  };
+}
+
+/** Whether the URL's path is `prefix` or below it. */
+export function isBelow(url: string, prefix: string): boolean {
+  if (!url.startsWith(prefix)) return false;
+  const next = url.charCodeAt(prefix.length);
+  // The end, '/', '?'
+  return Number.isNaN(next) || next === 0x2f || next === 0x3f;
+}

@@ -1,0 +1,67 @@
+import { renameSync, statSync } from 'node:fs';
+import pino from 'pino';
+
+export interface RotatingFileOptions {
+  /** Bytes after which a file is put aside. */
+  readonly limitBytes: number;
+  /** Files put aside that are kept, as `path.1` (the newest) and so on. */
+  readonly kept: number;
+}
+
+/** A log file of bounded size, written in the background. */
+export class RotatingFile {
+  readonly #path: string;
+  readonly #options: RotatingFileOptions;
+  readonly #file: ReturnType<typeof pino.destination>;
+  #size: number;
+
+  constructor(path: string, options: RotatingFileOptions) {
+    this.#path = path;
+    this.#options = options;
+    this.#file = pino.destination({ dest: path, sync: false, mode: 0o600 });
+    // A full disk must not end the server; what could not be written is lost.
+    this.#file.on('error', () => {});
+    this.#size = sizeOf(path);
+  }
+
+  write(line: string): void {
+    if (this.#size > 0 && this.#size + line.length > this.#options.limitBytes) this.#rotate();
+    this.#size += Buffer.byteLength(line);
+    this.#file.write(line);
+  }
+
+  /** Writes what is not written yet. */
+  flush(): void {
+    try {
+      this.#file.flushSync();
+    } catch {
+      // Not open yet, or the disk is full: nothing more can be done.
+    }
+  }
+
+  close(): void {
+    this.flush();
+    this.#file.end();
+  }
+
+  #rotate(): void {
+    this.flush();
+    const { kept } = this.#options;
+    try {
+      for (let at = kept - 1; at >= 1; at -= 1) renameIfThere(`${this.#path}.${at}`, `${this.#path}.${at + 1}`);
+      renameIfThere(this.#path, `${this.#path}.1`);
+      this.#file.reopen();
+    } catch {
+      // The file goes on growing, which is better than a server that ends for its log.
+    }
+    this.#size = 0;
+  }
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+function renameIfThere(from: string, to: string): void {
+  if (statSync(from, { throwIfNoEntry: false }) !== undefined) renameSync(from, to);
+}
