@@ -25,7 +25,10 @@ export interface MachineHardware {
   readonly bootOrder: readonly string[];
   /** Enter the firmware's setup at the next start. */
   readonly enterSetup?: boolean;
-  /** Folder file that keeps EFI variables or CMOS, absolute path. */
+  /**
+   * File that keeps EFI variables, absolute path; made when missing. One of another maker is left alone, and the
+   * driver's own takes its name with a suffix.
+   */
   readonly nvramPath: string;
   /** `yes`: clock in UTC, else local time. */
   readonly clock: 'utc' | 'localtime';
@@ -35,7 +38,7 @@ export const controllerModels = ['ide', 'ahci', 'buslogic', 'lsilogic', 'lsisas1
 export type ControllerModel = (typeof controllerModels)[number];
 
 export interface ControllerHardware {
-  /** Unique in the machine, such as `scsi0`: letters and digits only. */
+  /** Unique in the machine, such as `scsi0`. All ids: a letter, then up to 30 letters, digits, `.`, `_` and `-`. */
   readonly id: string;
   readonly model: ControllerModel;
   /** Bus number within the family, from 0. */

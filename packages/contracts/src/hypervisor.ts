@@ -18,6 +18,9 @@ export interface Hypervisor {
   /**
    * Finds the engine of a machine started by an earlier process, by the identity written in `runDirectory`.
    * Undefined: it does not run (any more). Never starts or signals anything it cannot prove to be the machine's own.
+   * An engine whose start was never finished, or whose guest shut down meanwhile, is ended and answers undefined.
+   * A machine that was being suspended answers as `paused`; the event `ended` (`suspended`) follows, or it runs on.
+   * Rejects with `engine-lost` when the engine lives and does not answer, such as while another owner holds it.
    */
   adopt(request: AdoptRequest): Promise<RunningMachine | undefined>;
   readonly images: ImageTool;
@@ -66,7 +69,10 @@ export interface StartRequest extends AdoptRequest {
   readonly logPath: string;
   /** Machine type and CPU model as `RunningMachine.platform` gave them at the first start. */
   readonly platform?: MachinePlatform;
-  /** Memory image written by `suspend`; the machine goes on from it. */
+  /**
+   * Memory image written by `suspend`; the machine goes on from it, on the platform that it was suspended on. The
+   * owner removes it once `start` resolved. `start-failed` when it does not fit the machine or the accelerator.
+   */
   readonly resumeFrom?: string;
 }
 
@@ -100,7 +106,11 @@ export interface RunningMachine {
   reset(): Promise<void>;
   /** Goes on after a pause, such as the one that a full datastore causes. */
   resume(): Promise<void>;
-  /** Writes memory and device state to `path` (durable when it resolves) and ends the engine; on failure the machine runs on. */
+  /**
+   * Writes memory and device state to `path` and ends the engine; on failure (`suspend-failed`) the machine runs on.
+   * The file appears whole and durable or not at all, also when the owner is killed meanwhile: after a restart, a
+   * machine that `adopt` does not find is suspended if `path` is there.
+   */
   suspend(path: string): Promise<void>;
   /** Asks the guest, by agent when it answers, else by ACPI power button. Does not wait for the end. */
   requestShutdown(): Promise<void>;
@@ -137,6 +147,7 @@ export interface MachineUsage {
     readonly reads: number;
     readonly writes: number;
   }[];
+  /** NICs whose bytes the driver can measure; it may be none. */
   readonly nics: readonly { readonly id: string; readonly receivedBytes: number; readonly sentBytes: number }[];
 }
 

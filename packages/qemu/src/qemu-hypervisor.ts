@@ -26,7 +26,12 @@ export interface QemuHypervisorOptions {
   readonly firmwareDirectory?: string;
 }
 
-/** Hypervisor on QEMU 7.2 or newer, under KVM where it runs a guest, else under TCG. */
+/**
+ * Hypervisor on QEMU 7.2 or newer, under KVM where it runs a guest, else under TCG.
+ *
+ * Engines have sessions of their own and outlive the process that started them. As a systemd service, set
+ * `KillMode=process`: engines are in the service's control group, and stopping it would end them.
+ */
 export class QemuHypervisor implements Hypervisor {
   readonly images: ImageTool = imageTool;
   readonly #options: Required<QemuHypervisorOptions>;
