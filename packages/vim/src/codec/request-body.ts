@@ -29,7 +29,7 @@ export async function readText({ headers, body, limit }: BodyToRead, take: (text
     }
   };
   let size = 0;
-  for await (const chunk of body instanceof Uint8Array ? [body] : body) {
+  for await (const chunk of body instanceof Uint8Array ? [body] : unbroken(body)) {
     size += chunk.byteLength;
     if (size > limit) throw tooLarge();
     for (let at = 0; at < chunk.byteLength; at += pieceBytes) {
@@ -38,6 +38,15 @@ export async function readText({ headers, body, limit }: BodyToRead, take: (text
     }
   }
   take(decode());
+}
+
+/** A client that goes away in the middle is no error of ours. */
+async function* unbroken(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
+  try {
+    yield* body;
+  } catch {
+    throw invalidRequest('The request broke off.');
+  }
 }
 
 function tooLarge(): VimFault {

@@ -9,7 +9,7 @@ const namespaces =
 
 /** `vim.wsdl`: messages, port type and binding of every method. */
 export function* vimWsdl(documents: XsdDocuments, output: ChunkedText): DocumentSteps {
-  const methods = [...documents.methods()];
+  const methods = yield* documents.methods(output);
   const faults = new Set(['RuntimeFault']);
   for (const method of methods) for (const name of faultsOf(method, documents)) faults.add(name);
   output.append(`<?xml version="1.0" encoding="UTF-8"?>\n<definitions targetNamespace="urn:vim25" ${namespaces}>\n`);

@@ -24,6 +24,7 @@ export class XsdDocuments {
   readonly #schema: Schema;
   readonly #included = new Map<string, boolean>();
   #inArrays: Set<string> | undefined;
+  #methods: readonly Method[] | undefined;
 
   constructor(types: WireTypes) {
     this.#types = types;
@@ -56,7 +57,7 @@ export class XsdDocuments {
   *messageTypes(file: 'query' | 'vim', output: ChunkedText): DocumentSteps {
     output.append(header + include('core-types.xsd') + include('query-types.xsd'));
     if (file === 'vim') output.append(include('vim-types.xsd'));
-    for (const method of this.methods()) {
+    for (const method of yield* this.methods(output)) {
       const owner = this.#schema.managed(method.owner);
       if ((fileOf(owner?.vmodl ?? '') === 'query') === (file === 'query')) output.append(this.#requestText(method));
       if (output.full) yield;
@@ -65,14 +66,17 @@ export class XsdDocuments {
   }
 
   /** All methods that clients are told of, in the order of their types. */
-  *methods(): Generator<Method, void, void> {
+  *methods(output: ChunkedText): Generator<void, readonly Method[], void> {
+    if (this.#methods !== undefined) return this.#methods;
+    const methods: Method[] = [];
     for (const name of this.#schema.names()) {
-      const type = this.#schema.managed(name);
-      if (type === undefined) continue;
-      for (const method of type.methods.values()) {
-        if (method.owner === name && this.#methodFits(method)) yield method;
+      for (const method of this.#schema.managed(name)?.methods.values() ?? []) {
+        if (method.owner === name && this.#methodFits(method)) methods.push(method);
       }
+      if (output.full) yield;
     }
+    this.#methods = methods;
+    return methods;
   }
 
   /** Elements of a method's answer. */

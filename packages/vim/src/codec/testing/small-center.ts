@@ -1,7 +1,7 @@
 import type { Authorizer } from '../../runtime/authorizer.ts';
 import { Dispatcher } from '../../runtime/dispatcher.ts';
 import { fault } from '../../runtime/fault.ts';
-import type { CallConnection, ManagedObjectClass } from '../../runtime/managed-object.ts';
+import type { CallConnection, ManagedObject, ManagedObjectClass } from '../../runtime/managed-object.ts';
 import { Registry } from '../../runtime/registry.ts';
 import type { Session } from '../../runtime/session.ts';
 import { loadSchema } from '../../schema/schema.ts';
@@ -116,22 +116,31 @@ export function smallCenter(machines: number) {
       },
     },
   };
-  const retrieve = (specSet: readonly RetrieveSpec[]) =>
-    specSet.flatMap((spec) =>
+  const contentOf = (object: ManagedObject, { propSet: [wanted] }: RetrieveSpec) => {
+    const all = wanted?.all === true ? object.managedType.properties.map((p) => p.name) : undefined;
+    const propSet = [];
+    for (const name of all ?? wanted?.pathSet ?? []) {
+      const property = object.managedType.property(name);
+      if (property === undefined) throw fault('InvalidProperty', { name }, `There is no ${name}.`);
+      const val = anyOf(types, property.type, object.value(name));
+      if (val !== undefined) propSet.push({ name, val: val as never });
+    }
+    return { obj: object.ref, propSet };
+  };
+  /** Lazy, as a real collector's: contents are made while they are being encoded. */
+  const retrieve = (specSet: readonly RetrieveSpec[]) => {
+    const found = specSet.flatMap((spec) =>
       spec.objectSet.map(({ obj }) => {
         const object = registry.get(obj);
         if (object === undefined) throw fault('ManagedObjectNotFound', { obj }, 'It is gone.');
-        const all = spec.propSet[0]?.all === true ? object.managedType.properties.map((p) => p.name) : undefined;
-        const propSet = [];
-        for (const name of all ?? spec.propSet.flatMap((p) => p.pathSet ?? [])) {
-          const property = object.managedType.property(name);
-          if (property === undefined) throw fault('InvalidProperty', { name }, `There is no ${name}.`);
-          const val = anyOf(types, property.type, object.value(name));
-          if (val !== undefined) propSet.push({ name, val: val as never });
-        }
-        return { obj: object.ref, propSet };
+        return { object, spec };
       }),
     );
+    function* contents() {
+      for (const { object, spec } of found) yield contentOf(object, spec);
+    }
+    return { [Symbol.iterator]: contents } as never;
+  };
   const collectors = new Set<string>();
   let made = 0;
   const followed = new Map<string, ManagedObjectReference>();
