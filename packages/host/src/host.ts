@@ -181,6 +181,7 @@ export class Host {
   /** Stops. Engines are let go of, and run on; tasks under way go on at the next start. */
   async close(): Promise<void> {
     for (const stop of this.#stops) stop();
+    await this.leases.close();
     this.#watch.close();
     await this.#services.close();
     await this.#core.hypervisor.detach();
@@ -208,6 +209,7 @@ function makeCore(
     hypervisorInfo,
     tasks: services.tasks,
     events: services.events,
+    authorizer: services.authorizer,
     machines: new Machines(registry),
     datastores,
     networks,

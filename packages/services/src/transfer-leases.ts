@@ -10,6 +10,7 @@ import {
   type ManagedObjectClass,
   type ManagedObjectReference,
   type Registry,
+  type Session,
   VimFault,
 } from '@hypostyle/vim';
 import { faults } from './errors.ts';
@@ -24,8 +25,10 @@ export interface LeasedContents {
 }
 
 /** What a lease is for: known already, or prepared while the lease is `initializing`. */
-export type LeaseRequest = LeaseOwner &
-  (LeasedContents | { readonly prepare: (signal: AbortSignal) => Promise<LeasedContents> });
+export type LeaseRequest = LeaseOwner & {
+  /** Only it sees the lease; everybody who may see the root folder, without one. */
+  readonly session?: Session | undefined;
+} & (LeasedContents | { readonly prepare: (signal: AbortSignal) => Promise<LeasedContents> });
 
 export interface OpenedLease {
   readonly ref: ManagedObjectReference<'HttpNfcLease'>;
@@ -86,13 +89,18 @@ export class TransferLeases {
     const id = randomBytes(16).toString('hex');
     const value = this.#freeReference();
     const ref = registry.commit((draft) =>
-      draft.add(this.#class, value, {
-        initializeProgress: 0,
-        transferProgress: 0,
-        mode: 'pushOrGet',
-        capabilities: { _typeName: 'HttpNfcLeaseCapabilities', pullModeSupported: false, corsSupported: false },
-        state: 'initializing',
-      }),
+      draft.add(
+        this.#class,
+        value,
+        {
+          initializeProgress: 0,
+          transferProgress: 0,
+          mode: 'pushOrGet',
+          capabilities: { _typeName: 'HttpNfcLeaseCapabilities', pullModeSupported: false, corsSupported: false },
+          state: 'initializing',
+        },
+        request.session === undefined ? {} : { owner: request.session },
+      ),
     );
     let info: HttpNfcLeaseInfo | undefined;
     const lease = new TransferLease({

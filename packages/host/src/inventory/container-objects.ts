@@ -2,6 +2,7 @@ import { type Draft, data, fault, type ManagedObjectClass, type ResourceConfigSp
 import type { HostCore } from '../host-core.ts';
 import type { ImportWork } from '../machine/import-work.ts';
 import type { MachineWork } from '../machine/machine-object.ts';
+import { requireForCreate, requireForRegister } from '../managed/require-privilege.ts';
 import { entityDefaults } from './entity-defaults.ts';
 import type { HostFacts } from './host-facts.ts';
 import { references } from './references.ts';
@@ -35,12 +36,14 @@ export function addContainers(
       CreateFolder: notHere,
       CreateVM_Task: (call, { config, pool }) => {
         mustBeVmFolder(call.self.ref.value);
+        requireForCreate(core, call, config);
         return work.lifecycle.create(call, { spec: config, pool: pool.value });
       },
       RegisterVM_Task: (call, { path, name, asTemplate, pool }) => {
         mustBeVmFolder(call.self.ref.value);
         if (asTemplate)
           throw fault('NotSupported', {}, 'A host keeps no templates; register the machine as a machine.');
+        requireForRegister(core, call, path);
         return work.lifecycle.register(call, { path, name, asTemplate, pool: (pool ?? rootPool).value });
       },
     },
@@ -106,7 +109,7 @@ export function addContainers(
       overallStatus: 'green',
     }),
   });
-  addRootPool(draft, facts, totalMHz, machines, imports);
+  addRootPool(core, draft, facts, totalMHz, machines, imports);
   for (const network of core.networks.all()) {
     const networkClass: ManagedObjectClass<'Network'> = {
       type: 'Network',
@@ -135,6 +138,7 @@ function mustBeVmFolder(value: string): void {
 }
 
 function addRootPool(
+  core: HostCore,
   draft: Draft,
   facts: HostFacts,
   totalMHz: number,
@@ -172,9 +176,18 @@ function addRootPool(
     type: 'ResourcePool',
     derived: { vm: { from: [], compute: machines } },
     methods: {
-      ImportVApp: (call, { spec }) => imports.begin(call, spec),
-      CreateChildVM_Task: (call, { config: spec }) => imports.createChild(call, spec),
-      RegisterChildVM_Task: (call, { path, name }) => imports.registerChild(call, path, name),
+      ImportVApp: (call, { spec }) => {
+        if (isData('VirtualMachineImportSpec', spec)) requireForCreate(core, call, spec.configSpec);
+        return imports.begin(call, spec);
+      },
+      CreateChildVM_Task: (call, { config: spec }) => {
+        requireForCreate(core, call, spec);
+        return imports.createChild(call, spec);
+      },
+      RegisterChildVM_Task: (call, { path, name }) => {
+        requireForRegister(core, call, path);
+        return imports.registerChild(call, path, name);
+      },
       RefreshRuntime: () => {},
     },
   };

@@ -88,6 +88,7 @@ export function defineImportWork(core: HostCore, lifecycle: LifecycleWork, lease
         entityName: spec.configSpec.name,
       });
       const lease = leases.open({
+        session: call.session,
         prepare: () => meeting.machine.promise,
         onProgress: (percent) => meeting.progress(percent),
         onComplete: async () => {

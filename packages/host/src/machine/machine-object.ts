@@ -1,5 +1,6 @@
 import { type Draft, fault, type ManagedObject, type ManagedObjectClass } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
+import { requireForReconfigure, requirePrivilege } from '../managed/require-privilege.ts';
 import { configInfo } from '../projection/config-info.ts';
 import {
   fileLayout,
@@ -62,11 +63,23 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
       ShutdownGuest: (call) => work.power.shutdownGuest(call),
       RebootGuest: (call) => work.power.rebootGuest(call),
       StandbyGuest: (call) => work.power.standbyGuest(call),
-      ReconfigVM_Task: (call, { spec }) => work.reconfigure.reconfigure(call, spec),
-      Rename_Task: (call, { newName }) => work.reconfigure.rename(call, newName),
-      Destroy_Task: (call) => work.lifecycle.destroy(call),
+      ReconfigVM_Task: (call, { spec }) => {
+        requireForReconfigure(core, call, call.self.ref, spec);
+        return work.reconfigure.reconfigure(call, spec);
+      },
+      Rename_Task: (call, { newName }) => {
+        requirePrivilege(core, call, call.self.ref, 'VirtualMachine.Config.Rename');
+        return work.reconfigure.rename(call, newName);
+      },
+      Destroy_Task: (call) => {
+        requirePrivilege(core, call, call.self.ref, 'VirtualMachine.Inventory.Delete');
+        return work.lifecycle.destroy(call);
+      },
       UnregisterVM: (call) => work.lifecycle.unregister(call),
-      AcquireTicket: (call, { ticketType }) => work.consoles.acquire(record(call.self), ticketType),
+      AcquireTicket: (call, { ticketType }) => {
+        requirePrivilege(core, call, call.self.ref, 'VirtualMachine.Interact.ConsoleInteract');
+        return work.consoles.acquire(record(call.self), ticketType);
+      },
       AcquireMksTicket: () => {
         throw fault('NotSupported', {}, 'Tickets of type mks are not given here; ask AcquireTicket for webmks.');
       },

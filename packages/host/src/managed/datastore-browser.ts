@@ -12,6 +12,7 @@ import type { Datastore } from '../datastore/datastore.ts';
 import type { HostCore } from '../host-core.ts';
 import { browserReference } from '../inventory/datastore-object.ts';
 import { references } from '../inventory/references.ts';
+import { requirePrivilege } from './require-privilege.ts';
 
 interface SearchInput {
   readonly path: string;
@@ -50,6 +51,7 @@ export class DatastoreBrowsers {
       spec: HostDatastoreBrowserSearchSpec | undefined,
     ): Promise<ManagedObjectReference<'Task'>> => {
       const { datastore } = core.datastores.parse(path);
+      requirePrivilege(core, call, datastore.ref, 'Datastore.Browse');
       return work(call, { input: { path, spec }, entity: datastore.ref, entityName: datastore.name });
     };
     this.#class = {

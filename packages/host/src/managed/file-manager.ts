@@ -1,6 +1,7 @@
 import { type BusyCheck, copyFile, deleteFile, makeDirectory, moveFile } from '@hypostyle/services';
-import { fault, type ManagedObjectClass } from '@hypostyle/vim';
+import { type Call, fault, type ManagedObjectClass } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
+import { requirePrivilege } from './require-privilege.ts';
 
 interface TransferInput {
   readonly source: string;
@@ -14,6 +15,8 @@ export function fileManagerClass(core: HostCore, isBusy: BusyCheck): ManagedObje
     const { datastore, path } = core.datastores.parse(name);
     return { root: datastore, path };
   };
+  const mayManage = (call: Call, name: string) =>
+    requirePrivilege(core, call, place(name).root.ref, 'Datastore.FileManagement');
   const interrupted = () =>
     fault(
       'SystemError',
@@ -54,21 +57,21 @@ export function fileManagerClass(core: HostCore, isBusy: BusyCheck): ManagedObje
     type: 'FileManager',
     methods: {
       MoveDatastoreFile_Task: (call, { sourceName, destinationName, force = false }) => {
-        place(sourceName);
-        place(destinationName);
+        for (const name of [sourceName, destinationName]) mayManage(call, name);
         return move(call, { input: { source: sourceName, target: destinationName, force } });
       },
       CopyDatastoreFile_Task: (call, { sourceName, destinationName, force = false }) => {
-        place(sourceName);
-        place(destinationName);
+        for (const name of [sourceName, destinationName]) mayManage(call, name);
         return copy(call, { input: { source: sourceName, target: destinationName, force } });
       },
       DeleteDatastoreFile_Task: (call, { name }) => {
-        place(name);
+        mayManage(call, name);
         return remove(call, { input: { name } });
       },
-      MakeDirectory: (_, { name, createParentDirectories = false }) =>
-        makeDirectory(place(name), createParentDirectories),
+      MakeDirectory: (call, { name, createParentDirectories = false }) => {
+        mayManage(call, name);
+        return makeDirectory(place(name), createParentDirectories);
+      },
     },
   };
 }
