@@ -9,6 +9,7 @@ import {
   addUserDirectory,
   ChangeFeed,
   createPropertyCollector,
+  createSearchIndex,
   createViewManager,
   EventService,
   LocalAccounts,
@@ -97,6 +98,12 @@ export async function openHostServices(options: HostServicesOptions): Promise<Ho
     rootFolder: references.rootFolder,
     value: 'ViewManager',
   });
+  const searchIndex = createSearchIndex({
+    registry,
+    authorizer,
+    rootFolder: references.rootFolder,
+    value: 'ha-searchindex',
+  });
   const licenseManager = addLicenseManager({
     registry,
     productName: about.name,
@@ -118,6 +125,7 @@ export async function openHostServices(options: HostServicesOptions): Promise<Ho
       accountManager,
       userDirectory,
       licenseManager,
+      searchIndex,
       fileManager: references.fileManager,
       ovfManager: references.ovfManager,
     },

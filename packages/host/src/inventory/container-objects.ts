@@ -1,4 +1,4 @@
-import { type Draft, data, fault, type ManagedObjectClass, type ResourceConfigSpec } from '@hypostyle/vim';
+import { type Draft, data, fault, isData, type ManagedObjectClass, type ResourceConfigSpec } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
 import type { ImportWork } from '../machine/import-work.ts';
 import type { MachineWork } from '../machine/machine-object.ts';
