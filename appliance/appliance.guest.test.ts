@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { promisify } from 'node:util';
+import { parseEnvelope, virtualSystems } from '@hypostyle/ovf';
 import { type Appliance, buildAppliance } from './build.ts';
 import { TestMachine } from './test-machine.ts';
 
@@ -36,8 +40,12 @@ before(async () => {
 test('the OVA holds a descriptor, a manifest that is right, and a disk that is whole, in that order', async () => {
   const { stdout } = await run('tar', ['-tf', appliance.ova]);
   assert.deepEqual(stdout.trim().split('\n'), ['hypostyle-demo.ovf', 'hypostyle-demo.mf', 'hypostyle-demo-disk1.vmdk']);
-  const script = 'sed -E "s/^SHA256\\((.*)\\)= (.*)/\\2  \\1/" hypostyle-demo.mf | sha256sum -c --strict';
-  await run('sh', ['-c', script], { cwd: appliance.folder });
+  const script =
+    'tar -xf "$0" && sed -E "s/^SHA256\\((.*)\\)= (.*)/\\2  \\1/" hypostyle-demo.mf | sha256sum -c --strict';
+  const folder = await mkdtemp(join(tmpdir(), 'appliance-'));
+  await run('sh', ['-c', script, appliance.ova], { cwd: folder }).finally(() => rm(folder, { recursive: true }));
+  const [machine] = virtualSystems(parseEnvelope(await readFile(appliance.ovf)));
+  assert.equal(machine?.id, 'hypostyle-demo');
   await run('qemu-img', ['check', '-f', 'vmdk', appliance.vmdk]);
   await run('xmllint', ['--noout', appliance.ovf]);
 });

@@ -38,8 +38,6 @@ export async function writeBootDisk(debian: DebianFiles, options: BootDiskOption
     ...process.env,
     PATH: `${tools}:${process.env.PATH ?? ''}`,
     MTOOLS_SKIP_CHECK: '1',
-    // The same inputs give the same disk.
-    SOURCE_DATE_EPOCH: '1577836800',
   };
   const partition = `${path}@@${partitionStart * sectorBytes}`;
   await run(

@@ -5,7 +5,6 @@
  *
  * Needs no root and mounts nothing. The result is kept under `.cache/appliance/<hash of the inputs>`.
  */
-import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, existsSync, globSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
@@ -13,7 +12,7 @@ import { dirname, join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { writeOva } from '@hypostyle/ovf';
 import { writeStreamOptimized } from '@hypostyle/vmdk';
 import { writeBootDisk } from './boot-disk.ts';
 import { cpioArchive } from './cpio.ts';
@@ -22,7 +21,6 @@ import { descriptorOf } from './descriptor.ts';
 import { initrd, initrdEntries } from './initrd.ts';
 import { collectModules } from './kernel-modules.ts';
 
-const run = promisify(execFile);
 const name = 'hypostyle-demo';
 const mebibyte = 1024 ** 2;
 const capacityBytes = 64 * mebibyte;
@@ -138,21 +136,16 @@ async function packageDisk(raw: string, folder: string): Promise<void> {
   const stream = writeStreamOptimized(source, { name: diskFile, contentId: 0x48594f53 });
   await pipeline(Readable.from(stream), createWriteStream(join(folder, diskFile)));
 
-  const { size } = await stat(join(folder, diskFile));
-  await writeFile(
-    join(folder, `${name}.ovf`),
-    descriptorOf({ name, diskFile, diskFileBytes: size, capacityBytes, memoryMegabytes }),
-  );
-  let manifest = '';
-  for (const file of [`${name}.ovf`, diskFile]) {
-    const digest = createHash('sha256');
-    await pipeline(createReadStream(join(folder, file)), digest);
-    manifest += `SHA256(${file})= ${digest.digest('hex')}\n`;
-  }
-  await writeFile(join(folder, `${name}.mf`), manifest);
-  const files = [`${name}.ovf`, `${name}.mf`, diskFile];
-  const plain = ['--format=ustar', '--owner=0', '--group=0', '--numeric-owner', '--mode=0644', '--mtime=@1577836800'];
-  await run('tar', [...plain, '-cf', `${name}.ova`, ...files], { cwd: folder });
+  const disk = join(folder, diskFile);
+  const { size } = await stat(disk);
+  const descriptor = descriptorOf({ name, diskFile, diskFileBytes: size, capacityBytes, memoryMegabytes });
+  await writeFile(join(folder, `${name}.ovf`), descriptor);
+  await writeOva(createWriteStream(join(folder, `${name}.ova`)), {
+    descriptorName: `${name}.ovf`,
+    descriptor,
+    files: [{ name: diskFile, size, open: () => createReadStream(disk) }],
+    manifestAt: 'start',
+  });
 }
 
 if (process.argv[1] !== undefined && resolve(process.argv[1]) === import.meta.filename) {
