@@ -9,25 +9,10 @@ export type { HttpHeaders, HttpRequest, HttpResponder, HttpSink } from './codec/
 export { ManagementEndpoint, type ManagementEndpointOptions } from './codec/management-endpoint.ts';
 export { type HttpHandler, handleNodeRequest } from './codec/node-http.ts';
 export type { SessionResolver } from './codec/session-resolver.ts';
-export { ChangeFeed, ChangeFeed } from './collector/change-feed.ts';
-export {
-  createPropertyCollector,
-  createPropertyCollector,
-  type PropertyCollectorOptions,
-  type PropertyCollectorOptions,
-} from './collector/property-collector.ts';
-export {
-  createSearchIndex,
-  createSearchIndex,
-  type SearchIndexOptions,
-  type SearchIndexOptions,
-} from './collector/search-index.ts';
-export {
-  createViewManager,
-  createViewManager,
-  type ViewManagerOptions,
-  type ViewManagerOptions,
-} from './collector/view-manager.ts';
+export { ChangeFeed } from './collector/change-feed.ts';
+export { createPropertyCollector, type PropertyCollectorOptions } from './collector/property-collector.ts';
+export { createSearchIndex, type SearchIndexOptions } from './collector/search-index.ts';
+export { createViewManager, type ViewManagerOptions } from './collector/view-manager.ts';
 export type * from './generated/types.ts';
 export type { Authorizer } from './runtime/authorizer.ts';
 export { Dispatcher, type Invocation, noPermission, type Outcome } from './runtime/dispatcher.ts';

@@ -175,9 +175,6 @@ test('a wait wakes soon after the change, and only for what it follows', async (
   ]);
   assert.deepEqual(await wait(call, world.collector, first!.version), set, 'a lost reply is told again');
   assert.equal(await wait(call, world.collector, set!.version, 0), undefined);
-  await assert
-    .rejects(wait(call, world.collector, first!.version, 0), rejected('InvalidCollectorVersion'))
-    .catch(() => {});
   await assert.rejects(wait(call, world.collector, 'x', 0), rejected('InvalidCollectorVersion'));
 });
 
