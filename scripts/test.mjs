@@ -2,17 +2,18 @@
 // --unit leaves out the tests that boot guests or drive Debian's clients.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { ensurePackages } from './debian-packages.mjs';
-import { ensureNodeModules, root } from './node-modules.mjs';
+import { ensureModules } from './run.mjs';
 
 const unitOnly = process.argv.includes('--unit');
 const only = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 
-ensureNodeModules();
-if (!unitOnly) ensurePackages(['run', 'appliance', 'test']);
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const node = ensureModules();
+if (!unitOnly) ensurePackages(['run', 'appliance', 'tests']);
 
-const node = join(root, 'node_modules/.bin/node');
 const environment = { ...process.env, PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}` };
 const counts = { passed: 0, failed: 0, skipped: 0 };
 
@@ -74,8 +75,14 @@ function runTests(title, files, concurrency) {
 const files = testFiles().filter((file) => only.length === 0 || only.some((part) => file.includes(part)));
 const heavy = (file) => /\.(guest|system)\.test\.ts$/.test(file) || file.startsWith('tests/');
 if (only.length === 0) count(step('check: types, lint, architecture, dead code', 'npm', ['run', '--silent', 'check']));
-runTests('unit tests', files.filter((file) => !heavy(file)), 2);
+runTests(
+  'unit tests',
+  files.filter((file) => !heavy(file)),
+  2,
+);
 if (!unitOnly) runTests('tests with guests and real clients', files.filter(heavy), 1);
 
-console.log(`\n${counts.passed} passed, ${counts.failed} failed${counts.skipped > 0 ? `, ${counts.skipped} skipped` : ''}`);
+console.log(
+  `\n${counts.passed} passed, ${counts.failed} failed${counts.skipped > 0 ? `, ${counts.skipped} skipped` : ''}`,
+);
 process.exit(counts.failed > 0 || counts.passed === 0 ? 1 : 0);

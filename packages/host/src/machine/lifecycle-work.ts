@@ -15,8 +15,8 @@ import type { Datastore } from '../datastore/datastore.ts';
 import type { HostCore } from '../host-core.ts';
 import { VmxFile } from '../vmx/vmx-file.ts';
 import { applyEffects, type DiskUpload } from './disk-effects.ts';
+import { addMachineObject } from './machine-entry.ts';
 import { deleteFiles, syncFolder, writeVmx } from './machine-files.ts';
-import { addMachineObject } from './machine-object.ts';
 import type { MachineRecord } from './machine-record.ts';
 import { deleteMachine, loadMachine, type MachineDocument, putMachine, readMachine } from './registration.ts';
 

@@ -1,4 +1,4 @@
-import { type Draft, fault, type ManagedObject, type ManagedObjectClass } from '@hypostyle/vim';
+import { fault, type ManagedObject, type ManagedObjectClass } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
 import { requireForReconfigure, requirePrivilege } from '../managed/require-privilege.ts';
 import { configInfo } from '../projection/config-info.ts';
@@ -92,25 +92,4 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
 function networksOf(core: HostCore, machine: MachineRecord) {
   const names = new Set(machine.configuration.nics.map((nic) => nic.networkName));
   return [...names].flatMap((name) => core.networks.find(name)?.ref ?? []);
-}
-
-/** Puts a machine's object into the inventory. */
-export function addMachineObject(core: HostCore, draft: Draft, machine: MachineRecord): void {
-  draft.add(core.inventory.machineClass, machine.id, {
-    parent: core.vmFolder as never,
-    resourcePool: machine.resourcePool,
-    environmentBrowser: core.names.environmentBrowser,
-    configStatus: 'green',
-    recentTask: [],
-    effectiveRole: [-1],
-    declaredAlarmState: [],
-    triggeredAlarmState: [],
-    alarmActionsEnabled: true,
-    tag: [],
-    permission: [],
-    disabledMethod: [],
-    customValue: [],
-    availableField: [],
-    value: [],
-  });
 }

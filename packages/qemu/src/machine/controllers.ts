@@ -20,6 +20,14 @@ interface ControllerKind {
 const ideDrives = { disk: 'ide-hd', cdrom: 'ide-cd' };
 const scsiDrives = { disk: 'scsi-hd', cdrom: 'scsi-cd' };
 
+/**
+ * World-wide name of a SAS drive: Linux's mptsas finds no disk without one. Only the low bits differ; they are far
+ * enough apart to survive being written as a JSON number.
+ */
+function sasName(controller: ControllerHardware, unit: number): number {
+  return 0x5000c50000000000 + (controller.bus * 64 + unit + 1) * 2 ** 20;
+}
+
 function scsi(driver: string, maxUnit: number): ControllerKind {
   return {
     driver,
@@ -28,7 +36,12 @@ function scsi(driver: string, maxUnit: number): ControllerKind {
     maxUnit,
     attach: (controller, unit) => ({
       driver: scsiDrives,
-      properties: { bus: `${deviceId.controller(controller.id)}.0`, 'scsi-id': unit, lun: 0 },
+      properties: {
+        bus: `${deviceId.controller(controller.id)}.0`,
+        'scsi-id': unit,
+        lun: 0,
+        ...(controller.model === 'lsisas1068' ? { wwn: sasName(controller, unit) } : {}),
+      },
     }),
   };
 }
