@@ -6,6 +6,9 @@ export function data<T extends keyof DataTypes>(type: T, members: Omit<DataTypes
 }
 
 /** True when the value is tagged with exactly that type. */
-export function isData<T extends keyof DataTypes>(type: T, value: { readonly _typeName?: string } | undefined): value is DataTypes[T] {
+export function isData<T extends keyof DataTypes>(
+  type: T,
+  value: { readonly _typeName?: string } | undefined,
+): value is DataTypes[T] {
   return value?._typeName === type;
 }
