@@ -51,12 +51,12 @@ it('tells a process from a later one with its number, and a zombie from a living
   assert.ok(own && (await isProcessAlive(process.pid, own.startTime)));
   assert.equal(await isProcessAlive(process.pid, `${Number(own.startTime) + 1}`), false);
   assert.ok((await residentBytes(process.pid)) > 1 << 20);
-  // `sh` becomes `sleep`, which never waits for the child that `sh` left: a zombie.
-  const parent = spawn('sh', ['-c', 'sh -c : & echo $!; exec sleep 5'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  // `sh` becomes `sleep` while its child lives, and `sleep` never waits for it: a zombie.
+  const parent = spawn('sh', ['-c', 'sleep 0.3 & echo $!; exec sleep 30'], { stdio: ['ignore', 'pipe', 'ignore'] });
   const [line] = (await once(parent.stdout, 'data')) as [Buffer];
   const child = Number(line.toString());
   let status = await readProcessStatus(child);
-  for (let round = 0; round < 100 && status?.state !== 'Z'; round += 1) {
+  for (let round = 0; round < 500 && status?.state !== 'Z'; round += 1) {
     await new Promise((resolve) => setTimeout(resolve, 10));
     status = await readProcessStatus(child);
   }
