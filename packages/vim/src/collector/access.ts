@@ -6,7 +6,6 @@ import type { ManagedObject } from '../runtime/managed-object.ts';
 import { anonymousPrivilege } from '../runtime/privileges.ts';
 import type { Session } from '../runtime/session.ts';
 import { notAuthenticated } from './errors.ts';
-import type { PropertySet } from './property-set.ts';
 
 /** What one reader may see. */
 export class Access {
@@ -24,7 +23,7 @@ export class Access {
   }
 
   /** True when the object is reported, read by `set`: `content` of ServiceInstance is for everybody. */
-  reads(object: ManagedObject, set: PropertySet): boolean {
+  reads(object: ManagedObject, set: { readonly isOpen: boolean }): boolean {
     return set.isOpen || this.sees(object);
   }
 

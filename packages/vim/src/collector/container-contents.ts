@@ -122,16 +122,19 @@ export class ContainerContents {
     }
     const { contents, ready, listeners } = shared;
     listeners.add(onChange);
-    await ready;
-    return {
-      list: (types) => contents.list(types),
-      close: () => {
-        listeners.delete(onChange);
-        if (listeners.size > 0 || this.#shared.get(key)?.contents !== contents) return;
-        this.#shared.delete(key);
-        contents.close();
-      },
+    const close = () => {
+      listeners.delete(onChange);
+      if (listeners.size > 0 || this.#shared.get(key)?.contents !== contents) return;
+      this.#shared.delete(key);
+      contents.close();
     };
+    try {
+      await ready;
+    } catch (error) {
+      close();
+      throw error;
+    }
+    return { list: (types) => contents.list(types), close };
   }
 
   /** These objects, and the children of those that are opened. */

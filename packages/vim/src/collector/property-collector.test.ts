@@ -253,3 +253,51 @@ test('filters, collectors and views are there for their session alone, and go wi
   session.end();
   for (const ref of [collector, filter, view]) assert.equal(world.registry.get(ref), undefined);
 });
+
+test('each change of an object is told, one right after the other', async () => {
+  const world = withMachines(1);
+  const call = world.caller(new TestSession('root'));
+  await call(world.collector, 'CreateFilter', { spec: everyMachine(world.root, 'name'), partialUpdates: false });
+  let { version } = (await wait(call, world.collector, ''))!;
+  for (const name of ['a', 'b', 'c']) {
+    world.set(world.refs[0]!, { name });
+    const set = await wait(call, world.collector, version, 0);
+    assert.equal(set?.filterSet?.[0]?.objectSet?.[0]?.changeSet?.[0]?.val, name);
+    ({ version } = set!);
+  }
+});
+
+test('an object that took the reference of one that went leaves and enters', async () => {
+  const world = withMachines(1);
+  const call = world.caller(new TestSession('root'));
+  await call(world.collector, 'CreateFilter', { spec: everyMachine(world.root, 'name'), partialUpdates: false });
+  const { version } = (await wait(call, world.collector, ''))!;
+  world.registry.commit((draft) => draft.remove(world.refs[0]!));
+  world.add('VirtualMachine', 'vm-0', { name: 'another' });
+  const set = await wait(call, world.collector, version, 0);
+  assert.deepEqual(
+    set!.filterSet![0]!.objectSet!.map(({ kind }) => kind),
+    ['leave', 'enter'],
+  );
+});
+
+test('what may not be read is not told by updates either', async () => {
+  const world = withMachines(1, smallDatacenter({ holds: (_session, _ref, privilege) => privilege === 'System.View' }));
+  const call = world.caller(new TestSession('guest'));
+  await call(world.collector, 'CreateFilter', {
+    spec: everyMachine(world.root, 'name', 'config'),
+    partialUpdates: true,
+  });
+  const first = await wait(call, world.collector, '');
+  const [update] = first!.filterSet![0]!.objectSet!;
+  assert.deepEqual(
+    update!.changeSet!.map(({ name }) => name),
+    ['name'],
+  );
+  assert.deepEqual(
+    update!.missingSet!.map(({ path }) => path),
+    ['config'],
+  );
+  world.set(world.refs[0]!, { config: { uuid: 'secret' } });
+  assert.ok(!JSON.stringify((await wait(call, world.collector, first!.version, 0)) ?? null).includes('secret'));
+});

@@ -107,7 +107,12 @@ class PropertyCollectors {
     const collector = this.#behind(call);
     await this.#context.feed.settle();
     const filter = new PropertyFilter(spec, { context: this.#context, session, partialUpdates });
-    await filter.build();
+    try {
+      await filter.build();
+    } catch (error) {
+      filter.close();
+      throw error;
+    }
     let value: string | undefined;
     const ref = this.#filterObjects.add(session, this.#filterClass, {
       properties: { spec, partialUpdates },

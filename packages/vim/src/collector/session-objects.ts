@@ -31,14 +31,13 @@ export class SessionObjects {
     objectClass: ManagedObjectClass<T>,
     { properties, dispose = () => {} }: { readonly properties: Partial<Properties<T>>; readonly dispose?: () => void },
   ): ManagedObjectReference<T> {
-    const owned = this.#of(session);
-    if (session.ended || owned.size >= this.#most) {
+    if (session.ended || (this.#bySession.get(session)?.size ?? 0) >= this.#most) {
       dispose();
       throw fault('InvalidRequest', {}, `A session may have ${this.#most} objects of this kind.`);
     }
     const value = `session[${randomUUID()}]${randomUUID()}`;
     const ref = this.#registry.commit((draft) => draft.add(objectClass, value, properties, { owner: session }));
-    owned.set(value, { ref, dispose });
+    this.#of(session).set(value, { ref, dispose });
     return ref;
   }
 

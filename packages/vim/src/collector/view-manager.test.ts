@@ -50,6 +50,7 @@ test('container views follow the documented links, each object once', async () =
 test('a view shows what came and not what went', async () => {
   const { show, container, root, add, set, registry, vms, one, two, pool } = inventory();
   const view = await container(root, true, 'VirtualMachine');
+  assert.deepEqual(await show(view), ['vm-1', 'vm-2']);
   const three = add('VirtualMachine', 'vm-3', { name: 'three' });
   set(vms, { childEntity: [one, two, three] });
   assert.deepEqual(await show(view), ['vm-1', 'vm-2', 'vm-3']);
