@@ -8,6 +8,7 @@
 export { ServerError, type ServerErrorCode } from './errors.ts';
 export { type DaemonRecord, findDaemon } from './home/daemon-record.ts';
 export { type Home, homeAt } from './home/home.ts';
+export { isAlive } from './home/process-identity.ts';
 export { type ReadyMessage, writeReadyFile } from './home/ready-file.ts';
 export { type ListenAddress, parseListenAddress } from './http/https-listener.ts';
 export { type RunningServer, type StartServerOptions, startServer } from './start-server.ts';

@@ -1,0 +1,97 @@
+import { findDaemon, homeAt, parseListenAddress } from '@hypostyle/server';
+import type { Command } from 'commander';
+import type { CommandContext, CommandDefinition } from '../command-context.ts';
+import { optionsOf } from '../command-context.ts';
+import { homePath } from '../connection/server-address.ts';
+import { CliError } from '../errors.ts';
+import { startDetached } from '../host/detached.ts';
+import { serveInForeground } from '../host/foreground.ts';
+import { stopDaemon } from '../host/stop-daemon.ts';
+import { print, printJson } from '../output/terminal.ts';
+
+interface HostOptions {
+  readonly listen: string;
+  readonly readyFile?: string;
+  readonly detach?: boolean;
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+}
+
+/** `hypo host`: runs this machine as a host. */
+export const defineHost: CommandDefinition = (program, context) => {
+  const host = program
+    .command('host')
+    .description('run this machine as a host; machines run on when it stops')
+    .option(
+      '--listen <host:port>',
+      'where the server answers',
+      context.environment.HYPOSTYLE_LISTEN || '127.0.0.1:8443',
+    )
+    .option('--ready-file <file>', 'write address, user, password and pid there as JSON once it answers')
+    .option('--detach', 'start it in the background and wait until it answers')
+    .option('--log-level <level>', 'least severe line of the log: debug, info, warn or error', 'info')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  hypo host                                  in the foreground, until Ctrl-C
+  hypo host --detach                         in the background
+  hypo host --listen 0.0.0.0:443 --home /var/lib/hypostyle
+  hypo host status
+  hypo host stop`,
+    )
+    .action(async (_options: unknown, command: Command) => {
+      const options = optionsOf<HostOptions>(command);
+      const listen = parseListenAddress(options.listen);
+      const home = homePath(options, context.environment);
+      if (!['debug', 'info', 'warn', 'error'].includes(options.logLevel)) {
+        throw new CliError('usage', `'${options.logLevel}' is no log level.`, {
+          next: 'Use debug, info, warn or error.',
+        });
+      }
+      const settings = { home, listen, logLevel: options.logLevel };
+      if (options.detach) await startDetached(settings, options, context);
+      else await serveInForeground(settings, options, context);
+    });
+  defineStop(host, context);
+  defineStatus(host, context);
+};
+
+function defineStop(host: Command, context: CommandContext): void {
+  host
+    .command('stop')
+    .description('end the host of the home folder; its machines run on')
+    .addHelpText('after', '\nExample:\n  hypo host stop --home /var/lib/hypostyle')
+    .action(async (_options: unknown, command: Command) => {
+      const options = optionsOf(command);
+      const home = homeAt(homePath(options, context.environment));
+      const pid = await stopDaemon(home, context.signal);
+      if (options.json)
+        printJson(context.terminal, { stopped: pid !== undefined, ...(pid === undefined ? {} : { pid }) });
+      else
+        print(
+          context.terminal,
+          pid === undefined ? `No host runs for ${home.directory}.` : `Stopped (process ${pid}). Machines run on.`,
+        );
+    });
+}
+
+function defineStatus(host: Command, context: CommandContext): void {
+  host
+    .command('status')
+    .description('say whether a host runs for the home folder, and where')
+    .addHelpText('after', '\nExample:\n  hypo host status --json')
+    .action(async (_options: unknown, command: Command) => {
+      const options = optionsOf(command);
+      const home = homeAt(homePath(options, context.environment));
+      const daemon = await findDaemon(home);
+      if (daemon === undefined) {
+        if (options.json) printJson(context.terminal, { running: false, home: home.directory });
+        throw new CliError('unreachable', `No host runs for ${home.directory}.`, {
+          next: "Start one with 'hypo host --detach'.",
+        });
+      }
+      const { pid, url } = daemon;
+      if (options.json) printJson(context.terminal, { running: true, home: home.directory, pid, url });
+      else print(context.terminal, `${url ?? 'The host starts'} (process ${pid}, home ${home.directory})`);
+    });
+}

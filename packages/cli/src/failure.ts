@@ -1,0 +1,45 @@
+import { ServerError } from '@hypostyle/server';
+import { ClientError, VimFault } from '@hypostyle/vim';
+import { CliError, type FailureKind } from './errors.ts';
+
+export interface Failure {
+  readonly kind: FailureKind;
+  readonly message: string;
+  readonly next?: string;
+}
+
+const faultKinds: Readonly<Record<string, FailureKind>> = {
+  InvalidLogin: 'unreachable',
+  NotAuthenticated: 'unreachable',
+  ManagedObjectNotFound: 'not-found',
+  NotFound: 'not-found',
+  FileNotFound: 'not-found',
+};
+
+const nextSteps: Readonly<Record<string, string>> = {
+  InvalidLogin: 'Check --username and --password-file, or HYPOSTYLE_USERNAME and HYPOSTYLE_PASSWORD.',
+  DuplicateName: 'Choose another name with --name.',
+  NoPermission: 'Sign in as somebody who may do it, with --username.',
+};
+
+/** Any error as what the person is told. */
+export function describeFailure(error: unknown): Failure {
+  if (error instanceof CliError) {
+    return { kind: error.kind, message: error.message, ...(error.next === undefined ? {} : { next: error.next }) };
+  }
+  if (error instanceof VimFault) {
+    const next = nextSteps[error.type];
+    return { kind: faultKinds[error.type] ?? 'failed', message: error.message, ...(next ? { next } : {}) };
+  }
+  if (error instanceof ClientError) {
+    const next =
+      error.code === 'certificate' || /certificate|self-signed/i.test(error.message)
+        ? 'Name its authority with --ca-file, or its certificate with --fingerprint.'
+        : "Check --url, and that the server runs ('hypo host status').";
+    return { kind: 'unreachable', message: error.message, next };
+  }
+  if (error instanceof ServerError) {
+    return { kind: error.code === 'address-invalid' ? 'usage' : 'failed', message: error.message };
+  }
+  return { kind: 'failed', message: error instanceof Error ? error.message : String(error) };
+}

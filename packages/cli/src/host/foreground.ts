@@ -1,0 +1,61 @@
+import { readFile } from 'node:fs/promises';
+import { type ListenAddress, type RunningServer, serverVersion, startServer, writeReadyFile } from '@hypostyle/server';
+import type { CommandContext } from '../command-context.ts';
+import { print, printJson } from '../output/terminal.ts';
+
+export interface HostSettings {
+  /** Absolute. */
+  readonly home: string;
+  readonly listen: ListenAddress;
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+}
+
+/** Serves until a signal says to stop. */
+export async function serveInForeground(
+  settings: HostSettings,
+  { readyFile, json }: { readonly readyFile?: string; readonly json?: boolean },
+  { terminal, signal }: CommandContext,
+): Promise<void> {
+  const server = await startServer({ ...settings, mode: 'host' });
+  const crash = (error: unknown) => {
+    server.logger.fatal({ err: error }, 'an error that nothing caught; the server ends, machines run on');
+    void server.close().finally(() => process.exit(1));
+    // A state that nobody foresaw may not let it close.
+    setTimeout(() => process.exit(1), 5_000);
+  };
+  process.on('uncaughtException', crash);
+  process.on('unhandledRejection', crash);
+  // A terminal that was closed must not end the server by its last words.
+  terminal.output.on('error', () => {});
+  try {
+    if (readyFile !== undefined) {
+      const password = (await readFile(server.passwordFile, 'utf8')).split('\n', 1)[0] ?? '';
+      await writeReadyFile(readyFile, { url: server.url, username: server.username, password, pid: process.pid });
+    }
+    if (json) printJson(terminal, summary(server));
+    else print(terminal, greeting(server));
+    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  } finally {
+    await server.close();
+    process.off('uncaughtException', crash);
+    process.off('unhandledRejection', crash);
+  }
+}
+
+function summary({ url, username, passwordFile, home, accelerator, acceleratorReason }: RunningServer) {
+  return { url, username, passwordFile, home: home.directory, pid: process.pid, accelerator, acceleratorReason };
+}
+
+function greeting({ url, username, passwordFile, home, accelerator, acceleratorReason }: RunningServer): string {
+  const speed = accelerator === 'kvm' ? 'KVM' : `emulation, which is slow. ${acceleratorReason ?? ''}`;
+  return `Hypostyle ${serverVersion} is ready.
+
+  Address    ${url}  (API: ${url}/sdk)
+  User       ${username}
+  Password   in ${passwordFile}
+  Authority  ${home.authorityFile}  (for clients that check the certificate)
+  Machines   run by ${speed}
+  Log        ${home.logFile}
+
+Ctrl-C stops the server; machines run on.`;
+}
