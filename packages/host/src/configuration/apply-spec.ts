@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { fault, type ResourceAllocationInfo, type VirtualMachineConfigSpec } from '@hypostyle/vim';
 import { applyDeviceChanges } from './apply-devices.ts';
 import type { DeviceEffect, SpecContext } from './device-draft.ts';
-import type { Allocation, MachineConfiguration } from './machine-configuration.ts';
+import type { Allocation, MachineConfiguration, Nic } from './machine-configuration.ts';
+import { parseForward } from './port-forward.ts';
 import { isReservedExtraKey } from './vmx-keys.ts';
 
 /** A configuration and what has to be done to the files before it is true. */
@@ -122,7 +123,11 @@ export function applySpec(
       10 * memoryMiB,
     ),
     changeTracking: spec.changeTrackingEnabled ?? before.changeTracking,
-    extra: extraConfig(before.extra, spec.extraConfig ?? []),
+    nics: forwardedNics(devices.configuration.nics, spec.extraConfig ?? []),
+    extra: extraConfig(
+      before.extra,
+      (spec.extraConfig ?? []).filter(({ key }) => !forwardsKey.test(key)),
+    ),
   };
   if (configuration.secureBoot && configuration.firmware !== 'efi') {
     throw invalid('bootOptions.efiSecureBootEnabled', 'secure boot needs EFI firmware');
@@ -229,6 +234,34 @@ function allocation(
   const shares =
     level === 'custom' ? integer(`${property}.shares.shares`, change.shares?.shares, before.shares, 0, 1_000_000) : 0;
   return rescale({ reservation, limit, level, shares }, normal);
+}
+
+const forwardsKey = /^ethernet(\d+)\.forwards$/i;
+
+/** Forwards to a NIC's guest, given as extra configuration: `tcp:127.0.0.1:8080:80`, a list; empty takes them away. */
+function forwardedNics(
+  nics: readonly Nic[],
+  changes: readonly { readonly key: string; readonly value?: unknown }[],
+): Nic[] {
+  return changes.reduce<Nic[]>(
+    (all, { key, value }) => {
+      const number = forwardsKey.exec(key)?.[1];
+      if (number === undefined) return all;
+      if (!all.some((nic) => nic.number === Number(number)))
+        throw invalid('extraConfig', `'${key}': there is no such network adapter`);
+      const forwards = optionText(value)
+        .split(',')
+        .map((text) => text.trim())
+        .filter((text) => text !== '');
+      if (forwards.length > 64) throw invalid('extraConfig', `'${key}' has more than 64 forwards`);
+      for (const text of forwards) {
+        if (parseForward(text) === undefined)
+          throw invalid('extraConfig', `'${text.slice(0, 60)}' is no forward; write it as tcp:127.0.0.1:8080:80`);
+      }
+      return all.map((nic) => (nic.number === Number(number) ? { ...nic, forwards } : nic));
+    },
+    [...nics],
+  );
 }
 
 function extraConfig(

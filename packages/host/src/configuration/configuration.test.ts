@@ -166,6 +166,28 @@ test('what cannot be is refused with the documented fault', () => {
     );
 });
 
+test('forwards are given and taken away as extra configuration of their adapter', () => {
+  const nic = device('add', {
+    _typeName: 'VirtualVmxnet3',
+    key: -3,
+    backing: { _typeName: 'VirtualEthernetCardNetworkBackingInfo', deviceName: 'VM Network' },
+  });
+  const option = (value: string) =>
+    data('VirtualMachineConfigSpec', { extraConfig: [data('OptionValue', { key: 'ethernet0.forwards', value })] });
+  const made = applySpec(
+    newConfiguration('m'),
+    { ...spec(nic), ...option('tcp:127.0.0.1:8080:80') },
+    context,
+  ).configuration;
+  assert.deepEqual(made.nics[0]?.forwards, ['tcp:127.0.0.1:8080:80']);
+  assert.deepEqual(made.extra, []);
+  assert.deepEqual(applySpec(made, option(''), context).configuration.nics[0]?.forwards, []);
+  assert.equal(
+    faultType(() => applySpec(made, option('tcp:127.0.0.1:99999:80'), context)),
+    'InvalidArgument',
+  );
+});
+
 test('guest names go both ways', () => {
   for (const [vmx, id] of [
     ['debian11-64', 'debian11_64Guest'],

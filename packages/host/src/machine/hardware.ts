@@ -10,6 +10,7 @@ import type {
 } from '@hypostyle/contracts';
 import { splitPath } from '@hypostyle/services';
 import type { MachineConfiguration, Nic } from '../configuration/machine-configuration.ts';
+import { parseForward } from '../configuration/port-forward.ts';
 import { HostError } from '../errors.ts';
 import type { MachineRecord } from './machine-record.ts';
 
@@ -116,24 +117,14 @@ function nicHardware(nic: Nic, options: HardwareOptions): NicHardware {
     model: nic.model,
     mac: nic.mac,
     connected: nic.startConnected && exists,
-    network: exists ? { kind: 'nat', forwards: nic.forwards.map(parseForward) } : { kind: 'none' },
+    network: exists ? { kind: 'nat', forwards: nic.forwards.map(forwardOf) } : { kind: 'none' },
   };
 }
 
-/** Reads `tcp:127.0.0.1:8080:80`: protocol, address and port here, port in the guest. */
-export function parseForward(text: string): PortForward {
-  const match = /^(tcp|udp):(\d{1,3}(?:\.\d{1,3}){3}):(\d{1,5}):(\d{1,5})$/.exec(text.trim());
-  const [hostPort, guestPort] = [Number(match?.[3]), Number(match?.[4])];
-  const octets = match?.[2]?.split('.').map(Number) ?? [];
-  if (
-    match === null ||
-    hostPort < 1 ||
-    hostPort > 65_535 ||
-    guestPort < 1 ||
-    guestPort > 65_535 ||
-    octets.some((octet) => octet > 255)
-  ) {
+/** Forwards of a `.vmx` that came from elsewhere may be anything. */
+function forwardOf(text: string): PortForward {
+  const forward = parseForward(text);
+  if (forward === undefined)
     throw new HostError('device-invalid', `'${text}' is no forward; write it as tcp:127.0.0.1:8080:80`);
-  }
-  return { protocol: match[1] as 'tcp' | 'udp', hostAddress: match[2] as string, hostPort, guestPort };
+  return forward;
 }

@@ -80,7 +80,12 @@ export function configInfo(machine: MachineRecord, names: InventoryNames): Virtu
     memoryHotAddEnabled: c.memoryHotAdd,
     cpuHotAddEnabled: c.cpuHotAdd,
     cpuHotRemoveEnabled: false,
-    extraConfig: c.extra.map(([key, value]) => data('OptionValue', { key, value })),
+    extraConfig: [
+      ...c.extra.map(([key, value]) => data('OptionValue', { key, value })),
+      ...c.nics
+        .filter((nic) => nic.forwards.length > 0)
+        .map((nic) => data('OptionValue', { key: `ethernet${nic.number}.forwards`, value: nic.forwards.join(',') })),
+    ],
     datastoreUrl: [data('VirtualMachineConfigInfoDatastoreUrlPair', { name: datastore.name, url: datastore.url })],
     swapPlacement: 'inherit',
     bootOptions: data('VirtualMachineBootOptions', {
