@@ -25,16 +25,27 @@ export function typeDeclarations(source: SourceSchema): string {
     "import type { AnyValue, DataObject, ManagedObjectReference } from '../schema/values.ts';",
     '',
   ];
+  /** The type and all that derive from it: a reference declared with a base may name any of them. */
+  const family = (base: string): string[] => [
+    base,
+    ...Object.keys(source.types)
+      .sort()
+      .filter((name) => source.types[name]?.kind === 'managed' && source.types[name]?.base === base)
+      .flatMap(family),
+  ];
   const reference = (type: string): string => {
     const array = type.endsWith('[]');
     const name = array ? type.slice(0, -2) : type;
     const kind = source.types[name]?.kind;
     let text = primitives[name];
     if (name === 'ManagedObject') text = 'ManagedObjectReference';
-    else if (kind === 'managed') text = `ManagedObjectReference<'${name}'>`;
+    else if (kind === 'managed')
+      text = `ManagedObjectReference<${family(name)
+        .map((member) => `'${member}'`)
+        .join(' | ')}>`;
     else text ??= name;
     if (!array) return text;
-    return text.includes('|') ? `readonly (${text})[]` : `readonly ${text}[]`;
+    return text.includes('|') && !text.endsWith('>') ? `readonly (${text})[]` : `readonly ${text}[]`;
   };
   const names = Object.keys(source.types).sort();
   const of = (kind: SourceType['kind']) => names.filter((name) => source.types[name]?.kind === kind);

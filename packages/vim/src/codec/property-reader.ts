@@ -25,7 +25,9 @@ export class PropertyReader {
 
   /** The value and its declared type. Throws ManagedObjectNotFound, InvalidProperty, NotAuthenticated, NoPermission. */
   read(ref: ManagedObjectReference, name: string, session: Session | undefined): { type: TypeRef; value: unknown } {
-    const self = this.#registry.get(ref);
+    const found = this.#registry.get(ref);
+    // What belongs to another session is not there for this one.
+    const self = found?.owner === undefined || found.owner === session ? found : undefined;
     const property = self?.managedType.property(name);
     const privilege = property?.privilege ?? 'System.Read';
     if (privilege !== anonymousPrivilege && (session === undefined || session.ended)) {
@@ -35,7 +37,8 @@ export class PropertyReader {
       throw fault('ManagedObjectNotFound', { obj: ref }, `The object '${ref.type}:${ref.value}' does not exist.`);
     }
     if (property === undefined) throw fault('InvalidProperty', { name }, `${self.ref.type} has no property ${name}.`);
-    if (privilege !== anonymousPrivilege && !this.#authorizer.holds(session as Session, self.ref, privilege)) {
+    const own = self.owner !== undefined;
+    if (privilege !== anonymousPrivilege && !own && !this.#authorizer.holds(session as Session, self.ref, privilege)) {
       throw noPermission(self.ref, privilege);
     }
     return { type: property.type, value: valueFor(self, name, session) };

@@ -643,7 +643,7 @@ export interface AlarmFilterSpec extends DynamicData {
 export interface AlarmInfo extends AlarmSpec {
   readonly key: string;
   readonly alarm: ManagedObjectReference<'Alarm'>;
-  readonly entity: ManagedObjectReference<'ManagedEntity'>;
+  readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>;
   readonly lastModifiedTime: string;
   readonly lastModifiedUser: string;
   readonly creationEventId: number;
@@ -687,7 +687,7 @@ export interface AlarmSpec extends DynamicData {
 }
 export interface AlarmState extends DynamicData {
   readonly key: string;
-  readonly entity: ManagedObjectReference<'ManagedEntity'>;
+  readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>;
   readonly alarm: ManagedObjectReference<'Alarm'>;
   readonly overallStatus: ManagedEntityStatus;
   readonly time: string;
@@ -909,7 +909,7 @@ export interface CannotAccessFile extends FileFault {
 export interface CannotAccessLocalSource extends VimFault {
 }
 export interface CannotAccessNetwork extends CannotAccessVmDevice {
-  readonly network?: ManagedObjectReference<'Network'> | undefined;
+  readonly network?: ManagedObjectReference<'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork'> | undefined;
 }
 export interface CannotAccessVmComponent extends VmConfigFault {
 }
@@ -993,7 +993,7 @@ export interface CannotUseNetwork extends VmConfigFault {
   readonly backing: string;
   readonly connected: boolean;
   readonly reason: string;
-  readonly network?: ManagedObjectReference<'Network'> | undefined;
+  readonly network?: ManagedObjectReference<'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork'> | undefined;
 }
 export interface Capability extends DynamicData {
   readonly provisioningSupported: boolean;
@@ -1051,7 +1051,7 @@ export interface ClusterAttemptedVmInfo extends DynamicData {
 }
 export interface ClusterClusterInitialPlacementAction extends ClusterAction {
   readonly targetHost?: ManagedObjectReference<'HostSystem'> | undefined;
-  readonly pool: ManagedObjectReference<'ResourcePool'>;
+  readonly pool: ManagedObjectReference<'ResourcePool' | 'VirtualApp'>;
   readonly configSpec?: VirtualMachineConfigSpec | undefined;
 }
 export interface ClusterComplianceCheckedEvent extends ClusterEvent {
@@ -1070,7 +1070,7 @@ export interface ClusterComputeResourceDVSConfigurationValidation extends Cluste
   readonly isDvpgValid: boolean;
 }
 export interface ClusterComputeResourceDVSSetting extends DynamicData {
-  readonly dvSwitch: ManagedObjectReference<'DistributedVirtualSwitch'>;
+  readonly dvSwitch: ManagedObjectReference<'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch'>;
   readonly pnicDevices?: readonly string[] | undefined;
   readonly dvPortgroupSetting?: readonly ClusterComputeResourceDVSSettingDVPortgroupToServiceMapping[] | undefined;
 }
@@ -1080,7 +1080,7 @@ export interface ClusterComputeResourceDVSSettingDVPortgroupToServiceMapping ext
 }
 export interface ClusterComputeResourceDvsProfile extends DynamicData {
   readonly dvsName?: string | undefined;
-  readonly dvSwitch?: ManagedObjectReference<'DistributedVirtualSwitch'> | undefined;
+  readonly dvSwitch?: ManagedObjectReference<'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch'> | undefined;
   readonly pnicDevices?: readonly string[] | undefined;
   readonly dvPortgroupMapping?: readonly ClusterComputeResourceDvsProfileDVPortgroupSpecToServiceMapping[] | undefined;
 }
@@ -1473,7 +1473,7 @@ export interface ClusterInfraUpdateHaConfigInfo extends DynamicData {
 }
 export interface ClusterInitialPlacementAction extends ClusterAction {
   readonly targetHost: ManagedObjectReference<'HostSystem'>;
-  readonly pool?: ManagedObjectReference<'ResourcePool'> | undefined;
+  readonly pool?: ManagedObjectReference<'ResourcePool' | 'VirtualApp'> | undefined;
 }
 export interface ClusterIoFilterInfo extends IoFilterInfo {
   readonly opType: string;
@@ -1483,7 +1483,7 @@ export interface ClusterMigrationAction extends ClusterAction {
   readonly drsMigration?: ClusterDrsMigration | undefined;
 }
 export interface ClusterNetworkConfigSpec extends DynamicData {
-  readonly networkPortGroup: ManagedObjectReference<'Network'>;
+  readonly networkPortGroup: ManagedObjectReference<'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork'>;
   readonly ipSettings: CustomizationIPSettings;
 }
 export interface ClusterNotAttemptedVmInfo extends DynamicData {
@@ -1879,9 +1879,9 @@ export interface ComplianceProfile extends DynamicData {
   readonly rootExpression: string;
 }
 export interface ComplianceResult extends DynamicData {
-  readonly profile?: ManagedObjectReference<'Profile'> | undefined;
+  readonly profile?: ManagedObjectReference<'Profile' | 'ClusterProfile' | 'HostProfile'> | undefined;
   readonly complianceStatus: string;
-  readonly entity?: ManagedObjectReference<'ManagedEntity'> | undefined;
+  readonly entity?: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> | undefined;
   readonly checkTime?: string | undefined;
   readonly failure?: readonly ComplianceFailure[] | undefined;
 }
@@ -1904,7 +1904,7 @@ export interface ComputeResourceConfigSpec extends DynamicData {
   readonly hostSeedSpec?: ComputeResourceHostSeedSpec | undefined;
 }
 export interface ComputeResourceEventArgument extends EntityEventArgument {
-  readonly computeResource: ManagedObjectReference<'ComputeResource'>;
+  readonly computeResource: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'>;
 }
 export interface ComputeResourceHostSPBMLicenseInfo extends DynamicData {
   readonly host: ManagedObjectReference<'HostSystem'>;
@@ -1974,7 +1974,7 @@ export interface ConflictingConfiguration extends DvsFault {
   readonly configInConflict: readonly ConflictingConfigurationConfig[];
 }
 export interface ConflictingConfigurationConfig extends DynamicData {
-  readonly entity?: ManagedObjectReference<'ManagedEntity'> | undefined;
+  readonly entity?: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> | undefined;
   readonly propertyPath: string;
 }
 export interface ConflictingDatastoreFound extends RuntimeFault {
@@ -2316,7 +2316,7 @@ export interface CustomizationWinOptions extends CustomizationOptions {
 }
 export interface DVPortConfigInfo extends DynamicData {
   readonly name?: string | undefined;
-  readonly scope?: readonly ManagedObjectReference<'ManagedEntity'>[] | undefined;
+  readonly scope?: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] | undefined;
   readonly description?: string | undefined;
   readonly setting?: DVPortSetting | undefined;
   readonly configVersion: string;
@@ -2325,7 +2325,7 @@ export interface DVPortConfigSpec extends DynamicData {
   readonly operation: string;
   readonly key?: string | undefined;
   readonly name?: string | undefined;
-  readonly scope?: readonly ManagedObjectReference<'ManagedEntity'>[] | undefined;
+  readonly scope?: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] | undefined;
   readonly description?: string | undefined;
   readonly setting?: DVPortSetting | undefined;
   readonly configVersion?: string | undefined;
@@ -2364,14 +2364,14 @@ export interface DVPortgroupConfigInfo extends DynamicData {
   readonly key: string;
   readonly name: string;
   readonly numPorts: number;
-  readonly distributedVirtualSwitch?: ManagedObjectReference<'DistributedVirtualSwitch'> | undefined;
+  readonly distributedVirtualSwitch?: ManagedObjectReference<'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch'> | undefined;
   readonly defaultPortConfig?: DVPortSetting | undefined;
   readonly description?: string | undefined;
   readonly type: string;
   readonly backingType?: string | undefined;
   readonly policy: DVPortgroupPolicy;
   readonly portNameFormat?: string | undefined;
-  readonly scope?: readonly ManagedObjectReference<'ManagedEntity'>[] | undefined;
+  readonly scope?: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] | undefined;
   readonly vendorSpecificConfig?: readonly DistributedVirtualSwitchKeyedOpaqueBlob[] | undefined;
   readonly configVersion?: string | undefined;
   readonly autoExpand?: boolean | undefined;
@@ -2391,7 +2391,7 @@ export interface DVPortgroupConfigSpec extends DynamicData {
   readonly description?: string | undefined;
   readonly type?: string | undefined;
   readonly backingType?: string | undefined;
-  readonly scope?: readonly ManagedObjectReference<'ManagedEntity'>[] | undefined;
+  readonly scope?: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] | undefined;
   readonly policy?: DVPortgroupPolicy | undefined;
   readonly vendorSpecificConfig?: readonly DistributedVirtualSwitchKeyedOpaqueBlob[] | undefined;
   readonly autoExpand?: boolean | undefined;
@@ -2724,7 +2724,7 @@ export interface DatacenterMismatch extends MigrationFault {
   readonly expectedDatacenter: ManagedObjectReference<'Datacenter'>;
 }
 export interface DatacenterMismatchArgument extends DynamicData {
-  readonly entity: ManagedObjectReference<'ManagedEntity'>;
+  readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>;
   readonly inputDatacenter?: ManagedObjectReference<'Datacenter'> | undefined;
 }
 export interface DatacenterRenamedEvent extends DatacenterEvent {
@@ -3079,7 +3079,7 @@ export interface DistributedVirtualSwitchHostProductSpec extends DynamicData {
 export interface DistributedVirtualSwitchInfo extends DynamicData {
   readonly switchName: string;
   readonly switchUuid: string;
-  readonly distributedVirtualSwitch: ManagedObjectReference<'DistributedVirtualSwitch'>;
+  readonly distributedVirtualSwitch: ManagedObjectReference<'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch'>;
   readonly networkReservationSupported?: boolean | undefined;
 }
 export interface DistributedVirtualSwitchKeyedOpaqueBlob extends DynamicData {
@@ -3092,13 +3092,13 @@ export interface DistributedVirtualSwitchManagerCompatibilityResult extends Dyna
 }
 export interface DistributedVirtualSwitchManagerDvsProductSpec extends DynamicData {
   readonly newSwitchProductSpec?: DistributedVirtualSwitchProductSpec | undefined;
-  readonly distributedVirtualSwitch?: ManagedObjectReference<'DistributedVirtualSwitch'> | undefined;
+  readonly distributedVirtualSwitch?: ManagedObjectReference<'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch'> | undefined;
 }
 export interface DistributedVirtualSwitchManagerHostArrayFilter extends DistributedVirtualSwitchManagerHostDvsFilterSpec {
   readonly host: readonly ManagedObjectReference<'HostSystem'>[];
 }
 export interface DistributedVirtualSwitchManagerHostContainer extends DynamicData {
-  readonly container: ManagedObjectReference<'ManagedEntity'>;
+  readonly container: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>;
   readonly recursive: boolean;
 }
 export interface DistributedVirtualSwitchManagerHostContainerFilter extends DistributedVirtualSwitchManagerHostDvsFilterSpec {
@@ -3108,10 +3108,10 @@ export interface DistributedVirtualSwitchManagerHostDvsFilterSpec extends Dynami
   readonly inclusive: boolean;
 }
 export interface DistributedVirtualSwitchManagerHostDvsMembershipFilter extends DistributedVirtualSwitchManagerHostDvsFilterSpec {
-  readonly distributedVirtualSwitch: ManagedObjectReference<'DistributedVirtualSwitch'>;
+  readonly distributedVirtualSwitch: ManagedObjectReference<'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch'>;
 }
 export interface DistributedVirtualSwitchManagerImportResult extends DynamicData {
-  readonly distributedVirtualSwitch?: readonly ManagedObjectReference<'DistributedVirtualSwitch'>[] | undefined;
+  readonly distributedVirtualSwitch?: readonly ManagedObjectReference<'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch'>[] | undefined;
   readonly distributedVirtualPortgroup?: readonly ManagedObjectReference<'DistributedVirtualPortgroup'>[] | undefined;
   readonly importFault?: readonly ImportOperationBulkFaultFaultOnImport[] | undefined;
 }
@@ -3121,7 +3121,7 @@ export interface DistributedVirtualSwitchNetworkOffloadSpec extends DynamicData 
   readonly types?: readonly string[] | undefined;
 }
 export interface DistributedVirtualSwitchPortConnectee extends DynamicData {
-  readonly connectedEntity?: ManagedObjectReference<'ManagedEntity'> | undefined;
+  readonly connectedEntity?: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> | undefined;
   readonly nicKey?: string | undefined;
   readonly type?: string | undefined;
   readonly addressHint?: string | undefined;
@@ -3137,7 +3137,7 @@ export interface DistributedVirtualSwitchPortCriteria extends DynamicData {
   readonly active?: boolean | undefined;
   readonly uplinkPort?: boolean | undefined;
   readonly nsxPort?: boolean | undefined;
-  readonly scope?: ManagedObjectReference<'ManagedEntity'> | undefined;
+  readonly scope?: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> | undefined;
   readonly portgroupKey?: readonly string[] | undefined;
   readonly inside?: boolean | undefined;
   readonly portKey?: readonly string[] | undefined;
@@ -3266,7 +3266,7 @@ export interface DvsDropNetworkRuleAction extends DvsNetworkRuleAction {
 export interface DvsEvent extends Event {
 }
 export interface DvsEventArgument extends EntityEventArgument {
-  readonly dvs: ManagedObjectReference<'DistributedVirtualSwitch'>;
+  readonly dvs: ManagedObjectReference<'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch'>;
 }
 export interface DvsFault extends VimFault {
 }
@@ -3466,8 +3466,8 @@ export interface DvsResourceRuntimeInfo extends DynamicData {
 export interface DvsRestoreEvent extends DvsEvent {
 }
 export interface DvsScopeViolated extends DvsFault {
-  readonly scope: readonly ManagedObjectReference<'ManagedEntity'>[];
-  readonly entity: ManagedObjectReference<'ManagedEntity'>;
+  readonly scope: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[];
+  readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>;
 }
 export interface DvsServiceConsoleVNicProfile extends DvsVNicProfile {
 }
@@ -3632,14 +3632,14 @@ export interface EntityBackupConfig extends DynamicData {
   readonly configBlob: string;
   readonly key?: string | undefined;
   readonly name?: string | undefined;
-  readonly container?: ManagedObjectReference<'ManagedEntity'> | undefined;
+  readonly container?: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> | undefined;
   readonly configVersion?: string | undefined;
 }
 export interface EntityEventArgument extends EventArgument {
   readonly name: string;
 }
 export interface EntityPrivilege extends DynamicData {
-  readonly entity: ManagedObjectReference<'ManagedEntity'>;
+  readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>;
   readonly privAvailability: readonly PrivilegeAvailability[];
 }
 export interface EntityResourceCheckDetails extends DynamicData {
@@ -3744,7 +3744,7 @@ export interface EventFilterSpec extends DynamicData {
   readonly delayedInit?: boolean | undefined;
 }
 export interface EventFilterSpecByEntity extends DynamicData {
-  readonly entity: ManagedObjectReference<'ManagedEntity'>;
+  readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>;
   readonly recursion: EventFilterSpecRecursionOption;
 }
 export interface EventFilterSpecByTime extends DynamicData {
@@ -3776,7 +3776,7 @@ export interface ExtExtendedProductInfo extends DynamicData {
   readonly companyUrl?: string | undefined;
   readonly productUrl?: string | undefined;
   readonly managementUrl?: string | undefined;
-  readonly self?: ManagedObjectReference<'ManagedEntity'> | undefined;
+  readonly self?: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> | undefined;
 }
 export interface ExtManagedEntityInfo extends DynamicData {
   readonly type: string;
@@ -3882,7 +3882,7 @@ export interface ExtensionTaskTypeInfo extends DynamicData {
   readonly taskID: string;
 }
 export interface FailToEnableSPBM extends NotEnoughLicenses {
-  readonly cs: ManagedObjectReference<'ComputeResource'>;
+  readonly cs: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'>;
   readonly csName: string;
   readonly hostLicenseStates: readonly ComputeResourceHostSPBMLicenseInfo[];
 }
@@ -4107,7 +4107,7 @@ export interface FolderBatchAddStandaloneHostsResult extends DynamicData {
   readonly hostsFailedInventoryAdd?: readonly FolderFailedHostResult[] | undefined;
 }
 export interface FolderEventArgument extends EntityEventArgument {
-  readonly folder: ManagedObjectReference<'Folder'>;
+  readonly folder: ManagedObjectReference<'Folder' | 'StoragePod'>;
 }
 export interface FolderFailedHostResult extends DynamicData {
   readonly hostName?: string | undefined;
@@ -4518,7 +4518,7 @@ export interface HealthSystemRuntime extends DynamicData {
   readonly hardwareStatusInfo?: HostHardwareStatusInfo | undefined;
 }
 export interface HealthUpdate extends DynamicData {
-  readonly entity: ManagedObjectReference<'ManagedEntity'>;
+  readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>;
   readonly healthUpdateInfoId: string;
   readonly id: string;
   readonly status: ManagedEntityStatus;
@@ -4943,7 +4943,7 @@ export interface HostConfigManager extends DynamicData {
   readonly graphicsManager?: ManagedObjectReference<'HostGraphicsManager'> | undefined;
   readonly vsanInternalSystem?: ManagedObjectReference<'HostVsanInternalSystem'> | undefined;
   readonly certificateManager?: ManagedObjectReference<'HostCertificateManager'> | undefined;
-  readonly cryptoManager?: ManagedObjectReference<'CryptoManager'> | undefined;
+  readonly cryptoManager?: ManagedObjectReference<'CryptoManager' | 'CryptoManagerHost' | 'CryptoManagerHostKMS' | 'CryptoManagerKmip'> | undefined;
   readonly nvdimmSystem?: ManagedObjectReference<'HostNvdimmSystem'> | undefined;
   readonly assignableHardwareManager?: ManagedObjectReference<'HostAssignableHardwareManager'> | undefined;
 }
@@ -4977,7 +4977,7 @@ export interface HostConfigSummary extends DynamicData {
   readonly faultToleranceEnabled: boolean;
   readonly featureVersion?: readonly HostFeatureVersionInfo[] | undefined;
   readonly agentVmDatastore?: ManagedObjectReference<'Datastore'> | undefined;
-  readonly agentVmNetwork?: ManagedObjectReference<'Network'> | undefined;
+  readonly agentVmNetwork?: ManagedObjectReference<'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork'> | undefined;
 }
 export interface HostConnectFault extends VimFault {
 }
@@ -5002,7 +5002,7 @@ export interface HostConnectSpec extends DynamicData {
   readonly sslThumbprint?: string | undefined;
   readonly userName?: string | undefined;
   readonly password?: string | undefined;
-  readonly vmFolder?: ManagedObjectReference<'Folder'> | undefined;
+  readonly vmFolder?: ManagedObjectReference<'Folder' | 'StoragePod'> | undefined;
   readonly force: boolean;
   readonly vimAccountName?: string | undefined;
   readonly vimAccountPassword?: string | undefined;
@@ -5291,7 +5291,7 @@ export interface HostEnterMaintenanceResult extends DynamicData {
 }
 export interface HostEsxAgentHostManagerConfigInfo extends DynamicData {
   readonly agentVmDatastore?: ManagedObjectReference<'Datastore'> | undefined;
-  readonly agentVmNetwork?: ManagedObjectReference<'Network'> | undefined;
+  readonly agentVmNetwork?: ManagedObjectReference<'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork'> | undefined;
 }
 export interface HostEvent extends Event {
 }
@@ -6508,7 +6508,7 @@ export interface HostProfileManagerCompositionResult extends DynamicData {
   readonly results?: readonly HostProfileManagerCompositionResultResultElement[] | undefined;
 }
 export interface HostProfileManagerCompositionResultResultElement extends DynamicData {
-  readonly target: ManagedObjectReference<'Profile'>;
+  readonly target: ManagedObjectReference<'Profile' | 'ClusterProfile' | 'HostProfile'>;
   readonly status: string;
   readonly errors?: readonly LocalizableMessage[] | undefined;
 }
@@ -6517,7 +6517,7 @@ export interface HostProfileManagerCompositionValidationResult extends DynamicDa
   readonly errors?: readonly LocalizableMessage[] | undefined;
 }
 export interface HostProfileManagerCompositionValidationResultResultElement extends DynamicData {
-  readonly target: ManagedObjectReference<'Profile'>;
+  readonly target: ManagedObjectReference<'Profile' | 'ClusterProfile' | 'HostProfile'>;
   readonly status: string;
   readonly errors?: readonly LocalizableMessage[] | undefined;
   readonly sourceDiffForToBeMerged?: HostApplyProfile | undefined;
@@ -7394,7 +7394,7 @@ export interface HttpNfcLeaseHostInfo extends DynamicData {
 }
 export interface HttpNfcLeaseInfo extends DynamicData {
   readonly lease: ManagedObjectReference<'HttpNfcLease'>;
-  readonly entity: ManagedObjectReference<'ManagedEntity'>;
+  readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>;
   readonly deviceUrl?: readonly HttpNfcLeaseDeviceUrl[] | undefined;
   readonly totalDiskCapacityInKB: number | bigint;
   readonly leaseTimeout: number;
@@ -7630,7 +7630,7 @@ export interface InvalidEditionLicense extends NotEnoughLicenses {
 export interface InvalidEvent extends VimFault {
 }
 export interface InvalidFolder extends VimFault {
-  readonly target: ManagedObjectReference<'ManagedEntity'>;
+  readonly target: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>;
 }
 export interface InvalidFormat extends VmConfigFault {
 }
@@ -7664,7 +7664,7 @@ export interface InvalidLogin extends VimFault {
 }
 export interface InvalidName extends VimFault {
   readonly name: string;
-  readonly entity?: ManagedObjectReference<'ManagedEntity'> | undefined;
+  readonly entity?: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> | undefined;
 }
 export interface InvalidNasCredentials extends NasConfigFault {
   readonly userName: string;
@@ -7688,7 +7688,7 @@ export interface InvalidPrivilege extends VimFault {
 export interface InvalidProfileReferenceHost extends RuntimeFault {
   readonly reason?: string | undefined;
   readonly host?: ManagedObjectReference<'HostSystem'> | undefined;
-  readonly profile?: ManagedObjectReference<'Profile'> | undefined;
+  readonly profile?: ManagedObjectReference<'Profile' | 'ClusterProfile' | 'HostProfile'> | undefined;
   readonly profileName?: string | undefined;
 }
 export interface InvalidProperty extends MethodFault {
@@ -7773,7 +7773,7 @@ export interface IpPool extends DynamicData {
   readonly allocatedIpv6Addresses?: number | undefined;
 }
 export interface IpPoolAssociation extends DynamicData {
-  readonly network?: ManagedObjectReference<'Network'> | undefined;
+  readonly network?: ManagedObjectReference<'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork'> | undefined;
   readonly networkName: string;
 }
 export interface IpPoolIpPoolConfigInfo extends DynamicData {
@@ -7903,7 +7903,7 @@ export interface KmipClusterInfo extends DynamicData {
   readonly servers?: readonly KmipServerInfo[] | undefined;
   readonly useAsDefault: boolean;
   readonly managementType?: string | undefined;
-  readonly useAsEntityDefault?: readonly ManagedObjectReference<'ManagedEntity'>[] | undefined;
+  readonly useAsEntityDefault?: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] | undefined;
   readonly hasBackup?: boolean | undefined;
   readonly tpmRequired?: boolean | undefined;
   readonly keyId?: string | undefined;
@@ -8162,7 +8162,7 @@ export interface ManagedByInfo extends DynamicData {
   readonly type: string;
 }
 export interface ManagedEntityEventArgument extends EntityEventArgument {
-  readonly entity: ManagedObjectReference<'ManagedEntity'>;
+  readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>;
 }
 export interface ManagedObjectNotFound extends RuntimeFault {
   readonly obj: ManagedObjectReference;
@@ -8487,7 +8487,7 @@ export interface NetworkDisruptedAndConfigRolledBack extends VimFault {
   readonly host: string;
 }
 export interface NetworkEventArgument extends EntityEventArgument {
-  readonly network: ManagedObjectReference<'Network'>;
+  readonly network: ManagedObjectReference<'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork'>;
 }
 export interface NetworkInaccessible extends NasConfigFault {
 }
@@ -8516,7 +8516,7 @@ export interface NetworkRollbackEvent extends Event {
   readonly transactionId: string;
 }
 export interface NetworkSummary extends DynamicData {
-  readonly network?: ManagedObjectReference<'Network'> | undefined;
+  readonly network?: ManagedObjectReference<'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork'> | undefined;
   readonly name: string;
   readonly accessible: boolean;
   readonly ipPoolName: string;
@@ -8533,10 +8533,10 @@ export interface NoAccessUserEvent extends SessionEvent {
   readonly ipAddress: string;
 }
 export interface NoActiveHostInCluster extends InvalidState {
-  readonly computeResource: ManagedObjectReference<'ComputeResource'>;
+  readonly computeResource: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'>;
 }
 export interface NoAvailableIp extends VAppPropertyFault {
-  readonly network: ManagedObjectReference<'Network'>;
+  readonly network: ManagedObjectReference<'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork'>;
 }
 export interface NoClientCertificate extends VimFault {
 }
@@ -8612,10 +8612,10 @@ export interface NoVmInVApp extends VAppConfigFault {
 export interface NodeDeploymentSpec extends DynamicData {
   readonly esxHost?: ManagedObjectReference<'HostSystem'> | undefined;
   readonly datastore?: ManagedObjectReference<'Datastore'> | undefined;
-  readonly publicNetworkPortGroup?: ManagedObjectReference<'Network'> | undefined;
-  readonly clusterNetworkPortGroup?: ManagedObjectReference<'Network'> | undefined;
-  readonly folder: ManagedObjectReference<'Folder'>;
-  readonly resourcePool?: ManagedObjectReference<'ResourcePool'> | undefined;
+  readonly publicNetworkPortGroup?: ManagedObjectReference<'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork'> | undefined;
+  readonly clusterNetworkPortGroup?: ManagedObjectReference<'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork'> | undefined;
+  readonly folder: ManagedObjectReference<'Folder' | 'StoragePod'>;
+  readonly resourcePool?: ManagedObjectReference<'ResourcePool' | 'VirtualApp'> | undefined;
   readonly managementVc?: ServiceLocator | undefined;
   readonly nodeName: string;
   readonly ipSettings: CustomizationIPSettings;
@@ -8916,7 +8916,7 @@ export interface OvfConsumerOstNode extends DynamicData {
   readonly type: string;
   readonly section?: readonly OvfConsumerOvfSection[] | undefined;
   readonly child?: readonly OvfConsumerOstNode[] | undefined;
-  readonly entity?: ManagedObjectReference<'ManagedEntity'> | undefined;
+  readonly entity?: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> | undefined;
 }
 export interface OvfConsumerOvfSection extends DynamicData {
   readonly lineNumber: number;
@@ -9092,7 +9092,7 @@ export interface OvfNetworkInfo extends DynamicData {
 }
 export interface OvfNetworkMapping extends DynamicData {
   readonly name: string;
-  readonly network: ManagedObjectReference<'Network'>;
+  readonly network: ManagedObjectReference<'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork'>;
 }
 export interface OvfNetworkMappingNotSupported extends OvfImport {
 }
@@ -9158,7 +9158,7 @@ export interface OvfPropertyValue extends OvfProperty {
 }
 export interface OvfResourceMap extends DynamicData {
   readonly source: string;
-  readonly parent?: ManagedObjectReference<'ResourcePool'> | undefined;
+  readonly parent?: ManagedObjectReference<'ResourcePool' | 'VirtualApp'> | undefined;
   readonly resourceSpec?: ResourceConfigSpec | undefined;
   readonly datastore?: ManagedObjectReference<'Datastore'> | undefined;
 }
@@ -9382,7 +9382,7 @@ export interface PerformanceStatisticsDescription extends DynamicData {
   readonly intervals?: readonly PerfInterval[] | undefined;
 }
 export interface Permission extends DynamicData {
-  readonly entity?: ManagedObjectReference<'ManagedEntity'> | undefined;
+  readonly entity?: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> | undefined;
   readonly principal: string;
   readonly group: boolean;
   readonly roleId: number;
@@ -9664,7 +9664,7 @@ export interface ProfileEvent extends Event {
   readonly profile: ProfileEventArgument;
 }
 export interface ProfileEventArgument extends EventArgument {
-  readonly profile: ManagedObjectReference<'Profile'>;
+  readonly profile: ManagedObjectReference<'Profile' | 'ClusterProfile' | 'HostProfile'>;
   readonly name: string;
 }
 export interface ProfileExecuteError extends DynamicData {
@@ -9909,7 +9909,7 @@ export interface ReplicationInfoDiskSettings extends DynamicData {
 }
 export interface ReplicationInvalidOptions extends ReplicationFault {
   readonly options: string;
-  readonly entity?: ManagedObjectReference<'ManagedEntity'> | undefined;
+  readonly entity?: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> | undefined;
 }
 export interface ReplicationNotSupportedOnHost extends ReplicationFault {
 }
@@ -9954,7 +9954,7 @@ export interface ResourceConfigOption extends DynamicData {
   readonly memoryAllocationOption: ResourceAllocationOption;
 }
 export interface ResourceConfigSpec extends DynamicData {
-  readonly entity?: ManagedObjectReference<'ManagedEntity'> | undefined;
+  readonly entity?: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> | undefined;
   readonly changeVersion?: string | undefined;
   readonly lastModified?: string | undefined;
   readonly cpuAllocation: ResourceAllocationInfo;
@@ -9979,7 +9979,7 @@ export interface ResourcePoolEvent extends Event {
   readonly resourcePool: ResourcePoolEventArgument;
 }
 export interface ResourcePoolEventArgument extends EntityEventArgument {
-  readonly resourcePool: ManagedObjectReference<'ResourcePool'>;
+  readonly resourcePool: ManagedObjectReference<'ResourcePool' | 'VirtualApp'>;
 }
 export interface ResourcePoolMovedEvent extends ResourcePoolEvent {
   readonly oldParent: ResourcePoolEventArgument;
@@ -10151,7 +10151,7 @@ export interface ScheduledTaskFailedEvent extends ScheduledTaskEvent {
 }
 export interface ScheduledTaskInfo extends ScheduledTaskSpec {
   readonly scheduledTask: ManagedObjectReference<'ScheduledTask'>;
-  readonly entity: ManagedObjectReference<'ManagedEntity'>;
+  readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>;
   readonly lastModifiedTime: string;
   readonly lastModifiedUser: string;
   readonly nextRunTime?: string | undefined;
@@ -10263,7 +10263,7 @@ export interface ServiceConsoleReservationInfo extends DynamicData {
   readonly unreserved: number | bigint;
 }
 export interface ServiceContent extends DynamicData {
-  readonly rootFolder: ManagedObjectReference<'Folder'>;
+  readonly rootFolder: ManagedObjectReference<'Folder' | 'StoragePod'>;
   readonly propertyCollector: ManagedObjectReference<'PropertyCollector'>;
   readonly viewManager?: ManagedObjectReference<'ViewManager'> | undefined;
   readonly about: AboutInfo;
@@ -10304,9 +10304,9 @@ export interface ServiceContent extends DynamicData {
   readonly overheadMemoryManager?: ManagedObjectReference<'OverheadMemoryManager'> | undefined;
   readonly certificateManager?: ManagedObjectReference<'CertificateManager'> | undefined;
   readonly ioFilterManager?: ManagedObjectReference<'IoFilterManager'> | undefined;
-  readonly vStorageObjectManager?: ManagedObjectReference<'VStorageObjectManagerBase'> | undefined;
+  readonly vStorageObjectManager?: ManagedObjectReference<'VStorageObjectManagerBase' | 'HostVStorageObjectManager' | 'VcenterVStorageObjectManager'> | undefined;
   readonly hostSpecManager?: ManagedObjectReference<'HostSpecificationManager'> | undefined;
-  readonly cryptoManager?: ManagedObjectReference<'CryptoManager'> | undefined;
+  readonly cryptoManager?: ManagedObjectReference<'CryptoManager' | 'CryptoManagerHost' | 'CryptoManagerHostKMS' | 'CryptoManagerKmip'> | undefined;
   readonly healthUpdateManager?: ManagedObjectReference<'HealthUpdateManager'> | undefined;
   readonly failoverClusterConfigurator?: ManagedObjectReference<'FailoverClusterConfigurator'> | undefined;
   readonly failoverClusterManager?: ManagedObjectReference<'FailoverClusterManager'> | undefined;
@@ -10664,9 +10664,9 @@ export interface StoragePlacementSpec extends DynamicData {
   readonly cloneName?: string | undefined;
   readonly configSpec?: VirtualMachineConfigSpec | undefined;
   readonly relocateSpec?: VirtualMachineRelocateSpec | undefined;
-  readonly resourcePool?: ManagedObjectReference<'ResourcePool'> | undefined;
+  readonly resourcePool?: ManagedObjectReference<'ResourcePool' | 'VirtualApp'> | undefined;
   readonly host?: ManagedObjectReference<'HostSystem'> | undefined;
-  readonly folder?: ManagedObjectReference<'Folder'> | undefined;
+  readonly folder?: ManagedObjectReference<'Folder' | 'StoragePod'> | undefined;
   readonly disallowPrerequisiteMoves?: boolean | undefined;
   readonly resourceLeaseDurationSec?: number | undefined;
 }
@@ -10703,7 +10703,7 @@ export interface StringPolicy extends InheritablePolicy {
   readonly value?: string | undefined;
 }
 export interface StructuredCustomizations extends HostProfilesEntityCustomizations {
-  readonly entity: ManagedObjectReference<'ManagedEntity'>;
+  readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>;
   readonly customizations?: AnswerFile | undefined;
 }
 export interface SuspendedRelocateNotSupported extends MigrationFault {
@@ -10753,7 +10753,7 @@ export interface TaskFilterSpec extends DynamicData {
   readonly rootTaskKey?: readonly string[] | undefined;
 }
 export interface TaskFilterSpecByEntity extends DynamicData {
-  readonly entity: ManagedObjectReference<'ManagedEntity'>;
+  readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>;
   readonly recursion: TaskFilterSpecRecursionOption;
 }
 export interface TaskFilterSpecByTime extends DynamicData {
@@ -10774,9 +10774,9 @@ export interface TaskInfo extends DynamicData {
   readonly description?: LocalizableMessage | undefined;
   readonly name?: string | undefined;
   readonly descriptionId: string;
-  readonly entity?: ManagedObjectReference<'ManagedEntity'> | undefined;
+  readonly entity?: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> | undefined;
   readonly entityName?: string | undefined;
-  readonly locked?: readonly ManagedObjectReference<'ManagedEntity'>[] | undefined;
+  readonly locked?: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] | undefined;
   readonly state: TaskInfoState;
   readonly cancelled: boolean;
   readonly cancelable: boolean;
@@ -10808,7 +10808,7 @@ export interface TaskReasonAlarm extends TaskReason {
   readonly alarmName: string;
   readonly alarm: ManagedObjectReference<'Alarm'>;
   readonly entityName: string;
-  readonly entity: ManagedObjectReference<'ManagedEntity'>;
+  readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>;
 }
 export interface TaskReasonSchedule extends TaskReason {
   readonly name: string;
@@ -11036,7 +11036,7 @@ export interface UserPasswordChanged extends HostEvent {
   readonly userLogin: string;
 }
 export interface UserPrivilegeResult extends DynamicData {
-  readonly entity: ManagedObjectReference<'ManagedEntity'>;
+  readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>;
   readonly privileges?: readonly string[] | undefined;
 }
 export interface UserProfile extends ApplyProfile {
@@ -11091,19 +11091,19 @@ export interface VAppCloneSpec extends DynamicData {
   readonly location: ManagedObjectReference<'Datastore'>;
   readonly host?: ManagedObjectReference<'HostSystem'> | undefined;
   readonly resourceSpec?: ResourceConfigSpec | undefined;
-  readonly vmFolder?: ManagedObjectReference<'Folder'> | undefined;
+  readonly vmFolder?: ManagedObjectReference<'Folder' | 'StoragePod'> | undefined;
   readonly networkMapping?: readonly VAppCloneSpecNetworkMappingPair[] | undefined;
   readonly property?: readonly KeyValue[] | undefined;
   readonly resourceMapping?: readonly VAppCloneSpecResourceMap[] | undefined;
   readonly provisioning?: string | undefined;
 }
 export interface VAppCloneSpecNetworkMappingPair extends DynamicData {
-  readonly source: ManagedObjectReference<'Network'>;
-  readonly destination: ManagedObjectReference<'Network'>;
+  readonly source: ManagedObjectReference<'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork'>;
+  readonly destination: ManagedObjectReference<'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork'>;
 }
 export interface VAppCloneSpecResourceMap extends DynamicData {
-  readonly source: ManagedObjectReference<'ManagedEntity'>;
-  readonly parent?: ManagedObjectReference<'ResourcePool'> | undefined;
+  readonly source: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>;
+  readonly parent?: ManagedObjectReference<'ResourcePool' | 'VirtualApp'> | undefined;
   readonly resourceSpec?: ResourceConfigSpec | undefined;
   readonly location?: ManagedObjectReference<'Datastore'> | undefined;
 }
@@ -11122,7 +11122,7 @@ export interface VAppConfigSpec extends VmConfigSpec {
   readonly managedBy?: ManagedByInfo | undefined;
 }
 export interface VAppEntityConfigInfo extends DynamicData {
-  readonly key?: ManagedObjectReference<'ManagedEntity'> | undefined;
+  readonly key?: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> | undefined;
   readonly tag?: string | undefined;
   readonly startOrder?: number | undefined;
   readonly startDelay?: number | undefined;
@@ -11428,7 +11428,7 @@ export interface VMwareVspanSession extends DynamicData {
   readonly netstack?: string | undefined;
 }
 export interface VSANEntityCompatibilityResult extends DynamicData {
-  readonly entity: ManagedObjectReference<'ManagedEntity'>;
+  readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>;
   readonly compatible: boolean;
   readonly incompatibleReasons?: readonly LocalizableMessage[] | undefined;
   readonly extendedAttributes?: readonly KeyAnyValue[] | undefined;
@@ -11764,7 +11764,7 @@ export interface VirtualAppImportSpec extends ImportSpec {
   readonly child?: readonly ImportSpec[] | undefined;
 }
 export interface VirtualAppLinkInfo extends DynamicData {
-  readonly key: ManagedObjectReference<'ManagedEntity'>;
+  readonly key: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>;
   readonly destroyWithParent?: boolean | undefined;
 }
 export interface VirtualAppSummary extends ResourcePoolSummary {
@@ -12146,7 +12146,7 @@ export interface VirtualEthernetCardLegacyNetworkBackingInfo extends VirtualDevi
 export interface VirtualEthernetCardLegacyNetworkBackingOption extends VirtualDeviceDeviceBackingOption {
 }
 export interface VirtualEthernetCardNetworkBackingInfo extends VirtualDeviceDeviceBackingInfo {
-  readonly network?: ManagedObjectReference<'Network'> | undefined;
+  readonly network?: ManagedObjectReference<'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork'> | undefined;
   readonly inPassthroughMode?: boolean | undefined;
 }
 export interface VirtualEthernetCardNetworkBackingOption extends VirtualDeviceDeviceBackingOption {
@@ -12775,7 +12775,7 @@ export interface VirtualMachineIdeDiskDevicePartitionInfo extends DynamicData {
 }
 export interface VirtualMachineImportSpec extends ImportSpec {
   readonly configSpec: VirtualMachineConfigSpec;
-  readonly resPoolEntity?: ManagedObjectReference<'ResourcePool'> | undefined;
+  readonly resPoolEntity?: ManagedObjectReference<'ResourcePool' | 'VirtualApp'> | undefined;
 }
 export interface VirtualMachineIndependentFilterSpec extends VirtualMachineBaseIndependentFilterSpec {
   readonly filterName: string;
@@ -12908,10 +12908,10 @@ export interface VirtualMachineQuickStatsMemoryTierStats extends DynamicData {
 }
 export interface VirtualMachineRelocateSpec extends DynamicData {
   readonly service?: ServiceLocator | undefined;
-  readonly folder?: ManagedObjectReference<'Folder'> | undefined;
+  readonly folder?: ManagedObjectReference<'Folder' | 'StoragePod'> | undefined;
   readonly datastore?: ManagedObjectReference<'Datastore'> | undefined;
   readonly diskMoveType?: string | undefined;
-  readonly pool?: ManagedObjectReference<'ResourcePool'> | undefined;
+  readonly pool?: ManagedObjectReference<'ResourcePool' | 'VirtualApp'> | undefined;
   readonly host?: ManagedObjectReference<'HostSystem'> | undefined;
   readonly disk?: readonly VirtualMachineRelocateSpecDiskLocator[] | undefined;
   readonly transform?: VirtualMachineRelocateTransformation | undefined;
@@ -13743,11 +13743,11 @@ export interface VmFailoverFailed extends VmEvent {
 export interface VmFaultToleranceConfigIssue extends VmFaultToleranceIssue {
   readonly reason?: string | undefined;
   readonly entityName?: string | undefined;
-  readonly entity?: ManagedObjectReference<'ManagedEntity'> | undefined;
+  readonly entity?: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> | undefined;
 }
 export interface VmFaultToleranceConfigIssueWrapper extends VmFaultToleranceIssue {
   readonly entityName?: string | undefined;
-  readonly entity?: ManagedObjectReference<'ManagedEntity'> | undefined;
+  readonly entity?: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> | undefined;
   readonly error?: LocalizedMethodFault | undefined;
 }
 export interface VmFaultToleranceInvalidFileBacking extends VmFaultToleranceIssue {
@@ -14785,7 +14785,7 @@ export interface VsanFileServiceConfig extends DynamicData {
   readonly fileServerCPUMhz?: number | bigint | undefined;
   readonly fsvmMemoryMB?: number | bigint | undefined;
   readonly fsvmCPU?: number | bigint | undefined;
-  readonly network?: ManagedObjectReference<'Network'> | undefined;
+  readonly network?: ManagedObjectReference<'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork'> | undefined;
   readonly domains?: readonly VsanFileServiceDomainConfig[] | undefined;
   readonly fileAnalyticsEnabled?: boolean | undefined;
 }
@@ -15090,7 +15090,7 @@ export interface VsanHclNicInfo extends VsanHclCommonDeviceInfo {
 }
 export interface VsanHclQuerySpec extends DynamicData {
   readonly includeOnlyVsanControllers?: boolean | undefined;
-  readonly cluster?: ManagedObjectReference<'ComputeResource'> | undefined;
+  readonly cluster?: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'> | undefined;
   readonly hosts?: readonly ManagedObjectReference<'HostSystem'>[] | undefined;
   readonly vsanStoragePoolEligibleDisksOnly?: boolean | undefined;
 }
@@ -15777,18 +15777,18 @@ export interface VsanNetworkConfigBestPracticeHealth extends DynamicData {
 export interface VsanNetworkConfigPnicSpeedInconsistencyIssue extends VsanNetworkConfigBaseIssue {
   readonly host: ManagedObjectReference<'HostSystem'>;
   readonly vswitchName?: string | undefined;
-  readonly vds?: ManagedObjectReference<'DistributedVirtualSwitch'> | undefined;
+  readonly vds?: ManagedObjectReference<'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch'> | undefined;
   readonly speedsMb: readonly (number | bigint)[];
 }
 export interface VsanNetworkConfigPortgroupWithNoRedundancyIssue extends VsanNetworkConfigBaseIssue {
   readonly host: ManagedObjectReference<'HostSystem'>;
   readonly portgroupName?: string | undefined;
-  readonly vds?: ManagedObjectReference<'DistributedVirtualSwitch'> | undefined;
-  readonly pg?: ManagedObjectReference<'Network'> | undefined;
+  readonly vds?: ManagedObjectReference<'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch'> | undefined;
+  readonly pg?: ManagedObjectReference<'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork'> | undefined;
   readonly numPnics: number | bigint;
 }
 export interface VsanNetworkConfigVdsScopeIssue extends VsanNetworkConfigBaseIssue {
-  readonly vds: ManagedObjectReference<'DistributedVirtualSwitch'>;
+  readonly vds: ManagedObjectReference<'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch'>;
   readonly memberHosts: readonly ManagedObjectReference<'HostSystem'>[];
   readonly nonMemberHosts: readonly ManagedObjectReference<'HostSystem'>[];
 }
@@ -15799,7 +15799,7 @@ export interface VsanNetworkConfigVsanNotOnVdsIssue extends VsanNetworkConfigBas
 export interface VsanNetworkConfigVswitchWithNoRedundancyIssue extends VsanNetworkConfigBaseIssue {
   readonly host: ManagedObjectReference<'HostSystem'>;
   readonly vswitchName?: string | undefined;
-  readonly vds?: ManagedObjectReference<'DistributedVirtualSwitch'> | undefined;
+  readonly vds?: ManagedObjectReference<'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch'> | undefined;
   readonly numPnics: number | bigint;
 }
 export interface VsanNetworkDiagnostics extends DynamicData {
@@ -16934,15 +16934,15 @@ export interface AlarmManagerProperties extends ManagedObjectProperties {
   readonly description: AlarmDescription;
 }
 export interface AlarmManagerMethods extends ManagedObjectMethods {
-  CreateAlarm: { args: { readonly entity: ManagedObjectReference<'ManagedEntity'>; readonly spec: AlarmSpec }; result: ManagedObjectReference<'Alarm'> };
-  GetAlarm: { args: { readonly entity?: ManagedObjectReference<'ManagedEntity'> | undefined }; result: readonly ManagedObjectReference<'Alarm'>[] | undefined };
-  AreAlarmActionsEnabled: { args: { readonly entity: ManagedObjectReference<'ManagedEntity'> }; result: boolean };
-  EnableAlarmActions: { args: { readonly entity: ManagedObjectReference<'ManagedEntity'>; readonly enabled: boolean }; result: void };
-  GetAlarmState: { args: { readonly entity: ManagedObjectReference<'ManagedEntity'> }; result: readonly AlarmState[] | undefined };
-  AcknowledgeAlarm: { args: { readonly alarm: ManagedObjectReference<'Alarm'>; readonly entity: ManagedObjectReference<'ManagedEntity'> }; result: void };
+  CreateAlarm: { args: { readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>; readonly spec: AlarmSpec }; result: ManagedObjectReference<'Alarm'> };
+  GetAlarm: { args: { readonly entity?: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> | undefined }; result: readonly ManagedObjectReference<'Alarm'>[] | undefined };
+  AreAlarmActionsEnabled: { args: { readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> }; result: boolean };
+  EnableAlarmActions: { args: { readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>; readonly enabled: boolean }; result: void };
+  GetAlarmState: { args: { readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> }; result: readonly AlarmState[] | undefined };
+  AcknowledgeAlarm: { args: { readonly alarm: ManagedObjectReference<'Alarm'>; readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> }; result: void };
   ClearTriggeredAlarms: { args: { readonly filter: AlarmFilterSpec }; result: void };
-  DisableAlarm: { args: { readonly alarm: ManagedObjectReference<'Alarm'>; readonly entity: ManagedObjectReference<'ManagedEntity'> }; result: void };
-  EnableAlarm: { args: { readonly alarm: ManagedObjectReference<'Alarm'>; readonly entity: ManagedObjectReference<'ManagedEntity'> }; result: void };
+  DisableAlarm: { args: { readonly alarm: ManagedObjectReference<'Alarm'>; readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> }; result: void };
+  EnableAlarm: { args: { readonly alarm: ManagedObjectReference<'Alarm'>; readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> }; result: void };
 }
 export interface AuthorizationManagerProperties extends ManagedObjectProperties {
   readonly privilegeList?: readonly AuthorizationPrivilege[] | undefined;
@@ -16955,15 +16955,15 @@ export interface AuthorizationManagerMethods extends ManagedObjectMethods {
   UpdateAuthorizationRole: { args: { readonly roleId: number; readonly newName: string; readonly privIds?: readonly string[] | undefined }; result: void };
   MergePermissions: { args: { readonly srcRoleId: number; readonly dstRoleId: number }; result: void };
   RetrieveRolePermissions: { args: { readonly roleId: number }; result: readonly Permission[] | undefined };
-  RetrieveEntityPermissions: { args: { readonly entity: ManagedObjectReference<'ManagedEntity'>; readonly inherited: boolean }; result: readonly Permission[] | undefined };
+  RetrieveEntityPermissions: { args: { readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>; readonly inherited: boolean }; result: readonly Permission[] | undefined };
   RetrieveAllPermissions: { args: {  }; result: readonly Permission[] | undefined };
-  SetEntityPermissions: { args: { readonly entity: ManagedObjectReference<'ManagedEntity'>; readonly permission?: readonly Permission[] | undefined }; result: void };
-  ResetEntityPermissions: { args: { readonly entity: ManagedObjectReference<'ManagedEntity'>; readonly permission?: readonly Permission[] | undefined }; result: void };
-  RemoveEntityPermission: { args: { readonly entity: ManagedObjectReference<'ManagedEntity'>; readonly user: string; readonly isGroup: boolean }; result: void };
-  HasPrivilegeOnEntity: { args: { readonly entity: ManagedObjectReference<'ManagedEntity'>; readonly sessionId: string; readonly privId?: readonly string[] | undefined }; result: readonly boolean[] | undefined };
-  HasPrivilegeOnEntities: { args: { readonly entity: readonly ManagedObjectReference<'ManagedEntity'>[]; readonly sessionId: string; readonly privId?: readonly string[] | undefined }; result: readonly EntityPrivilege[] | undefined };
+  SetEntityPermissions: { args: { readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>; readonly permission?: readonly Permission[] | undefined }; result: void };
+  ResetEntityPermissions: { args: { readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>; readonly permission?: readonly Permission[] | undefined }; result: void };
+  RemoveEntityPermission: { args: { readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>; readonly user: string; readonly isGroup: boolean }; result: void };
+  HasPrivilegeOnEntity: { args: { readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>; readonly sessionId: string; readonly privId?: readonly string[] | undefined }; result: readonly boolean[] | undefined };
+  HasPrivilegeOnEntities: { args: { readonly entity: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[]; readonly sessionId: string; readonly privId?: readonly string[] | undefined }; result: readonly EntityPrivilege[] | undefined };
   HasUserPrivilegeOnEntities: { args: { readonly entities: readonly ManagedObjectReference[]; readonly userName: string; readonly privId?: readonly string[] | undefined }; result: readonly EntityPrivilege[] | undefined };
-  FetchUserPrivilegeOnEntities: { args: { readonly entities: readonly ManagedObjectReference<'ManagedEntity'>[]; readonly userName: string }; result: readonly UserPrivilegeResult[] | undefined };
+  FetchUserPrivilegeOnEntities: { args: { readonly entities: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[]; readonly userName: string }; result: readonly UserPrivilegeResult[] | undefined };
 }
 export interface CertificateManagerProperties extends ManagedObjectProperties {
 }
@@ -16990,10 +16990,10 @@ export interface ClusterComputeResourceMethods extends ComputeResourceMethods {
   ReconfigureCluster_Task: { args: { readonly spec: ClusterConfigSpec; readonly modify: boolean }; result: ManagedObjectReference<'Task'> };
   ApplyRecommendation: { args: { readonly key: string }; result: void };
   CancelRecommendation: { args: { readonly key: string }; result: void };
-  RecommendHostsForVm: { args: { readonly vm: ManagedObjectReference<'VirtualMachine'>; readonly pool?: ManagedObjectReference<'ResourcePool'> | undefined }; result: readonly ClusterHostRecommendation[] | undefined };
-  AddHost_Task: { args: { readonly spec: HostConnectSpec; readonly asConnected: boolean; readonly resourcePool?: ManagedObjectReference<'ResourcePool'> | undefined; readonly license?: string | undefined }; result: ManagedObjectReference<'Task'> };
+  RecommendHostsForVm: { args: { readonly vm: ManagedObjectReference<'VirtualMachine'>; readonly pool?: ManagedObjectReference<'ResourcePool' | 'VirtualApp'> | undefined }; result: readonly ClusterHostRecommendation[] | undefined };
+  AddHost_Task: { args: { readonly spec: HostConnectSpec; readonly asConnected: boolean; readonly resourcePool?: ManagedObjectReference<'ResourcePool' | 'VirtualApp'> | undefined; readonly license?: string | undefined }; result: ManagedObjectReference<'Task'> };
   MoveInto_Task: { args: { readonly host: readonly ManagedObjectReference<'HostSystem'>[] }; result: ManagedObjectReference<'Task'> };
-  MoveHostInto_Task: { args: { readonly host: ManagedObjectReference<'HostSystem'>; readonly resourcePool?: ManagedObjectReference<'ResourcePool'> | undefined }; result: ManagedObjectReference<'Task'> };
+  MoveHostInto_Task: { args: { readonly host: ManagedObjectReference<'HostSystem'>; readonly resourcePool?: ManagedObjectReference<'ResourcePool' | 'VirtualApp'> | undefined }; result: ManagedObjectReference<'Task'> };
   RefreshRecommendation: { args: {  }; result: void };
   EvcManager: { args: {  }; result: ManagedObjectReference<'ClusterEVCManager'> | undefined };
   RetrieveDasAdvancedRuntimeInfo: { args: {  }; result: ClusterDasAdvancedRuntimeInfo | undefined };
@@ -17042,10 +17042,10 @@ export interface CnsVolumeManagerMethods extends ManagedObjectMethods {
   CnsReconfigVolumePolicy: { args: { readonly volumePolicyReconfigSpecs?: readonly CnsVolumePolicyReconfigSpec[] | undefined }; result: ManagedObjectReference<'Task'> };
 }
 export interface ComputeResourceProperties extends ManagedEntityProperties {
-  readonly resourcePool?: ManagedObjectReference<'ResourcePool'> | undefined;
+  readonly resourcePool?: ManagedObjectReference<'ResourcePool' | 'VirtualApp'> | undefined;
   readonly host?: readonly ManagedObjectReference<'HostSystem'>[] | undefined;
   readonly datastore?: readonly ManagedObjectReference<'Datastore'>[] | undefined;
-  readonly network?: readonly ManagedObjectReference<'Network'>[] | undefined;
+  readonly network?: readonly ManagedObjectReference<'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork'>[] | undefined;
   readonly summary: ComputeResourceSummary;
   readonly environmentBrowser?: ManagedObjectReference<'EnvironmentBrowser'> | undefined;
   readonly configurationEx: ComputeResourceConfigInfo;
@@ -17056,7 +17056,7 @@ export interface ComputeResourceMethods extends ManagedEntityMethods {
   ReconfigureComputeResource_Task: { args: { readonly spec: ComputeResourceConfigSpec; readonly modify: boolean }; result: ManagedObjectReference<'Task'> };
 }
 export interface ContainerViewProperties extends ManagedObjectViewProperties {
-  readonly container: ManagedObjectReference<'ManagedEntity'>;
+  readonly container: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>;
   readonly type?: readonly string[] | undefined;
   readonly recursive: boolean;
 }
@@ -17107,8 +17107,8 @@ export interface CryptoManagerKmipMethods extends CryptoManagerMethods {
   UpdateKmsSignedCsrClientCert: { args: { readonly cluster: KeyProviderId; readonly certificate: string }; result: void };
   UploadClientCert: { args: { readonly cluster: KeyProviderId; readonly certificate: string; readonly privateKey: string }; result: void };
   IsKmsClusterActive: { args: { readonly cluster?: KeyProviderId | undefined }; result: boolean };
-  SetDefaultKmsCluster: { args: { readonly entity?: ManagedObjectReference<'ManagedEntity'> | undefined; readonly clusterId?: KeyProviderId | undefined }; result: void };
-  GetDefaultKmsCluster: { args: { readonly entity?: ManagedObjectReference<'ManagedEntity'> | undefined; readonly defaultsToParent?: boolean | undefined }; result: KeyProviderId | undefined };
+  SetDefaultKmsCluster: { args: { readonly entity?: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> | undefined; readonly clusterId?: KeyProviderId | undefined }; result: void };
+  GetDefaultKmsCluster: { args: { readonly entity?: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> | undefined; readonly defaultsToParent?: boolean | undefined }; result: KeyProviderId | undefined };
   QueryCryptoKeyStatus: { args: { readonly keyIds?: readonly CryptoKeyId[] | undefined; readonly checkKeyBitMap: number }; result: readonly CryptoManagerKmipCryptoKeyStatus[] | undefined };
   RegisterKmsCluster: { args: { readonly clusterId: KeyProviderId; readonly managementType?: string | undefined }; result: void };
   UnregisterKmsCluster: { args: { readonly clusterId: KeyProviderId }; result: void };
@@ -17122,7 +17122,7 @@ export interface CustomFieldsManagerMethods extends ManagedObjectMethods {
   AddCustomFieldDef: { args: { readonly name: string; readonly moType?: string | undefined; readonly fieldDefPolicy?: PrivilegePolicyDef | undefined; readonly fieldPolicy?: PrivilegePolicyDef | undefined }; result: CustomFieldDef };
   RemoveCustomFieldDef: { args: { readonly key: number }; result: void };
   RenameCustomFieldDef: { args: { readonly key: number; readonly name: string }; result: void };
-  SetField: { args: { readonly entity: ManagedObjectReference<'ManagedEntity'>; readonly key: number; readonly value: string }; result: void };
+  SetField: { args: { readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>; readonly key: number; readonly value: string }; result: void };
 }
 export interface CustomizationSpecManagerProperties extends ManagedObjectProperties {
   readonly info?: readonly CustomizationSpecInfo[] | undefined;
@@ -17141,12 +17141,12 @@ export interface CustomizationSpecManagerMethods extends ManagedObjectMethods {
   CheckCustomizationResources: { args: { readonly guestOs: string }; result: void };
 }
 export interface DatacenterProperties extends ManagedEntityProperties {
-  readonly vmFolder: ManagedObjectReference<'Folder'>;
-  readonly hostFolder: ManagedObjectReference<'Folder'>;
-  readonly datastoreFolder: ManagedObjectReference<'Folder'>;
-  readonly networkFolder: ManagedObjectReference<'Folder'>;
+  readonly vmFolder: ManagedObjectReference<'Folder' | 'StoragePod'>;
+  readonly hostFolder: ManagedObjectReference<'Folder' | 'StoragePod'>;
+  readonly datastoreFolder: ManagedObjectReference<'Folder' | 'StoragePod'>;
+  readonly networkFolder: ManagedObjectReference<'Folder' | 'StoragePod'>;
   readonly datastore?: readonly ManagedObjectReference<'Datastore'>[] | undefined;
-  readonly network?: readonly ManagedObjectReference<'Network'>[] | undefined;
+  readonly network?: readonly ManagedObjectReference<'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork'>[] | undefined;
   readonly configuration: DatacenterConfigInfo;
 }
 export interface DatacenterMethods extends ManagedEntityMethods {
@@ -17219,7 +17219,7 @@ export interface DistributedVirtualSwitchMethods extends ManagedEntityMethods {
   QueryUsedVlanIdInDvs: { args: {  }; result: readonly number[] | undefined };
   ReconfigureDvs_Task: { args: { readonly spec: DVSConfigSpec }; result: ManagedObjectReference<'Task'> };
   PerformDvsProductSpecOperation_Task: { args: { readonly operation: string; readonly productSpec?: DistributedVirtualSwitchProductSpec | undefined }; result: ManagedObjectReference<'Task'> };
-  MergeDvs_Task: { args: { readonly dvs: ManagedObjectReference<'DistributedVirtualSwitch'> }; result: ManagedObjectReference<'Task'> };
+  MergeDvs_Task: { args: { readonly dvs: ManagedObjectReference<'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch'> }; result: ManagedObjectReference<'Task'> };
   AddDVPortgroup_Task: { args: { readonly spec: readonly DVPortgroupConfigSpec[] }; result: ManagedObjectReference<'Task'> };
   MoveDVPort_Task: { args: { readonly portKey: readonly string[]; readonly destinationPortgroupKey?: string | undefined }; result: ManagedObjectReference<'Task'> };
   UpdateDvsCapability: { args: { readonly capability: DVSCapability }; result: void };
@@ -17241,13 +17241,13 @@ export interface DistributedVirtualSwitchManagerProperties extends ManagedObject
 export interface DistributedVirtualSwitchManagerMethods extends ManagedObjectMethods {
   QueryAvailableDvsSpec: { args: { readonly recommended?: boolean | undefined }; result: readonly DistributedVirtualSwitchProductSpec[] | undefined };
   QuerySupportedNetworkOffloadSpec: { args: { readonly switchProductSpec: DistributedVirtualSwitchProductSpec }; result: readonly DistributedVirtualSwitchNetworkOffloadSpec[] | undefined };
-  QueryCompatibleVmnicsFromHosts: { args: { readonly hosts?: readonly ManagedObjectReference<'HostSystem'>[] | undefined; readonly dvs: ManagedObjectReference<'DistributedVirtualSwitch'> }; result: readonly DVSManagerPhysicalNicsList[] | undefined };
-  QueryCompatibleHostForNewDvs: { args: { readonly container: ManagedObjectReference<'ManagedEntity'>; readonly recursive: boolean; readonly switchProductSpec?: DistributedVirtualSwitchProductSpec | undefined }; result: readonly ManagedObjectReference<'HostSystem'>[] | undefined };
-  QueryCompatibleHostForExistingDvs: { args: { readonly container: ManagedObjectReference<'ManagedEntity'>; readonly recursive: boolean; readonly dvs: ManagedObjectReference<'DistributedVirtualSwitch'> }; result: readonly ManagedObjectReference<'HostSystem'>[] | undefined };
+  QueryCompatibleVmnicsFromHosts: { args: { readonly hosts?: readonly ManagedObjectReference<'HostSystem'>[] | undefined; readonly dvs: ManagedObjectReference<'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch'> }; result: readonly DVSManagerPhysicalNicsList[] | undefined };
+  QueryCompatibleHostForNewDvs: { args: { readonly container: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>; readonly recursive: boolean; readonly switchProductSpec?: DistributedVirtualSwitchProductSpec | undefined }; result: readonly ManagedObjectReference<'HostSystem'>[] | undefined };
+  QueryCompatibleHostForExistingDvs: { args: { readonly container: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>; readonly recursive: boolean; readonly dvs: ManagedObjectReference<'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch'> }; result: readonly ManagedObjectReference<'HostSystem'>[] | undefined };
   QueryDvsCompatibleHostSpec: { args: { readonly switchProductSpec?: DistributedVirtualSwitchProductSpec | undefined }; result: readonly DistributedVirtualSwitchHostProductSpec[] | undefined };
   QueryDvsFeatureCapability: { args: { readonly switchProductSpec?: DistributedVirtualSwitchProductSpec | undefined }; result: DVSFeatureCapability | undefined };
-  QueryDvsByUuid: { args: { readonly uuid: string }; result: ManagedObjectReference<'DistributedVirtualSwitch'> | undefined };
-  QueryDvsConfigTarget: { args: { readonly host?: ManagedObjectReference<'HostSystem'> | undefined; readonly dvs?: ManagedObjectReference<'DistributedVirtualSwitch'> | undefined }; result: DVSManagerDvsConfigTarget };
+  QueryDvsByUuid: { args: { readonly uuid: string }; result: ManagedObjectReference<'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch'> | undefined };
+  QueryDvsConfigTarget: { args: { readonly host?: ManagedObjectReference<'HostSystem'> | undefined; readonly dvs?: ManagedObjectReference<'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch'> | undefined }; result: DVSManagerDvsConfigTarget };
   QueryDvsCheckCompatibility: { args: { readonly hostContainer: DistributedVirtualSwitchManagerHostContainer; readonly dvsProductSpec?: DistributedVirtualSwitchManagerDvsProductSpec | undefined; readonly hostFilterSpec?: readonly DistributedVirtualSwitchManagerHostDvsFilterSpec[] | undefined }; result: readonly DistributedVirtualSwitchManagerCompatibilityResult[] | undefined };
   RectifyDvsOnHost_Task: { args: { readonly hosts: readonly ManagedObjectReference<'HostSystem'>[] }; result: ManagedObjectReference<'Task'> };
   DVSManagerExportEntity_Task: { args: { readonly selectionSet: readonly SelectionSet[] }; result: ManagedObjectReference<'Task'> | undefined };
@@ -17280,7 +17280,7 @@ export interface EventManagerProperties extends ManagedObjectProperties {
 export interface EventManagerMethods extends ManagedObjectMethods {
   RetrieveArgumentDescription: { args: { readonly eventTypeId: string }; result: readonly EventArgDesc[] | undefined };
   CreateCollectorForEvents: { args: { readonly filter: EventFilterSpec }; result: ManagedObjectReference<'EventHistoryCollector'> };
-  LogUserEvent: { args: { readonly entity: ManagedObjectReference<'ManagedEntity'>; readonly msg: string }; result: void };
+  LogUserEvent: { args: { readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>; readonly msg: string }; result: void };
   QueryEvents: { args: { readonly filter: EventFilterSpec }; result: readonly Event[] | undefined };
   PostEvent: { args: { readonly eventToPost: Event; readonly taskInfo?: TaskInfo | undefined }; result: void };
 }
@@ -17303,7 +17303,7 @@ export interface ExtensionManagerMethods extends ManagedObjectMethods {
   SetPublicKey: { args: { readonly extensionKey: string; readonly publicKey: string }; result: void };
   SetExtensionCertificate: { args: { readonly extensionKey: string; readonly certificatePem?: string | undefined }; result: void };
   SetServiceAccount: { args: { readonly extensionKey: string; readonly serviceAccount: string }; result: void };
-  QueryManagedBy: { args: { readonly extensionKey: string }; result: readonly ManagedObjectReference<'ManagedEntity'>[] | undefined };
+  QueryManagedBy: { args: { readonly extensionKey: string }; result: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] | undefined };
   QueryExtensionIpAllocationUsage: { args: { readonly extensionKeys?: readonly string[] | undefined }; result: readonly ExtensionManagerIpAllocationUsage[] | undefined };
 }
 export interface FailoverClusterConfiguratorProperties extends ManagedObjectProperties {
@@ -17339,14 +17339,14 @@ export interface FileManagerMethods extends ManagedObjectMethods {
 }
 export interface FolderProperties extends ManagedEntityProperties {
   readonly childType?: readonly string[] | undefined;
-  readonly childEntity?: readonly ManagedObjectReference<'ManagedEntity'>[] | undefined;
+  readonly childEntity?: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] | undefined;
   readonly namespace?: string | undefined;
 }
 export interface FolderMethods extends ManagedEntityMethods {
-  CreateFolder: { args: { readonly name: string }; result: ManagedObjectReference<'Folder'> };
-  MoveIntoFolder_Task: { args: { readonly list: readonly ManagedObjectReference<'ManagedEntity'>[] }; result: ManagedObjectReference<'Task'> };
-  CreateVM_Task: { args: { readonly config: VirtualMachineConfigSpec; readonly pool: ManagedObjectReference<'ResourcePool'>; readonly host?: ManagedObjectReference<'HostSystem'> | undefined }; result: ManagedObjectReference<'Task'> };
-  RegisterVM_Task: { args: { readonly path: string; readonly name?: string | undefined; readonly asTemplate: boolean; readonly pool?: ManagedObjectReference<'ResourcePool'> | undefined; readonly host?: ManagedObjectReference<'HostSystem'> | undefined }; result: ManagedObjectReference<'Task'> };
+  CreateFolder: { args: { readonly name: string }; result: ManagedObjectReference<'Folder' | 'StoragePod'> };
+  MoveIntoFolder_Task: { args: { readonly list: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] }; result: ManagedObjectReference<'Task'> };
+  CreateVM_Task: { args: { readonly config: VirtualMachineConfigSpec; readonly pool: ManagedObjectReference<'ResourcePool' | 'VirtualApp'>; readonly host?: ManagedObjectReference<'HostSystem'> | undefined }; result: ManagedObjectReference<'Task'> };
+  RegisterVM_Task: { args: { readonly path: string; readonly name?: string | undefined; readonly asTemplate: boolean; readonly pool?: ManagedObjectReference<'ResourcePool' | 'VirtualApp'> | undefined; readonly host?: ManagedObjectReference<'HostSystem'> | undefined }; result: ManagedObjectReference<'Task'> };
   CreateCluster: { args: { readonly name: string; readonly spec: ClusterConfigSpec }; result: ManagedObjectReference<'ClusterComputeResource'> };
   CreateClusterEx: { args: { readonly name: string; readonly spec: ClusterConfigSpecEx }; result: ManagedObjectReference<'ClusterComputeResource'> };
   AddStandaloneHost_Task: { args: { readonly spec: HostConnectSpec; readonly compResSpec?: ComputeResourceConfigSpec | undefined; readonly addConnected: boolean; readonly license?: string | undefined }; result: ManagedObjectReference<'Task'> };
@@ -17424,10 +17424,10 @@ export interface HealthUpdateManagerMethods extends ManagedObjectMethods {
   HasProvider: { args: { readonly id: string }; result: boolean };
   QueryProviderName: { args: { readonly id: string }; result: string };
   QueryHealthUpdateInfos: { args: { readonly providerId: string }; result: readonly HealthUpdateInfo[] | undefined };
-  AddMonitoredEntities: { args: { readonly providerId: string; readonly entities?: readonly ManagedObjectReference<'ManagedEntity'>[] | undefined }; result: void };
-  RemoveMonitoredEntities: { args: { readonly providerId: string; readonly entities?: readonly ManagedObjectReference<'ManagedEntity'>[] | undefined }; result: void };
-  QueryMonitoredEntities: { args: { readonly providerId: string }; result: readonly ManagedObjectReference<'ManagedEntity'>[] | undefined };
-  HasMonitoredEntity: { args: { readonly providerId: string; readonly entity: ManagedObjectReference<'ManagedEntity'> }; result: boolean };
+  AddMonitoredEntities: { args: { readonly providerId: string; readonly entities?: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] | undefined }; result: void };
+  RemoveMonitoredEntities: { args: { readonly providerId: string; readonly entities?: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] | undefined }; result: void };
+  QueryMonitoredEntities: { args: { readonly providerId: string }; result: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] | undefined };
+  HasMonitoredEntity: { args: { readonly providerId: string; readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> }; result: boolean };
   QueryUnmonitoredHosts: { args: { readonly providerId: string; readonly cluster: ManagedObjectReference<'ClusterComputeResource'> }; result: readonly ManagedObjectReference<'HostSystem'>[] | undefined };
   PostHealthUpdates: { args: { readonly providerId: string; readonly updates?: readonly HealthUpdate[] | undefined }; result: void };
   QueryHealthUpdates: { args: { readonly providerId: string }; result: readonly HealthUpdate[] | undefined };
@@ -17435,9 +17435,9 @@ export interface HealthUpdateManagerMethods extends ManagedObjectMethods {
   QueryFilterList: { args: { readonly providerId: string }; result: readonly string[] | undefined };
   QueryFilterName: { args: { readonly filterId: string }; result: string };
   QueryFilterInfoIds: { args: { readonly filterId: string }; result: readonly string[] | undefined };
-  QueryFilterEntities: { args: { readonly filterId: string }; result: readonly ManagedObjectReference<'ManagedEntity'>[] | undefined };
-  AddFilterEntities: { args: { readonly filterId: string; readonly entities?: readonly ManagedObjectReference<'ManagedEntity'>[] | undefined }; result: void };
-  RemoveFilterEntities: { args: { readonly filterId: string; readonly entities?: readonly ManagedObjectReference<'ManagedEntity'>[] | undefined }; result: void };
+  QueryFilterEntities: { args: { readonly filterId: string }; result: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] | undefined };
+  AddFilterEntities: { args: { readonly filterId: string; readonly entities?: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] | undefined }; result: void };
+  RemoveFilterEntities: { args: { readonly filterId: string; readonly entities?: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] | undefined }; result: void };
   RemoveFilter: { args: { readonly filterId: string }; result: void };
 }
 export interface HistoryCollectorProperties extends ManagedObjectProperties {
@@ -17488,7 +17488,7 @@ export interface HostAssignableHardwareManagerMethods extends ManagedObjectMetho
 }
 export interface HostAuthenticationManagerProperties extends ManagedObjectProperties {
   readonly info: HostAuthenticationManagerInfo;
-  readonly supportedStore: readonly ManagedObjectReference<'HostAuthenticationStore'>[];
+  readonly supportedStore: readonly ManagedObjectReference<'HostAuthenticationStore' | 'HostDirectoryStore' | 'HostActiveDirectoryAuthentication' | 'HostLocalAuthentication'>[];
 }
 export interface HostAuthenticationManagerMethods extends ManagedObjectMethods {
 }
@@ -17773,9 +17773,9 @@ export interface HostProfileManagerMethods extends ProfileManagerMethods {
   ApplyHostConfig_Task: { args: { readonly host: ManagedObjectReference<'HostSystem'>; readonly configSpec: HostConfigSpec; readonly userInput?: readonly ProfileDeferredPolicyOptionParameter[] | undefined }; result: ManagedObjectReference<'Task'> };
   GenerateConfigTaskList: { args: { readonly configSpec: HostConfigSpec; readonly host: ManagedObjectReference<'HostSystem'> }; result: HostProfileManagerConfigTaskList };
   GenerateHostProfileTaskList_Task: { args: { readonly configSpec: HostConfigSpec; readonly host: ManagedObjectReference<'HostSystem'> }; result: ManagedObjectReference<'Task'> | undefined };
-  QueryHostProfileMetadata: { args: { readonly profileName?: readonly string[] | undefined; readonly profile?: ManagedObjectReference<'Profile'> | undefined }; result: readonly ProfileMetadata[] | undefined };
-  QueryProfileStructure: { args: { readonly profile?: ManagedObjectReference<'Profile'> | undefined }; result: ProfileProfileStructure };
-  CreateDefaultProfile: { args: { readonly profileType: string; readonly profileTypeName?: string | undefined; readonly profile?: ManagedObjectReference<'Profile'> | undefined }; result: ApplyProfile };
+  QueryHostProfileMetadata: { args: { readonly profileName?: readonly string[] | undefined; readonly profile?: ManagedObjectReference<'Profile' | 'ClusterProfile' | 'HostProfile'> | undefined }; result: readonly ProfileMetadata[] | undefined };
+  QueryProfileStructure: { args: { readonly profile?: ManagedObjectReference<'Profile' | 'ClusterProfile' | 'HostProfile'> | undefined }; result: ProfileProfileStructure };
+  CreateDefaultProfile: { args: { readonly profileType: string; readonly profileTypeName?: string | undefined; readonly profile?: ManagedObjectReference<'Profile' | 'ClusterProfile' | 'HostProfile'> | undefined }; result: ApplyProfile };
   UpdateAnswerFile_Task: { args: { readonly host: ManagedObjectReference<'HostSystem'>; readonly configSpec: AnswerFileCreateSpec }; result: ManagedObjectReference<'Task'> };
   RetrieveAnswerFile: { args: { readonly host: ManagedObjectReference<'HostSystem'> }; result: AnswerFile | undefined };
   RetrieveAnswerFileForProfile: { args: { readonly host: ManagedObjectReference<'HostSystem'>; readonly applyProfile: HostApplyProfile }; result: AnswerFile | undefined };
@@ -17786,8 +17786,8 @@ export interface HostProfileManagerMethods extends ProfileManagerMethods {
   RetrieveHostCustomizationsForProfile: { args: { readonly hosts?: readonly ManagedObjectReference<'HostSystem'>[] | undefined; readonly applyProfile: HostApplyProfile }; result: readonly StructuredCustomizations[] | undefined };
   GenerateHostConfigTaskSpec_Task: { args: { readonly hostsInfo?: readonly StructuredCustomizations[] | undefined }; result: ManagedObjectReference<'Task'> | undefined };
   ApplyEntitiesConfig_Task: { args: { readonly applyConfigSpecs?: readonly ApplyHostProfileConfigurationSpec[] | undefined }; result: ManagedObjectReference<'Task'> | undefined };
-  ValidateHostProfileComposition_Task: { args: { readonly source: ManagedObjectReference<'Profile'>; readonly targets?: readonly ManagedObjectReference<'Profile'>[] | undefined; readonly toBeMerged?: HostApplyProfile | undefined; readonly toReplaceWith?: HostApplyProfile | undefined; readonly toBeDeleted?: HostApplyProfile | undefined; readonly enableStatusToBeCopied?: HostApplyProfile | undefined; readonly errorOnly?: boolean | undefined }; result: ManagedObjectReference<'Task'> | undefined };
-  CompositeHostProfile_Task: { args: { readonly source: ManagedObjectReference<'Profile'>; readonly targets?: readonly ManagedObjectReference<'Profile'>[] | undefined; readonly toBeMerged?: HostApplyProfile | undefined; readonly toBeReplacedWith?: HostApplyProfile | undefined; readonly toBeDeleted?: HostApplyProfile | undefined; readonly enableStatusToBeCopied?: HostApplyProfile | undefined }; result: ManagedObjectReference<'Task'> | undefined };
+  ValidateHostProfileComposition_Task: { args: { readonly source: ManagedObjectReference<'Profile' | 'ClusterProfile' | 'HostProfile'>; readonly targets?: readonly ManagedObjectReference<'Profile' | 'ClusterProfile' | 'HostProfile'>[] | undefined; readonly toBeMerged?: HostApplyProfile | undefined; readonly toReplaceWith?: HostApplyProfile | undefined; readonly toBeDeleted?: HostApplyProfile | undefined; readonly enableStatusToBeCopied?: HostApplyProfile | undefined; readonly errorOnly?: boolean | undefined }; result: ManagedObjectReference<'Task'> | undefined };
+  CompositeHostProfile_Task: { args: { readonly source: ManagedObjectReference<'Profile' | 'ClusterProfile' | 'HostProfile'>; readonly targets?: readonly ManagedObjectReference<'Profile' | 'ClusterProfile' | 'HostProfile'>[] | undefined; readonly toBeMerged?: HostApplyProfile | undefined; readonly toBeReplacedWith?: HostApplyProfile | undefined; readonly toBeDeleted?: HostApplyProfile | undefined; readonly enableStatusToBeCopied?: HostApplyProfile | undefined }; result: ManagedObjectReference<'Task'> | undefined };
 }
 export interface HostServiceSystemProperties extends ExtensibleManagedObjectProperties {
   readonly serviceInfo: HostServiceInfo;
@@ -17926,7 +17926,7 @@ export interface HostSystemProperties extends ManagedEntityProperties {
   readonly config?: HostConfigInfo | undefined;
   readonly vm?: readonly ManagedObjectReference<'VirtualMachine'>[] | undefined;
   readonly datastore?: readonly ManagedObjectReference<'Datastore'>[] | undefined;
-  readonly network?: readonly ManagedObjectReference<'Network'>[] | undefined;
+  readonly network?: readonly ManagedObjectReference<'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork'>[] | undefined;
   readonly datastoreBrowser: ManagedObjectReference<'HostDatastoreBrowser'>;
   readonly systemResources?: HostSystemResourceInfo | undefined;
   readonly answerFileValidationState?: AnswerFileStatusResult | undefined;
@@ -18105,20 +18105,20 @@ export interface HttpNfcLeaseMethods extends ManagedObjectMethods {
 export interface InventoryViewProperties extends ManagedObjectViewProperties {
 }
 export interface InventoryViewMethods extends ManagedObjectViewMethods {
-  OpenInventoryViewFolder: { args: { readonly entity: readonly ManagedObjectReference<'ManagedEntity'>[] }; result: readonly ManagedObjectReference<'ManagedEntity'>[] | undefined };
-  CloseInventoryViewFolder: { args: { readonly entity: readonly ManagedObjectReference<'ManagedEntity'>[] }; result: readonly ManagedObjectReference<'ManagedEntity'>[] | undefined };
+  OpenInventoryViewFolder: { args: { readonly entity: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] }; result: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] | undefined };
+  CloseInventoryViewFolder: { args: { readonly entity: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] }; result: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] | undefined };
 }
 export interface IoFilterManagerProperties extends ManagedObjectProperties {
 }
 export interface IoFilterManagerMethods extends ManagedObjectMethods {
-  InstallIoFilter_Task: { args: { readonly vibUrl: string; readonly compRes: ManagedObjectReference<'ComputeResource'>; readonly vibSslTrust?: IoFilterManagerSslTrust | undefined }; result: ManagedObjectReference<'Task'> | undefined };
-  UninstallIoFilter_Task: { args: { readonly filterId: string; readonly compRes: ManagedObjectReference<'ComputeResource'> }; result: ManagedObjectReference<'Task'> };
-  UpgradeIoFilter_Task: { args: { readonly filterId: string; readonly compRes: ManagedObjectReference<'ComputeResource'>; readonly vibUrl: string; readonly vibSslTrust?: IoFilterManagerSslTrust | undefined }; result: ManagedObjectReference<'Task'> | undefined };
-  QueryIoFilterIssues: { args: { readonly filterId: string; readonly compRes: ManagedObjectReference<'ComputeResource'> }; result: IoFilterQueryIssueResult };
-  QueryIoFilterInfo: { args: { readonly compRes: ManagedObjectReference<'ComputeResource'> }; result: readonly ClusterIoFilterInfo[] | undefined };
+  InstallIoFilter_Task: { args: { readonly vibUrl: string; readonly compRes: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'>; readonly vibSslTrust?: IoFilterManagerSslTrust | undefined }; result: ManagedObjectReference<'Task'> | undefined };
+  UninstallIoFilter_Task: { args: { readonly filterId: string; readonly compRes: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'> }; result: ManagedObjectReference<'Task'> };
+  UpgradeIoFilter_Task: { args: { readonly filterId: string; readonly compRes: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'>; readonly vibUrl: string; readonly vibSslTrust?: IoFilterManagerSslTrust | undefined }; result: ManagedObjectReference<'Task'> | undefined };
+  QueryIoFilterIssues: { args: { readonly filterId: string; readonly compRes: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'> }; result: IoFilterQueryIssueResult };
+  QueryIoFilterInfo: { args: { readonly compRes: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'> }; result: readonly ClusterIoFilterInfo[] | undefined };
   ResolveInstallationErrorsOnHost_Task: { args: { readonly filterId: string; readonly host: ManagedObjectReference<'HostSystem'> }; result: ManagedObjectReference<'Task'> };
   ResolveInstallationErrorsOnCluster_Task: { args: { readonly filterId: string; readonly cluster: ManagedObjectReference<'ClusterComputeResource'> }; result: ManagedObjectReference<'Task'> };
-  QueryDisksUsingFilter: { args: { readonly filterId: string; readonly compRes: ManagedObjectReference<'ComputeResource'> }; result: readonly VirtualDiskId[] };
+  QueryDisksUsingFilter: { args: { readonly filterId: string; readonly compRes: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'> }; result: readonly VirtualDiskId[] };
 }
 export interface IpPoolManagerProperties extends ManagedObjectProperties {
 }
@@ -18181,7 +18181,7 @@ export interface ListViewProperties extends ManagedObjectViewProperties {
 export interface ListViewMethods extends ManagedObjectViewMethods {
   ModifyListView: { args: { readonly add?: readonly ManagedObjectReference[] | undefined; readonly remove?: readonly ManagedObjectReference[] | undefined }; result: readonly ManagedObjectReference[] | undefined };
   ResetListView: { args: { readonly obj?: readonly ManagedObjectReference[] | undefined }; result: readonly ManagedObjectReference[] | undefined };
-  ResetListViewFromView: { args: { readonly view: ManagedObjectReference<'View'> }; result: void };
+  ResetListViewFromView: { args: { readonly view: ManagedObjectReference<'View' | 'ManagedObjectView' | 'ContainerView' | 'InventoryView' | 'ListView'> }; result: void };
 }
 export interface LocalizationManagerProperties extends ManagedObjectProperties {
   readonly catalog?: readonly LocalizationManagerMessageCatalog[] | undefined;
@@ -18189,7 +18189,7 @@ export interface LocalizationManagerProperties extends ManagedObjectProperties {
 export interface LocalizationManagerMethods extends ManagedObjectMethods {
 }
 export interface ManagedEntityProperties extends ExtensibleManagedObjectProperties {
-  readonly parent?: ManagedObjectReference<'ManagedEntity'> | undefined;
+  readonly parent?: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> | undefined;
   readonly customValue?: readonly CustomFieldValue[] | undefined;
   readonly overallStatus: ManagedEntityStatus;
   readonly configStatus: ManagedEntityStatus;
@@ -18252,8 +18252,8 @@ export interface OvfManagerProperties extends ManagedObjectProperties {
 export interface OvfManagerMethods extends ManagedObjectMethods {
   ValidateHost: { args: { readonly ovfDescriptor: string; readonly host: ManagedObjectReference<'HostSystem'>; readonly vhp: OvfValidateHostParams }; result: OvfValidateHostResult };
   ParseDescriptor: { args: { readonly ovfDescriptor: string; readonly pdp: OvfParseDescriptorParams }; result: OvfParseDescriptorResult };
-  CreateImportSpec: { args: { readonly ovfDescriptor: string; readonly resourcePool: ManagedObjectReference<'ResourcePool'>; readonly datastore: ManagedObjectReference<'Datastore'>; readonly cisp: OvfCreateImportSpecParams }; result: OvfCreateImportSpecResult };
-  CreateDescriptor: { args: { readonly obj: ManagedObjectReference<'ManagedEntity'>; readonly cdp: OvfCreateDescriptorParams }; result: OvfCreateDescriptorResult };
+  CreateImportSpec: { args: { readonly ovfDescriptor: string; readonly resourcePool: ManagedObjectReference<'ResourcePool' | 'VirtualApp'>; readonly datastore: ManagedObjectReference<'Datastore'>; readonly cisp: OvfCreateImportSpecParams }; result: OvfCreateImportSpecResult };
+  CreateDescriptor: { args: { readonly obj: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>; readonly cdp: OvfCreateDescriptorParams }; result: OvfCreateDescriptorResult };
 }
 export interface PerformanceManagerProperties extends ManagedObjectProperties {
   readonly description: PerformanceDescription;
@@ -18279,32 +18279,32 @@ export interface ProfileProperties extends ManagedObjectProperties {
   readonly name: string;
   readonly createdTime: string;
   readonly modifiedTime: string;
-  readonly entity?: readonly ManagedObjectReference<'ManagedEntity'>[] | undefined;
+  readonly entity?: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] | undefined;
   readonly complianceStatus: string;
 }
 export interface ProfileMethods extends ManagedObjectMethods {
   RetrieveDescription: { args: {  }; result: ProfileDescription | undefined };
   DestroyProfile: { args: {  }; result: void };
-  AssociateProfile: { args: { readonly entity: readonly ManagedObjectReference<'ManagedEntity'>[] }; result: void };
-  DissociateProfile: { args: { readonly entity?: readonly ManagedObjectReference<'ManagedEntity'>[] | undefined }; result: void };
-  CheckProfileCompliance_Task: { args: { readonly entity?: readonly ManagedObjectReference<'ManagedEntity'>[] | undefined }; result: ManagedObjectReference<'Task'> };
+  AssociateProfile: { args: { readonly entity: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] }; result: void };
+  DissociateProfile: { args: { readonly entity?: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] | undefined }; result: void };
+  CheckProfileCompliance_Task: { args: { readonly entity?: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] | undefined }; result: ManagedObjectReference<'Task'> };
   ExportProfile: { args: {  }; result: string };
 }
 export interface ProfileComplianceManagerProperties extends ManagedObjectProperties {
 }
 export interface ProfileComplianceManagerMethods extends ManagedObjectMethods {
-  CheckCompliance_Task: { args: { readonly profile?: readonly ManagedObjectReference<'Profile'>[] | undefined; readonly entity?: readonly ManagedObjectReference<'ManagedEntity'>[] | undefined }; result: ManagedObjectReference<'Task'> };
-  QueryComplianceStatus: { args: { readonly profile?: readonly ManagedObjectReference<'Profile'>[] | undefined; readonly entity?: readonly ManagedObjectReference<'ManagedEntity'>[] | undefined }; result: readonly ComplianceResult[] | undefined };
-  ClearComplianceStatus: { args: { readonly profile?: readonly ManagedObjectReference<'Profile'>[] | undefined; readonly entity?: readonly ManagedObjectReference<'ManagedEntity'>[] | undefined }; result: void };
-  QueryExpressionMetadata: { args: { readonly expressionName?: readonly string[] | undefined; readonly profile?: ManagedObjectReference<'Profile'> | undefined }; result: readonly ProfileExpressionMetadata[] | undefined };
+  CheckCompliance_Task: { args: { readonly profile?: readonly ManagedObjectReference<'Profile' | 'ClusterProfile' | 'HostProfile'>[] | undefined; readonly entity?: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] | undefined }; result: ManagedObjectReference<'Task'> };
+  QueryComplianceStatus: { args: { readonly profile?: readonly ManagedObjectReference<'Profile' | 'ClusterProfile' | 'HostProfile'>[] | undefined; readonly entity?: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] | undefined }; result: readonly ComplianceResult[] | undefined };
+  ClearComplianceStatus: { args: { readonly profile?: readonly ManagedObjectReference<'Profile' | 'ClusterProfile' | 'HostProfile'>[] | undefined; readonly entity?: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] | undefined }; result: void };
+  QueryExpressionMetadata: { args: { readonly expressionName?: readonly string[] | undefined; readonly profile?: ManagedObjectReference<'Profile' | 'ClusterProfile' | 'HostProfile'> | undefined }; result: readonly ProfileExpressionMetadata[] | undefined };
 }
 export interface ProfileManagerProperties extends ManagedObjectProperties {
-  readonly profile?: readonly ManagedObjectReference<'Profile'>[] | undefined;
+  readonly profile?: readonly ManagedObjectReference<'Profile' | 'ClusterProfile' | 'HostProfile'>[] | undefined;
 }
 export interface ProfileManagerMethods extends ManagedObjectMethods {
-  CreateProfile: { args: { readonly createSpec: ProfileCreateSpec }; result: ManagedObjectReference<'Profile'> };
-  QueryPolicyMetadata: { args: { readonly policyName?: readonly string[] | undefined; readonly profile?: ManagedObjectReference<'Profile'> | undefined }; result: readonly ProfilePolicyMetadata[] | undefined };
-  FindAssociatedProfile: { args: { readonly entity: ManagedObjectReference<'ManagedEntity'> }; result: readonly ManagedObjectReference<'Profile'>[] | undefined };
+  CreateProfile: { args: { readonly createSpec: ProfileCreateSpec }; result: ManagedObjectReference<'Profile' | 'ClusterProfile' | 'HostProfile'> };
+  QueryPolicyMetadata: { args: { readonly policyName?: readonly string[] | undefined; readonly profile?: ManagedObjectReference<'Profile' | 'ClusterProfile' | 'HostProfile'> | undefined }; result: readonly ProfilePolicyMetadata[] | undefined };
+  FindAssociatedProfile: { args: { readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> }; result: readonly ManagedObjectReference<'Profile' | 'ClusterProfile' | 'HostProfile'>[] | undefined };
 }
 export interface PropertyCollectorProperties extends ManagedObjectProperties {
   readonly filter?: readonly ManagedObjectReference<'PropertyFilter'>[] | undefined;
@@ -18337,8 +18337,8 @@ export interface ResourcePlanningManagerMethods extends ManagedObjectMethods {
 export interface ResourcePoolProperties extends ManagedEntityProperties {
   readonly summary: ResourcePoolSummary;
   readonly runtime: ResourcePoolRuntimeInfo;
-  readonly owner: ManagedObjectReference<'ComputeResource'>;
-  readonly resourcePool?: readonly ManagedObjectReference<'ResourcePool'>[] | undefined;
+  readonly owner: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'>;
+  readonly resourcePool?: readonly ManagedObjectReference<'ResourcePool' | 'VirtualApp'>[] | undefined;
   readonly vm?: readonly ManagedObjectReference<'VirtualMachine'>[] | undefined;
   readonly config: ResourceConfigSpec;
   readonly namespace?: string | undefined;
@@ -18346,14 +18346,14 @@ export interface ResourcePoolProperties extends ManagedEntityProperties {
 }
 export interface ResourcePoolMethods extends ManagedEntityMethods {
   UpdateConfig: { args: { readonly name?: string | undefined; readonly config?: ResourceConfigSpec | undefined }; result: void };
-  MoveIntoResourcePool: { args: { readonly list: readonly ManagedObjectReference<'ManagedEntity'>[] }; result: void };
+  MoveIntoResourcePool: { args: { readonly list: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] }; result: void };
   UpdateChildResourceConfiguration: { args: { readonly spec: readonly ResourceConfigSpec[] }; result: void };
-  CreateResourcePool: { args: { readonly name: string; readonly spec: ResourceConfigSpec }; result: ManagedObjectReference<'ResourcePool'> };
+  CreateResourcePool: { args: { readonly name: string; readonly spec: ResourceConfigSpec }; result: ManagedObjectReference<'ResourcePool' | 'VirtualApp'> };
   DestroyChildren: { args: {  }; result: void };
-  CreateVApp: { args: { readonly name: string; readonly resSpec: ResourceConfigSpec; readonly configSpec: VAppConfigSpec; readonly vmFolder?: ManagedObjectReference<'Folder'> | undefined }; result: ManagedObjectReference<'VirtualApp'> };
+  CreateVApp: { args: { readonly name: string; readonly resSpec: ResourceConfigSpec; readonly configSpec: VAppConfigSpec; readonly vmFolder?: ManagedObjectReference<'Folder' | 'StoragePod'> | undefined }; result: ManagedObjectReference<'VirtualApp'> };
   CreateChildVM_Task: { args: { readonly config: VirtualMachineConfigSpec; readonly host?: ManagedObjectReference<'HostSystem'> | undefined }; result: ManagedObjectReference<'Task'> };
   RegisterChildVM_Task: { args: { readonly path: string; readonly name?: string | undefined; readonly host?: ManagedObjectReference<'HostSystem'> | undefined }; result: ManagedObjectReference<'Task'> };
-  ImportVApp: { args: { readonly spec: ImportSpec; readonly folder?: ManagedObjectReference<'Folder'> | undefined; readonly host?: ManagedObjectReference<'HostSystem'> | undefined }; result: ManagedObjectReference<'HttpNfcLease'> };
+  ImportVApp: { args: { readonly spec: ImportSpec; readonly folder?: ManagedObjectReference<'Folder' | 'StoragePod'> | undefined; readonly host?: ManagedObjectReference<'HostSystem'> | undefined }; result: ManagedObjectReference<'HttpNfcLease'> };
   QueryResourceConfigOption: { args: {  }; result: ResourceConfigOption };
   RefreshRuntime: { args: {  }; result: void };
 }
@@ -18370,23 +18370,23 @@ export interface ScheduledTaskManagerProperties extends ManagedObjectProperties 
   readonly description: ScheduledTaskDescription;
 }
 export interface ScheduledTaskManagerMethods extends ManagedObjectMethods {
-  CreateScheduledTask: { args: { readonly entity: ManagedObjectReference<'ManagedEntity'>; readonly spec: ScheduledTaskSpec }; result: ManagedObjectReference<'ScheduledTask'> };
-  RetrieveEntityScheduledTask: { args: { readonly entity?: ManagedObjectReference<'ManagedEntity'> | undefined }; result: readonly ManagedObjectReference<'ScheduledTask'>[] | undefined };
+  CreateScheduledTask: { args: { readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>; readonly spec: ScheduledTaskSpec }; result: ManagedObjectReference<'ScheduledTask'> };
+  RetrieveEntityScheduledTask: { args: { readonly entity?: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> | undefined }; result: readonly ManagedObjectReference<'ScheduledTask'>[] | undefined };
   CreateObjectScheduledTask: { args: { readonly obj: ManagedObjectReference; readonly spec: ScheduledTaskSpec }; result: ManagedObjectReference<'ScheduledTask'> };
   RetrieveObjectScheduledTask: { args: { readonly obj?: ManagedObjectReference | undefined }; result: readonly ManagedObjectReference<'ScheduledTask'>[] | undefined };
 }
 export interface SearchIndexProperties extends ManagedObjectProperties {
 }
 export interface SearchIndexMethods extends ManagedObjectMethods {
-  FindByUuid: { args: { readonly datacenter?: ManagedObjectReference<'Datacenter'> | undefined; readonly uuid: string; readonly vmSearch: boolean; readonly instanceUuid?: boolean | undefined }; result: ManagedObjectReference<'ManagedEntity'> | undefined };
+  FindByUuid: { args: { readonly datacenter?: ManagedObjectReference<'Datacenter'> | undefined; readonly uuid: string; readonly vmSearch: boolean; readonly instanceUuid?: boolean | undefined }; result: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> | undefined };
   FindByDatastorePath: { args: { readonly datacenter: ManagedObjectReference<'Datacenter'>; readonly path: string }; result: ManagedObjectReference<'VirtualMachine'> | undefined };
-  FindByDnsName: { args: { readonly datacenter?: ManagedObjectReference<'Datacenter'> | undefined; readonly dnsName: string; readonly vmSearch: boolean }; result: ManagedObjectReference<'ManagedEntity'> | undefined };
-  FindByIp: { args: { readonly datacenter?: ManagedObjectReference<'Datacenter'> | undefined; readonly ip: string; readonly vmSearch: boolean }; result: ManagedObjectReference<'ManagedEntity'> | undefined };
-  FindByInventoryPath: { args: { readonly inventoryPath: string }; result: ManagedObjectReference<'ManagedEntity'> | undefined };
-  FindChild: { args: { readonly entity: ManagedObjectReference<'ManagedEntity'>; readonly name: string }; result: ManagedObjectReference<'ManagedEntity'> | undefined };
-  FindAllByUuid: { args: { readonly datacenter?: ManagedObjectReference<'Datacenter'> | undefined; readonly uuid: string; readonly vmSearch: boolean; readonly instanceUuid?: boolean | undefined }; result: readonly ManagedObjectReference<'ManagedEntity'>[] };
-  FindAllByDnsName: { args: { readonly datacenter?: ManagedObjectReference<'Datacenter'> | undefined; readonly dnsName: string; readonly vmSearch: boolean }; result: readonly ManagedObjectReference<'ManagedEntity'>[] };
-  FindAllByIp: { args: { readonly datacenter?: ManagedObjectReference<'Datacenter'> | undefined; readonly ip: string; readonly vmSearch: boolean }; result: readonly ManagedObjectReference<'ManagedEntity'>[] };
+  FindByDnsName: { args: { readonly datacenter?: ManagedObjectReference<'Datacenter'> | undefined; readonly dnsName: string; readonly vmSearch: boolean }; result: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> | undefined };
+  FindByIp: { args: { readonly datacenter?: ManagedObjectReference<'Datacenter'> | undefined; readonly ip: string; readonly vmSearch: boolean }; result: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> | undefined };
+  FindByInventoryPath: { args: { readonly inventoryPath: string }; result: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> | undefined };
+  FindChild: { args: { readonly entity: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>; readonly name: string }; result: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> | undefined };
+  FindAllByUuid: { args: { readonly datacenter?: ManagedObjectReference<'Datacenter'> | undefined; readonly uuid: string; readonly vmSearch: boolean; readonly instanceUuid?: boolean | undefined }; result: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] };
+  FindAllByDnsName: { args: { readonly datacenter?: ManagedObjectReference<'Datacenter'> | undefined; readonly dnsName: string; readonly vmSearch: boolean }; result: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] };
+  FindAllByIp: { args: { readonly datacenter?: ManagedObjectReference<'Datacenter'> | undefined; readonly ip: string; readonly vmSearch: boolean }; result: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] };
 }
 export interface ServiceInstanceProperties extends ManagedObjectProperties {
   readonly serverClock: string;
@@ -18396,7 +18396,7 @@ export interface ServiceInstanceProperties extends ManagedObjectProperties {
 export interface ServiceInstanceMethods extends ManagedObjectMethods {
   CurrentTime: { args: {  }; result: string };
   RetrieveServiceContent: { args: {  }; result: ServiceContent };
-  ValidateMigration: { args: { readonly vm: readonly ManagedObjectReference<'VirtualMachine'>[]; readonly state?: VirtualMachinePowerState | undefined; readonly testType?: readonly string[] | undefined; readonly pool?: ManagedObjectReference<'ResourcePool'> | undefined; readonly host?: ManagedObjectReference<'HostSystem'> | undefined }; result: readonly Event[] | undefined };
+  ValidateMigration: { args: { readonly vm: readonly ManagedObjectReference<'VirtualMachine'>[]; readonly state?: VirtualMachinePowerState | undefined; readonly testType?: readonly string[] | undefined; readonly pool?: ManagedObjectReference<'ResourcePool' | 'VirtualApp'> | undefined; readonly host?: ManagedObjectReference<'HostSystem'> | undefined }; result: readonly Event[] | undefined };
   QueryVMotionCompatibility: { args: { readonly vm: ManagedObjectReference<'VirtualMachine'>; readonly host: readonly ManagedObjectReference<'HostSystem'>[]; readonly compatibility?: readonly string[] | undefined }; result: readonly HostVMotionCompatibility[] | undefined };
   RetrieveProductComponents: { args: {  }; result: readonly ProductComponentInfo[] | undefined };
 }
@@ -18498,9 +18498,9 @@ export interface TaskManagerMethods extends ManagedObjectMethods {
 export interface TenantTenantManagerProperties extends ManagedObjectProperties {
 }
 export interface TenantTenantManagerMethods extends ManagedObjectMethods {
-  MarkServiceProviderEntities: { args: { readonly entity?: readonly ManagedObjectReference<'ManagedEntity'>[] | undefined }; result: void };
-  UnmarkServiceProviderEntities: { args: { readonly entity?: readonly ManagedObjectReference<'ManagedEntity'>[] | undefined }; result: void };
-  RetrieveServiceProviderEntities: { args: {  }; result: readonly ManagedObjectReference<'ManagedEntity'>[] | undefined };
+  MarkServiceProviderEntities: { args: { readonly entity?: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] | undefined }; result: void };
+  UnmarkServiceProviderEntities: { args: { readonly entity?: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] | undefined }; result: void };
+  RetrieveServiceProviderEntities: { args: {  }; result: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] | undefined };
 }
 export interface UserDirectoryProperties extends ManagedObjectProperties {
   readonly domainList?: readonly string[] | undefined;
@@ -18562,13 +18562,13 @@ export interface ViewMethods extends ManagedObjectMethods {
   DestroyView: { args: {  }; result: void };
 }
 export interface ViewManagerProperties extends ManagedObjectProperties {
-  readonly viewList?: readonly ManagedObjectReference<'View'>[] | undefined;
+  readonly viewList?: readonly ManagedObjectReference<'View' | 'ManagedObjectView' | 'ContainerView' | 'InventoryView' | 'ListView'>[] | undefined;
 }
 export interface ViewManagerMethods extends ManagedObjectMethods {
   CreateInventoryView: { args: {  }; result: ManagedObjectReference<'InventoryView'> };
-  CreateContainerView: { args: { readonly container: ManagedObjectReference<'ManagedEntity'>; readonly type?: readonly string[] | undefined; readonly recursive: boolean }; result: ManagedObjectReference<'ContainerView'> };
+  CreateContainerView: { args: { readonly container: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>; readonly type?: readonly string[] | undefined; readonly recursive: boolean }; result: ManagedObjectReference<'ContainerView'> };
   CreateListView: { args: { readonly obj?: readonly ManagedObjectReference[] | undefined }; result: ManagedObjectReference<'ListView'> };
-  CreateListViewFromView: { args: { readonly view: ManagedObjectReference<'View'> }; result: ManagedObjectReference<'ListView'> };
+  CreateListViewFromView: { args: { readonly view: ManagedObjectReference<'View' | 'ManagedObjectView' | 'ContainerView' | 'InventoryView' | 'ListView'> }; result: ManagedObjectReference<'ListView'> };
 }
 export interface VimClusterVsanVcDiskManagementSystemProperties extends ManagedObjectProperties {
 }
@@ -18604,17 +18604,17 @@ export interface VimClusterVsanVcStretchedClusterSystemMethods extends ManagedOb
   VsanVcAddWitnessHostForClusters: { args: { readonly configSpec: VsanVcStretchedClusterConfigSpec }; result: ManagedObjectReference<'Task'> };
 }
 export interface VirtualAppProperties extends ResourcePoolProperties {
-  readonly parentFolder?: ManagedObjectReference<'Folder'> | undefined;
+  readonly parentFolder?: ManagedObjectReference<'Folder' | 'StoragePod'> | undefined;
   readonly datastore?: readonly ManagedObjectReference<'Datastore'>[] | undefined;
-  readonly network?: readonly ManagedObjectReference<'Network'>[] | undefined;
+  readonly network?: readonly ManagedObjectReference<'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork'>[] | undefined;
   readonly vAppConfig?: VAppConfigInfo | undefined;
-  readonly parentVApp?: ManagedObjectReference<'ManagedEntity'> | undefined;
+  readonly parentVApp?: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> | undefined;
   readonly childLink?: readonly VirtualAppLinkInfo[] | undefined;
 }
 export interface VirtualAppMethods extends ResourcePoolMethods {
   UpdateVAppConfig: { args: { readonly spec: VAppConfigSpec }; result: void };
-  UpdateLinkedChildren: { args: { readonly addChangeSet?: readonly VirtualAppLinkInfo[] | undefined; readonly removeSet?: readonly ManagedObjectReference<'ManagedEntity'>[] | undefined }; result: void };
-  CloneVApp_Task: { args: { readonly name: string; readonly target: ManagedObjectReference<'ResourcePool'>; readonly spec: VAppCloneSpec }; result: ManagedObjectReference<'Task'> };
+  UpdateLinkedChildren: { args: { readonly addChangeSet?: readonly VirtualAppLinkInfo[] | undefined; readonly removeSet?: readonly ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'>[] | undefined }; result: void };
+  CloneVApp_Task: { args: { readonly name: string; readonly target: ManagedObjectReference<'ResourcePool' | 'VirtualApp'>; readonly spec: VAppCloneSpec }; result: ManagedObjectReference<'Task'> };
   ExportVApp: { args: {  }; result: ManagedObjectReference<'HttpNfcLease'> };
   PowerOnVApp_Task: { args: {  }; result: ManagedObjectReference<'Task'> };
   PowerOffVApp_Task: { args: { readonly force: boolean }; result: ManagedObjectReference<'Task'> };
@@ -18648,14 +18648,14 @@ export interface VirtualMachineProperties extends ManagedEntityProperties {
   readonly layoutEx?: VirtualMachineFileLayoutEx | undefined;
   readonly storage?: VirtualMachineStorageInfo | undefined;
   readonly environmentBrowser: ManagedObjectReference<'EnvironmentBrowser'>;
-  readonly resourcePool?: ManagedObjectReference<'ResourcePool'> | undefined;
-  readonly parentVApp?: ManagedObjectReference<'ManagedEntity'> | undefined;
+  readonly resourcePool?: ManagedObjectReference<'ResourcePool' | 'VirtualApp'> | undefined;
+  readonly parentVApp?: ManagedObjectReference<'ManagedEntity' | 'ComputeResource' | 'ClusterComputeResource' | 'Datacenter' | 'Datastore' | 'DistributedVirtualSwitch' | 'VmwareDistributedVirtualSwitch' | 'Folder' | 'StoragePod' | 'HostSystem' | 'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork' | 'ResourcePool' | 'VirtualApp' | 'VirtualMachine'> | undefined;
   readonly resourceConfig?: ResourceConfigSpec | undefined;
   readonly runtime: VirtualMachineRuntimeInfo;
   readonly guest?: GuestInfo | undefined;
   readonly summary: VirtualMachineSummary;
   readonly datastore?: readonly ManagedObjectReference<'Datastore'>[] | undefined;
-  readonly network?: readonly ManagedObjectReference<'Network'>[] | undefined;
+  readonly network?: readonly ManagedObjectReference<'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork'>[] | undefined;
   readonly snapshot?: VirtualMachineSnapshotInfo | undefined;
   readonly rootSnapshot?: readonly ManagedObjectReference<'VirtualMachineSnapshot'>[] | undefined;
   readonly guestHeartbeatStatus: ManagedEntityStatus;
@@ -18681,13 +18681,13 @@ export interface VirtualMachineMethods extends ManagedEntityMethods {
   AnswerVM: { args: { readonly questionId: string; readonly answerChoice: string }; result: void };
   CustomizeVM_Task: { args: { readonly spec: CustomizationSpec }; result: ManagedObjectReference<'Task'> };
   CheckCustomizationSpec: { args: { readonly spec: CustomizationSpec }; result: void };
-  MigrateVM_Task: { args: { readonly pool?: ManagedObjectReference<'ResourcePool'> | undefined; readonly host?: ManagedObjectReference<'HostSystem'> | undefined; readonly priority: VirtualMachineMovePriority; readonly state?: VirtualMachinePowerState | undefined }; result: ManagedObjectReference<'Task'> };
+  MigrateVM_Task: { args: { readonly pool?: ManagedObjectReference<'ResourcePool' | 'VirtualApp'> | undefined; readonly host?: ManagedObjectReference<'HostSystem'> | undefined; readonly priority: VirtualMachineMovePriority; readonly state?: VirtualMachinePowerState | undefined }; result: ManagedObjectReference<'Task'> };
   RelocateVM_Task: { args: { readonly spec: VirtualMachineRelocateSpec; readonly priority?: VirtualMachineMovePriority | undefined }; result: ManagedObjectReference<'Task'> };
-  CloneVM_Task: { args: { readonly folder: ManagedObjectReference<'Folder'>; readonly name: string; readonly spec: VirtualMachineCloneSpec }; result: ManagedObjectReference<'Task'> };
+  CloneVM_Task: { args: { readonly folder: ManagedObjectReference<'Folder' | 'StoragePod'>; readonly name: string; readonly spec: VirtualMachineCloneSpec }; result: ManagedObjectReference<'Task'> };
   InstantClone_Task: { args: { readonly spec: VirtualMachineInstantCloneSpec }; result: ManagedObjectReference<'Task'> };
   ExportVm: { args: {  }; result: ManagedObjectReference<'HttpNfcLease'> };
   MarkAsTemplate: { args: {  }; result: void };
-  MarkAsVirtualMachine: { args: { readonly pool: ManagedObjectReference<'ResourcePool'>; readonly host?: ManagedObjectReference<'HostSystem'> | undefined }; result: void };
+  MarkAsVirtualMachine: { args: { readonly pool: ManagedObjectReference<'ResourcePool' | 'VirtualApp'>; readonly host?: ManagedObjectReference<'HostSystem'> | undefined }; result: void };
   UnregisterVM: { args: {  }; result: void };
   ResetGuestInformation: { args: {  }; result: void };
   MountToolsInstaller: { args: {  }; result: void };
@@ -18729,9 +18729,9 @@ export interface VirtualMachineMethods extends ManagedEntityMethods {
 export interface VirtualMachineCompatibilityCheckerProperties extends ManagedObjectProperties {
 }
 export interface VirtualMachineCompatibilityCheckerMethods extends ManagedObjectMethods {
-  CheckCompatibility_Task: { args: { readonly vm: ManagedObjectReference<'VirtualMachine'>; readonly host?: ManagedObjectReference<'HostSystem'> | undefined; readonly pool?: ManagedObjectReference<'ResourcePool'> | undefined; readonly testType?: readonly string[] | undefined }; result: ManagedObjectReference<'Task'> };
-  CheckVmConfig_Task: { args: { readonly spec: VirtualMachineConfigSpec; readonly vm?: ManagedObjectReference<'VirtualMachine'> | undefined; readonly host?: ManagedObjectReference<'HostSystem'> | undefined; readonly pool?: ManagedObjectReference<'ResourcePool'> | undefined; readonly testType?: readonly string[] | undefined }; result: ManagedObjectReference<'Task'> | undefined };
-  CheckPowerOn_Task: { args: { readonly vm: ManagedObjectReference<'VirtualMachine'>; readonly host?: ManagedObjectReference<'HostSystem'> | undefined; readonly pool?: ManagedObjectReference<'ResourcePool'> | undefined; readonly testType?: readonly string[] | undefined }; result: ManagedObjectReference<'Task'> | undefined };
+  CheckCompatibility_Task: { args: { readonly vm: ManagedObjectReference<'VirtualMachine'>; readonly host?: ManagedObjectReference<'HostSystem'> | undefined; readonly pool?: ManagedObjectReference<'ResourcePool' | 'VirtualApp'> | undefined; readonly testType?: readonly string[] | undefined }; result: ManagedObjectReference<'Task'> };
+  CheckVmConfig_Task: { args: { readonly spec: VirtualMachineConfigSpec; readonly vm?: ManagedObjectReference<'VirtualMachine'> | undefined; readonly host?: ManagedObjectReference<'HostSystem'> | undefined; readonly pool?: ManagedObjectReference<'ResourcePool' | 'VirtualApp'> | undefined; readonly testType?: readonly string[] | undefined }; result: ManagedObjectReference<'Task'> | undefined };
+  CheckPowerOn_Task: { args: { readonly vm: ManagedObjectReference<'VirtualMachine'>; readonly host?: ManagedObjectReference<'HostSystem'> | undefined; readonly pool?: ManagedObjectReference<'ResourcePool' | 'VirtualApp'> | undefined; readonly testType?: readonly string[] | undefined }; result: ManagedObjectReference<'Task'> | undefined };
 }
 export interface VirtualMachineGuestCustomizationManagerProperties extends ManagedObjectProperties {
 }
@@ -18744,9 +18744,9 @@ export interface VirtualMachineProvisioningCheckerProperties extends ManagedObje
 }
 export interface VirtualMachineProvisioningCheckerMethods extends ManagedObjectMethods {
   QueryVMotionCompatibilityEx_Task: { args: { readonly vm: readonly ManagedObjectReference<'VirtualMachine'>[]; readonly host: readonly ManagedObjectReference<'HostSystem'>[] }; result: ManagedObjectReference<'Task'> };
-  CheckMigrate_Task: { args: { readonly vm: ManagedObjectReference<'VirtualMachine'>; readonly host?: ManagedObjectReference<'HostSystem'> | undefined; readonly pool?: ManagedObjectReference<'ResourcePool'> | undefined; readonly state?: VirtualMachinePowerState | undefined; readonly testType?: readonly string[] | undefined }; result: ManagedObjectReference<'Task'> };
+  CheckMigrate_Task: { args: { readonly vm: ManagedObjectReference<'VirtualMachine'>; readonly host?: ManagedObjectReference<'HostSystem'> | undefined; readonly pool?: ManagedObjectReference<'ResourcePool' | 'VirtualApp'> | undefined; readonly state?: VirtualMachinePowerState | undefined; readonly testType?: readonly string[] | undefined }; result: ManagedObjectReference<'Task'> };
   CheckRelocate_Task: { args: { readonly vm: ManagedObjectReference<'VirtualMachine'>; readonly spec: VirtualMachineRelocateSpec; readonly testType?: readonly string[] | undefined }; result: ManagedObjectReference<'Task'> };
-  CheckClone_Task: { args: { readonly vm: ManagedObjectReference<'VirtualMachine'>; readonly folder: ManagedObjectReference<'Folder'>; readonly name: string; readonly spec: VirtualMachineCloneSpec; readonly testType?: readonly string[] | undefined }; result: ManagedObjectReference<'Task'> };
+  CheckClone_Task: { args: { readonly vm: ManagedObjectReference<'VirtualMachine'>; readonly folder: ManagedObjectReference<'Folder' | 'StoragePod'>; readonly name: string; readonly spec: VirtualMachineCloneSpec; readonly testType?: readonly string[] | undefined }; result: ManagedObjectReference<'Task'> };
   CheckInstantClone_Task: { args: { readonly vm: ManagedObjectReference<'VirtualMachine'>; readonly spec: VirtualMachineInstantCloneSpec; readonly testType?: readonly string[] | undefined }; result: ManagedObjectReference<'Task'> | undefined };
 }
 export interface VirtualMachineSnapshotProperties extends ExtensibleManagedObjectProperties {
@@ -18798,24 +18798,24 @@ export interface VsanClusterMgmtInternalSystemMethods extends ManagedObjectMetho
 export interface VsanClusterPowerSystemProperties extends ManagedObjectProperties {
 }
 export interface VsanClusterPowerSystemMethods extends ManagedObjectMethods {
-  PerformClusterPowerAction: { args: { readonly cluster: ManagedObjectReference<'ComputeResource'>; readonly spec: PerformClusterPowerActionSpec }; result: ManagedObjectReference<'Task'> };
-  QueryClusterPowerContext: { args: { readonly cluster: ManagedObjectReference<'ComputeResource'> }; result: ClusterPowerContext };
-  UpdateClusterPowerStatus: { args: { readonly cluster: ManagedObjectReference<'ComputeResource'>; readonly status: string }; result: boolean };
+  PerformClusterPowerAction: { args: { readonly cluster: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'>; readonly spec: PerformClusterPowerActionSpec }; result: ManagedObjectReference<'Task'> };
+  QueryClusterPowerContext: { args: { readonly cluster: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'> }; result: ClusterPowerContext };
+  UpdateClusterPowerStatus: { args: { readonly cluster: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'>; readonly status: string }; result: boolean };
 }
 export interface VsanDiagnosticsSystemProperties extends ManagedObjectProperties {
 }
 export interface VsanDiagnosticsSystemMethods extends ManagedObjectMethods {
-  VsanQueryNetworkDiagnostics: { args: { readonly cluster: ManagedObjectReference<'ComputeResource'>; readonly host?: ManagedObjectReference<'HostSystem'> | undefined }; result: readonly VsanNetworkDiagnostics[] | undefined };
-  VsanGetThresholds: { args: { readonly cluster: ManagedObjectReference<'ComputeResource'>; readonly entityType?: string | undefined; readonly metric?: string | undefined }; result: readonly VsanDiagnosticsThreshold[] | undefined };
-  VsanSetThresholds: { args: { readonly cluster: ManagedObjectReference<'ComputeResource'>; readonly thresholds?: readonly VsanDiagnosticsThreshold[] | undefined }; result: void };
+  VsanQueryNetworkDiagnostics: { args: { readonly cluster: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'>; readonly host?: ManagedObjectReference<'HostSystem'> | undefined }; result: readonly VsanNetworkDiagnostics[] | undefined };
+  VsanGetThresholds: { args: { readonly cluster: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'>; readonly entityType?: string | undefined; readonly metric?: string | undefined }; result: readonly VsanDiagnosticsThreshold[] | undefined };
+  VsanSetThresholds: { args: { readonly cluster: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'>; readonly thresholds?: readonly VsanDiagnosticsThreshold[] | undefined }; result: void };
   StartIODiagnosticsTask: { args: { readonly targets: readonly VsanIODiagnosticsTarget[]; readonly cluster?: ManagedObjectReference<'ClusterComputeResource'> | undefined; readonly duration?: number | bigint | undefined }; result: ManagedObjectReference<'Task'> };
   QueryIODiagnosticsInstances: { args: { readonly querySpec: VsanIODiagnosticsInstanceQuerySpec; readonly cluster?: ManagedObjectReference<'ClusterComputeResource'> | undefined }; result: readonly VsanIODiagnosticsInstance[] | undefined };
   QueryIODiagnosticsStats: { args: { readonly instanceName: string; readonly cluster?: ManagedObjectReference<'ClusterComputeResource'> | undefined }; result: readonly VsanIODiagnosticsTargetStats[] | undefined };
-  CreateIOTripAnalyzerRecurrences: { args: { readonly cluster: ManagedObjectReference<'ComputeResource'>; readonly recurrences: readonly VsanIOTripAnalyzerRecurrence[] }; result: readonly VsanIOTripAnalyzerRecurrence[] };
-  GetIOTripAnalyzerSchedulerConfig: { args: { readonly cluster: ManagedObjectReference<'ComputeResource'> }; result: VsanIOTripAnalyzerConfig | undefined };
-  EditIOTripAnalyzerRecurrences: { args: { readonly cluster: ManagedObjectReference<'ComputeResource'>; readonly recurrences: readonly VsanIOTripAnalyzerRecurrence[] }; result: readonly VsanIOTripAnalyzerRecurrence[] };
-  RemoveIOTripAnalyzerRecurrences: { args: { readonly cluster: ManagedObjectReference<'ComputeResource'>; readonly names: readonly string[] }; result: void };
-  VsanSetTraceObjectPolicy: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource'> | undefined; readonly traceObjectUuid: string; readonly profile?: VirtualMachineProfileSpec | undefined }; result: boolean };
+  CreateIOTripAnalyzerRecurrences: { args: { readonly cluster: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'>; readonly recurrences: readonly VsanIOTripAnalyzerRecurrence[] }; result: readonly VsanIOTripAnalyzerRecurrence[] };
+  GetIOTripAnalyzerSchedulerConfig: { args: { readonly cluster: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'> }; result: VsanIOTripAnalyzerConfig | undefined };
+  EditIOTripAnalyzerRecurrences: { args: { readonly cluster: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'>; readonly recurrences: readonly VsanIOTripAnalyzerRecurrence[] }; result: readonly VsanIOTripAnalyzerRecurrence[] };
+  RemoveIOTripAnalyzerRecurrences: { args: { readonly cluster: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'>; readonly names: readonly string[] }; result: void };
+  VsanSetTraceObjectPolicy: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'> | undefined; readonly traceObjectUuid: string; readonly profile?: VirtualMachineProfileSpec | undefined }; result: boolean };
 }
 export interface VsanFileServiceSystemProperties extends ManagedObjectProperties {
 }
@@ -18823,7 +18823,7 @@ export interface VsanFileServiceSystemMethods extends ManagedObjectMethods {
   VsanDownloadFileServiceOvf: { args: { readonly downloadUrl: string }; result: ManagedObjectReference<'Task'> };
   VsanQueryFileServiceOvfs: { args: {  }; result: readonly VsanFileServiceOvfSpec[] | undefined };
   VsanFindOvfDownloadUrl: { args: { readonly cluster: ManagedObjectReference<'ClusterComputeResource'> }; result: string };
-  VsanPerformFileServiceEnablePreflightCheck: { args: { readonly cluster: ManagedObjectReference<'ClusterComputeResource'>; readonly domainConfig?: VsanFileServiceDomainConfig | undefined; readonly network?: ManagedObjectReference<'Network'> | undefined; readonly scope?: string | undefined; readonly domainUuid?: string | undefined }; result: VsanFileServicePreflightCheckResult };
+  VsanPerformFileServiceEnablePreflightCheck: { args: { readonly cluster: ManagedObjectReference<'ClusterComputeResource'>; readonly domainConfig?: VsanFileServiceDomainConfig | undefined; readonly network?: ManagedObjectReference<'Network' | 'DistributedVirtualPortgroup' | 'OpaqueNetwork'> | undefined; readonly scope?: string | undefined; readonly domainUuid?: string | undefined }; result: VsanFileServicePreflightCheckResult };
   VsanClusterCreateFsDomain: { args: { readonly domainConfig: VsanFileServiceDomainConfig; readonly cluster?: ManagedObjectReference<'ClusterComputeResource'> | undefined }; result: ManagedObjectReference<'Task'> };
   VsanClusterReconfigureFsDomain: { args: { readonly domainUuid: string; readonly domainConfig: VsanFileServiceDomainConfig; readonly cluster?: ManagedObjectReference<'ClusterComputeResource'> | undefined; readonly deleteDomainConfigFields?: readonly string[] | undefined }; result: ManagedObjectReference<'Task'> };
   VsanClusterRemoveFsDomain: { args: { readonly domainUuid: string; readonly cluster?: ManagedObjectReference<'ClusterComputeResource'> | undefined }; result: ManagedObjectReference<'Task'> };
@@ -18892,30 +18892,30 @@ export interface VsanObjectManagerMethods extends ManagedObjectMethods {
 export interface VsanObjectSystemProperties extends ManagedObjectProperties {
 }
 export interface VsanObjectSystemMethods extends ManagedObjectMethods {
-  VosSetVsanObjectPolicy: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource'> | undefined; readonly vsanObjectUuid: string; readonly profile?: VirtualMachineProfileSpec | undefined }; result: boolean };
-  VosQueryVsanObjectInformation: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource'> | undefined; readonly vsanObjectQuerySpecs: readonly VsanObjectQuerySpec[] }; result: readonly VsanObjectInformation[] | undefined };
-  VsanQueryObjectIdentities: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource'> | undefined; readonly objUuids?: readonly string[] | undefined; readonly objTypes?: readonly string[] | undefined; readonly includeHealth?: boolean | undefined; readonly includeObjIdentity?: boolean | undefined; readonly includeSpaceSummary?: boolean | undefined; readonly extraQuerySpec?: VsanObjIdentityQuerySpec | undefined }; result: VsanObjectIdentityAndHealth | undefined };
-  VsanDeleteObjects_Task: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource'> | undefined; readonly objUuids: readonly string[]; readonly force?: boolean | undefined }; result: ManagedObjectReference<'Task'> };
-  VsanQueryInaccessibleVmSwapObjects: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource'> | undefined }; result: readonly string[] | undefined };
-  QuerySyncingVsanObjectsSummary: { args: { readonly cluster: ManagedObjectReference<'ComputeResource'>; readonly syncingObjectFilter?: VsanSyncingObjectFilter | undefined }; result: VsanHostVsanObjectSyncQueryResult };
-  RelayoutObjects: { args: { readonly cluster: ManagedObjectReference<'ComputeResource'> }; result: ManagedObjectReference<'Task'> };
+  VosSetVsanObjectPolicy: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'> | undefined; readonly vsanObjectUuid: string; readonly profile?: VirtualMachineProfileSpec | undefined }; result: boolean };
+  VosQueryVsanObjectInformation: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'> | undefined; readonly vsanObjectQuerySpecs: readonly VsanObjectQuerySpec[] }; result: readonly VsanObjectInformation[] | undefined };
+  VsanQueryObjectIdentities: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'> | undefined; readonly objUuids?: readonly string[] | undefined; readonly objTypes?: readonly string[] | undefined; readonly includeHealth?: boolean | undefined; readonly includeObjIdentity?: boolean | undefined; readonly includeSpaceSummary?: boolean | undefined; readonly extraQuerySpec?: VsanObjIdentityQuerySpec | undefined }; result: VsanObjectIdentityAndHealth | undefined };
+  VsanDeleteObjects_Task: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'> | undefined; readonly objUuids: readonly string[]; readonly force?: boolean | undefined }; result: ManagedObjectReference<'Task'> };
+  VsanQueryInaccessibleVmSwapObjects: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'> | undefined }; result: readonly string[] | undefined };
+  QuerySyncingVsanObjectsSummary: { args: { readonly cluster: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'>; readonly syncingObjectFilter?: VsanSyncingObjectFilter | undefined }; result: VsanHostVsanObjectSyncQueryResult };
+  RelayoutObjects: { args: { readonly cluster: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'> }; result: ManagedObjectReference<'Task'> };
 }
 export interface VsanPerformanceManagerProperties extends ManagedObjectProperties {
 }
 export interface VsanPerformanceManagerMethods extends ManagedObjectMethods {
   QueryVsanPerfTopEntities: { args: { readonly cluster?: ManagedObjectReference<'ClusterComputeResource'> | undefined; readonly querySpec: VsanPerfTopQuerySpec }; result: readonly VsanPerfEntityMetricCSV[] };
   QueryVsanPerfHotspotEntities: { args: { readonly cluster?: ManagedObjectReference<'ClusterComputeResource'> | undefined; readonly querySpec: VsanPerfHotspotQuerySpec }; result: readonly VsanPerfHotspotEntitiesMetrics[] };
-  VsanPerfDiagnose: { args: { readonly perfDiagnoseQuery: VsanPerfDiagnoseQuerySpec; readonly cluster?: ManagedObjectReference<'ComputeResource'> | undefined }; result: readonly VsanPerfDiagnosticResult[] | undefined };
-  VsanPerfDiagnoseTask: { args: { readonly perfDiagnoseQuery: VsanPerfDiagnoseQuerySpec; readonly cluster?: ManagedObjectReference<'ComputeResource'> | undefined }; result: ManagedObjectReference<'Task'> };
-  GetVsanPerfDiagnosisResult: { args: { readonly task: ManagedObjectReference<'Task'>; readonly cluster?: ManagedObjectReference<'ComputeResource'> | undefined }; result: readonly VsanPerfDiagnosticResult[] | undefined };
-  VsanPerfQueryPerf: { args: { readonly querySpecs: readonly VsanPerfQuerySpec[]; readonly cluster?: ManagedObjectReference<'ComputeResource'> | undefined }; result: readonly VsanPerfEntityMetricCSV[] };
-  VsanPerfQueryNodeInformation: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource'> | undefined }; result: readonly VsanPerfNodeInformation[] | undefined };
-  VsanPerfCreateStatsObject: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource'> | undefined; readonly profile?: VirtualMachineProfileSpec | undefined }; result: string };
-  VsanPerfCreateStatsObjectTask: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource'> | undefined; readonly profile?: VirtualMachineProfileSpec | undefined }; result: ManagedObjectReference<'Task'> };
-  VsanPerfDeleteStatsObject: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource'> | undefined }; result: boolean };
-  VsanPerfDeleteStatsObjectTask: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource'> | undefined }; result: ManagedObjectReference<'Task'> };
-  VsanPerfSetStatsObjectPolicy: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource'> | undefined; readonly profile?: VirtualMachineProfileSpec | undefined }; result: boolean };
-  VsanPerfQueryStatsObjectInformation: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource'> | undefined }; result: VsanObjectInformation };
+  VsanPerfDiagnose: { args: { readonly perfDiagnoseQuery: VsanPerfDiagnoseQuerySpec; readonly cluster?: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'> | undefined }; result: readonly VsanPerfDiagnosticResult[] | undefined };
+  VsanPerfDiagnoseTask: { args: { readonly perfDiagnoseQuery: VsanPerfDiagnoseQuerySpec; readonly cluster?: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'> | undefined }; result: ManagedObjectReference<'Task'> };
+  GetVsanPerfDiagnosisResult: { args: { readonly task: ManagedObjectReference<'Task'>; readonly cluster?: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'> | undefined }; result: readonly VsanPerfDiagnosticResult[] | undefined };
+  VsanPerfQueryPerf: { args: { readonly querySpecs: readonly VsanPerfQuerySpec[]; readonly cluster?: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'> | undefined }; result: readonly VsanPerfEntityMetricCSV[] };
+  VsanPerfQueryNodeInformation: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'> | undefined }; result: readonly VsanPerfNodeInformation[] | undefined };
+  VsanPerfCreateStatsObject: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'> | undefined; readonly profile?: VirtualMachineProfileSpec | undefined }; result: string };
+  VsanPerfCreateStatsObjectTask: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'> | undefined; readonly profile?: VirtualMachineProfileSpec | undefined }; result: ManagedObjectReference<'Task'> };
+  VsanPerfDeleteStatsObject: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'> | undefined }; result: boolean };
+  VsanPerfDeleteStatsObjectTask: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'> | undefined }; result: ManagedObjectReference<'Task'> };
+  VsanPerfSetStatsObjectPolicy: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'> | undefined; readonly profile?: VirtualMachineProfileSpec | undefined }; result: boolean };
+  VsanPerfQueryStatsObjectInformation: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'> | undefined }; result: VsanObjectInformation };
   VsanPerfQueryClusterHealth: { args: { readonly cluster: ManagedObjectReference<'ClusterComputeResource'> }; result: readonly DynamicData[] };
   VsanPerfQueryTimeRanges: { args: { readonly cluster?: ManagedObjectReference<'ClusterComputeResource'> | undefined; readonly querySpec: VsanPerfTimeRangeQuerySpec }; result: readonly VsanPerfTimeRange[] | undefined };
   VsanPerfSaveTimeRanges: { args: { readonly cluster?: ManagedObjectReference<'ClusterComputeResource'> | undefined; readonly timeRanges: readonly VsanPerfTimeRange[] }; result: void };
@@ -18963,9 +18963,9 @@ export interface VsanResourceCheckSystemMethods extends ManagedObjectMethods {
 export interface VsanSpaceReportSystemProperties extends ManagedObjectProperties {
 }
 export interface VsanSpaceReportSystemMethods extends ManagedObjectMethods {
-  VsanQuerySpaceUsage: { args: { readonly cluster: ManagedObjectReference<'ComputeResource'>; readonly storagePolicies?: readonly VirtualMachineProfileSpec[] | undefined; readonly whatifCapacityOnly?: boolean | undefined }; result: VsanSpaceUsage };
-  QueryVsanManagedStorageSpaceUsage: { args: { readonly cluster: ManagedObjectReference<'ComputeResource'>; readonly querySpec: QueryVsanManagedStorageSpaceUsageSpec }; result: readonly VsanSpaceUsageWithDatastoreType[] };
-  VsanQueryEntitySpaceUsage: { args: { readonly cluster: ManagedObjectReference<'ComputeResource'>; readonly querySpec: VsanSpaceQuerySpec }; result: readonly VsanEntitySpaceUsage[] | undefined };
+  VsanQuerySpaceUsage: { args: { readonly cluster: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'>; readonly storagePolicies?: readonly VirtualMachineProfileSpec[] | undefined; readonly whatifCapacityOnly?: boolean | undefined }; result: VsanSpaceUsage };
+  QueryVsanManagedStorageSpaceUsage: { args: { readonly cluster: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'>; readonly querySpec: QueryVsanManagedStorageSpaceUsageSpec }; result: readonly VsanSpaceUsageWithDatastoreType[] };
+  VsanQueryEntitySpaceUsage: { args: { readonly cluster: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'>; readonly querySpec: VsanSpaceQuerySpec }; result: readonly VsanEntitySpaceUsage[] | undefined };
 }
 export interface VsanSystemExProperties extends ManagedObjectProperties {
 }
@@ -18984,9 +18984,9 @@ export interface VsanSystemExMethods extends ManagedObjectMethods {
 export interface VsanUpdateManagerProperties extends ManagedObjectProperties {
 }
 export interface VsanUpdateManagerMethods extends ManagedObjectMethods {
-  VsanVibScan: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource'> | undefined; readonly vibSpecs: readonly VsanVibSpec[] }; result: readonly VsanVibScanResult[] | undefined };
-  VsanVibInstall_Task: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource'> | undefined; readonly vibSpecs?: readonly VsanVibSpec[] | undefined; readonly scanResults?: readonly VsanVibScanResult[] | undefined; readonly firmwareSpecs?: readonly VsanHclFirmwareUpdateSpec[] | undefined; readonly maintenanceSpec?: HostMaintenanceSpec | undefined; readonly rolling?: boolean | undefined; readonly noSigCheck?: boolean | undefined }; result: ManagedObjectReference<'Task'> };
-  VsanVibInstallPreflightCheck: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource'> | undefined }; result: VsanVibInstallPreflightStatus };
+  VsanVibScan: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'> | undefined; readonly vibSpecs: readonly VsanVibSpec[] }; result: readonly VsanVibScanResult[] | undefined };
+  VsanVibInstall_Task: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'> | undefined; readonly vibSpecs?: readonly VsanVibSpec[] | undefined; readonly scanResults?: readonly VsanVibScanResult[] | undefined; readonly firmwareSpecs?: readonly VsanHclFirmwareUpdateSpec[] | undefined; readonly maintenanceSpec?: HostMaintenanceSpec | undefined; readonly rolling?: boolean | undefined; readonly noSigCheck?: boolean | undefined }; result: ManagedObjectReference<'Task'> };
+  VsanVibInstallPreflightCheck: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'> | undefined }; result: VsanVibInstallPreflightStatus };
 }
 export interface VsanUpgradeSystemProperties extends ManagedObjectProperties {
 }
@@ -19074,9 +19074,9 @@ export interface VsanVcsaDeployerSystemMethods extends ManagedObjectMethods {
 export interface VsanVdsSystemProperties extends ManagedObjectProperties {
 }
 export interface VsanVdsSystemMethods extends ManagedObjectMethods {
-  VsanVdsGetMigrationPlan: { args: { readonly cluster: ManagedObjectReference<'ComputeResource'>; readonly vswitchName?: string | undefined; readonly vdsName?: string | undefined; readonly vmnicDevices?: readonly string[] | undefined; readonly infraVm?: readonly ManagedObjectReference<'VirtualMachine'>[] | undefined; readonly vds?: ManagedObjectReference<'VmwareDistributedVirtualSwitch'> | undefined; readonly hosts?: readonly ManagedObjectReference<'HostSystem'>[] | undefined }; result: VsanVdsMigrationPlan };
-  VsanVdsMigrateVss: { args: { readonly cluster: ManagedObjectReference<'ComputeResource'>; readonly migrationPlan?: VsanVdsMigrationPlan | undefined; readonly vswitchName?: string | undefined; readonly vdsName?: string | undefined; readonly vmnicDevices?: readonly string[] | undefined; readonly infraVm?: readonly ManagedObjectReference<'VirtualMachine'>[] | undefined; readonly vds?: ManagedObjectReference<'VmwareDistributedVirtualSwitch'> | undefined; readonly hosts?: readonly ManagedObjectReference<'HostSystem'>[] | undefined }; result: ManagedObjectReference<'Task'> };
-  VsanVssMigrateVds: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource'> | undefined; readonly hosts?: readonly ManagedObjectReference<'HostSystem'>[] | undefined; readonly vds: ManagedObjectReference<'VmwareDistributedVirtualSwitch'>; readonly vswitchName?: string | undefined; readonly vmnicDevices?: readonly string[] | undefined; readonly infraVm?: readonly ManagedObjectReference<'VirtualMachine'>[] | undefined }; result: ManagedObjectReference<'Task'> };
+  VsanVdsGetMigrationPlan: { args: { readonly cluster: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'>; readonly vswitchName?: string | undefined; readonly vdsName?: string | undefined; readonly vmnicDevices?: readonly string[] | undefined; readonly infraVm?: readonly ManagedObjectReference<'VirtualMachine'>[] | undefined; readonly vds?: ManagedObjectReference<'VmwareDistributedVirtualSwitch'> | undefined; readonly hosts?: readonly ManagedObjectReference<'HostSystem'>[] | undefined }; result: VsanVdsMigrationPlan };
+  VsanVdsMigrateVss: { args: { readonly cluster: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'>; readonly migrationPlan?: VsanVdsMigrationPlan | undefined; readonly vswitchName?: string | undefined; readonly vdsName?: string | undefined; readonly vmnicDevices?: readonly string[] | undefined; readonly infraVm?: readonly ManagedObjectReference<'VirtualMachine'>[] | undefined; readonly vds?: ManagedObjectReference<'VmwareDistributedVirtualSwitch'> | undefined; readonly hosts?: readonly ManagedObjectReference<'HostSystem'>[] | undefined }; result: ManagedObjectReference<'Task'> };
+  VsanVssMigrateVds: { args: { readonly cluster?: ManagedObjectReference<'ComputeResource' | 'ClusterComputeResource'> | undefined; readonly hosts?: readonly ManagedObjectReference<'HostSystem'>[] | undefined; readonly vds: ManagedObjectReference<'VmwareDistributedVirtualSwitch'>; readonly vswitchName?: string | undefined; readonly vmnicDevices?: readonly string[] | undefined; readonly infraVm?: readonly ManagedObjectReference<'VirtualMachine'>[] | undefined }; result: ManagedObjectReference<'Task'> };
   VsanRollbackVdsToVss: { args: { readonly task: ManagedObjectReference<'Task'> }; result: boolean };
 }
 export interface VsanVumSystemProperties extends ManagedObjectProperties {

@@ -10,7 +10,7 @@ import { privilegeIds } from './privilege-catalogue.ts';
 import { adminRole, isSystemRole, type Role, systemRoles } from './roles.ts';
 
 export type Permission = DataTypes['Permission'];
-export type EntityReference = ManagedObjectReference<'ManagedEntity'>;
+export type EntityReference = NonNullable<Permission['entity']>;
 
 /** Whose rights are asked for: a session is one. */
 export interface Principal {

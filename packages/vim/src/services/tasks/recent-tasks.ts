@@ -88,6 +88,9 @@ export class RecentTasks {
 
   #holders(task: TrackedTask, draft: Draft): ManagedObjectReference<'ManagedEntity' | 'TaskManager'>[] {
     const entity = task.info.entity;
-    return entity !== undefined && draft.has(entity) ? [this.#options.manager, entity] : [this.#options.manager];
+    const { manager } = this.#options;
+    if (entity === undefined || !draft.has(entity)) return [manager];
+    // Every entity has the property that its base declares.
+    return [manager, entity as ManagedObjectReference as ManagedObjectReference<'ManagedEntity'>];
   }
 }
