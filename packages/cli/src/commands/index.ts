@@ -1,5 +1,23 @@
 import type { CommandDefinition } from '../command-context.ts';
+import { defineDatastore } from './datastore.ts';
+import { defineEvents } from './events.ts';
 import { defineHost } from './host.ts';
+import { defineInfo } from './info.ts';
+import { defineLs } from './ls.ts';
+import { definePower } from './power.ts';
+import { defineRegister } from './register.ts';
+import { defineRm } from './rm.ts';
+import { defineTasks } from './tasks.ts';
 
 /** Every command, in the order of the help. */
-export const commands: readonly CommandDefinition[] = [defineHost];
+export const commands: readonly CommandDefinition[] = [
+  defineHost,
+  defineLs,
+  defineInfo,
+  definePower,
+  defineEvents,
+  defineTasks,
+  defineRegister,
+  defineRm,
+  defineDatastore,
+];
