@@ -1,0 +1,143 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { type Engine, endEngines, enginesOf } from './engines.ts';
+
+const serve = fileURLToPath(new URL('./serve.ts', import.meta.url));
+/** Time that a daemon has to be ready, milliseconds: the first start of a home makes its certificates. */
+const startLimit = 60_000;
+const stopLimit = 20_000;
+
+export interface DaemonOptions {
+  /** A home that is there already, which `remove` then leaves alone. Default: a new one under the temporary folder. */
+  readonly home?: string;
+}
+
+interface Ready {
+  readonly url: string;
+  readonly username: string;
+  readonly password: string;
+  readonly pid: number;
+}
+
+/** A host in a process of its own, as `hypo host` starts it. */
+export class Daemon implements AsyncDisposable {
+  readonly home: string;
+  readonly url: string;
+  readonly host: string;
+  readonly port: number;
+  readonly username: string;
+  readonly password: string;
+  readonly pid: number;
+  readonly #process: ChildProcess;
+  readonly #output: () => string;
+  readonly #ownsHome: boolean;
+
+  private constructor(
+    home: string,
+    ready: Ready,
+    child: { readonly process: ChildProcess; readonly output: () => string; readonly ownsHome: boolean },
+  ) {
+    const url = new URL(ready.url);
+    this.home = home;
+    this.url = ready.url;
+    this.host = url.hostname;
+    this.port = Number(url.port);
+    this.username = ready.username;
+    this.password = ready.password;
+    this.pid = ready.pid;
+    this.#process = child.process;
+    this.#output = child.output;
+    this.#ownsHome = child.ownsHome;
+  }
+
+  /** Starts a host and waits until it answers. Rejects with what it said when it does not. */
+  static async start(options: DaemonOptions = {}): Promise<Daemon> {
+    const home = options.home ?? (await mkdtemp(join(tmpdir(), 'hypostyle-test-')));
+    const readyFile = join(home, 'ready.json');
+    await rm(readyFile, { force: true });
+    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', serve, home, readyFile], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let said = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8');
+      stream.on('data', (text: string) => {
+        said = (said + text).slice(-20_000);
+      });
+    }
+    const deadline = Date.now() + startLimit;
+    while (!existsSync(readyFile)) {
+      if (hasEnded(child) || Date.now() > deadline) {
+        child.kill('SIGKILL');
+        if (options.home === undefined) await rm(home, { recursive: true, force: true });
+        throw new Error(`the host did not start; it said: ${said}`);
+      }
+      await sleep(25);
+    }
+    const ready = JSON.parse(await readFile(readyFile, 'utf8')) as Ready;
+    return new Daemon(home, ready, { process: child, output: () => said, ownsHome: options.home === undefined });
+  }
+
+  /** Folder of the datastore that every host has. */
+  get datastore(): string {
+    return join(this.home, 'datastores', 'datastore1');
+  }
+
+  /** What it wrote to its terminal. */
+  get output(): string {
+    return this.#output();
+  }
+
+  get running(): boolean {
+    return !hasEnded(this.#process);
+  }
+
+  /** Engines of this home that run now. */
+  engines(): Promise<Engine[]> {
+    return enginesOf(this.home);
+  }
+
+  /** Asks it to end, and waits. Its machines run on. Rejects when it does not end. */
+  async stop(): Promise<void> {
+    if (hasEnded(this.#process)) return;
+    this.#process.kill('SIGTERM');
+    await this.#ended();
+  }
+
+  /** Ends it in the middle of whatever it does. */
+  async kill(): Promise<void> {
+    if (hasEnded(this.#process)) return;
+    this.#process.kill('SIGKILL');
+    await this.#ended();
+  }
+
+  /** Ends the host and its engines, and deletes the home if it was made for it. */
+  async remove(): Promise<void> {
+    await this.stop().finally(async () => {
+      this.#process.kill('SIGKILL');
+      await endEngines(this.home);
+      if (this.#ownsHome) await rm(this.home, { recursive: true, force: true });
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.remove();
+  }
+
+  async #ended(): Promise<void> {
+    const deadline = Date.now() + stopLimit;
+    while (!hasEnded(this.#process)) {
+      if (Date.now() > deadline) throw new Error(`the host did not end; it said: ${this.output}`);
+      await sleep(20);
+    }
+  }
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}

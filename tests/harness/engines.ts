@@ -1,0 +1,59 @@
+import { readdir, readFile, readlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** A QEMU process as proc(5) shows it. */
+export interface Engine {
+  readonly pid: number;
+  readonly arguments: readonly string[];
+}
+
+/** Running engines of one home: each holds the lock file of its machine there. */
+export async function enginesOf(home: string): Promise<Engine[]> {
+  const engines: Engine[] = [];
+  for (const entry of await readdir('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    const pid = Number(entry);
+    const line = await readFile(`/proc/${entry}/cmdline`, 'utf8').catch(() => '');
+    if (!/qemu-system-/.test(line.split('\0', 1)[0] ?? '')) continue;
+    if (await holdsFileBelow(pid, home)) engines.push({ pid, arguments: line.split('\0').slice(0, -1) });
+  }
+  return engines;
+}
+
+/** The value of an option such as `-m`. */
+export function argumentOf(engine: Engine, option: string): string | undefined {
+  const at = engine.arguments.indexOf(option);
+  return at < 0 ? undefined : engine.arguments[at + 1];
+}
+
+/** Path of the unix socket of an engine's first serial port. */
+export function serialSocketOf(engine: Engine): string {
+  const chardev = engine.arguments.find((argument) => argument.includes('id=serial0,'));
+  const path = chardev && /path=([^,]+)/.exec(chardev)?.[1];
+  if (!path) throw new Error('the engine has no serial port');
+  return path;
+}
+
+/** Ends the engines of one home, and waits until they are gone. */
+export async function endEngines(home: string): Promise<void> {
+  for (let left = await enginesOf(home); left.length > 0; left = await enginesOf(home)) {
+    for (const { pid } of left) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It ended by itself.
+      }
+    }
+    await sleep(50);
+  }
+}
+
+async function holdsFileBelow(pid: number, folder: string): Promise<boolean> {
+  const descriptors = await readdir(`/proc/${pid}/fd`).catch(() => []);
+  for (const descriptor of descriptors) {
+    const target = await readlink(join('/proc', `${pid}`, 'fd', descriptor)).catch(() => '');
+    if (target.startsWith(`${folder}/`)) return true;
+  }
+  return false;
+}

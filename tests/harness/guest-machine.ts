@@ -1,0 +1,116 @@
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { bootableDisk } from '@hypostyle/contracts/testing';
+import { type Client, createClient, type ManagedObjectReference, type VirtualMachineConfigSpec } from '@hypostyle/vim';
+import type { Daemon } from './daemon.ts';
+
+export type Machine = ManagedObjectReference<'VirtualMachine'>;
+
+export const references = {
+  vmFolder: { type: 'Folder', value: 'ha-folder-vm' },
+  rootPool: { type: 'ResourcePool', value: 'ha-root-pool' },
+} as const;
+
+/** A client that is signed in; it signs out when disposed of. */
+export async function signedIn(daemon: Daemon): Promise<Client> {
+  const client = createClient({ url: `${daemon.url}/sdk`, tls: { insecure: true } });
+  await client.signIn(daemon.username, daemon.password);
+  return client;
+}
+
+export interface GuestMachineOptions {
+  readonly name: string;
+  readonly memoryMiB?: number;
+  /** Has the guest agent. */
+  readonly agent?: boolean;
+}
+
+/** Creates a machine whose disk boots the test guest, with a serial port and a network card; it is off. */
+export async function createGuest(client: Client, daemon: Daemon, options: GuestMachineOptions): Promise<Machine> {
+  const folder = `images-${options.name}`;
+  await placeGuestDisk(daemon, folder, options.agent ?? false);
+  return createMachine(client, {
+    ...machineSpec(options.name, options.memoryMiB ?? 192),
+    deviceChange: [
+      {
+        operation: 'add',
+        device: {
+          _typeName: 'VirtualDisk',
+          key: -1,
+          controllerKey: 200,
+          unitNumber: 0,
+          capacityInKB: 0,
+          backing: {
+            _typeName: 'VirtualDiskFlatVer2BackingInfo',
+            fileName: `[datastore1] ${folder}/boot.vmdk`,
+            diskMode: 'persistent',
+          },
+        },
+      },
+      {
+        operation: 'add',
+        device: {
+          _typeName: 'VirtualVmxnet3',
+          key: -2,
+          backing: { _typeName: 'VirtualEthernetCardNetworkBackingInfo', deviceName: 'VM Network' },
+        },
+      },
+      {
+        operation: 'add',
+        device: {
+          _typeName: 'VirtualSerialPort',
+          key: -3,
+          yieldOnPoll: true,
+          backing: { _typeName: 'VirtualSerialPortDeviceBackingInfo', deviceName: '' },
+        },
+      },
+    ],
+  } as VirtualMachineConfigSpec);
+}
+
+/** What every machine of the tests has; devices are added to it. */
+export function machineSpec(name: string, memoryMiB = 64): VirtualMachineConfigSpec {
+  return {
+    _typeName: 'VirtualMachineConfigSpec',
+    name,
+    guestId: 'otherLinux64Guest',
+    numCPUs: 1,
+    memoryMB: memoryMiB,
+    files: { _typeName: 'VirtualMachineFileInfo', vmPathName: '[datastore1]' },
+  } as VirtualMachineConfigSpec;
+}
+
+export async function createMachine(client: Client, spec: VirtualMachineConfigSpec): Promise<Machine> {
+  const { vmFolder, rootPool } = references;
+  const task = await client.call(vmFolder, 'CreateVM_Task', { config: spec, pool: rootPool });
+  return (await client.waitForTask(task)) as Machine;
+}
+
+/** Powers a machine on and waits until it is. */
+export async function powerOn(client: Client, machine: Machine): Promise<void> {
+  await client.waitForTask(await client.call(machine, 'PowerOnVM_Task', {}));
+}
+
+/** A flat disk that boots the test guest, as `boot.vmdk` in a folder of the datastore. */
+async function placeGuestDisk(daemon: Daemon, folder: string, agent: boolean): Promise<void> {
+  const directory = join(daemon.datastore, folder);
+  await mkdir(directory, { recursive: true });
+  await copyFile(await bootableDisk({ agent }), join(directory, 'boot-flat.vmdk'));
+  await writeFile(
+    join(directory, 'boot.vmdk'),
+    `# Disk DescriptorFile
+version=1
+CID=12345678
+parentCID=ffffffff
+createType="vmfs"
+
+RW 131072 VMFS "boot-flat.vmdk"
+
+ddb.adapterType = "ide"
+ddb.geometry.cylinders = "130"
+ddb.geometry.heads = "16"
+ddb.geometry.sectors = "63"
+ddb.virtualHWVersion = "13"
+`,
+  );
+}
