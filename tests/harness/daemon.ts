@@ -118,11 +118,13 @@ export class Daemon implements AsyncDisposable {
 
   /** Ends the host and its engines, and deletes the home if it was made for it. */
   async remove(): Promise<void> {
-    await this.stop().finally(async () => {
+    try {
+      await this.stop();
+    } finally {
       this.#process.kill('SIGKILL');
       await endEngines(this.home);
       if (this.#ownsHome) await rm(this.home, { recursive: true, force: true });
-    });
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
