@@ -1,5 +1,5 @@
 import type { Hypervisor, HypervisorInfo, Store } from '@hypostyle/contracts';
-import type { Authorizer, EventPoster, ManagedObjectReference, Registry, TaskService } from '@hypostyle/vim';
+import type { EventPoster, ManagedObjectReference, Permissions, Registry, TaskService } from '@hypostyle/vim';
 import type { GuestOsNames } from './configuration/guest-os.ts';
 import type { Datastores } from './datastore/datastores.ts';
 import type { Inventory } from './inventory/inventory.ts';
@@ -15,7 +15,7 @@ export interface HostCore {
   readonly hypervisorInfo: HypervisorInfo;
   readonly tasks: TaskService;
   readonly events: EventPoster;
-  readonly authorizer: Authorizer;
+  readonly authorizer: Permissions;
   readonly machines: Machines;
   readonly datastores: Datastores;
   readonly networks: Networks;

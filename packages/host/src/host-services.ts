@@ -1,7 +1,6 @@
 import type { Store } from '@hypostyle/contracts';
 import {
   type AboutInfo,
-  type Authorizer,
   addAccountManager,
   addAuthorizationManager,
   addLicenseManager,
@@ -31,7 +30,7 @@ export interface HostServicesOptions {
 
 /** What every endpoint has beside its inventory: accounts, sessions, rights, tasks, events, collectors. */
 export interface HostServices {
-  readonly authorizer: Authorizer;
+  readonly authorizer: Permissions;
   readonly sessions: SessionService;
   readonly tasks: TaskService;
   readonly events: EventService;

@@ -147,6 +147,7 @@ export class Host {
     addManagers(core);
     const runtimes = await loadMachines(core);
     await adoptMachines(core, watch, runtimes);
+    showPermissions(core);
     await services.tasks.recover();
     const stops = [watchSpace(core), watchHost(core, hostUseMeter(core.hostMHz))];
     return new Host({ core, services, leases, consoles, watch, stops });
@@ -233,6 +234,16 @@ function makeCore(
     hostMHz: Math.round(facts.hertz / 1e6),
     onDefect: options.onDefect,
   };
+}
+
+/** Entities show the permissions that were set on them before this start; later changes show themselves. */
+function showPermissions(core: HostCore): void {
+  core.registry.commit((draft) => {
+    for (const { entity } of core.authorizer.all()) {
+      if (entity !== undefined && draft.has(entity))
+        draft.set(entity as never, { permission: core.authorizer.on(entity) } as never);
+    }
+  });
 }
 
 function addManagers(core: HostCore): void {

@@ -3,7 +3,7 @@ import type { HostCore } from '../host-core.ts';
 import type { ImportWork } from '../machine/import-work.ts';
 import type { MachineWork } from '../machine/machine-object.ts';
 import { requireForCreate, requireForRegister } from '../managed/require-privilege.ts';
-import { entityDefaults } from './entity-defaults.ts';
+import { entityDefaults, entityPerSession } from './entity-defaults.ts';
 import type { HostFacts } from './host-facts.ts';
 import { references } from './references.ts';
 
@@ -31,6 +31,7 @@ export function addContainers(
   };
   const folder = (children: () => readonly unknown[]): ManagedObjectClass<'Folder'> => ({
     type: 'Folder',
+    perSession: entityPerSession(core.authorizer),
     derived: { childEntity: { from: [], compute: children } },
     methods: {
       CreateFolder: notHere,
@@ -59,6 +60,7 @@ export function addContainers(
   );
   const datacenterClass: ManagedObjectClass<'Datacenter'> = {
     type: 'Datacenter',
+    perSession: entityPerSession(core.authorizer),
     methods: {},
     derived: { datastore: { from: [], compute: datastores }, network: { from: [], compute: networks } },
   };
@@ -88,6 +90,7 @@ export function addContainers(
   const totalMHz = Math.floor((facts.threads * facts.hertz) / 1e6);
   const computeClass: ManagedObjectClass<'ComputeResource'> = {
     type: 'ComputeResource',
+    perSession: entityPerSession(core.authorizer),
     methods: {},
     derived: { datastore: { from: [], compute: datastores }, network: { from: [], compute: networks } },
   };
@@ -113,6 +116,7 @@ export function addContainers(
   for (const network of core.networks.all()) {
     const networkClass: ManagedObjectClass<'Network'> = {
       type: 'Network',
+      perSession: entityPerSession(core.authorizer),
       methods: {},
       derived: {
         vm: {
@@ -174,6 +178,7 @@ function addRootPool(
   });
   const poolClass: ManagedObjectClass<'ResourcePool'> = {
     type: 'ResourcePool',
+    perSession: entityPerSession(core.authorizer),
     derived: { vm: { from: [], compute: machines } },
     methods: {
       ImportVApp: (call, { spec }) => {

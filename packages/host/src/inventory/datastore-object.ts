@@ -2,7 +2,7 @@ import { type DatastoreSummary, data, fault, type ManagedObjectClass } from '@hy
 import type { Datastore } from '../datastore/datastore.ts';
 import { type DatastoreSpace, spaceOf } from '../datastore/datastores.ts';
 import type { HostCore } from '../host-core.ts';
-import { entityDefaults, reference } from './entity-defaults.ts';
+import { entityDefaults, entityPerSession, reference } from './entity-defaults.ts';
 import { references } from './references.ts';
 
 /** Milliseconds between looks at the space of datastores. */
@@ -51,6 +51,7 @@ export async function addDatastoreObject(core: HostCore, datastore: Datastore): 
 function datastoreClass(core: HostCore, datastore: Datastore): ManagedObjectClass<'Datastore'> {
   return {
     type: 'Datastore',
+    perSession: entityPerSession(core.authorizer),
     derived: {
       vm: {
         from: [],

@@ -1,4 +1,4 @@
-import type { ManagedObjectReference } from '@hypostyle/vim';
+import type { ManagedObject, ManagedObjectReference, Permissions, Session } from '@hypostyle/vim';
 
 /** Properties that every managed entity has and clients read, where there is nothing to say yet. */
 export function entityDefaults(name: string, parent: ManagedObjectReference | undefined) {
@@ -8,7 +8,6 @@ export function entityDefaults(name: string, parent: ManagedObjectReference | un
     overallStatus: 'green' as const,
     configStatus: 'green' as const,
     recentTask: [],
-    effectiveRole: [-1],
     declaredAlarmState: [],
     triggeredAlarmState: [],
     alarmActionsEnabled: true,
@@ -18,6 +17,14 @@ export function entityDefaults(name: string, parent: ManagedObjectReference | un
     customValue: [],
     availableField: [],
     value: [],
+  };
+}
+
+/** Properties of every entity that depend on who looks. */
+export function entityPerSession(permissions: Permissions) {
+  return {
+    effectiveRole: (self: ManagedObject, session: Session | undefined): readonly number[] =>
+      session === undefined ? [] : permissions.rolesOn(session, self.ref),
   };
 }
 

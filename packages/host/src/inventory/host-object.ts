@@ -1,6 +1,6 @@
 import { type AboutInfo, type Draft, data, type ManagedObjectClass } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
-import { entityDefaults, reference } from './entity-defaults.ts';
+import { entityDefaults, entityPerSession, reference } from './entity-defaults.ts';
 import { hostCapability } from './host-capability.ts';
 import type { HostFacts } from './host-facts.ts';
 import { accountManagerValue, references } from './references.ts';
@@ -17,6 +17,7 @@ export function addHostObject(core: HostCore, draft: Draft, facts: HostFacts, ab
   });
   const hostClass: ManagedObjectClass<'HostSystem'> = {
     type: 'HostSystem',
+    perSession: entityPerSession(core.authorizer),
     derived: {
       vm: { from: [], compute: () => [...core.machines.all()].map((machine) => machine.ref) },
       datastore: { from: [], compute: () => core.datastores.all().map((datastore) => datastore.ref) },

@@ -10,7 +10,6 @@ export function addMachineObject(core: HostCore, draft: Draft, machine: MachineR
     environmentBrowser: core.names.environmentBrowser,
     configStatus: 'green',
     recentTask: [],
-    effectiveRole: [-1],
     declaredAlarmState: [],
     triggeredAlarmState: [],
     alarmActionsEnabled: true,

@@ -1,5 +1,6 @@
 import { fault, type ManagedObject, type ManagedObjectClass } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
+import { entityPerSession } from '../inventory/entity-defaults.ts';
 import { requireForReconfigure, requirePrivilege } from '../managed/require-privilege.ts';
 import { configInfo } from '../projection/config-info.ts';
 import {
@@ -30,6 +31,7 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
   const capability = machineCapability();
   return {
     type: 'VirtualMachine',
+    perSession: entityPerSession(core.authorizer),
     derived: {
       name: { from: [], compute: (self) => record(self).configuration.name },
       capability: { from: [], compute: () => capability },

@@ -92,6 +92,16 @@ export class Permissions implements Authorizer {
     return this.#privileges(principal, entity, true, 0);
   }
 
+  /** Roles that a principal has on an entity, for `ManagedEntity.effectiveRole`: its own, else those of its groups. */
+  rolesOn(principal: Principal, entity: ManagedObjectReference): number[] {
+    const effective = this.effective(entity);
+    const own = effective.filter((permission) => !permission.group && permission.principal === principal.userName);
+    const groups = effective.filter(
+      (permission) => permission.group && principal.groups?.includes(permission.principal),
+    );
+    return [...new Set((own.length > 0 ? own : groups).map((permission) => permission.roleId))];
+  }
+
   roles(): Role[] {
     return [...this.#roles.values()].sort((a, b) => a.id - b.id);
   }
