@@ -1,5 +1,6 @@
 import type { CommandDefinition } from '../command-context.ts';
 import { defineDatastore } from './datastore.ts';
+import { defineDeploy } from './deploy.ts';
 import { defineEvents } from './events.ts';
 import { defineHost } from './host.ts';
 import { defineInfo } from './info.ts';
@@ -12,6 +13,7 @@ import { defineTasks } from './tasks.ts';
 /** Every command, in the order of the help. */
 export const commands: readonly CommandDefinition[] = [
   defineHost,
+  defineDeploy,
   defineLs,
   defineInfo,
   definePower,

@@ -92,8 +92,9 @@ function disksOf(config: VirtualMachineConfigInfo) {
 
 function networksOf(config: VirtualMachineConfigInfo) {
   return devices(config).flatMap((device) =>
-    isData('VirtualEthernetCard', device)
-      ? [{ label: labelOf(device), mac: device.macAddress ?? '', network: backingMember(device, 'deviceName') }]
+    // Each model of card is a type of its own.
+    'macAddress' in device
+      ? [{ label: labelOf(device), mac: String(device.macAddress ?? ''), network: backingMember(device, 'deviceName') }]
       : [],
   );
 }

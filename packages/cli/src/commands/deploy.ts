@@ -1,0 +1,143 @@
+import type { ManagedObjectReference } from '@hypostyle/vim';
+import { type Command, InvalidArgumentError } from 'commander';
+import { type CommandContext, type CommandDefinition, onServer, optionsOf } from '../command-context.ts';
+import type { ServerSession } from '../connection/server-session.ts';
+import { parseForward, parseProperty } from '../deploy/arguments.ts';
+import { deployPackage } from '../deploy/deploy.ts';
+import { openDeployPackage } from '../deploy/deploy-package.ts';
+import { CliError } from '../errors.ts';
+import { runTask } from '../inventory/run-task.ts';
+import { watchObject } from '../inventory/watch.ts';
+import { note, print, printJson } from '../output/terminal.ts';
+import { seconds } from './power.ts';
+
+interface DeployOptions {
+  readonly name?: string;
+  readonly datastore?: string;
+  readonly network: readonly string[];
+  readonly property: readonly { readonly key: string; readonly value: string }[];
+  readonly forward: readonly string[];
+  readonly disks: string;
+  readonly option?: string;
+  readonly powerOn?: boolean;
+  readonly waitIp?: boolean;
+  readonly timeout: number;
+  readonly json?: boolean;
+}
+
+/** `hypo deploy`: a machine from an OVA or OVF. */
+export const defineDeploy: CommandDefinition = (program, context) => {
+  program
+    .command('deploy')
+    .description('make a machine of an OVA, an OVF, or the address of one')
+    .argument('<package>', 'file.ova, file.ovf, or https://…')
+    .option('--name <name>', 'name of the machine; that of the package unless told')
+    .option('--datastore <name>', 'where it goes; the one with most room unless told')
+    .option(
+      '--network <name>',
+      "network for every card, or 'NETWORK OF THE PACKAGE=NAME'; may be repeated",
+      collect,
+      [],
+    )
+    .option('--property <key=value>', 'property of the package; may be repeated', collectProperty, [])
+    .option(
+      '--forward <host:guest>',
+      'TCP port of this host, or address and port, that leads to one of the guest; may be repeated',
+      collectForward,
+      [],
+    )
+    .option('--disks <kind>', 'thin or thick', 'thin')
+    .option('--option <id>', 'deployment option of the package')
+    .option('--power-on', 'start it')
+    .option('--wait-ip', 'start it, wait for its address and print it')
+    .option('--timeout <seconds>', 'how long to wait for the address', seconds, 300)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  hypo deploy appliance.ova
+  hypo deploy appliance.ova --name web --property hostname=web --forward 8080:80 --power-on --wait-ip
+  hypo deploy https://example.org/appliance.ova --network 'VM Network'`,
+    )
+    .action(async (source: string, _options: unknown, command: Command) => {
+      const options = optionsOf<DeployOptions>(command);
+      if (options.disks !== 'thin' && options.disks !== 'thick') {
+        throw new CliError('usage', `'${options.disks}' is no kind of disk.`, { next: 'Use thin or thick.' });
+      }
+      await using opened = await openDeployPackage(source, context.signal);
+      await onServer(command, context, async (session) => {
+        const { name, datastore, network, property, forward, option } = options;
+        const machine = await deployPackage(session, context, opened, {
+          network,
+          properties: property,
+          forwards: forward,
+          disks: options.disks as 'thin' | 'thick',
+          ...(name === undefined ? {} : { name }),
+          ...(datastore === undefined ? {} : { datastore }),
+          ...(option === undefined ? {} : { deploymentOption: option }),
+        });
+        await finish(session, context, machine, options);
+      });
+    });
+};
+
+async function finish(
+  session: ServerSession,
+  context: CommandContext,
+  machine: ManagedObjectReference<'VirtualMachine'>,
+  { powerOn, waitIp, timeout, json }: DeployOptions,
+): Promise<void> {
+  const [found] = await session.client.retrieve(machine, ['name']);
+  const name = found?.values.name ?? machine.value;
+  if (!json) note(context.terminal, `${name}: deployed`);
+  if (powerOn || waitIp) {
+    await runTask(session, context, name, () => session.client.call(machine, 'PowerOnVM_Task', {}));
+    if (!json) note(context.terminal, `${name}: powered on`);
+  }
+  const ip = waitIp ? await waitForAddress(session, machine, name, timeout, context.signal) : undefined;
+  if (json) printJson(context.terminal, { id: machine.value, name, ...(ip === undefined ? {} : { ip }) });
+  else print(context.terminal, ip ?? name);
+}
+
+async function waitForAddress(
+  session: ServerSession,
+  machine: ManagedObjectReference<'VirtualMachine'>,
+  name: string,
+  timeout: number,
+  signal: AbortSignal,
+): Promise<string> {
+  const patience = AbortSignal.timeout(timeout * 1000);
+  const paths = ['guest.ipAddress', 'runtime.powerState'] as const;
+  try {
+    for await (const values of watchObject(session, machine, paths, AbortSignal.any([signal, patience]))) {
+      const address = values['guest.ipAddress'];
+      if (typeof address === 'string' && address !== '') return address;
+      if (values['runtime.powerState'] === 'poweredOff') {
+        throw new CliError('failed', `${name} powered itself off before it had an address.`, {
+          next: `See 'hypo logs ${name}'.`,
+        });
+      }
+    }
+  } catch (error) {
+    if (!patience.aborted) throw error;
+  }
+  throw new CliError('failed', `${name} told no address within ${timeout} seconds.`, {
+    next: `Its guest may lack an agent; look at it with 'hypo console ${name}'.`,
+  });
+}
+
+function collect(text: string, before: readonly string[]): readonly string[] {
+  return [...before, text];
+}
+
+function collectProperty(text: string, before: DeployOptions['property']): DeployOptions['property'] {
+  const property = parseProperty(text);
+  if (property === undefined) throw new InvalidArgumentError('Write it as KEY=VALUE.');
+  return [...before, property];
+}
+
+function collectForward(text: string, before: readonly string[]): readonly string[] {
+  const forward = parseForward(text);
+  if (forward === undefined) throw new InvalidArgumentError('Write it as 8080:80 or 0.0.0.0:8080:80.');
+  return [...before, forward];
+}

@@ -1,0 +1,120 @@
+import { createReadStream } from 'node:fs';
+import { access, open } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
+import { type Envelope, type OvaFile, openOvf, openPackage, readOva } from '@hypostyle/ovf';
+import { CliError } from '../errors.ts';
+import { fetchBody, webFolderSource } from './web-source.ts';
+
+/** One file of a package on its way to the server. */
+export interface PackageFile {
+  /** As the descriptor references it. */
+  readonly href: string;
+  /** The content, decompressed; ends with an error when it is not what the manifest says. */
+  readonly content: AsyncIterable<Uint8Array>;
+}
+
+/** A package as a deployment reads it: the descriptor at once, the files one after another. */
+export interface DeployPackage extends AsyncDisposable {
+  readonly descriptor: string;
+  readonly envelope: Envelope;
+  readonly warnings: readonly string[];
+  /** The wanted files, in the order in which they come cheapest; each is to be read before the next. */
+  files(wanted: readonly string[]): AsyncIterable<PackageFile>;
+}
+
+/** Opens an OVA, an OVF descriptor with its files beside it, or the address of either. */
+export async function openDeployPackage(source: string, signal: AbortSignal): Promise<DeployPackage> {
+  if (/^https?:\/\//i.test(source)) {
+    const url = new URL(source);
+    return /\.ovf$/i.test(url.pathname)
+      ? inAnyOrder(await openPackage(webFolderSource(url, signal)))
+      : streamed(await fetchBody(url, signal));
+  }
+  await access(source).catch((cause: unknown) => {
+    throw new CliError('not-found', `${source} cannot be read: ${cause instanceof Error ? cause.message : cause}.`, {
+      cause,
+    });
+  });
+  // An OVA is a tar, whatever it is called; a pipe or the like can only be read once.
+  if (/\.ovf$/i.test(source) || (await isRegular(source))) return inAnyOrder(await openOvf(source));
+  return streamed(createReadStream(source));
+}
+
+function inAnyOrder(ovf: Awaited<ReturnType<typeof openOvf>>): DeployPackage {
+  return {
+    descriptor: textOf(ovf.descriptor),
+    envelope: ovf.envelope,
+    warnings: ovf.warnings.map(({ detail }) => detail),
+    async *files(wanted) {
+      for (const href of wanted) yield { href, content: ovf.open(href) };
+    },
+    [Symbol.asyncDispose]: () => ovf.close(),
+  };
+}
+
+/** An OVA that passes by once, such as one from the web. */
+async function streamed(source: AsyncIterable<Uint8Array>): Promise<DeployPackage> {
+  const ova = await readOva(source);
+  return {
+    descriptor: textOf(ova.descriptor),
+    envelope: ova.envelope,
+    warnings: ova.warnings.map(({ detail }) => detail),
+    async *files(wanted) {
+      const missing = new Set(wanted);
+      // To the end, even when all that is wanted has come: a manifest that comes last is checked there.
+      for await (const { href, compressed, content } of joinChunks(ova.files())) {
+        if (!missing.delete(href)) continue;
+        yield { href, content: compressed ? gunzip(content) : content };
+      }
+      const [first] = missing;
+      if (first !== undefined) throw new CliError('failed', `${first} is not in the package.`);
+    },
+    [Symbol.asyncDispose]: () => ova.close(),
+  };
+}
+
+/** Files of an archive, where the chunks of one come as one. */
+async function* joinChunks(files: AsyncGenerator<OvaFile>) {
+  let next: IteratorResult<OvaFile, void> = await files.next();
+  while (!next.done) {
+    const { reference, content: first } = next.value;
+    let rest: IteratorResult<OvaFile, void> | undefined;
+    const content = async function* () {
+      yield* first;
+      for (;;) {
+        rest = await files.next();
+        if (rest.done || rest.value.reference !== reference) return;
+        yield* rest.value.content;
+      }
+    };
+    if (reference === undefined) {
+      next = await files.next();
+      continue;
+    }
+    yield { href: reference.href, compressed: reference.compression === 'gzip', content: content() };
+    next = rest ?? (await files.next());
+    // What the reader left of a chunked file.
+    while (!next.done && next.value.reference === reference) next = await files.next();
+  }
+}
+
+async function* gunzip(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const unpacked = createGunzip();
+  const pumped = pipeline(content, unpacked).catch(() => undefined);
+  try {
+    for await (const part of unpacked) yield part as Uint8Array;
+  } finally {
+    unpacked.destroy();
+    await pumped;
+  }
+}
+
+async function isRegular(path: string): Promise<boolean> {
+  await using file = await open(path, 'r');
+  return (await file.stat()).isFile();
+}
+
+function textOf(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
+}

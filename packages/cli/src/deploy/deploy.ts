@@ -1,0 +1,97 @@
+import type { HttpNfcLeaseInfo, ManagedObjectReference, OvfFileItem } from '@hypostyle/vim';
+import type { CommandContext } from '../command-context.ts';
+import type { ServerSession } from '../connection/server-session.ts';
+import { CliError } from '../errors.ts';
+import { machinePlace } from '../inventory/machine-place.ts';
+import { type Progress, showProgress } from '../output/progress.ts';
+import { note } from '../output/terminal.ts';
+import type { DeployPackage } from './deploy-package.ts';
+import { type DeployChoices, type PlannedImport, planImport } from './import-spec.ts';
+import { abortLease, leaseReady, reportProgress } from './lease.ts';
+import { upload } from './upload.ts';
+
+/**
+ * Makes a machine of a package: specification, lease, one upload a file, completion. Whatever fails, the lease is
+ * aborted with the reason, and the server takes away what there is.
+ */
+export async function deployPackage(
+  session: ServerSession,
+  context: CommandContext,
+  source: DeployPackage,
+  choices: DeployChoices,
+): Promise<ManagedObjectReference<'VirtualMachine'>> {
+  const place = await machinePlace(session);
+  const plan = await planImport(session, place, source, choices);
+  for (const warning of [...source.warnings, ...plan.warnings]) note(context.terminal, `hypo: warning: ${warning}`);
+  const { spec } = plan;
+  const lease = await session.client.call(place.pool, 'ImportVApp', { spec, folder: place.folder });
+  try {
+    const info = await leaseReady(session, lease, context.signal);
+    await sendFiles(session, context, lease, info, source, plan);
+    await session.client.call(lease, 'HttpNfcLeaseComplete', {});
+    return info.entity as ManagedObjectReference as ManagedObjectReference<'VirtualMachine'>;
+  } catch (error) {
+    await abortLease(session, lease, error);
+    throw error;
+  }
+}
+
+async function sendFiles(
+  session: ServerSession,
+  context: CommandContext,
+  lease: ManagedObjectReference<'HttpNfcLease'>,
+  info: HttpNfcLeaseInfo,
+  source: DeployPackage,
+  { files }: PlannedImport,
+): Promise<void> {
+  const total = files.reduce((sum, file) => sum + Number(file.size ?? 0), 0);
+  let sent = 0;
+  const lost = new AbortController();
+  const bar = showProgress(context.terminal, 'sending', total, 'bytes');
+  const report = reportProgress(
+    session,
+    lease,
+    () => (total > 0 ? (sent / total) * 100 : 0),
+    (error) => lost.abort(error),
+  );
+  const signal = AbortSignal.any([context.signal, lost.signal]);
+  try {
+    for await (const { href, content } of source.files([...new Set(files.map(({ path }) => path))])) {
+      const url = addressOf(session, info, files, href);
+      await upload({
+        ...url,
+        content,
+        tls: session.tls,
+        signal,
+        onBytes: (count) => {
+          sent += count;
+          bar.update(sent, href);
+        },
+      });
+    }
+    done(bar, total);
+  } catch (error) {
+    // The reason for which it was stopped, not the broken connection that followed.
+    if (lost.signal.aborted) throw lost.signal.reason;
+    context.signal.throwIfAborted();
+    throw error;
+  } finally {
+    report.stop();
+    bar.end();
+  }
+}
+
+function done(bar: Progress, total: number): void {
+  bar.update(total);
+}
+
+/** Where a file goes. The server leaves the host to the client, which knows it by an address that works. */
+function addressOf(session: ServerSession, info: HttpNfcLeaseInfo, files: readonly OvfFileItem[], href: string) {
+  const item = files.find(({ path }) => path === href);
+  const target = info.deviceUrl?.find(({ importKey }) => importKey === item?.deviceId);
+  if (item === undefined || target === undefined) {
+    throw new CliError('failed', `The server has no place for ${href} of the package.`);
+  }
+  const url = new URL(target.url.replace('://*', `://${session.address.url.host}`));
+  return { url, disk: target.disk ?? true };
+}

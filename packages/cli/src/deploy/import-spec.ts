@@ -1,0 +1,134 @@
+import type { Envelope } from '@hypostyle/ovf';
+import {
+  data,
+  type ImportSpec,
+  isData,
+  type ManagedObjectReference,
+  type OvfCreateImportSpecResult,
+  type OvfFileItem,
+} from '@hypostyle/vim';
+import type { ServerSession } from '../connection/server-session.ts';
+import { CliError } from '../errors.ts';
+import { findObjects } from '../inventory/find-object.ts';
+import type { MachinePlace } from '../inventory/machine-place.ts';
+import { listObjects } from '../inventory/walk.ts';
+
+export interface DeployChoices {
+  readonly name?: string;
+  readonly datastore?: string;
+  /** `NAME`, or `NETWORK OF THE PACKAGE=NAME`. */
+  readonly network: readonly string[];
+  readonly properties: readonly { readonly key: string; readonly value: string }[];
+  /** Values of `ethernet0.forwards`. */
+  readonly forwards: readonly string[];
+  readonly disks: 'thin' | 'thick';
+  readonly deploymentOption?: string;
+}
+
+export interface PlannedImport {
+  readonly spec: ImportSpec;
+  readonly files: readonly OvfFileItem[];
+  readonly warnings: readonly string[];
+}
+
+/** Has the server make the specification of the machine that a descriptor describes. */
+export async function planImport(
+  session: ServerSession,
+  place: MachinePlace,
+  { descriptor, envelope }: { readonly descriptor: string; readonly envelope: Envelope },
+  choices: DeployChoices,
+): Promise<PlannedImport> {
+  const { client, content } = session;
+  if (content.ovfManager === undefined) throw new CliError('failed', 'The server does not import packages.');
+  const [datastore, networkMapping] = await Promise.all([
+    chooseDatastore(session, choices.datastore),
+    mapNetworks(session, envelope, choices.network),
+  ]);
+  const result = await client.call(content.ovfManager, 'CreateImportSpec', {
+    ovfDescriptor: descriptor,
+    resourcePool: place.pool,
+    datastore,
+    cisp: data('OvfCreateImportSpecParams', {
+      locale: '',
+      deploymentOption: choices.deploymentOption ?? '',
+      entityName: choices.name ?? '',
+      networkMapping,
+      propertyMapping: choices.properties.map(({ key, value }) => data('KeyValue', { key, value })),
+      diskProvisioning: choices.disks,
+    }),
+  });
+  return { ...planned(result, choices), warnings: (result.warning ?? []).map(messageOf) };
+}
+
+function planned(result: OvfCreateImportSpecResult, { forwards }: DeployChoices): Omit<PlannedImport, 'warnings'> {
+  const { importSpec, error = [], fileItem = [] } = result;
+  if (importSpec === undefined || error.length > 0) {
+    throw new CliError('failed', error.map(messageOf).join('\n') || 'The server cannot import the package.');
+  }
+  if (forwards.length === 0) return { spec: importSpec, files: fileItem };
+  if (!isData('VirtualMachineImportSpec', importSpec)) {
+    throw new CliError('failed', '--forward works for packages of a single machine.');
+  }
+  const { configSpec } = importSpec;
+  const forward = data('OptionValue', { key: 'ethernet0.forwards', value: forwards.join(',') });
+  const extraConfig = [...(configSpec.extraConfig ?? []), forward];
+  return { spec: { ...importSpec, configSpec: { ...configSpec, extraConfig } } as ImportSpec, files: fileItem };
+}
+
+async function chooseDatastore(
+  session: ServerSession,
+  name: string | undefined,
+): Promise<ManagedObjectReference<'Datastore'>> {
+  if (name !== undefined) {
+    const [named] = await findObjects(session, 'Datastore', [name]);
+    if (named !== undefined) return named.ref;
+  }
+  const all = await listObjects(session, 'Datastore');
+  const summaries = await session.client.retrieve(
+    all.map(({ ref }) => ref),
+    ['summary'],
+  );
+  const usable = summaries.filter(({ values }) => values.summary?.accessible);
+  const [roomiest] = usable.sort((a, b) => Number(b.values.summary?.freeSpace) - Number(a.values.summary?.freeSpace));
+  if (roomiest === undefined) {
+    throw new CliError('failed', 'The server has no datastore that can be used.', {
+      next: "Add one with 'hypo datastore add'.",
+    });
+  }
+  return roomiest.ref;
+}
+
+async function mapNetworks(session: ServerSession, envelope: Envelope, wanted: readonly string[]) {
+  if (wanted.length === 0) return [];
+  const known = (envelope.networkSection?.networks ?? []).map(({ name }) => name);
+  const pairs = wanted.flatMap((text) => {
+    const mark = text.indexOf('=');
+    if (mark < 0) return known.map((name) => ({ name, target: text }));
+    const name = text.slice(0, mark);
+    if (!known.includes(name)) {
+      throw new CliError('not-found', `The package has no network '${name}'.`, {
+        next: known.length > 0 ? `It has ${known.map((one) => `'${one}'`).join(', ')}.` : 'It has none.',
+      });
+    }
+    return [{ name, target: text.slice(mark + 1) }];
+  });
+  const networks = await findObjects(
+    session,
+    'Network',
+    pairs.map(({ target }) => target),
+  );
+  return pairs.flatMap(({ name }, index) => {
+    const network = networks[index]?.ref;
+    return network === undefined ? [] : [data('OvfNetworkMapping', { name, network })];
+  });
+}
+
+function messageOf({
+  localizedMessage,
+  fault,
+}: {
+  readonly localizedMessage?: string | undefined;
+  readonly fault: unknown;
+}): string {
+  return localizedMessage ?? (fault as { readonly _typeName?: string })._typeName ?? 'unknown fault';
+}
