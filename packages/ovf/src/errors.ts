@@ -22,6 +22,7 @@ const reasons = {
   'size-mismatch': 'the size of a file is not the one that the envelope states',
   'digest-mismatch': 'the content of a file does not match the manifest',
   'text-invalid': 'a text cannot be written as XML',
+  'image-invalid': 'a disc image cannot be written',
 } as const;
 
 export type OvfErrorCode = keyof typeof reasons;

@@ -19,6 +19,7 @@ export {
   environmentOf,
   formatEnvironment,
 } from './environment.ts';
+export { type IsoFile, type IsoOptions, writeIso } from './environment-iso.ts';
 export { OvfError, type OvfErrorCode, type OvfLocation, type OvfWarning } from './errors.ts';
 export { type HardwareOptions, resolveHardware } from './hardware.ts';
 export type * from './hardware-description.ts';
