@@ -1,9 +1,12 @@
 import type { CommandDefinition } from '../command-context.ts';
+import { defineCompletion } from './completion.ts';
+import { defineConsole } from './console.ts';
 import { defineDatastore } from './datastore.ts';
 import { defineDeploy } from './deploy.ts';
 import { defineEvents } from './events.ts';
 import { defineHost } from './host.ts';
 import { defineInfo } from './info.ts';
+import { defineLogs } from './logs.ts';
 import { defineLs } from './ls.ts';
 import { definePower } from './power.ts';
 import { defineRegister } from './register.ts';
@@ -17,9 +20,12 @@ export const commands: readonly CommandDefinition[] = [
   defineLs,
   defineInfo,
   definePower,
+  defineConsole,
+  defineLogs,
   defineEvents,
   defineTasks,
   defineRegister,
   defineRm,
   defineDatastore,
+  defineCompletion,
 ];

@@ -78,7 +78,7 @@ export const definePower: CommandDefinition = (program, context) => {
         else if (!options.json) print(context.terminal, `${name}: ${options.wait ? 'shut down' : action.done}`);
       }
       const failed = outcomes.filter(({ error }) => error !== undefined).length;
-      if (failed > 0) throw new CliError('failed', `${failed} of ${outcomes.length} failed.`);
+      if (failed > 0) throw new CliError('failed', `${failed} of ${outcomes.length} machines: not ${action.done}.`);
     });
   }
 };

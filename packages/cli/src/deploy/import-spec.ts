@@ -13,6 +13,8 @@ import { findObjects } from '../inventory/find-object.ts';
 import type { MachinePlace } from '../inventory/machine-place.ts';
 import { listObjects } from '../inventory/walk.ts';
 
+const numeric = new Intl.Collator('en', { numeric: true });
+
 export interface DeployChoices {
   readonly name?: string;
   readonly datastore?: string;
@@ -89,7 +91,10 @@ async function chooseDatastore(
     ['summary'],
   );
   const usable = summaries.filter(({ values }) => values.summary?.accessible);
-  const [roomiest] = usable.sort((a, b) => Number(b.values.summary?.freeSpace) - Number(a.values.summary?.freeSpace));
+  // Two folders of one file system have the same room, give or take what is written meanwhile.
+  const roomOf = (candidate: (typeof usable)[number]) =>
+    Math.floor(Number(candidate.values.summary?.freeSpace) / 2 ** 30);
+  const [roomiest] = usable.sort((a, b) => roomOf(b) - roomOf(a) || numeric.compare(a.ref.value, b.ref.value));
   if (roomiest === undefined) {
     throw new CliError('failed', 'The server has no datastore that can be used.', {
       next: "Add one with 'hypo datastore add'.",
