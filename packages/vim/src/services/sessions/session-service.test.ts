@@ -88,11 +88,18 @@ test('guessing is slowed down, for that name and address alone, and not for ever
   await client('192.0.2.9').call(sessions.ref, 'Login', right);
   clock.advance(31_000);
   await client().call(sessions.ref, 'Login', right);
-  // Guesses all at once are counted before they are answered.
+  // Guesses all at once are no more than guesses one after another.
   const guesses = Array.from({ length: 40 }, () => client('192.0.2.7').call(sessions.ref, 'Login', wrong));
   const before = checks();
   await Promise.allSettled(guesses);
   assert.ok(checks() <= before + 5 && before <= 12);
+});
+
+test('signing in often, or many times at once, is no guessing', async () => {
+  const { sessions, client } = build();
+  await Promise.all(Array.from({ length: 40 }, () => client().call(sessions.ref, 'Login', right)));
+  for (let i = 0; i < 40; i += 1) await client().call(sessions.ref, 'Login', right);
+  assert.equal(sessions.list().length, 80);
 });
 
 test('a clone ticket makes one more session, once', async () => {

@@ -10,6 +10,7 @@ import { LoginThrottle } from './login-throttle.ts';
 import { randomSecret, secretHash } from './secrets.ts';
 import type { ServiceRequest } from './service-request.ts';
 import { sessionManagerClass } from './session-manager.ts';
+import { SignInTurns } from './sign-in-turns.ts';
 import { type SessionOrigin, SignedInSession } from './signed-in-session.ts';
 import { SingleUseTickets } from './single-use-tickets.ts';
 
@@ -39,7 +40,7 @@ interface ServiceTicket {
 
 /** Longest name and password that are looked at, in characters. */
 const credentialLimit = 1024;
-/** Most sign-ins whose password is being checked at a time: each costs memory and a thread. */
+/** Most sign-ins that are under way at a time: each costs memory and a thread. */
 const authenticationLimit = 64;
 const sweepInterval = 30_000;
 const ticketLifetime = 120_000;
@@ -57,6 +58,7 @@ export class SessionService implements SessionResolver {
   readonly #sessionLimit: number;
   readonly #onDefect: (where: string, error: unknown) => void;
   readonly #throttle: LoginThrottle;
+  readonly #turns = new SignInTurns();
   readonly #byToken = new Map<string, SignedInSession>();
   readonly #byKey = new Map<string, SignedInSession>();
   readonly #cloneTickets: SingleUseTickets<SignedInSession>;
@@ -251,13 +253,22 @@ export class SessionService implements SessionResolver {
     if (this.#authenticating >= authenticationLimit) {
       throw fault('SystemError', { reason: 'busy' }, 'Too many sign-ins are under way; try again.');
     }
-    // Counted before the answer, so that many guesses at once are as slow as one after another.
-    this.#throttle.failed(userName, address);
     this.#authenticating += 1;
-    const identity = await this.#identities.authenticate(userName, password).finally(() => {
-      this.#authenticating -= 1;
-    });
-    if (identity === undefined) throw this.#refused(userName, address);
+    return this.#turns
+      .run(address, () => this.#check(userName, password, address))
+      .finally(() => {
+        this.#authenticating -= 1;
+      });
+  }
+
+  async #check(userName: string, password: string, address: string): Promise<Identity> {
+    // What came before in the same moment may have been wrong too often.
+    if (this.#throttle.refuses(userName, address)) throw invalidLogin();
+    const identity = await this.#identities.authenticate(userName, password);
+    if (identity === undefined) {
+      this.#throttle.failed(userName, address);
+      throw this.#refused(userName, address);
+    }
     this.#throttle.succeeded(userName, address);
     return identity;
   }
