@@ -1,0 +1,105 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Subject } from './subject.ts';
+
+export interface DaemonQuestion {
+  readonly ask: 'begin' | 'end' | 'settle' | 'changed-at';
+  readonly machine?: string;
+}
+
+export interface DaemonReply {
+  readonly stall?: number;
+  readonly heap?: number;
+  readonly changedAt?: string;
+}
+
+export interface DaemonOptions {
+  readonly home: string;
+  /** Folder for a processor profile of the whole run. */
+  readonly profile?: string | undefined;
+  /** Notes when each machine changes, which costs a little. */
+  readonly keepsCommitTimes?: boolean;
+}
+
+/** Hypostyle in a process of its own. */
+export class Daemon implements Subject {
+  readonly pid: number;
+  readonly address: Subject['address'];
+  /** Milliseconds from the process's start until it answers. */
+  readonly startMilliseconds: number;
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess, address: Subject['address'], startMilliseconds: number) {
+    this.#child = child;
+    this.pid = child.pid ?? 0;
+    this.address = address;
+    this.startMilliseconds = startMilliseconds;
+  }
+
+  static async start({ home, profile, keepsCommitTimes = false }: DaemonOptions): Promise<Daemon> {
+    const begun = performance.now();
+    const execArgv = [
+      '--disable-warning=ExperimentalWarning',
+      '--expose-gc',
+      ...(profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]),
+    ];
+    const child = fork(
+      join(import.meta.dirname, 'daemon-process.ts'),
+      [home, ...(keepsCommitTimes ? ['keep-commit-times'] : [])],
+      { execArgv },
+    );
+    const ready = await firstMessage<{ url: string; userName: string; passwordFile: string }>(child);
+    const startMilliseconds = performance.now() - begun;
+    const password = (await readFile(ready.passwordFile, 'utf8')).trim();
+    return new Daemon(child, { url: ready.url, userName: ready.userName, password }, startMilliseconds);
+  }
+
+  async settle(): Promise<void> {
+    await this.#ask({ ask: 'settle' });
+  }
+
+  /** Milliseconds that the event loop was held up for at most while `work` ran. */
+  async longestStall(work: () => Promise<unknown>): Promise<number> {
+    await this.#ask({ ask: 'begin' });
+    await work();
+    return (await this.#ask({ ask: 'end' })).stall ?? Number.NaN;
+  }
+
+  /** When a machine last changed, in nanoseconds of `process.hrtime`. */
+  async changedAt(machine: string): Promise<bigint> {
+    return BigInt((await this.#ask({ ask: 'changed-at', machine })).changedAt ?? '');
+  }
+
+  async close(): Promise<void> {
+    const exit = once(this.#child, 'exit');
+    this.#child.disconnect();
+    await exit;
+  }
+
+  async #ask(question: DaemonQuestion): Promise<DaemonReply> {
+    const reply = firstMessage<DaemonReply>(this.#child);
+    this.#child.send(question);
+    return reply;
+  }
+}
+
+function firstMessage<T>(child: ChildProcess): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const settle = () => child.off('message', heard).off('exit', ended).off('error', failed);
+    const heard = (message: unknown) => {
+      settle();
+      resolve(message as T);
+    };
+    const ended = (code: number | null) => {
+      settle();
+      reject(new Error(`the server ended with ${code}`));
+    };
+    const failed = (error: Error) => {
+      settle();
+      reject(error);
+    };
+    child.on('message', heard).on('exit', ended).on('error', failed);
+  });
+}
