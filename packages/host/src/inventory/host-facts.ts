@@ -11,6 +11,8 @@ export interface HostFacts {
   readonly cpuModel: string;
   /** `intel`, `amd`, or `unknown`. */
   readonly cpuVendor: string;
+  /** Flags of the first processor, as Linux names them. */
+  readonly cpuFlags: ReadonlySet<string>;
   readonly hertz: number;
   readonly packages: readonly (readonly number[])[];
   readonly cores: number;
@@ -39,6 +41,7 @@ export async function readHostFacts(): Promise<HostFacts> {
     model: (await dmi('product_name')) || 'Unknown',
     cpuModel: list[0]?.model.trim() || 'Unknown processor',
     cpuVendor: vendorId === 'GenuineIntel' ? 'intel' : vendorId === 'AuthenticAMD' ? 'amd' : 'unknown',
+    cpuFlags: new Set((/^flags\s*:\s*(.*)/m.exec(cpuinfo)?.[1] ?? '').split(' ')),
     // Some virtual machines say no clock; a number that is not zero keeps clients from dividing by it.
     hertz: Math.round((megahertz || 1000) * 1e6),
     packages,

@@ -1,5 +1,6 @@
 import { type AboutInfo, type Draft, data, type ManagedObjectClass } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
+import { cpuFeatures } from './cpu-features.ts';
 import { entityDefaults, entityPerSession, reference } from './entity-defaults.ts';
 import { hostCapability } from './host-capability.ts';
 import type { HostFacts } from './host-facts.ts';
@@ -102,6 +103,7 @@ function hardwareInfo(facts: HostFacts) {
         threadId,
       }),
     ),
+    cpuFeature: cpuFeatures(facts.cpuFlags),
     memorySize: facts.memoryBytes,
     // Clients take the number of NUMA nodes from here, and libvirt fails without it.
     numaInfo: data('HostNumaInfo', {
