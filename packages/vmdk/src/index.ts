@@ -1,3 +1,4 @@
+export { checkSparseExtent } from './check-extent.ts';
 export { newContentId, replaceContentId, withContentId } from './content-id.ts';
 export {
   type CreateFlatDiskOptions,

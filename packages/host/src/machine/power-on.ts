@@ -2,7 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type BlockLayer, HypervisorError, type RunningMachine } from '@hypostyle/contracts';
-import { createDelta, nextDeltaName, readDiskChain, renewContentId, splitPath } from '@hypostyle/services';
+import {
+  checkExtents,
+  createDelta,
+  nextDeltaName,
+  readDiskChain,
+  renewContentId,
+  splitPath,
+} from '@hypostyle/services';
 import { fault, type RunningTask, type VimFault } from '@hypostyle/vim';
 import { configurationFromVmx } from '../configuration/from-vmx.ts';
 import type { Disk, MachineConfiguration, Nic } from '../configuration/machine-configuration.ts';
@@ -183,6 +190,7 @@ async function prepareDisks(
   for (const disk of configuration.disks) {
     let path = diskPath(datastore, vmxPath, disk.fileName);
     let chain = await readDiskChain(path, { allowOutside });
+    await checkExtents(chain);
     let fileName = disk.fileName;
     if (chain.links[0].kind === 'foreign') {
       const taken = new Set(await readdir(dirname(path)));
