@@ -7,8 +7,7 @@ import {
   parseDatastorePath,
   splitPath,
 } from '@hypostyle/services';
-import type { ManagedObjectReference } from '@hypostyle/vim';
-import { HostError } from '../errors.ts';
+import { type ManagedObjectReference, VimFault } from '@hypostyle/vim';
 
 /** A datastore of this host: a folder with an identity. */
 export class Datastore implements DatastoreRoot {
@@ -49,28 +48,35 @@ export class Datastore implements DatastoreRoot {
     return path === undefined ? fileName : this.format(path);
   }
 
-  /** The same relative to the root; undefined when it lies outside this datastore. */
+  /** The same relative to the root; undefined when it lies outside this datastore, or is no path. */
   relative(vmxPath: string, fileName: string): string | undefined {
-    if (fileName.startsWith('[')) {
-      const parsed = parseDatastorePath(fileName);
-      return parsed.datastore === this.name ? parsed.path : undefined;
+    try {
+      if (fileName.startsWith('[')) {
+        const parsed = parseDatastorePath(fileName);
+        return parsed.datastore === this.name ? parsed.path : undefined;
+      }
+      for (const root of [this.url, `/vmfs/volumes/${this.name}`, this.directory]) {
+        if (fileName.startsWith(`${root}/`)) return checkRelativePath(fileName.slice(root.length + 1));
+      }
+      if (fileName.startsWith('/')) return undefined;
+      const path = normalise(joinPath(splitPath(vmxPath).folder, fileName));
+      return path === undefined ? undefined : checkRelativePath(path);
+    } catch (error) {
+      // A folder that was brought may name anything; whoever needs the file says that it is not here.
+      if (error instanceof VimFault) return undefined;
+      throw error;
     }
-    for (const root of [this.url, `/vmfs/volumes/${this.name}`, this.directory]) {
-      if (fileName.startsWith(`${root}/`)) return checkRelativePath(fileName.slice(root.length + 1));
-    }
-    if (fileName.startsWith('/')) return undefined;
-    return normalise(joinPath(splitPath(vmxPath).folder, fileName));
   }
 }
 
-/** Follows `..` within the datastore: linked clones name their parents beside their own folder. */
-function normalise(path: string): string {
+/** Follows `..` within the datastore, where linked clones find their parents; undefined when it leads out. */
+function normalise(path: string): string | undefined {
   const parts: string[] = [];
   for (const part of path.split('/')) {
     if (part === '.' || part === '') continue;
     if (part === '..') {
-      if (parts.pop() === undefined) throw new HostError('disk-invalid', `${path} leads out of its datastore`);
+      if (parts.pop() === undefined) return undefined;
     } else parts.push(part);
   }
-  return checkRelativePath(parts.join('/'));
+  return parts.join('/');
 }

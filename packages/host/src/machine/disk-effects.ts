@@ -141,7 +141,11 @@ async function newDiskPath(
 }
 
 function pathOnDatastore(core: HostCore, datastore: Datastore, vmxPath: string, fileName: string): string {
-  if (!fileName.startsWith('[')) return datastore.relative(vmxPath, fileName) ?? '';
+  if (!fileName.startsWith('[')) {
+    const path = datastore.relative(vmxPath, fileName);
+    if (path === undefined) throw faults.invalidPath(fileName, `it is not on the datastore '${datastore.name}'`);
+    return path;
+  }
   const parsed = core.datastores.parse(
     fileName.startsWith('[]') ? `[${datastore.name}]${fileName.slice(2)}` : fileName,
   );
