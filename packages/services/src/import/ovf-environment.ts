@@ -1,5 +1,6 @@
-import { type EnvironmentAdapter, type EnvironmentPlatform, formatEnvironment } from '@hypostyle/ovf';
+import { type EnvironmentAdapter, type EnvironmentPlatform, formatEnvironment, writeIso } from '@hypostyle/ovf';
 import type { VmConfigInfo } from '@hypostyle/vim';
+import { vAppPropertyKey } from './vapp-value.ts';
 
 export interface OvfEnvironmentRequest {
   /** Id of the virtual system, such as the machine's name. */
@@ -11,9 +12,9 @@ export interface OvfEnvironmentRequest {
 
 /** What a machine with a vApp configuration is told at its start: the text of `ovf-env.xml` and `guestinfo.ovfEnv`. */
 export function ovfEnvironment({ entityId, vAppConfig, adapters, platform }: OvfEnvironmentRequest): string {
-  const properties = (vAppConfig.property ?? []).map(({ classId, id, instanceId, value, defaultValue }) => ({
-    key: [classId, id, instanceId].filter((part) => part !== undefined && part !== '').join('.'),
-    value: value || (defaultValue ?? ''),
+  const properties = (vAppConfig.property ?? []).map((property) => ({
+    key: vAppPropertyKey(property),
+    value: property.value || (property.defaultValue ?? ''),
   }));
   return formatEnvironment({
     entityId,
@@ -21,4 +22,9 @@ export function ovfEnvironment({ entityId, vAppConfig, adapters, platform }: Ovf
     ...(adapters === undefined ? {} : { adapters }),
     ...(platform === undefined ? {} : { platform }),
   });
+}
+
+/** The disc of the `iso` transport: a text of up to 1 MiB as `ovf-env.xml`. Throws OvfError `image-invalid`. */
+export function environmentDisc(environment: string): Uint8Array {
+  return writeIso([{ name: 'ovf-env.xml', content: Buffer.from(environment) }]);
 }
