@@ -89,14 +89,14 @@ async function finish(
 ): Promise<void> {
   const [found] = await session.client.retrieve(machine, ['name']);
   const name = found?.values.name ?? machine.value;
-  if (!json) note(context.terminal, `${name}: deployed`);
+  if (!json && (powerOn || waitIp)) note(context.terminal, `${name}: deployed`);
   if (powerOn || waitIp) {
     await runTask(session, context, name, () => session.client.call(machine, 'PowerOnVM_Task', {}));
-    if (!json) note(context.terminal, `${name}: powered on`);
+    if (!json && waitIp) note(context.terminal, `${name}: powered on`);
   }
   const ip = waitIp ? await waitForAddress(session, machine, name, timeout, context.signal) : undefined;
   if (json) printJson(context.terminal, { id: machine.value, name, ...(ip === undefined ? {} : { ip }) });
-  else print(context.terminal, ip ?? name);
+  else print(context.terminal, ip ?? `${name}: ${powerOn ? 'powered on' : 'deployed'}`);
 }
 
 async function waitForAddress(

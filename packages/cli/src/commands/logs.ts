@@ -59,7 +59,7 @@ async function serialFile(session: ServerSession, { ref, name }: Machine): Promi
       readonly _typeName?: string;
       readonly fileName?: string;
     };
-    if (type !== 'VirtualSerialPortFileBackingInfo' || fileName === undefined) continue;
+    if (type !== 'VirtualSerialPortFileBackingInfo' || !fileName) continue;
     const { datastore, path } = parseDatastorePath(fileName);
     return { datastore, datacenter: await datacenterName(session), path };
   }

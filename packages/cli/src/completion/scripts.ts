@@ -12,8 +12,9 @@ const machines = 'hypo __machines 2>/dev/null';
 
 function bashScript(places: readonly CompletionPlace[]): string {
   const cases = places.map(({ path, commands, options, argument }) => {
-    const words = [...commands.map(({ name }) => name), ...options.map(({ flag }) => flag)].join(' ');
-    return `    ${quoted(path)}) words=${quoted(words)}; argument=${argument} ;;`;
+    const words = commands.map(({ name }) => name).join(' ');
+    const flags = options.map(({ flag }) => flag).join(' ');
+    return `    ${quoted(path)}) words=${quoted(words)}; flags=${quoted(flags)}; argument=${argument} ;;`;
   });
   return `# hypo completion for bash: source <(hypo completion bash)
 _hypo_place() {
@@ -30,18 +31,19 @@ ${places
   done
 }
 _hypo() {
-  local place words argument current="\${COMP_WORDS[COMP_CWORD]}"
+  local place words flags argument current="\${COMP_WORDS[COMP_CWORD]}"
   _hypo_place
   case "$place" in
 ${cases.join('\n')}
   esac
-  if [[ $argument == machine && $current != -* ]]; then
+  if [[ $current == -* ]]; then words=$flags argument=none; fi
+  if [[ $argument == machine ]]; then
     local IFS=$'\\n'
     COMPREPLY=($(compgen -W "$(${machines})" -- "$current"))
     return
   fi
   COMPREPLY=($(compgen -W "$words" -- "$current"))
-  if [[ $argument == file && $current != -* ]]; then COMPREPLY+=($(compgen -f -- "$current")); fi
+  if [[ $argument == file ]]; then COMPREPLY+=($(compgen -f -- "$current")); fi
 }
 complete -o filenames -F _hypo hypo
 `;

@@ -43,6 +43,11 @@ export async function readRemote(
   switch (incoming.statusCode) {
     case 200:
     case 206:
+      if (/^text\/html/.test(incoming.headers['content-type'] ?? '')) {
+        // The list of a folder, not a file.
+        incoming.resume();
+        return undefined;
+      }
       return { content: incoming, size: total };
     case 404:
       incoming.resume();

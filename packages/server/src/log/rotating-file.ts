@@ -1,4 +1,4 @@
-import { renameSync, statSync } from 'node:fs';
+import { openSync, renameSync, statSync } from 'node:fs';
 import pino from 'pino';
 
 export interface RotatingFileOptions {
@@ -12,15 +12,13 @@ export interface RotatingFileOptions {
 export class RotatingFile {
   readonly #path: string;
   readonly #options: RotatingFileOptions;
-  readonly #file: ReturnType<typeof pino.destination>;
+  #file: ReturnType<typeof pino.destination>;
   #size: number;
 
   constructor(path: string, options: RotatingFileOptions) {
     this.#path = path;
     this.#options = options;
-    this.#file = pino.destination({ dest: path, sync: false, mode: 0o600 });
-    // A full disk must not end the server; what could not be written is lost.
-    this.#file.on('error', () => {});
+    this.#file = openToAppend(path);
     this.#size = sizeOf(path);
   }
 
@@ -35,7 +33,7 @@ export class RotatingFile {
     try {
       this.#file.flushSync();
     } catch {
-      // Not open yet, or the disk is full: nothing more can be done.
+      // The disk is full: nothing more can be done.
     }
   }
 
@@ -50,12 +48,21 @@ export class RotatingFile {
     try {
       for (let at = kept - 1; at >= 1; at -= 1) renameIfThere(`${this.#path}.${at}`, `${this.#path}.${at + 1}`);
       renameIfThere(this.#path, `${this.#path}.1`);
-      this.#file.reopen();
+      const next = openToAppend(this.#path);
+      this.#file.end();
+      this.#file = next;
     } catch {
       // The file goes on growing, which is better than a server that ends for its log.
     }
     this.#size = 0;
   }
+}
+
+function openToAppend(path: string): ReturnType<typeof pino.destination> {
+  const file = pino.destination({ dest: openSync(path, 'a', 0o600), sync: false });
+  // A full disk must not end the server; what could not be written is lost.
+  file.on('error', () => {});
+  return file;
 }
 
 function sizeOf(path: string): number {

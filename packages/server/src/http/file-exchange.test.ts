@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type RequestListener, request } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { exchangeFile } from './file-exchange.ts';
+import { StallWatch } from './stall-watch.ts';
+
+async function withServer(listener: RequestListener, run: (port: number) => Promise<void>): Promise<void> {
+  const server = createServer({ requestTimeout: 0 }, listener).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  try {
+    await run((server.address() as AddressInfo).port);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+}
+
+test('a sender sees why its body is refused before it has sent it', async () => {
+  const refuse = async () => ({ status: 403, headers: { 'content-length': '3' }, body: Buffer.from('no\n') });
+  await withServer(
+    (incoming, outgoing) => void exchangeFile(incoming, outgoing, refuse),
+    async (port) => {
+      const outgoing = request({ port, host: '127.0.0.1', method: 'PUT' });
+      const answered = once(outgoing, 'response') as Promise<[import('node:http').IncomingMessage]>;
+      for (let count = 0; count < 64; count += 1) outgoing.write(Buffer.alloc(64 * 1024));
+      const [response] = await answered;
+      assert.equal(response.statusCode, 403);
+      assert.equal((await response.toArray()).join(''), 'no\n');
+      assert.equal(response.headers['x-content-type-options'], 'nosniff');
+      outgoing.destroy();
+    },
+  );
+});
+
+test('a download ends its source when the client goes away', async () => {
+  const ended = Promise.withResolvers<void>();
+  async function* endless() {
+    try {
+      for (;;) {
+        yield Buffer.alloc(64 * 1024);
+        await sleep(1);
+      }
+    } finally {
+      ended.resolve();
+    }
+  }
+  await withServer(
+    (incoming, outgoing) => {
+      exchangeFile(incoming, outgoing, async () => ({ status: 200, headers: {}, body: endless() })).catch(() => {});
+    },
+    async (port) => {
+      const outgoing = request({ port, host: '127.0.0.1' }).end();
+      const [response] = (await once(outgoing, 'response')) as [import('node:http').IncomingMessage];
+      await once(response, 'data');
+      response.destroy();
+      await ended.promise;
+    },
+  );
+});
+
+test('a body that stands still ends its connection, one that waits for its answer does not', async () => {
+  const stalls = new StallWatch({ interval: 20, timeout: 100 });
+  try {
+    await withServer(
+      (incoming, outgoing) => {
+        stalls.begin(incoming, outgoing);
+        incoming.resume().on('end', () => setTimeout(() => outgoing.end('late'), 400));
+        incoming.on('error', () => {});
+      },
+      async (port) => {
+        const stalled = connect(port, '127.0.0.1');
+        stalled.on('error', () => {});
+        stalled.write('PUT /a HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\npart');
+        const patient = connect(port, '127.0.0.1');
+        patient.write('PUT /a HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\nconnection: close\r\n\r\nbody');
+        const answer = patient.toArray();
+        await once(stalled, 'close');
+        assert.match(Buffer.concat((await answer) as Buffer[]).toString(), /late/);
+      },
+    );
+  } finally {
+    stalls.close();
+  }
+});
