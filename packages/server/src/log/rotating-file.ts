@@ -8,7 +8,7 @@ export interface RotatingFileOptions {
   readonly kept: number;
 }
 
-/** A log file of bounded size, written in the background. */
+/** A log file of bounded size. Each line is handed to the system at once: the last words before a crash are there. */
 export class RotatingFile {
   readonly #path: string;
   readonly #options: RotatingFileOptions;
@@ -59,7 +59,7 @@ export class RotatingFile {
 }
 
 function openToAppend(path: string): ReturnType<typeof pino.destination> {
-  const file = pino.destination({ dest: openSync(path, 'a', 0o600), sync: false });
+  const file = pino.destination({ dest: openSync(path, 'a', 0o600), sync: true });
   // A full disk must not end the server; what could not be written is lost.
   file.on('error', () => {});
   return file;

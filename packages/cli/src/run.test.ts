@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { Command } from 'commander';
+import { completionPlaces } from './completion/command-tree.ts';
+import { completionScript, shells } from './completion/scripts.ts';
+import { makeProgram } from './program.ts';
+import { run } from './run.ts';
+import { memoryContext } from './testing/memory-terminal.ts';
+
+async function runHere(args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
+  const memory = memoryContext(environment);
+  const code = await run(args, memory.context);
+  return { code, output: memory.output(), errors: memory.errors() };
+}
+
+test('help and version are no failures', async () => {
+  assert.equal((await runHere(['--help'])).code, 0);
+  assert.match((await runHere(['--version'])).output, /^\d+\.\d+\.\d+/);
+  assert.match((await runHere(['deploy', '--help'])).output, /Examples:/);
+});
+
+test('wrong usage is 2, and says what is wrong', async () => {
+  for (const [args, words] of [
+    [['frobnicate'], /unknown command 'frobnicate'/],
+    [['ls', '--nope'], /unknown option '--nope'/],
+    [['info'], /missing required argument/],
+    [['host', '--listen', 'nonsense'], /'nonsense' is not HOST:PORT/],
+    [['deploy', 'a.ova', '--forward', '80'], /8080:80/],
+    [['register', 'web.vmx'], /\[datastore1\]/],
+    [['logs', '--serial'], /--serial needs/],
+    [['completion', 'csh'], /bash, zsh, fish/],
+    [['ls', '--url', 'http://a'], /https:\/\/HOST:PORT/],
+    [['ls', '--url', 'https://a'], /password/],
+  ] as const) {
+    const { code, errors } = await runHere(args, { HYPOSTYLE_HOME: '/nonexistent' });
+    assert.equal(code, 2, args.join(' '));
+    assert.match(errors, words);
+  }
+});
+
+test('no server is 3, with the way to start one', async () => {
+  const { code, errors } = await runHere(['ls'], { HYPOSTYLE_HOME: '/nonexistent' });
+  assert.equal(code, 3);
+  assert.match(errors, /No host runs for \/nonexistent[\s\S]*hypo host --detach/);
+  const remote = await runHere(['ls', '--url', 'https://127.0.0.1:1'], { HYPOSTYLE_PASSWORD: 'x' });
+  assert.equal(remote.code, 3);
+  assert.match(remote.errors, /127\.0\.0\.1:1 cannot be reached/);
+  assert.equal((await runHere(['host', 'status', '--home', '/nonexistent'])).code, 3);
+});
+
+test('a missing package is 4', async () => {
+  const { code, errors } = await runHere(['deploy', '/nonexistent.ova'], { HYPOSTYLE_HOME: '/nonexistent' });
+  assert.equal(code, 4);
+  assert.match(errors, /\/nonexistent\.ova/);
+});
+
+test('the local log is shown from its end', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'hypostyle-cli-'));
+  try {
+    assert.equal((await runHere(['logs', '--home', folder])).code, 4);
+    const { mkdir } = await import('node:fs/promises');
+    await mkdir(join(folder, 'log'));
+    await writeFile(join(folder, 'log', 'hypostyle.log'), `${'x'.repeat(100_000)}\nlast\n`);
+    const { code, output } = await runHere(['logs', '--home', folder]);
+    assert.equal(code, 0);
+    assert.match(output, /last\n$/);
+    assert.ok(output.length <= 64 * 1024);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test('every command has a description and an example', () => {
+  const visit = (command: Command) => {
+    if (command.name().startsWith('_')) return;
+    assert.ok(command.description(), command.name());
+    let help = '';
+    command.configureOutput({ writeOut: (text) => (help += text) });
+    command.outputHelp();
+    assert.match(help, /Examples?:/, command.name());
+    for (const child of command.commands) visit(child);
+  };
+  visit(makeProgram(memoryContext().context));
+});
+
+test('completion knows every command and option', () => {
+  const places = completionPlaces(makeProgram(memoryContext().context));
+  const top = places.find(({ path }) => path === '');
+  assert.ok(top?.commands.some(({ name }) => name === 'deploy'));
+  assert.ok(!top?.commands.some(({ name }) => name.startsWith('_')));
+  assert.equal(places.find(({ path }) => path === 'power on')?.argument, 'machine');
+  assert.ok(places.find(({ path }) => path === 'deploy')?.options.some(({ flag }) => flag === '--wait-ip'));
+  for (const shell of shells) {
+    const script = completionScript(shell, places);
+    for (const word of ['deploy', 'wait-ip', '__machines']) assert.ok(script.includes(word), `${shell}: ${word}`);
+  }
+});
