@@ -7,7 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Engine, endEngines, enginesOf } from './engines.ts';
 
-const serve = fileURLToPath(new URL('./serve.ts', import.meta.url));
+/** The `hypo` command. */
+export const hypo = fileURLToPath(new URL('../../packages/cli/bin/hypo.mjs', import.meta.url));
 /** Time that a daemon has to be ready, milliseconds: the first start of a home makes its certificates. */
 const startLimit = 60_000;
 const stopLimit = 20_000;
@@ -60,9 +61,11 @@ export class Daemon implements AsyncDisposable {
     const home = options.home ?? (await mkdtemp(join(tmpdir(), 'hypostyle-test-')));
     const readyFile = join(home, 'ready.json');
     await rm(readyFile, { force: true });
-    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', serve, home, readyFile], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const child = spawn(
+      process.execPath,
+      [hypo, '--home', home, 'host', '--listen', '127.0.0.1:0', '--ready-file', readyFile],
+      { stdio: ['ignore', 'pipe', 'pipe'] },
+    );
     let said = '';
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8');
