@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { access, open } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { type Envelope, type OvaFile, openOvf, openPackage, readOva } from '@hypostyle/ovf';
@@ -31,13 +31,13 @@ export async function openDeployPackage(source: string, signal: AbortSignal): Pr
       ? inAnyOrder(await openPackage(webFolderSource(url, signal)))
       : streamed(await fetchBody(url, signal));
   }
-  await access(source).catch((cause: unknown) => {
+  const status = await stat(source).catch((cause: unknown) => {
     throw new CliError('not-found', `${source} cannot be read: ${cause instanceof Error ? cause.message : cause}.`, {
       cause,
     });
   });
   // An OVA is a tar, whatever it is called; a pipe or the like can only be read once.
-  if (/\.ovf$/i.test(source) || (await isRegular(source))) return inAnyOrder(await openOvf(source));
+  if (/\.ovf$/i.test(source) || status.isFile()) return inAnyOrder(await openOvf(source));
   return streamed(createReadStream(source));
 }
 
@@ -108,11 +108,6 @@ async function* gunzip(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
     unpacked.destroy();
     await pumped;
   }
-}
-
-async function isRegular(path: string): Promise<boolean> {
-  await using file = await open(path, 'r');
-  return (await file.stat()).isFile();
 }
 
 function textOf(bytes: Uint8Array): string {
