@@ -22,7 +22,7 @@ export interface WakeUpOptions {
 /** Milliseconds between two changes. */
 const pause = 25;
 /** Milliseconds after which an update is taken as lost. */
-const patience = 30_000;
+const patience = 20_000;
 
 /** Changes machines one by one while followers wait for the updates of them all. */
 export async function wakeUps(subject: Subject, { followers, changes, changedAt }: WakeUpOptions): Promise<WakeUps> {
@@ -44,7 +44,7 @@ export async function wakeUps(subject: Subject, { followers, changes, changedAt 
       const machine = machines[Math.floor((change * machines.length) / changes)] ?? '';
       const arrivals = all.map((follower) => follower.arrival(machine));
       const called = process.hrtime.bigint();
-      await writer.call(reconfigure(machine, `Changed for the ${change + 1}th time`));
+      await writer.call(rename(machine, `renamed-${change}`));
       const arrived = await Promise.race([Promise.all(arrivals), lost(machine)]);
       const committed = await changedAt?.(machine);
       for (const at of arrived) {
@@ -65,47 +65,52 @@ async function lost(machine: string): Promise<never> {
   throw new Error(`the change of ${machine} did not reach all followers`);
 }
 
-function reconfigure(machine: string, annotation: string): string {
-  return (
-    `<ReconfigVM_Task xmlns="urn:vim25"><_this type="VirtualMachine">${machine}</_this>` +
-    `<spec><annotation>${annotation}</annotation></spec></ReconfigVM_Task>`
-  );
+function rename(machine: string, name: string): string {
+  const self = `<_this type="VirtualMachine">${machine}</_this>`;
+  return `<Rename_Task xmlns="urn:vim25">${self}<newName>${name}</newName></Rename_Task>`;
 }
 
 /** One session that waits for updates for ever. */
 class Follower {
   readonly #session: SoapSession;
+  /** `<_this>` of a property collector of its own. */
+  readonly #collector: string;
   #version = '';
-  #awaited: { readonly text: string; readonly arrived: (at: bigint) => void } | undefined;
+  #awaited:
+    | { readonly text: string; readonly arrived: (at: bigint) => void; readonly failed: (reason: unknown) => void }
+    | undefined;
   #stopped = false;
 
-  private constructor(session: SoapSession) {
+  private constructor(session: SoapSession, collector: string) {
     this.#session = session;
+    this.#collector = collector;
   }
 
-  /** Follows the run state and summary of all machines, and learns what they are now. */
+  /** Follows the name, run state and summary of all machines, and learns what they are now. */
   static async begin(session: SoapSession): Promise<Follower> {
-    const follower = new Follower(session);
+    const created = await session.call(
+      `<CreatePropertyCollector xmlns="urn:vim25">${session.self('propertyCollector')}</CreatePropertyCollector>`,
+    );
+    const reference = /<returnval[^>]*>([^<]+)</.exec(created.text)?.[1] ?? '';
+    const follower = new Follower(session, `<_this type="PropertyCollector">${reference}</_this>`);
     const view = await machineView(session);
     await session.call(
-      `<CreateFilter xmlns="urn:vim25">${session.self('propertyCollector')}` +
-        `<spec>${viewFilter(view, ['runtime', 'summary'])}</spec><partialUpdates>false</partialUpdates></CreateFilter>`,
+      `<CreateFilter xmlns="urn:vim25">${follower.#collector}` +
+        `<spec>${viewFilter(view, ['name', 'runtime', 'summary'])}</spec><partialUpdates>false</partialUpdates></CreateFilter>`,
     );
     for (let truncated = true; truncated; ) {
       const { text } = await session.call(follower.#wait());
       follower.#take(text);
       truncated = text.includes('<truncated>true</truncated>');
     }
-    follower.#follow().catch((error: unknown) => {
-      if (!follower.#stopped) throw error;
-    });
+    follower.#follow().catch((error: unknown) => follower.#awaited?.failed(error));
     return follower;
   }
 
   /** When the next update of a machine arrives. */
   arrival(machine: string): Promise<bigint> {
-    return new Promise((resolve) => {
-      this.#awaited = { text: `>${machine}</obj>`, arrived: resolve };
+    return new Promise((arrived, failed) => {
+      this.#awaited = { text: `>${machine}</obj>`, arrived, failed };
     });
   }
 
@@ -130,7 +135,7 @@ class Follower {
 
   #wait(): string {
     return (
-      `<WaitForUpdatesEx xmlns="urn:vim25">${this.#session.self('propertyCollector')}` +
+      `<WaitForUpdatesEx xmlns="urn:vim25">${this.#collector}` +
       `<version>${this.#version}</version><options></options></WaitForUpdatesEx>`
     );
   }
