@@ -158,13 +158,19 @@ export interface GuestFacts {
   readonly osId?: string;
   readonly osPrettyName?: string;
   readonly kernel?: string;
-  readonly interfaces: readonly {
-    readonly name: string;
-    readonly mac?: string;
-    readonly addresses: readonly GuestAddress[];
-  }[];
+  readonly interfaces: readonly GuestInterface[];
   /** Seconds since the guest booted, when the guest tells. */
   readonly uptimeSeconds?: number;
+}
+
+/** One network interface as the guest has it. */
+export interface GuestInterface {
+  readonly name: string;
+  readonly mac?: string;
+  readonly addresses: readonly GuestAddress[];
+  /** Bytes since the guest booted, by the guest's own counters: where the engine counts none, the only ones there are. */
+  readonly receivedBytes?: number;
+  readonly sentBytes?: number;
 }
 
 export interface GuestAddress {

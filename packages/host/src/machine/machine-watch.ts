@@ -1,9 +1,9 @@
-import type { MachineEvent, RunningMachine } from '@hypostyle/contracts';
+import type { GuestFacts, MachineEvent, MachineUsage, RunningMachine } from '@hypostyle/contracts';
 import type { Draft } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
 import { primaryAddress } from '../projection/runtime-info.ts';
 import { listFiles } from './machine-files.ts';
-import type { MachineStats } from './machine-record.ts';
+import type { MachineRecord, MachineStats } from './machine-record.ts';
 import { type RuntimeDocument, saveRuntime } from './registration.ts';
 
 /** Milliseconds between looks at a guest that has not said its address yet, at one that has, and at its use. */
@@ -20,6 +20,8 @@ interface Followed {
   expected: { readonly say: (draft: Draft) => void; readonly runtime: RuntimeDocument } | undefined;
   readonly end: PromiseWithResolvers<void>;
   previous: { readonly cpu: number; readonly at: number } | undefined;
+  /** Bytes through each adapter, by the guest's own counters. */
+  nics: MachineUsage['nics'];
 }
 
 /** Follows every running engine: its end, its guest's facts and its use become state and events. */
@@ -41,6 +43,7 @@ export class MachineWatch {
       expected: undefined,
       end: Promise.withResolvers(),
       previous: undefined,
+      nics: [],
     };
     this.#followed.set(id, followed);
     followed.factsTimer = setTimeout(() => this.#askGuest(id), firstFactsInterval);
@@ -167,16 +170,16 @@ export class MachineWatch {
       (async () => {
         const followed = this.#followed.get(id);
         if (followed === undefined) return;
-        const facts = await followed.engine.guestFacts().catch(() => undefined);
+        const said = await followed.engine.guestFacts().catch(() => undefined);
         if (this.#followed.get(id) !== followed) return;
         const { registry, machines } = this.#core;
+        const facts = said === undefined ? undefined : lastingFacts(said);
+        followed.nics = said === undefined ? [] : nicCounters(said, machines.find(id));
         registry.commit((draft) => {
           const known = machines.find(id);
           if (known === undefined) return;
-          // Uptime moves all the time and is nowhere shown: facts that are the same wake nobody.
-          const same =
-            facts !== undefined &&
-            JSON.stringify({ ...known.guest, uptimeSeconds: 0 }) === JSON.stringify({ ...facts, uptimeSeconds: 0 });
+          // Facts that are the same wake nobody.
+          const same = facts !== undefined && JSON.stringify(known.guest) === JSON.stringify(facts);
           machines.change(
             id,
             { ...(same || facts === undefined ? {} : { guest: facts }), agentConnected: facts !== undefined },
@@ -210,9 +213,9 @@ export class MachineWatch {
             cpuMHz: elapsed > 0 ? Math.round((used / elapsed) * this.#core.hostMHz) : 0,
             hostMemoryMiB: mebibytes,
             guestMemoryMiB: Math.min(mebibytes, memory),
-            balloonedMiB: Math.max(0, usage.balloonBytes > 0 ? memory - Math.round(usage.balloonBytes / 2 ** 20) : 0),
+            balloonedMiB: Math.round(usage.balloonBytes / 2 ** 20),
             uptimeSeconds: Math.floor((now - followed.engine.startedAt) / 1000),
-            usage,
+            usage: usage.nics.length > 0 ? usage : { ...usage, nics: followed.nics },
           };
           this.#core.machines.change(id, { stats });
         }
@@ -232,4 +235,20 @@ function diskFault(detail: string): object {
     fault: { _typeName: 'NoDiskSpace', file: '', datastore: '' },
     localizedMessage: detail,
   };
+}
+
+/** Facts less what moves all the time. */
+function lastingFacts({ uptimeSeconds: _uptime, interfaces, ...facts }: GuestFacts): GuestFacts {
+  return {
+    ...facts,
+    interfaces: interfaces.map(({ receivedBytes: _received, sentBytes: _sent, ...lasting }) => lasting),
+  };
+}
+
+function nicCounters({ interfaces }: GuestFacts, machine: MachineRecord | undefined): MachineUsage['nics'] {
+  return interfaces.flatMap(({ mac, receivedBytes, sentBytes }) => {
+    const nic = machine?.configuration.nics.find((known) => known.mac === mac);
+    if (nic === undefined || receivedBytes === undefined || sentBytes === undefined) return [];
+    return [{ id: `ethernet${nic.number}`, receivedBytes, sentBytes }];
+  });
 }

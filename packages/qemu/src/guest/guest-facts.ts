@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import type { GuestAddress, GuestFacts } from '@hypostyle/contracts';
+import type { GuestAddress, GuestFacts, GuestInterface } from '@hypostyle/contracts';
 import { isObject } from '../qmp/qmp-message.ts';
 import { type GuestAgentCall, GuestAgentError } from './guest-agent.ts';
 
@@ -46,9 +46,17 @@ export function parseGuestFacts(answers: {
       if (!isObject(entry) || !name) return [];
       const mac = text(entry['hardware-address']);
       const addresses = list(entry['ip-addresses'], maxAddresses).flatMap(address);
-      return [{ name, ...(mac && /^[0-9a-f:]{17}$/i.test(mac) ? { mac: mac.toLowerCase() } : {}), addresses }];
+      const known = mac && /^[0-9a-f:]{17}$/i.test(mac) ? { mac: mac.toLowerCase() } : {};
+      return [{ name, ...known, addresses, ...counters(entry.statistics) }];
     }),
   });
+}
+
+function counters(value: unknown): Pick<GuestInterface, 'receivedBytes' | 'sentBytes'> {
+  if (!isObject(value)) return {};
+  const { 'rx-bytes': receivedBytes, 'tx-bytes': sentBytes } = value;
+  if (typeof receivedBytes !== 'number' || typeof sentBytes !== 'number') return {};
+  return receivedBytes >= 0 && sentBytes >= 0 ? { receivedBytes, sentBytes } : {};
 }
 
 function address(value: unknown): GuestAddress[] {
