@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createReadStream, statSync } from 'node:fs';
+import { mkdtemp, open, readdir, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { type RunningServer, startServer } from '@hypostyle/server';
+import { run } from '../run.ts';
+import { memoryContext } from '../testing/memory-terminal.ts';
+import { type SmallPackage, writeSmallPackage } from '../testing/small-package.ts';
+
+const content = Buffer.from('the beginning of a disk'.padEnd(65_536, '.'));
+let folder: string;
+let server: RunningServer;
+let files: SmallPackage;
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'hypostyle-deploy-'));
+  server = await startServer({ home: join(folder, 'home'), listen: { host: '127.0.0.1', port: 0 }, mode: 'host' });
+  files = await writeSmallPackage(folder, content);
+});
+
+after(async () => {
+  await server.close();
+  await rm(folder, { recursive: true });
+});
+
+async function hypo(...args: string[]) {
+  const memory = memoryContext({ HYPOSTYLE_HOME: server.home.directory });
+  const code = await run(args, memory.context);
+  return { code, output: memory.output(), errors: memory.errors() };
+}
+
+async function machineNames(): Promise<string[]> {
+  const { output } = await hypo('ls', '--json');
+  return (JSON.parse(output) as { name: string }[]).map(({ name }) => name);
+}
+
+async function diskBeginsWithContent(name: string): Promise<boolean> {
+  await using file = await open(join(server.home.datastoreDirectory, name, `${name}-flat.vmdk`));
+  const { buffer } = await file.read(Buffer.alloc(content.length), 0, content.length, 0);
+  return buffer.equals(content);
+}
+
+/** Serves the folder of the packages on a port of its own. */
+async function withWeb(work: (url: string) => Promise<void>): Promise<void> {
+  const web = createServer((incoming, outgoing) => {
+    const path = join(folder, basename(incoming.url ?? ''));
+    const size = statSync(path, { throwIfNoEntry: false })?.size;
+    if (size === undefined) {
+      outgoing.writeHead(404).end();
+      return;
+    }
+    outgoing.writeHead(200, { 'content-length': size });
+    if (incoming.method === 'HEAD') outgoing.end();
+    else createReadStream(path).pipe(outgoing);
+  });
+  web.listen(0, '127.0.0.1');
+  await once(web, 'listening');
+  try {
+    await work(`http://127.0.0.1:${(web.address() as AddressInfo).port}`);
+  } finally {
+    web.closeAllConnections();
+    web.close();
+  }
+}
+
+test('a package becomes a machine with its disk, from a file, a folder or the web', async () => {
+  await withWeb(async (url) => {
+    const sources = [files.ova, files.ovf, `${url}/small.ova`, `${url}/small.ovf`];
+    for (const [index, source] of sources.entries()) {
+      const name = `machine${index}`;
+      const { code, output, errors } = await hypo('deploy', source, '--name', name);
+      assert.equal(code, 0, `${source}: ${errors}`);
+      assert.match(output, new RegExp(name));
+      assert.ok(await diskBeginsWithContent(name), source);
+    }
+    assert.equal((await hypo('info', 'machine0')).code, 0);
+    const removed = await hypo('rm', ...sources.map((_source, index) => `machine${index}`));
+    assert.equal(removed.code, 0, removed.errors);
+  });
+});
+
+test('content that the manifest contradicts leaves nothing behind', async () => {
+  await withWeb(async (url) => {
+    for (const source of [files.wrongDigest, `${url}/wrong-digest.ova`]) {
+      const { code, errors } = await hypo('deploy', source, '--name', 'wrong');
+      assert.equal(code, 1);
+      assert.match(errors, /disk\.vmdk.*SHA256/);
+      assert.ok(!(await machineNames()).includes('wrong'), source);
+      assert.ok(!(await readdir(server.home.datastoreDirectory)).includes('wrong'), source);
+    }
+  });
+});
+
+test('what is asked for and is not there is named', async () => {
+  for (const [args, words] of [
+    [['--datastore', 'nope'], /datastore 'nope'/],
+    [['--network', 'nope'], /network 'nope'/],
+    [['--network', 'other=VM Network'], /no network 'other'[\s\S]*'net'/],
+  ] as const) {
+    const { code, errors } = await hypo('deploy', files.ova, ...args);
+    assert.equal(code, 4);
+    assert.match(errors, words);
+  }
+  for (const args of [['info'], ['power', 'on'], ['rm'], ['console'], ['logs'], ['events']]) {
+    const { code, errors } = await hypo(...args, 'nobody');
+    assert.equal(code, 4, args.join(' '));
+    assert.match(errors, /no machine 'nobody'/);
+  }
+});
+
+test('a name that is taken is refused, and the machine that has it stays', async () => {
+  assert.equal((await hypo('deploy', files.ova, '--name', 'taken')).code, 0);
+  const { code, errors } = await hypo('deploy', files.ova, '--name', 'taken');
+  assert.equal(code, 1);
+  assert.match(errors, /taken[\s\S]*--name/);
+  assert.equal((await machineNames()).filter((name) => name === 'taken').length, 1);
+  assert.ok(await diskBeginsWithContent('taken'));
+});
