@@ -1,7 +1,15 @@
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bootableDisk } from '@hypostyle/contracts/testing';
-import { type Client, createClient, type ManagedObjectReference, type VirtualMachineConfigSpec } from '@hypostyle/vim';
+import {
+  type Client,
+  createClient,
+  data,
+  type ManagedObjectReference,
+  type VirtualDevice,
+  type VirtualDeviceConfigSpec,
+  type VirtualMachineConfigSpec,
+} from '@hypostyle/vim';
 import type { Daemon } from './daemon.ts';
 
 export type Machine = ManagedObjectReference<'VirtualMachine'>;
@@ -32,40 +40,37 @@ export async function createGuest(client: Client, daemon: Daemon, options: Guest
   return createMachine(client, {
     ...machineSpec(options.name, options.memoryMiB ?? 192),
     deviceChange: [
-      {
-        operation: 'add',
-        device: {
-          _typeName: 'VirtualDisk',
+      added(
+        data('VirtualDisk', {
           key: -1,
           controllerKey: 200,
           unitNumber: 0,
           capacityInKB: 0,
-          backing: {
-            _typeName: 'VirtualDiskFlatVer2BackingInfo',
+          backing: data('VirtualDiskFlatVer2BackingInfo', {
             fileName: `[datastore1] ${folder}/boot.vmdk`,
             diskMode: 'persistent',
-          },
-        },
-      },
-      {
-        operation: 'add',
-        device: {
-          _typeName: 'VirtualVmxnet3',
+          }),
+        }),
+      ),
+      added(
+        data('VirtualVmxnet3', {
           key: -2,
-          backing: { _typeName: 'VirtualEthernetCardNetworkBackingInfo', deviceName: 'VM Network' },
-        },
-      },
-      {
-        operation: 'add',
-        device: {
-          _typeName: 'VirtualSerialPort',
+          backing: data('VirtualEthernetCardNetworkBackingInfo', { deviceName: 'VM Network' }),
+        }),
+      ),
+      added(
+        data('VirtualSerialPort', {
           key: -3,
           yieldOnPoll: true,
-          backing: { _typeName: 'VirtualSerialPortDeviceBackingInfo', deviceName: '' },
-        },
-      },
+          backing: data('VirtualSerialPortDeviceBackingInfo', { deviceName: '' }),
+        }),
+      ),
     ],
-  } as VirtualMachineConfigSpec);
+  });
+}
+
+export function added(device: VirtualDevice): VirtualDeviceConfigSpec {
+  return { _typeName: 'VirtualDeviceConfigSpec', operation: 'add', device };
 }
 
 /** What every machine of the tests has; devices are added to it. */
@@ -77,7 +82,7 @@ export function machineSpec(name: string, memoryMiB = 64): VirtualMachineConfigS
     numCPUs: 1,
     memoryMB: memoryMiB,
     files: { _typeName: 'VirtualMachineFileInfo', vmPathName: '[datastore1]' },
-  } as VirtualMachineConfigSpec;
+  };
 }
 
 export async function createMachine(client: Client, spec: VirtualMachineConfigSpec): Promise<Machine> {

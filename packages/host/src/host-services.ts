@@ -126,6 +126,7 @@ export async function openHostServices(options: HostServicesOptions): Promise<Ho
       licenseManager,
       searchIndex,
       fileManager: references.fileManager,
+      virtualDiskManager: references.virtualDiskManager,
       ovfManager: references.ovfManager,
     },
   });

@@ -38,6 +38,7 @@ import { datastoreSystemClass } from './managed/datastore-system.ts';
 import { environmentBrowserClass } from './managed/environment-browser.ts';
 import { fileManagerClass } from './managed/file-manager.ts';
 import { ovfManagerClass } from './managed/ovf-manager.ts';
+import { virtualDiskManagerClass } from './managed/virtual-disk-manager.ts';
 
 export interface HostOptions {
   readonly schema: Schema;
@@ -250,6 +251,7 @@ function addManagers(core: HostCore): void {
   const browsers = new DatastoreBrowsers(core);
   core.registry.commit((draft) => {
     draft.add(fileManagerClass(core, busyFiles(core.machines)), references.fileManager.value, {});
+    draft.add(virtualDiskManagerClass(core), references.virtualDiskManager.value, {});
     draft.add(ovfManagerClass(core), references.ovfManager.value, {});
     draft.add(datastoreSystemClass(core, browsers), references.datastoreSystem.value, {});
     draft.add(environmentBrowserClass(core), references.environmentBrowser.value, {
