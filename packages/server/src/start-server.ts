@@ -1,3 +1,4 @@
+import { rmdir } from 'node:fs/promises';
 import type { Store } from '@hypostyle/contracts';
 import { openStore, StoreError } from '@hypostyle/store';
 import type { Logger } from 'pino';
@@ -96,6 +97,8 @@ async function start(
   logger.info({ version: serverVersion, pid: process.pid, home: home.directory }, 'the server starts');
   const password = await administratorPassword(home.passwordFile);
   const runDirectory = await openRunDirectory(home.directory);
+  // Stays while machines run: their sockets are in it.
+  opened.add(() => rmdir(runDirectory).catch(() => {}));
   let tls = await loadTlsMaterial(home, serverNames(listenHost));
   let port = options.listen.port;
   let faces: HttpsFaces | undefined;

@@ -85,3 +85,25 @@ test('a body that stands still ends its connection, one that waits for its answe
     stalls.close();
   }
 });
+
+test('a body that trickles has so long to be whole where that is told', async () => {
+  const stalls = new StallWatch({ interval: 20, timeout: 10_000 });
+  try {
+    await withServer(
+      (incoming, outgoing) => {
+        stalls.begin(incoming, outgoing, 150);
+        incoming.resume().on('error', () => {});
+      },
+      async (port) => {
+        const trickling = connect(port, '127.0.0.1');
+        trickling.on('error', () => {});
+        trickling.write('PUT /a HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\n');
+        const drops = setInterval(() => trickling.write('x'), 10);
+        await once(trickling, 'close');
+        clearInterval(drops);
+      },
+    );
+  } finally {
+    stalls.close();
+  }
+});

@@ -16,6 +16,9 @@ export interface RequestRouterOptions {
   readonly pages: RequestListener;
 }
 
+/** Milliseconds within which the body of a call must have come. */
+const callBodyTime = 300_000;
+
 /**
  * The first look at a request. Calls of the API go to their endpoint without a framework on the way; files and transfers
  * are streams, which a framework would only stand in the way of.
@@ -60,10 +63,11 @@ export function routeRequests({ host, logger, stalls, pages }: RequestRouterOpti
 
   return (incoming, outgoing) => {
     const url = incoming.url ?? '';
-    stalls.begin(incoming, outgoing);
+    const isFile = isBelow(url, '/folder') || isBelow(url, '/nfc');
+    stalls.begin(incoming, outgoing, isFile ? undefined : callBodyTime);
     if (isBelow(url, '/sdk')) call(incoming, outgoing);
     else if (isBelow(url, '/folder')) follow(incoming, outgoing, folder(incoming, outgoing));
-    else if (isBelow(url, '/nfc')) follow(incoming, outgoing, transfer(incoming, outgoing));
+    else if (isFile) follow(incoming, outgoing, transfer(incoming, outgoing));
     else pages(incoming, outgoing);
   };
 }

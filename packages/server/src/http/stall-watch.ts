@@ -4,6 +4,8 @@ import type { Socket } from 'node:net';
 interface Exchange {
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
+  /** When it must have arrived whole. */
+  readonly bodyUntil: number;
   /** When bytes last moved, and how many had by then. */
   since: number;
   read: number;
@@ -31,12 +33,13 @@ export class StallWatch {
     this.#timer = setInterval(() => this.#look(Date.now()), interval).unref();
   }
 
-  /** Follows the exchange that begins on a connection, in place of the one before. */
-  begin(incoming: IncomingMessage, outgoing: ServerResponse): void {
+  /** Follows the exchange that begins on a connection, in place of the one before. `bodyTime` in milliseconds. */
+  begin(incoming: IncomingMessage, outgoing: ServerResponse, bodyTime = Number.POSITIVE_INFINITY): void {
     const { socket } = incoming;
     const known = this.#exchanges.has(socket);
     const { bytesRead: read, bytesWritten: written } = socket;
-    this.#exchanges.set(socket, { incoming, outgoing, since: Date.now(), read, written });
+    const since = Date.now();
+    this.#exchanges.set(socket, { incoming, outgoing, bodyUntil: since + bodyTime, since, read, written });
     if (!known) socket.once('close', () => this.#exchanges.delete(socket));
   }
 
@@ -52,7 +55,10 @@ export class StallWatch {
       const waitsForBody = !incoming.complete && incoming.readableLength === 0;
       const waitsForReader = outgoing.writableLength > 0;
       const moved = socket.bytesRead !== exchange.read || socket.bytesWritten !== exchange.written;
-      if (moved || !(waitsForBody || waitsForReader)) {
+      if (waitsForBody && now > exchange.bodyUntil) {
+        // Bytes that come one at a time are no body either.
+        socket.destroy();
+      } else if (moved || !(waitsForBody || waitsForReader)) {
         exchange.since = now;
         exchange.read = socket.bytesRead;
         exchange.written = socket.bytesWritten;
