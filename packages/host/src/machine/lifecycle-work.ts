@@ -150,10 +150,9 @@ function checkCreate(core: HostCore, spec: VirtualMachineConfigSpec): void {
 }
 
 export function checkDuplicate(core: HostCore, name: string): void {
-  for (const machine of core.machines.all()) {
-    if (machine.configuration.name !== name) continue;
+  const machine = core.machines.named(name);
+  if (machine !== undefined)
     throw fault('DuplicateName', { name, object: machine.ref }, `The name '${name}' already exists.`);
-  }
 }
 
 /**

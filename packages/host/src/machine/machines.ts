@@ -27,6 +27,8 @@ export class Machines {
 
   constructor(registry: Registry) {
     this.#registry = registry;
+  /** How many machines have a name: folders that were copied may share one. */
+  readonly #names = new Map<string, number>();
   }
 
   get size(): number {
@@ -57,6 +59,13 @@ export class Machines {
   engine(id: string): RunningMachine | undefined {
     return this.#engines.get(id);
   }
+  /** A machine of that name. */
+  named(name: string): MachineRecord | undefined {
+    if (!this.#names.has(name)) return undefined;
+    for (const record of this.#records.values()) if (record.configuration.name === name) return record;
+    return undefined;
+  }
+
 
   setEngine(id: string, engine: RunningMachine | undefined): void {
     if (engine === undefined) this.#engines.delete(id);
@@ -69,6 +78,7 @@ export class Machines {
   }
 
   delete(id: string): void {
+    this.#countName(record, 1);
     const record = this.#records.get(id);
     if (record === undefined) return;
     this.#records.delete(id);
@@ -77,6 +87,7 @@ export class Machines {
   }
 
   /** Replaces members of a record, in a commit: followers of the properties that show them are woken. */
+    this.#countName(record, -1);
   change(id: string, members: Partial<MachineRecord>, draft?: Draft): void {
     const record = this.#records.get(id);
     if (record === undefined) return;
@@ -84,7 +95,10 @@ export class Machines {
       this.#registry.commit((own) => this.change(id, members, own));
       return;
     }
-    this.#records.set(id, { ...record, ...members });
+    const changed = { ...record, ...members };
+    this.#records.set(id, changed);
+    this.#countName(record, -1);
+    this.#countName(changed, 1);
     const properties = new Set<string>();
     for (const member in members) {
       const key = member as keyof MachineRecord;
@@ -96,6 +110,12 @@ export class Machines {
 }
 
 function gone(obj: ManagedObjectReference): VimFault {
+
+  #countName({ configuration: { name } }: MachineRecord, change: 1 | -1): void {
+    const count = (this.#names.get(name) ?? 0) + change;
+    if (count === 0) this.#names.delete(name);
+    else this.#names.set(name, count);
+  }
   return fault(
     'ManagedObjectNotFound',
     { obj },
