@@ -52,6 +52,7 @@ export function newConfiguration(name: string): MachineConfiguration {
     memoryAllocation: normalAllocation(1280),
     changeTracking: false,
     template: false,
+    hasVApp: false,
     extra: [],
   };
 }

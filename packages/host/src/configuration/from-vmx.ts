@@ -71,6 +71,7 @@ export function configurationFromVmx(vmx: VmxFile, guestOs: GuestOsNames, fallba
     memoryAllocation: readAllocation(reader, 'sched.mem', 10 * reader.integer('memSize', 32, 4, 24 << 20)),
     changeTracking: reader.flag('ctkEnabled', false),
     template: reader.flag('template', false),
+    hasVApp: reader.flag('hypostyle.vApp', false),
     extra: vmx.entries().filter(([key]) => !isKnownKey(key)),
   };
 }

@@ -39,6 +39,8 @@ export interface MachineConfiguration {
   readonly memoryAllocation: Allocation;
   readonly changeTracking: boolean;
   readonly template: boolean;
+  /** The folder has a vApp configuration beside the `.vmx`. */
+  readonly hasVApp: boolean;
   /** Keys that are not part of the above, as written. */
   readonly extra: readonly (readonly [key: string, value: string])[];
 }

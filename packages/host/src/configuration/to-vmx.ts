@@ -28,6 +28,7 @@ export function writeConfiguration(vmx: VmxFile, machine: MachineConfiguration, 
   writer.unless('bios.bootDelay', String(machine.bootDelayMilliseconds), '0');
   writer.unless('ctkEnabled', flag(machine.changeTracking), 'FALSE');
   writer.unless('template', flag(machine.template), 'FALSE');
+  writer.text('hypostyle.vApp', machine.hasVApp ? 'TRUE' : '');
   writer.text('bios.bootOrder', machine.bootOrder.map((name) => (name === 'disk' ? 'hdd' : name)).join(','));
   writer.text('nvram', machine.nvram);
   writeAllocation(writer, 'sched.cpu', machine.cpuAllocation);

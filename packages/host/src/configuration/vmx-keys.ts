@@ -26,6 +26,7 @@ const scalars = new Set(
     'checkpoint.vmState',
     'cleanShutdown',
     'extendedConfigFile',
+    'hypostyle.vApp',
   ].map((key) => key.toLowerCase()),
 );
 

@@ -1,6 +1,7 @@
 import { access } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { HostCore } from '../host-core.ts';
+import { findEnvironment } from '../vapp/environment.ts';
 import type { MachineWatch } from './machine-watch.ts';
 import { runDirectoryOf } from './power-on.ts';
 import { type RuntimeDocument, saveRuntime } from './registration.ts';
@@ -38,9 +39,12 @@ async function adopt(
     lockPath: join(folder, '.hypo', 'vm.lck'),
   });
   if (engine !== undefined) {
+    const { hasVApp } = machine.configuration;
+    const environment = hasVApp ? await findEnvironment(machine.datastore, machine.vmxPath) : undefined;
     core.registry.commit((draft) => {
       core.machines.setEngine(id, engine);
-      core.machines.change(id, { bootTime: machine.bootTime ?? new Date(engine.startedAt).toISOString() }, draft);
+      const bootTime = machine.bootTime ?? new Date(engine.startedAt).toISOString();
+      core.machines.change(id, { bootTime, guestEnvironment: environment?.guestInfo }, draft);
     });
     watch.follow(id, engine);
     return;

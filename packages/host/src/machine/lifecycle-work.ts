@@ -13,6 +13,8 @@ import type { SpecContext } from '../configuration/device-draft.ts';
 import { writeConfiguration } from '../configuration/to-vmx.ts';
 import type { Datastore } from '../datastore/datastore.ts';
 import type { HostCore } from '../host-core.ts';
+import { applyVApp } from '../vapp/apply-vapp.ts';
+import { vAppPath, writeVApp } from '../vapp/vapp-file.ts';
 import { VmxFile } from '../vmx/vmx-file.ts';
 import { applyEffects, type DiskUpload } from './disk-effects.ts';
 import { addMachineObject } from './machine-entry.ts';
@@ -52,6 +54,8 @@ interface CreateJournal {
   /** False when the client's own folder was there before. */
   readonly madeFolder: boolean;
   readonly vmxPath: string;
+  /** The machine has a vApp configuration, which is made with it. */
+  readonly hasVApp: boolean;
 }
 
 export function specContext(core: HostCore): SpecContext {
@@ -147,6 +151,7 @@ function checkCreate(core: HostCore, spec: VirtualMachineConfigSpec): void {
   if (spec.files?.vmPathName === undefined) throw invalid('files.vmPathName', 'it names no datastore');
   core.datastores.parse(spec.files.vmPathName);
   applySpec(newConfiguration(spec.name), spec, specContext(core));
+  applyVApp(undefined, spec);
 }
 
 export function checkDuplicate(core: HostCore, name: string): void {
@@ -168,11 +173,21 @@ export async function createMachine(
   const name = machineName(spec.name ?? '');
   checkDuplicate(core, name);
   const { configuration, effects } = applySpec(newConfiguration(name), spec, specContext(core));
+  const vApp = applyVApp(undefined, spec);
   const { datastore, folder, vmxName } = await chooseFolder(core, spec.files?.vmPathName ?? '', name);
   const vmxPath = joinPath(folder, vmxName);
   const directory = datastore.absolute(folder);
   const madeFolder = !(await exists(directory));
-  const journal: CreateJournal = { datastore: datastore.uuid, folder, madeFolder, vmxPath };
+  // What is there already is somebody's: it is refused before there is anything to take back.
+  const paths = vApp === undefined ? [vmxPath] : [vmxPath, joinPath(folder, vAppPath)];
+  for (const path of paths) if (await exists(datastore.absolute(path))) throw faults.exists(datastore.format(path));
+  const journal: CreateJournal = {
+    datastore: datastore.uuid,
+    folder,
+    madeFolder,
+    vmxPath,
+    hasVApp: vApp !== undefined,
+  };
   await task.journal(journal);
   core.registry.commit((draft) =>
     task.post(draft, {
@@ -182,12 +197,13 @@ export async function createMachine(
     }),
   );
   try {
-    if (await exists(datastore.absolute(vmxPath))) throw faults.exists(datastore.format(vmxPath));
     await mkdir(directory, { recursive: true });
     await syncFolder(dirname(directory));
     const applied = await applyEffects(core, { datastore, vmxPath, configuration, effects, disks, task });
     const vmx = VmxFile.empty();
-    writeConfiguration(vmx, { ...applied.configuration, nvram: vmxName.replace(/\.vmx$/i, '.nvram') }, core.guestOs);
+    if (vApp !== undefined) await writeVApp(datastore, vmxPath, vApp);
+    const nvram = vmxName.replace(/\.vmx$/i, '.nvram');
+    writeConfiguration(vmx, { ...applied.configuration, nvram, hasVApp: vApp !== undefined }, core.guestOs);
     await writeVmx(datastore, vmxPath, vmx);
     const record = await register(core, task, datastore, vmxPath, 'VmCreatedEvent');
     return { record, uploads: applied.uploads };
@@ -208,7 +224,10 @@ export async function undoCreate(core: HostCore, journal: CreateJournal): Promis
   if (datastore === undefined) return;
   const directory = datastore.absolute(journal.folder);
   if (journal.madeFolder && journal.folder !== '') await rm(directory, { recursive: true, force: true });
-  else await rm(datastore.absolute(journal.vmxPath), { force: true });
+  else {
+    await rm(datastore.absolute(journal.vmxPath), { force: true });
+    if (journal.hasVApp) await writeVApp(datastore, journal.vmxPath, undefined);
+  }
 }
 
 /** Folder and `.vmx` for a new machine: what the client names, or a free folder of the machine's name. */

@@ -1,7 +1,7 @@
 import { fault, type ManagedObject, type ManagedObjectClass } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
 import { entityPerSession } from '../inventory/entity-defaults.ts';
-import { requireForReconfigure, requirePrivilege } from '../managed/require-privilege.ts';
+import { requireForReconfigure, requireForVApp, requirePrivilege } from '../managed/require-privilege.ts';
 import { configInfo } from '../projection/config-info.ts';
 import {
   fileLayout,
@@ -52,7 +52,7 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
           );
         },
       },
-      overallStatus: { from: ['runtime'], compute: (self) => (record(self).problem === undefined ? 'green' : 'red') },
+      overallStatus: { from: ['runtime'], compute: (self) => overallStatus(record(self)) },
       guestHeartbeatStatus: { from: ['guest'], compute: (self) => heartbeat(record(self)) },
       datastore: { from: [], compute: (self) => [record(self).datastore.ref] },
       network: { from: [], compute: (self) => networksOf(core, record(self)) },
@@ -67,6 +67,7 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
       StandbyGuest: (call) => work.power.standbyGuest(call),
       ReconfigVM_Task: (call, { spec }) => {
         requireForReconfigure(core, call, call.self.ref, spec);
+        requireForVApp(core, call, record(call.self), spec);
         return work.reconfigure.reconfigure(call, spec);
       },
       Rename_Task: (call, { newName }) => {
@@ -89,6 +90,11 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
       Reload: () => {},
     },
   };
+}
+
+function overallStatus({ problem, vAppProblem }: MachineRecord): 'green' | 'yellow' | 'red' {
+  if (problem !== undefined) return 'red';
+  return vAppProblem === undefined ? 'green' : 'yellow';
 }
 
 function networksOf(core: HostCore, machine: MachineRecord) {

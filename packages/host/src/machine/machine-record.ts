@@ -1,5 +1,5 @@
 import type { GuestFacts, MachineUsage } from '@hypostyle/contracts';
-import type { ManagedObjectReference } from '@hypostyle/vim';
+import type { ManagedObjectReference, VmConfigInfo } from '@hypostyle/vim';
 import type { MachineConfiguration } from '../configuration/machine-configuration.ts';
 import type { Datastore } from '../datastore/datastore.ts';
 
@@ -15,6 +15,11 @@ export interface MachineRecord {
   readonly vmxPath: string;
   readonly resourcePool: ManagedObjectReference<'ResourcePool'>;
   readonly configuration: MachineConfiguration;
+  readonly vApp: VmConfigInfo | undefined;
+  /** Why there is none though there should be: the machine does not start without what its guest was to be told. */
+  readonly vAppProblem: string | undefined;
+  /** The OVF environment of this run, where the guest is told by `guestinfo.ovfEnv`. */
+  readonly guestEnvironment: string | undefined;
   /** When the `.vmx` last changed, ISO; `changeVersion` of the model. */
   readonly modified: string;
   readonly created: string | undefined;

@@ -6,6 +6,9 @@ import type { MachineRecord } from './machine-record.ts';
 const shownBy: { readonly [M in keyof MachineRecord]?: readonly string[] } = {
   configuration: ['config', 'name', 'network'],
   modified: ['config'],
+  vApp: ['config', 'summary'],
+  vAppProblem: ['runtime'],
+  guestEnvironment: ['config'],
   disks: ['config', 'layoutEx'],
   files: ['layoutEx', 'storage'],
   powerState: ['runtime', 'config', 'guest'],

@@ -16,6 +16,8 @@ import type { Disk, MachineConfiguration, Nic } from '../configuration/machine-c
 import { writeConfiguration } from '../configuration/to-vmx.ts';
 import { HostError } from '../errors.ts';
 import type { HostCore } from '../host-core.ts';
+import { checkEnvironment, findEnvironment, makeEnvironment } from '../vapp/environment.ts';
+import { withEnvironmentDisc } from '../vapp/environment-drive.ts';
 import type { VmxFile } from '../vmx/vmx-file.ts';
 import { machineHardware } from './hardware.ts';
 import { diskPath, readVmx, writeVmx } from './machine-files.ts';
@@ -77,6 +79,7 @@ export async function powerOn(
 
 async function startEngine(core: HostCore, before: MachineRecord): Promise<RunningMachine> {
   const { datastore, vmxPath, id } = before;
+  if (before.powerState !== 'suspended') checkEnvironment(before);
   const vmx = await readVmx(datastore, vmxPath);
   const original = vmx.toString();
   const name = splitPath(vmxPath).name.replace(/\.vmx$/i, '');
@@ -90,20 +93,25 @@ async function startEngine(core: HostCore, before: MachineRecord): Promise<Runni
   const machine: MachineRecord = { ...before, ...(await readMachine(core, datastore, vmxPath)) };
   core.machines.change(id, {
     configuration: machine.configuration,
+    vApp: machine.vApp,
+    vAppProblem: machine.vAppProblem,
     disks: machine.disks,
     modified: machine.modified,
     files: machine.files,
-  });
-  const hardware = machineHardware(machine, {
-    layers: prepared.layers,
-    imagePath: (fileName) => diskPath(datastore, vmxPath, fileName),
-    networkExists: (network) => core.networks.find(network) !== undefined,
   });
   const folder = dirname(datastore.absolute(vmxPath));
   await mkdir(join(folder, '.hypo'), { recursive: true });
   const suspended = vmx.get(suspendKey) ?? '';
   const resume =
     before.powerState === 'suspended' && suspended !== '' ? join(folder, splitPath(suspended).name) : undefined;
+  const environment = resume === undefined ? await makeEnvironment(machine) : await findEnvironment(datastore, vmxPath);
+  const plain = machineHardware(machine, {
+    layers: prepared.layers,
+    imagePath: (fileName) => diskPath(datastore, vmxPath, fileName),
+    networkExists: (network) => core.networks.find(network) !== undefined,
+  });
+  const hardware = environment.disc === undefined ? plain : withEnvironmentDisc(plain, environment.disc);
+  core.machines.change(id, { guestEnvironment: environment.guestInfo });
   await saveRuntime(core, id, { powerState: 'poweredOn', bootTime: new Date().toISOString() });
   const engine = await core.hypervisor.start({
     uuid: hardware.uuid,

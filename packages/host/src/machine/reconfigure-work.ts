@@ -10,6 +10,8 @@ import { applySpec, machineName } from '../configuration/apply-spec.ts';
 import { configurationFromVmx } from '../configuration/from-vmx.ts';
 import { writeConfiguration } from '../configuration/to-vmx.ts';
 import type { HostCore } from '../host-core.ts';
+import { applyVApp } from '../vapp/apply-vapp.ts';
+import { writeVApp } from '../vapp/vapp-file.ts';
 import { applyEffects, destroyDisks } from './disk-effects.ts';
 import { checkDuplicate, specContext } from './lifecycle-work.ts';
 import { readVmx, writeVmx } from './machine-files.ts';
@@ -34,6 +36,9 @@ const liveMembers = new Set([
   'name',
   'annotation',
   'extraConfig',
+  // The guest hears of it at its next start.
+  'vAppConfig',
+  'vAppConfigRemoved',
   'bootOptions',
   'tools',
   'powerOpInfo',
@@ -70,6 +75,7 @@ export function defineReconfigureWork(core: HostCore): ReconfigureWork {
       const machine = core.machines.get(call.self.ref);
       checkState(machine, spec);
       applySpec(machine.configuration, spec, specContext(core));
+      applyVApp(machine.vApp, spec);
       return reconfigure(call, { input: { id: machine.id, spec }, queueKey: machine.id });
     },
     rename: (call, newName) => {
@@ -104,6 +110,8 @@ async function changeMachine(
   const vmx = await readVmx(datastore, vmxPath);
   const found = configurationFromVmx(vmx, core.guestOs, machine.configuration.name);
   const applied = applySpec({ ...found, name: machine.configuration.name }, spec, specContext(core));
+  const vApp = applyVApp(machine.vApp, spec);
+  const vAppChanges = spec.vAppConfig !== undefined || spec.vAppConfigRemoved === true;
   const effected = await applyEffects(core, {
     datastore,
     vmxPath,
@@ -114,9 +122,13 @@ async function changeMachine(
   });
   if (effected.made.length > 0) await task.journal({ made: effected.made });
   try {
-    writeConfiguration(vmx, effected.configuration, core.guestOs);
+    if (vAppChanges && vApp !== undefined) await writeVApp(datastore, vmxPath, vApp);
+    const hasVApp = vAppChanges ? vApp !== undefined : found.hasVApp;
+    writeConfiguration(vmx, { ...effected.configuration, hasVApp }, core.guestOs);
     await writeVmx(datastore, vmxPath, vmx);
+    if (vAppChanges && vApp === undefined) await writeVApp(datastore, vmxPath, undefined);
   } catch (error) {
+    if (vAppChanges && machine.vApp !== undefined) await writeVApp(datastore, vmxPath, machine.vApp).catch(() => {});
     for (const path of effected.made) await rm(path, { force: true });
     throw error;
   }

@@ -6,6 +6,7 @@ import { newConfiguration } from '../configuration/apply-spec.ts';
 import { configurationFromVmx } from '../configuration/from-vmx.ts';
 import type { Datastore } from '../datastore/datastore.ts';
 import type { HostCore } from '../host-core.ts';
+import { readVApp } from '../vapp/vapp-file.ts';
 import { listFiles, readDisks, readVmx } from './machine-files.ts';
 import type { MachineFiles, MachineRecord, PowerState } from './machine-record.ts';
 
@@ -96,6 +97,7 @@ export async function loadMachine(
     guest: undefined,
     agentConnected: false,
     stats: undefined,
+    guestEnvironment: undefined,
   };
   try {
     if (datastore === undefined) throw new Error(`its datastore ${document.datastore} is not known here`);
@@ -107,6 +109,8 @@ export async function loadMachine(
       ...common,
       datastore: datastore ?? missingDatastore(core, document),
       configuration: newConfiguration(fallbackName),
+      vApp: undefined,
+      vAppProblem: undefined,
       modified: new Date(0).toISOString(),
       disks: new Map(),
       files: noFiles,
@@ -126,12 +130,25 @@ export async function readMachine(
   core: Core,
   datastore: Datastore,
   vmxPath: string,
-): Promise<Pick<MachineRecord, 'configuration' | 'modified' | 'disks' | 'files'>> {
+): Promise<Pick<MachineRecord, 'configuration' | 'vApp' | 'vAppProblem' | 'modified' | 'disks' | 'files'>> {
   const vmx = await readVmx(datastore, vmxPath);
   const fallbackName = splitPath(vmxPath).name.replace(/\.vmx$/i, '');
   const configuration = configurationFromVmx(vmx, core.guestOs, fallbackName);
   const disks = await readDisks(datastore, vmxPath, configuration);
   const files = await listFiles(datastore, vmxPath, disks);
+  const vApp = configuration.hasVApp ? await readVAppOrProblem(datastore, vmxPath) : noVApp;
   const { mtime } = await stat(datastore.absolute(vmxPath));
-  return { configuration, modified: mtime.toISOString(), disks, files };
+  return { configuration, ...vApp, modified: mtime.toISOString(), disks, files };
+}
+
+type VAppFound = Pick<MachineRecord, 'vApp' | 'vAppProblem'>;
+const noVApp: VAppFound = { vApp: undefined, vAppProblem: undefined };
+
+/** A vApp configuration that cannot be read does not hide the machine: it can be given anew, or removed. */
+async function readVAppOrProblem(datastore: Datastore, vmxPath: string): Promise<VAppFound> {
+  try {
+    return { vApp: await readVApp(datastore, vmxPath), vAppProblem: undefined };
+  } catch (error) {
+    return { vApp: undefined, vAppProblem: error instanceof Error ? error.message : String(error) };
+  }
 }

@@ -1,5 +1,7 @@
 import { type Call, type ManagedObjectReference, noPermission, type VirtualMachineConfigSpec } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
+import type { MachineRecord } from '../machine/machine-record.ts';
+import { setsValuesOnly } from '../vapp/apply-vapp.ts';
 
 /** Throws NoPermission unless the caller holds the privilege on the object: for needs that depend on the arguments. */
 export function requirePrivilege(core: HostCore, call: Call, object: ManagedObjectReference, privilege: string): void {
@@ -60,6 +62,18 @@ export function requireForReconfigure(
     const found = network === undefined ? undefined : core.networks.find(network);
     if (found !== undefined && operation !== 'remove') requirePrivilege(core, call, found.ref, 'Network.Assign');
   }
+}
+
+/** Setting values of a vApp's properties is a smaller right than saying which there are (VmConfigSpec). */
+export function requireForVApp(
+  core: HostCore,
+  call: Call,
+  machine: MachineRecord,
+  spec: VirtualMachineConfigSpec,
+): void {
+  if (spec.vAppConfig === undefined && spec.vAppConfigRemoved !== true) return;
+  const privilege = setsValuesOnly(machine.vApp, spec) ? 'VApp.InstanceConfig' : 'VApp.ApplicationConfig';
+  requirePrivilege(core, call, machine.ref, privilege);
 }
 
 function devicePrivilege(type: string, operation: string | undefined, fileOperation: string | undefined): string {

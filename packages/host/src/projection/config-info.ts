@@ -1,5 +1,5 @@
 import { data, type ResourceAllocationInfo, type VirtualMachineConfigInfo } from '@hypostyle/vim';
-import type { Allocation } from '../configuration/machine-configuration.ts';
+import type { Allocation, MachineConfiguration } from '../configuration/machine-configuration.ts';
 import type { MachineRecord } from '../machine/machine-record.ts';
 import { virtualDevices } from './devices.ts';
 import type { InventoryNames } from './inventory-names.ts';
@@ -81,7 +81,7 @@ export function configInfo(machine: MachineRecord, names: InventoryNames): Virtu
     cpuHotAddEnabled: c.cpuHotAdd,
     cpuHotRemoveEnabled: false,
     extraConfig: [
-      ...c.extra.map(([key, value]) => data('OptionValue', { key, value })),
+      ...extraValues(machine).map(([key, value]) => data('OptionValue', { key, value })),
       ...c.nics
         .filter((nic) => nic.forwards.length > 0)
         .map((nic) => data('OptionValue', { key: `ethernet${nic.number}.forwards`, value: nic.forwards.join(',') })),
@@ -97,6 +97,7 @@ export function configInfo(machine: MachineRecord, names: InventoryNames): Virtu
       ...(c.bootOrder.length === 0 ? {} : { bootOrder: bootOrder(machine) }),
       networkBootProtocol: 'ipv4',
     }),
+    ...(machine.vApp === undefined ? {} : { vAppConfig: machine.vApp }),
     vAssertsEnabled: false,
     changeTrackingEnabled: c.changeTracking,
     firmware: c.firmware,
@@ -111,6 +112,13 @@ export function configInfo(machine: MachineRecord, names: InventoryNames): Virtu
 
 export function hardwareVersion(machine: MachineRecord): string {
   return `vmx-${String(machine.configuration.hardwareVersion).padStart(2, '0')}`;
+}
+
+/** With what the guest is told in this run, in the place of a value that the `.vmx` has. */
+function extraValues({ configuration, powerState, guestEnvironment }: MachineRecord): MachineConfiguration['extra'] {
+  if (powerState !== 'poweredOn' || guestEnvironment === undefined) return configuration.extra;
+  const others = configuration.extra.filter(([key]) => key.toLowerCase() !== 'guestinfo.ovfenv');
+  return [...others, ['guestinfo.ovfEnv', guestEnvironment]];
 }
 
 function extraFlag(machine: MachineRecord, key: string): boolean {
