@@ -1,5 +1,6 @@
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { bootableDisk } from '@hypostyle/contracts/testing';
 import {
   type Client,
@@ -118,4 +119,17 @@ ddb.geometry.sectors = "63"
 ddb.virtualHWVersion = "13"
 `,
   );
+}
+
+/** Waits until something is true, which may take until `limitMs` (default 30 s). */
+export async function eventually(
+  check: () => boolean | Promise<boolean>,
+  what: string,
+  limitMs = 30_000,
+): Promise<void> {
+  const deadline = Date.now() + limitMs;
+  while (!(await check())) {
+    if (Date.now() > deadline) throw new Error(`after ${limitMs} ms, not yet: ${what}`);
+    await sleep(50);
+  }
 }

@@ -33,6 +33,7 @@ import { Machines } from './machine/machines.ts';
 import { definePowerWork } from './machine/power-work.ts';
 import { defineReconfigureWork } from './machine/reconfigure-work.ts';
 import { loadMachine, machineDocuments, runtimeDocuments } from './machine/registration.ts';
+import { autoStartManagerClass, noAutoStart } from './managed/auto-start-manager.ts';
 import { DatastoreBrowsers } from './managed/datastore-browser.ts';
 import { datastoreSystemClass } from './managed/datastore-system.ts';
 import { environmentBrowserClass } from './managed/environment-browser.ts';
@@ -251,6 +252,7 @@ function addManagers(core: HostCore): void {
   const browsers = new DatastoreBrowsers(core);
   core.registry.commit((draft) => {
     draft.add(fileManagerClass(core, busyFiles(core.machines)), references.fileManager.value, {});
+    draft.add(autoStartManagerClass, references.autoStartManager.value, { config: noAutoStart });
     draft.add(virtualDiskManagerClass(core), references.virtualDiskManager.value, {});
     draft.add(ovfManagerClass(core), references.ovfManager.value, {});
     draft.add(datastoreSystemClass(core, browsers), references.datastoreSystem.value, {});

@@ -38,6 +38,7 @@ export function addHostObject(core: HostCore, draft: Draft, facts: HostFacts, ab
     }),
     configManager: data('HostConfigManager', {
       datastoreSystem: references.datastoreSystem,
+      autoStartManager: references.autoStartManager,
       accountManager: reference('HostLocalAccountManager', accountManagerValue),
     }),
     config: data('HostConfigInfo', {

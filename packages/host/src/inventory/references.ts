@@ -14,6 +14,7 @@ export const references = {
   environmentBrowser: reference('EnvironmentBrowser', 'ha-env-browser'),
   datastoreSystem: reference('HostDatastoreSystem', 'ha-datastoresystem'),
   hostBrowser: reference('HostDatastoreBrowser', 'ha-host-datastorebrowser'),
+  autoStartManager: reference('HostAutoStartManager', 'ha-autostart-mgr'),
   virtualDiskManager: reference('VirtualDiskManager', 'ha-vdiskmanager'),
   fileManager: reference('FileManager', 'ha-nfc-file-manager'),
   ovfManager: reference('OvfManager', 'ha-ovf-manager'),

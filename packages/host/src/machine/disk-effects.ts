@@ -7,6 +7,7 @@ import type { Disk, MachineConfiguration } from '../configuration/machine-config
 import type { Datastore } from '../datastore/datastore.ts';
 import { spaceOf } from '../datastore/datastores.ts';
 import type { HostCore } from '../host-core.ts';
+import { withImageNames } from './image-names.ts';
 import { diskPath } from './machine-files.ts';
 
 export interface EffectsOptions {
@@ -41,7 +42,7 @@ type CreateDisk = Extract<DeviceEffect, { kind: 'create-disk' }>;
 export async function applyEffects(core: HostCore, options: EffectsOptions): Promise<AppliedEffects> {
   const { datastore, effects } = options;
   await checkSpace(datastore, effects);
-  let { configuration } = options;
+  let configuration = withImageNames(core.datastores, options, options.configuration);
   const made: string[] = [];
   const uploads: DiskUpload[] = [];
   const name = (key: number, fileName: string) => {
