@@ -42,7 +42,7 @@ export async function loadTlsMaterial(home: Home, names: readonly string[], now 
     'server',
     (certificate) =>
       certificate.verify(signer.publicKey) && lasts(certificate, now) && namesOf(certificate) === spelled(names),
-    () => makeServerCertificate({ name: commonName(signer), key: createPrivateKey(authority.key) }, names, now),
+    () => makeServerCertificate(authority, names, now),
   );
   return {
     key: server.key,
@@ -59,7 +59,7 @@ async function loadOrMake(
   home: Home,
   name: string,
   serves: (certificate: X509Certificate) => boolean,
-  make: () => KeyAndCertificate,
+  make: () => Promise<KeyAndCertificate>,
 ): Promise<KeyAndCertificate> {
   const keyFile = join(home.tlsDirectory, `${name}.key`);
   const certificateFile = join(home.tlsDirectory, `${name}.crt`);
@@ -67,7 +67,7 @@ async function loadOrMake(
   if (key !== undefined && certificate !== undefined && stillServes(key, certificate, serves)) {
     return { key, certificate };
   }
-  const made = make();
+  const made = await make();
   await writePrivateFile(keyFile, made.key);
   await writePrivateFile(certificateFile, made.certificate, 0o644);
   return made;
@@ -109,8 +109,4 @@ function spelled(names: readonly string[]): string {
 /** An IPv6 address in its one canonical spelling. */
 function shortAddress(address: string): string {
   return URL.canParse(`http://[${address}]`) ? new URL(`http://[${address}]`).hostname : address;
-}
-
-function commonName(certificate: X509Certificate): string {
-  return /^CN=(.*)$/m.exec(certificate.subject)?.[1] ?? 'Hypostyle authority';
 }
