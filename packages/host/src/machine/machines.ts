@@ -27,11 +27,11 @@ export class Machines {
   readonly #records = new Map<string, MachineRecord>();
   readonly #engines = new Map<string, RunningMachine>();
   readonly #byPath = new Map<string, string>();
+  /** How many machines have a name: folders that were copied may share one. */
+  readonly #names = new Map<string, number>();
 
   constructor(registry: Registry) {
     this.#registry = registry;
-  /** How many machines have a name: folders that were copied may share one. */
-  readonly #names = new Map<string, number>();
   }
 
   get size(): number {
@@ -59,9 +59,6 @@ export class Machines {
     return id === undefined ? undefined : this.#records.get(id);
   }
 
-  engine(id: string): RunningMachine | undefined {
-    return this.#engines.get(id);
-  }
   /** A machine of that name. */
   named(name: string): MachineRecord | undefined {
     if (!this.#names.has(name)) return undefined;
@@ -69,6 +66,9 @@ export class Machines {
     return undefined;
   }
 
+  engine(id: string): RunningMachine | undefined {
+    return this.#engines.get(id);
+  }
 
   setEngine(id: string, engine: RunningMachine | undefined): void {
     if (engine === undefined) this.#engines.delete(id);
@@ -78,19 +78,19 @@ export class Machines {
   insert(record: MachineRecord): void {
     this.#records.set(record.id, record);
     this.#byPath.set(`${record.datastore.uuid}/${record.vmxPath}`, record.id);
+    this.#countName(record, 1);
   }
 
   delete(id: string): void {
-    this.#countName(record, 1);
     const record = this.#records.get(id);
     if (record === undefined) return;
     this.#records.delete(id);
     this.#engines.delete(id);
     this.#byPath.delete(`${record.datastore.uuid}/${record.vmxPath}`);
+    this.#countName(record, -1);
   }
 
   /** Replaces members of a record, in a commit: followers of the properties that show them are woken. */
-    this.#countName(record, -1);
   change(id: string, members: Partial<MachineRecord>, draft?: Draft): void {
     const record = this.#records.get(id);
     if (record === undefined) return;
@@ -110,15 +110,15 @@ export class Machines {
     if (!draft.has(record.ref)) return;
     for (const property of properties) draft.touch(record.ref, property);
   }
-}
-
-function gone(obj: ManagedObjectReference): VimFault {
 
   #countName({ configuration: { name } }: MachineRecord, change: 1 | -1): void {
     const count = (this.#names.get(name) ?? 0) + change;
     if (count === 0) this.#names.delete(name);
     else this.#names.set(name, count);
   }
+}
+
+function gone(obj: ManagedObjectReference): VimFault {
   return fault(
     'ManagedObjectNotFound',
     { obj },
