@@ -1,5 +1,5 @@
-import { type BusyCheck, copyFile, deleteFile, makeDirectory, moveFile } from '@hypostyle/services';
-import { type Call, fault, type ManagedObjectClass } from '@hypostyle/vim';
+import { type BusyCheck, copyFile, deleteFile, findEntry, makeDirectory, moveFile } from '@hypostyle/services';
+import { type Call, fault, type ManagedObjectClass, type RunningTask } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
 import { requirePrivilege } from './require-privilege.ts';
 
@@ -23,34 +23,71 @@ export function fileManagerClass(core: HostCore, isBusy: BusyCheck): ManagedObje
       { reason: 'interrupted' },
       'The management service restarted before the files were all there; nothing half-made is left. Try again.',
     );
+  const tellTransfer = (
+    task: RunningTask,
+    type: 'DatastoreFileMovedEvent' | 'DatastoreFileCopiedEvent',
+    source: string,
+    target: string,
+  ) => {
+    const from = place(source).root;
+    task.post(undefined, {
+      type,
+      entity: place(target).root.ref,
+      members: {
+        targetFile: target,
+        sourceFile: source,
+        sourceDatastore: { _typeName: 'DatastoreEventArgument', name: from.name, datastore: from.ref },
+        succeeded: true,
+      },
+    });
+  };
+  const tellDeleted = (task: RunningTask, name: string) =>
+    task.post(undefined, {
+      type: 'DatastoreFileDeletedEvent',
+      entity: place(name).root.ref,
+      members: { targetFile: name, succeeded: true },
+    });
   const move = core.tasks.define<TransferInput>('FileManager.move', {
     method: 'MoveDatastoreFile_Task',
     heavy: true,
-    run: (task, { source, target, force }) =>
-      moveFile(place(source), place(target), { force, isBusy, signal: task.signal }),
-    resume: async () => {
-      throw interrupted();
+    run: async (task, { source, target, force }) => {
+      await moveFile(place(source), place(target), { force, isBusy, signal: task.signal });
+      tellTransfer(task, 'DatastoreFileMovedEvent', source, target);
+    },
+    resume: async (task, { source, target }) => {
+      // A rename is done or not: where the source is gone and the target there, it was.
+      const [from, to] = await Promise.all(
+        [source, target].map((name) => findEntry(place(name).root, place(name).path)),
+      );
+      if (from !== undefined || to === undefined) throw interrupted();
+      tellTransfer(task, 'DatastoreFileMovedEvent', source, target);
     },
   });
   const copy = core.tasks.define<TransferInput>('FileManager.copy', {
     method: 'CopyDatastoreFile_Task',
     heavy: true,
     cancelable: true,
-    run: (task, { source, target, force }) =>
-      copyFile(place(source), place(target), { force, isBusy, signal: task.signal }),
+    run: async (task, { source, target, force }) => {
+      await copyFile(place(source), place(target), { force, isBusy, signal: task.signal });
+      tellTransfer(task, 'DatastoreFileCopiedEvent', source, target);
+    },
     resume: async () => {
       throw interrupted();
     },
   });
   const remove = core.tasks.define<{ readonly name: string }>('FileManager.deleteFile', {
     method: 'DeleteDatastoreFile_Task',
-    run: (_, { name }) => deleteFile(place(name).root, place(name).path, isBusy),
-    resume: async (_, { name }) => {
+    run: async (task, { name }) => {
+      await deleteFile(place(name).root, place(name).path, isBusy);
+      tellDeleted(task, name);
+    },
+    resume: async (task, { name }) => {
       try {
         await deleteFile(place(name).root, place(name).path, isBusy);
       } catch (error) {
         if ((error as { type?: string }).type !== 'FileNotFound') throw error;
       }
+      tellDeleted(task, name);
     },
   });
   return {
