@@ -1,24 +1,5 @@
 import { readFileSync } from 'node:fs';
 
-/** Types that the schema does not define; the last four are strings on the wire. */
-export const primitiveTypes = new Set([
-  'string',
-  'boolean',
-  'byte',
-  'short',
-  'int',
-  'long',
-  'float',
-  'double',
-  'dateTime',
-  'base64Binary',
-  'anyType',
-  'TypeName',
-  'MethodName',
-  'PropertyPath',
-  'Link',
-]);
-
 /** A declared type: a name, and whether it is an array of it. */
 export interface TypeRef {
   readonly name: string;
