@@ -143,7 +143,7 @@ describe('a folder of VMware', () => {
     const extra = new Map(config?.extraConfig?.map(({ key, value }) => [key, value]));
     assert.equal(extra.get('vmci0.id'), '-1263483461');
     assert.equal(extra.get('Vendor.MixedCase:9.key'), 'no spaces');
-    const disk = config?.hardware.device.find((device) => device._typeName === 'VirtualDisk');
+    const disk = config?.hardware.device?.find((device) => device._typeName === 'VirtualDisk');
     assert.ok(disk && 'capacityInBytes' in disk);
     assert.equal(disk.capacityInBytes, 64 * megabyte);
     assert.deepEqual(await digestsOf(folder), digests, 'registering changes no byte');
