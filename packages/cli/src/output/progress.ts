@@ -28,12 +28,17 @@ export function showProgress(terminal: Terminal, label: string, total: number, u
     } as Options,
     Presets.shades_classic,
   );
-  bar.start(total, 0, { label, done: shown(0), all: shown(total) });
+  let begun = false;
   return {
-    update: (done, newLabel) => {
+    update: (done, newLabel = label) => {
       const value = Math.min(done, total);
-      bar.update(value, { done: shown(value), ...(newLabel === undefined ? {} : { label: newLabel }) });
+      // Work that is done at once shows no bar.
+      if (!begun) bar.start(total, 0, { label: newLabel, done: shown(0), all: shown(total) });
+      begun = true;
+      bar.update(value, { label: newLabel, done: shown(value) });
     },
-    end: () => bar.stop(),
+    end: () => {
+      if (begun) bar.stop();
+    },
   };
 }
