@@ -12,7 +12,8 @@ const projectNode = join(root, 'node_modules', '.bin', 'node');
 /** Path of the project's Node; installs the packages of the lock file when they are missing or older than it. */
 export function ensureModules() {
   // Not `npm ci`: it refuses a lock file without the builds for other platforms, which some registries lack.
-  if (isStale()) npm('install --no-save --no-audit --no-fund --loglevel=error', 'installing the packages of package-lock.json');
+  if (isStale())
+    npm('install --no-save --no-audit --no-fund --loglevel=error', 'installing the packages of package-lock.json');
   // npm may hold back the install script that brings the binary.
   if (!works(projectNode)) npm('rebuild node', 'fetching Node for this project');
   if (!works(projectNode)) throw new Error(`${projectNode} does not run, and "npm rebuild node" did not help`);
