@@ -16,7 +16,7 @@ export interface ServerSession {
 /** Signs in, works, and signs out whatever happens. */
 export async function withSession<T>(address: ServerAddress, work: (session: ServerSession) => Promise<T>): Promise<T> {
   const tls = await tlsOptions(address);
-  await using client = createClient({ url: new URL('/sdk', address.url), tls: address.tls });
+  await using client = createClient({ url: new URL('/sdk', address.url), tls: address.tls, userAgent: 'hypo' });
   await signIn(client, address);
   return await work({ address, client, content: await client.content(), tls });
 }

@@ -322,7 +322,8 @@ function applySerial(draft: DeviceDraft, { operation, device }: VirtualDeviceCon
     key: serialKey(number),
     number,
     kind,
-    fileName: fileName ?? '',
+    // A port to a file that nobody named writes beside the machine.
+    fileName: fileName || (kind === 'file' ? `serial${number}.log` : ''),
     startConnected: startConnected(device),
     yieldOnPoll: (device as { readonly yieldOnPoll?: boolean }).yieldOnPoll ?? true,
   };

@@ -24,6 +24,8 @@ export interface ClientOptions {
   readonly responseLimit?: number;
   /** Milliseconds without a byte after which a call is given up; 15 minutes unless told, as updates are waited for. */
   readonly timeout?: number;
+  /** Who calls, as sessions and events show it. */
+  readonly userAgent?: string;
   /** Shared with others in the process; loaded where it is missing. */
   readonly schema?: Schema;
 }
@@ -54,7 +56,13 @@ export class Client implements Caller, AsyncDisposable {
     const path = url.pathname === '/' ? '/sdk' : url.pathname.replace(/\/$/, '');
     const version = options.version === undefined ? newestVersion : apiVersion(options.version);
     this.#schema = options.schema ?? loadSchema();
-    this.#transport = new Transport({ url, tls, responseLimit, timeout });
+    this.#transport = new Transport({
+      url,
+      tls,
+      responseLimit,
+      timeout,
+      userAgent: options.userAgent ?? 'hypostyle-vim',
+    });
     const types = new WireTypes(this.#schema);
     this.#encoding =
       encoding === 'soap'

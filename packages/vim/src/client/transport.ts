@@ -20,6 +20,8 @@ export interface TransportOptions {
   readonly responseLimit: number;
   /** Milliseconds without a byte after which a call is given up. */
   readonly timeout: number;
+  /** Who calls, for the server's sessions and events. */
+  readonly userAgent: string;
 }
 
 export interface TransportRequest {
@@ -81,7 +83,7 @@ export class Transport {
         port: url.port === '' ? undefined : Number(url.port),
         path,
         method,
-        headers: { ...headers, 'content-length': Buffer.byteLength(body) },
+        headers: { 'user-agent': this.#options.userAgent, ...headers, 'content-length': Buffer.byteLength(body) },
         ...(signal === undefined ? {} : { signal }),
         timeout,
       };
