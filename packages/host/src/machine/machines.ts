@@ -1,6 +1,7 @@
 import type { RunningMachine } from '@hypostyle/contracts';
 import { type Draft, fault, type ManagedObjectReference, type Registry, type VimFault } from '@hypostyle/vim';
 import type { MachineRecord } from './machine-record.ts';
+import { SharedEntries } from './shared-entries.ts';
 
 /** Which properties of the managed object say what a member of the record says. */
 const shownBy: { readonly [M in keyof MachineRecord]?: readonly string[] } = {
@@ -29,6 +30,7 @@ export class Machines {
   readonly #byPath = new Map<string, string>();
   /** How many machines have a name: folders that were copied may share one. */
   readonly #names = new Map<string, number>();
+  readonly #entries = new SharedEntries();
 
   constructor(registry: Registry) {
     this.#registry = registry;
@@ -76,7 +78,7 @@ export class Machines {
   }
 
   insert(record: MachineRecord): void {
-    this.#records.set(record.id, record);
+    this.#records.set(record.id, this.#lean(record));
     this.#byPath.set(`${record.datastore.uuid}/${record.vmxPath}`, record.id);
     this.#countName(record, 1);
   }
@@ -98,7 +100,8 @@ export class Machines {
       this.#registry.commit((own) => this.change(id, members, own));
       return;
     }
-    const changed = { ...record, ...members };
+    const next = { ...record, ...members };
+    const changed = next.configuration === record.configuration ? next : this.#lean(next);
     this.#records.set(id, changed);
     this.#countName(record, -1);
     this.#countName(changed, 1);
@@ -109,6 +112,13 @@ export class Machines {
     }
     if (!draft.has(record.ref)) return;
     for (const property of properties) draft.touch(record.ref, property);
+  }
+
+  /** The record with what it can share with others. */
+  #lean(record: MachineRecord): MachineRecord {
+    const { configuration } = record;
+    const extra = this.#entries.share(configuration.extra);
+    return { ...record, configuration: { ...configuration, extra } };
   }
 
   #countName({ configuration: { name } }: MachineRecord, change: 1 | -1): void {

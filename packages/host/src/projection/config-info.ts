@@ -4,6 +4,18 @@ import type { MachineRecord } from '../machine/machine-record.ts';
 import { virtualDevices } from './devices.ts';
 import type { InventoryNames } from './inventory-names.ts';
 
+// The same for all machines, and there once.
+const defaultPowerOps = data('VirtualMachineDefaultPowerOpInfo', {
+  powerOffType: 'soft',
+  suspendType: 'hard',
+  resetType: 'soft',
+  defaultPowerOffType: 'soft',
+  defaultSuspendType: 'hard',
+  defaultResetType: 'soft',
+  standbyAction: 'checkpoint',
+});
+const normalLatency = data('LatencySensitivity', { level: 'normal' });
+
 /** `VirtualMachine.config`: a pure function of the record. */
 export function configInfo(machine: MachineRecord, names: InventoryNames): VirtualMachineConfigInfo | undefined {
   if (machine.problem !== undefined) return undefined;
@@ -57,15 +69,7 @@ export function configInfo(machine: MachineRecord, names: InventoryNames): Virtu
       vvtdEnabled: false,
       vbsEnabled: false,
     }),
-    defaultPowerOps: data('VirtualMachineDefaultPowerOpInfo', {
-      powerOffType: 'soft',
-      suspendType: 'hard',
-      resetType: 'soft',
-      defaultPowerOffType: 'soft',
-      defaultSuspendType: 'hard',
-      defaultResetType: 'soft',
-      standbyAction: 'checkpoint',
-    }),
+    defaultPowerOps,
     hardware: data('VirtualHardware', {
       numCPU: c.cpus,
       numCoresPerSocket: c.coresPerSocket,
@@ -76,7 +80,7 @@ export function configInfo(machine: MachineRecord, names: InventoryNames): Virtu
     }),
     cpuAllocation: allocation(c.cpuAllocation),
     memoryAllocation: allocation(c.memoryAllocation),
-    latencySensitivity: data('LatencySensitivity', { level: 'normal' }),
+    latencySensitivity: normalLatency,
     memoryHotAddEnabled: c.memoryHotAdd,
     cpuHotAddEnabled: c.cpuHotAdd,
     cpuHotRemoveEnabled: false,

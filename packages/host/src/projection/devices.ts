@@ -4,6 +4,45 @@ import type { Cdrom, Controller, Disk, Floppy, Nic, Serial } from '../configurat
 import type { DiskFacts, MachineRecord } from '../machine/machine-record.ts';
 import type { InventoryNames } from './inventory-names.ts';
 
+const description = (label: string, summary: string) => data('Description', { label, summary });
+
+// What all machines have alike is there once: it is most of what a machine shows.
+const ps2Controller = data('VirtualPS2Controller', {
+  key: fixedKeys.ps2,
+  deviceInfo: description('PS2 controller 0', 'PS2 controller'),
+  busNumber: 0,
+  device: [fixedKeys.keyboard, fixedKeys.pointing],
+});
+const keyboard = data('VirtualKeyboard', {
+  key: fixedKeys.keyboard,
+  deviceInfo: description('Keyboard ', 'Keyboard'),
+  controllerKey: fixedKeys.ps2,
+  unitNumber: 0,
+});
+const pointingDevice = data('VirtualPointingDevice', {
+  key: fixedKeys.pointing,
+  deviceInfo: description('Pointing device', 'Pointing device; Device'),
+  backing: data('VirtualPointingDeviceDeviceBackingInfo', {
+    deviceName: '',
+    useAutoDetect: false,
+    hostPointingDevice: 'autodetect',
+  }),
+  controllerKey: fixedKeys.ps2,
+  unitNumber: 1,
+});
+const videoCard = data('VirtualMachineVideoCard', {
+  key: fixedKeys.video,
+  deviceInfo: description('Video card ', 'Video card'),
+  controllerKey: fixedKeys.pci,
+  unitNumber: 0,
+  videoRamSizeInKB: 16384,
+  numDisplays: 1,
+  useAutoDetect: false,
+  enable3DSupport: false,
+});
+const diskShares = data('SharesInfo', { shares: 1000, level: 'normal' });
+const diskIoAllocation = data('StorageIOAllocationInfo', { limit: -1, shares: diskShares, reservation: 0 });
+
 /** Every device of a machine in the model's words, in VMware's order: controllers first. */
 export function virtualDevices(machine: MachineRecord, names: InventoryNames): VirtualDevice[] {
   const { configuration } = machine;
@@ -14,12 +53,7 @@ export function virtualDevices(machine: MachineRecord, names: InventoryNames): V
     if (controller.family === 'ide') devices.push(controllerDevice(controller, attached(controller.key)));
   }
   devices.push(
-    data('VirtualPS2Controller', {
-      key: fixedKeys.ps2,
-      deviceInfo: description('PS2 controller 0', 'PS2 controller'),
-      busNumber: 0,
-      device: [fixedKeys.keyboard, fixedKeys.pointing],
-    }),
+    ps2Controller,
     data('VirtualPCIController', {
       key: fixedKeys.pci,
       deviceInfo: description('PCI controller 0', 'PCI controller'),
@@ -37,33 +71,9 @@ export function virtualDevices(machine: MachineRecord, names: InventoryNames): V
       busNumber: 0,
       device: [...configuration.floppies, ...configuration.serials].map((device) => device.key),
     }),
-    data('VirtualKeyboard', {
-      key: fixedKeys.keyboard,
-      deviceInfo: description('Keyboard ', 'Keyboard'),
-      controllerKey: fixedKeys.ps2,
-      unitNumber: 0,
-    }),
-    data('VirtualPointingDevice', {
-      key: fixedKeys.pointing,
-      deviceInfo: description('Pointing device', 'Pointing device; Device'),
-      backing: data('VirtualPointingDeviceDeviceBackingInfo', {
-        deviceName: '',
-        useAutoDetect: false,
-        hostPointingDevice: 'autodetect',
-      }),
-      controllerKey: fixedKeys.ps2,
-      unitNumber: 1,
-    }),
-    data('VirtualMachineVideoCard', {
-      key: fixedKeys.video,
-      deviceInfo: description('Video card ', 'Video card'),
-      controllerKey: fixedKeys.pci,
-      unitNumber: 0,
-      videoRamSizeInKB: 16384,
-      numDisplays: 1,
-      useAutoDetect: false,
-      enable3DSupport: false,
-    }),
+    keyboard,
+    pointingDevice,
+    videoCard,
   );
   for (const controller of configuration.controllers) {
     if (controller.family !== 'ide') devices.push(controllerDevice(controller, attached(controller.key)));
@@ -80,8 +90,6 @@ export function virtualDevices(machine: MachineRecord, names: InventoryNames): V
 function attachedTo({ configuration }: MachineRecord, key: number): number[] {
   return [...configuration.disks, ...configuration.cdroms].filter((d) => d.controllerKey === key).map((d) => d.key);
 }
-
-const description = (label: string, summary: string) => data('Description', { label, summary });
 
 function controllerDevice(controller: Controller, device: readonly number[]): VirtualDevice {
   const { key, bus } = controller;
@@ -137,12 +145,8 @@ function diskDevice(disk: Disk, number: number, machine: MachineRecord, names: I
     unitNumber: disk.unit,
     capacityInKB,
     capacityInBytes,
-    shares: data('SharesInfo', { shares: 1000, level: 'normal' }),
-    storageIOAllocation: data('StorageIOAllocationInfo', {
-      limit: -1,
-      shares: data('SharesInfo', { shares: 1000, level: 'normal' }),
-      reservation: 0,
-    }),
+    shares: diskShares,
+    storageIOAllocation: diskIoAllocation,
     diskObjectId: `${machine.id}-${disk.key}`,
   });
 }

@@ -110,7 +110,12 @@ function parseLine(text: string): Line {
   if (/^\s*#/.test(text)) return { text };
   const match = assignment.exec(text);
   if (match === null) return { text };
-  return { text, key: match[1] as string, value: unescapeValue(match[2] ?? match[3] ?? '') };
+  return { text, key: match[1] as string, value: ownText(unescapeValue(match[2] ?? match[3] ?? '')) };
+}
+
+/** The same text on its own: a part of a string keeps the whole in memory, and values live on in thousands of records. */
+function ownText(text: string): string {
+  return Buffer.from(text).toString();
 }
 
 /** `|22` is a quotation mark, `|7C` the bar itself, `|0A` a line feed. */

@@ -15,7 +15,8 @@ export class StoredObject implements ManagedObject {
   next: StoredObject | undefined;
   previous: StoredObject | undefined;
   readonly #values = new Map<string, unknown>();
-  readonly #versions = new Map<string, number>();
+  /** When properties changed after the object was added. */
+  #versions: Map<string, number> | undefined;
   #derivedAt: Map<string, { version: number; value: unknown }> | undefined;
 
   constructor(
@@ -46,7 +47,7 @@ export class StoredObject implements ManagedObject {
   }
 
   propertyVersion(property: string): number {
-    const own = this.#versions.get(property) ?? 0;
+    const own = this.#versions?.get(property) ?? (this.#values.has(property) ? this.addedIn : 0);
     const derived = this.#derivedProperty(property);
     if (derived === undefined) return own;
     let version = Math.max(own, this.addedIn);
@@ -62,7 +63,7 @@ export class StoredObject implements ManagedObject {
       if (this.#values.get(property) === value && (value !== undefined || !this.#values.has(property))) continue;
       if (value === undefined) this.#values.delete(property);
       else this.#values.set(property, value);
-      this.#versions.set(property, version);
+      this.#changed(property, version);
       changed = true;
     }
     if (changed) this.version = version;
@@ -70,13 +71,20 @@ export class StoredObject implements ManagedObject {
   }
 
   touch(properties: Iterable<string>, version: number): void {
-    for (const property of properties) this.#versions.set(property, version);
+    for (const property of properties) this.#changed(property, version);
     this.version = version;
   }
 
   remove(version: number): void {
     this.removed = true;
     this.version = version;
+  }
+
+  #changed(property: string, version: number): void {
+    // Most objects never change: that they have a value says when it came.
+    if (version === this.addedIn) return;
+    this.#versions ??= new Map();
+    this.#versions.set(property, version);
   }
 
   #derivedProperty(property: string): DerivedProperty | undefined {
