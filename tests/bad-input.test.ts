@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer, type ServerResponse } from 'node:http';
 import { request } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -239,6 +241,63 @@ describe('bad input', () => {
         ['bad-disk1.vmdk', image],
       ] as const;
       await deployRefused('nic.ova', ova(members), /HyperNic9000/);
+    });
+
+    it('package from the web that is cut off, breaks off, is not what its manifest says, or is given up', async () => {
+      const members: [string, string | Uint8Array][] = [
+        ['bad.ovf', descriptor()],
+        ['bad-disk1.vmdk', image],
+      ];
+      const whole = ova(members);
+      // The manifest comes last: the disk was taken before anybody could know.
+      const ovf = manifestOf([{ name: 'bad.ovf', content: Buffer.from(members[0]?.[1] ?? '') }]);
+      const wrong = ova(members, `${ovf}SHA256(bad-disk1.vmdk)= ${'0'.repeat(64)}\n`);
+      const answers: Record<string, (response: ServerResponse) => void> = {
+        '/short.ova': (response) => response.end(whole.subarray(0, whole.length / 2)),
+        '/broken.ova': (response) => {
+          response.writeHead(200, { 'content-length': whole.length });
+          response.write(whole.subarray(0, whole.length / 2), () => response.destroy());
+        },
+        '/digest.ova': (response) => response.end(wrong),
+        '/hanging.ova': (response) => response.write(whole.subarray(0, whole.length / 2)),
+      };
+      const server = createServer((asked, response) => {
+        const answer = answers[asked.url ?? ''];
+        if (answer) answer(response);
+        else response.writeHead(404).end('nothing here');
+      });
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const { port } = server.address() as AddressInfo;
+      try {
+        for (const [path, message] of [
+          ['short.ova', /bad-disk1\.vmdk.*ends/],
+          ['broken.ova', /ended|broke|abort|reset|closed|terminated/],
+          ['digest.ova', /bad-disk1\.vmdk.*manifest/],
+          ['none.ova', /404/],
+        ] as const) {
+          const source = `http://127.0.0.1:${port}/${path}`;
+          const { code, output } = await clean(() => runHypo(['deploy', source, '--name', 'bad']));
+          assert.ok(code === 1 || code === 4, `${code} ${output}`);
+          assert.match(output, message);
+        }
+        await clean(async () => {
+          const child = spawn(process.execPath, [
+            hypo,
+            '--home',
+            daemon.home,
+            'deploy',
+            `http://127.0.0.1:${port}/hanging.ova`,
+          ]);
+          while (!(await readdir(daemon.datastore)).includes('bad')) await sleep(50);
+          await sleep(200);
+          const ended = new Promise((resolve) => child.on('close', resolve));
+          child.kill('SIGINT');
+          assert.notEqual(await ended, 0);
+        });
+      } finally {
+        server.closeAllConnections();
+        server.close();
+      }
     });
 
     it('upload that breaks off, and one that is too short', async () => {
