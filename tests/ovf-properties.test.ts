@@ -11,7 +11,15 @@ import { promisify } from 'node:util';
 import { type Client, data, type VmConfigSpec } from '@hypostyle/vim';
 import { buildAppliance } from '../appliance/build.ts';
 import { Daemon, hypo } from './harness/daemon.ts';
-import { createMachine, type Machine, machineSpec, powerOn, references, signedIn } from './harness/guest-machine.ts';
+import {
+  added,
+  createMachine,
+  type Machine,
+  machineSpec,
+  powerOn,
+  references,
+  signedIn,
+} from './harness/guest-machine.ts';
 
 const run = promisify(execFile);
 
@@ -71,7 +79,7 @@ describe('properties given at deploy', () => {
     await daemon.stop();
     daemon = await Daemon.start({ home });
     client = await signedIn(daemon);
-    const property = (await vAppProperties()).find(({ id }) => id === 'title');
+    const property = (await configOf(machine))?.vAppConfig?.property?.find(({ id }) => id === 'title');
     assert.equal(property?.value, 'Fish & chips');
     await reconfigure(machine, { property: [edit(property?.key ?? -1, 'Mushy peas')] });
     assert.match(await pageOf(port, /Property title/), /<h1>Fish &amp; chips<\/h1>/);
@@ -80,6 +88,25 @@ describe('properties given at deploy', () => {
     const page = await pageOf(port, /Property title/);
     assert.match(page, /<h1>Mushy peas<\/h1>/);
     assert.match(page, /Host name<\/th><td>kelp</);
+  });
+
+  it('reach a machine without a drive of its own, which goes on with its disc after a suspend', async () => {
+    await client.waitForTask(await client.call(machine, 'PowerOffVM_Task', {}));
+    const drives = (await configOf(machine))?.hardware.device?.filter(({ _typeName }) => _typeName === 'VirtualCdrom');
+    assert.equal(drives?.length, 1);
+    const deviceChange = drives.map((device) => ({ ...added(device), operation: 'remove' as const }));
+    const spec = data('VirtualMachineConfigSpec', { deviceChange });
+    await client.waitForTask(await client.call(machine, 'ReconfigVM_Task', { spec }));
+    await powerOn(client, machine);
+    assert.match(await pageOf(port, /Property title/), /Mushy peas[\s\S]*OVF environment on the disc sr0/);
+    await client.waitForTask(await client.call(machine, 'SuspendVM_Task', {}));
+    await powerOn(client, machine);
+    assert.match(await pageOf(port, /Property title/), /Mushy peas/);
+    const [engine] = await daemon.engines();
+    assert.match(engine?.arguments.join(' ') ?? '', /ovf-env\.iso/);
+    const devices = (await configOf(machine))?.hardware.device ?? [];
+    assert.ok(!devices.some(({ _typeName }) => _typeName === 'VirtualCdrom'), 'the drive is there for the run only');
+    await client.waitForTask(await client.call(machine, 'PowerOffVM_Task', {}));
   });
 
   it('that a machine needs and does not have keep it off, and secrets stay out of its events', async () => {
@@ -132,9 +159,9 @@ describe('properties given at deploy', () => {
     await client.waitForTask(await client.call(target, 'ReconfigVM_Task', { spec }));
   }
 
-  async function vAppProperties() {
-    const [found] = await client.retrieve(machine, ['config']);
-    return found?.values.config?.vAppConfig?.property ?? [];
+  async function configOf(target: Machine) {
+    const [found] = await client.retrieve(target, ['config']);
+    return found?.values.config;
   }
 });
 
