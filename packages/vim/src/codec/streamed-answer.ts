@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises';
+import { nextTurn } from '../runtime/event-loop-turn.ts';
 import type { ChunkedText } from './chunked-text.ts';
 import type { HttpHeaders, HttpResponder } from './http-exchange.ts';
 
@@ -32,7 +32,7 @@ export async function sendStreamed(
   }
   // Nothing goes out before a chunk is full: until then an error is still a fault.
   while (step.done !== true && !output.ready) {
-    await setImmediate();
+    await nextTurn();
     output.beginSlice();
     step = steps.next();
   }
@@ -47,7 +47,7 @@ export async function sendStreamed(
       }
       if (step.done === true) break;
       // Always, even when there was room: draining alone never lets other requests in.
-      await setImmediate();
+      await nextTurn();
       if (signal.aborted) {
         steps.return();
         sink.abort();

@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises';
+import { nextTurn } from '../runtime/event-loop-turn.ts';
 
 /** Longest stretch of work without letting others run, in milliseconds. */
 const sliceMilliseconds = 5;
@@ -17,7 +17,7 @@ export class TimeSlice {
   }
 
   async rest(): Promise<void> {
-    await setImmediate();
+    await nextTurn();
     this.#end = performance.now() + sliceMilliseconds;
   }
 }

@@ -1,0 +1,18 @@
+/** Works that wait for their turn, first come first. The event loop is one, and so is its queue. */
+const waiting: (() => void)[] = [];
+
+/**
+ * Resolves when a long work may go on. One does in each round of the event loop: many at once hold up everybody else no
+ * longer than one alone, which `setImmediate` would not do, since it runs all that wait in the same round.
+ */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    waiting.push(resolve);
+    if (waiting.length === 1) setImmediate(takeTurn);
+  });
+}
+
+function takeTurn(): void {
+  waiting.shift()?.();
+  if (waiting.length > 0) setImmediate(takeTurn);
+}
