@@ -1,4 +1,3 @@
-import { rmdir } from 'node:fs/promises';
 import type { Store } from '@hypostyle/contracts';
 import { openStore, StoreError } from '@hypostyle/store';
 import type { Logger } from 'pino';
@@ -8,7 +7,7 @@ import { HttpsFaces } from './faces/https-faces.ts';
 import { findDaemon, removeDaemonRecord, writeDaemonRecord } from './home/daemon-record.ts';
 import { type Home, openHome } from './home/home.ts';
 import { administratorPassword } from './home/password.ts';
-import { openRunDirectory } from './home/run-directory.ts';
+import { openRunDirectory, removeRunDirectory } from './home/run-directory.ts';
 import { formatAddress, type ListenAddress } from './http/https-listener.ts';
 import { openLog } from './log/log.ts';
 import { loadTlsMaterial, serverNames, type TlsMaterial } from './tls/tls-material.ts';
@@ -97,8 +96,7 @@ async function start(
   logger.info({ version: serverVersion, pid: process.pid, home: home.directory }, 'the server starts');
   const password = await administratorPassword(home.passwordFile);
   const runDirectory = await openRunDirectory(home.directory);
-  // Stays while machines run: their sockets are in it.
-  opened.add(() => rmdir(runDirectory).catch(() => {}));
+  opened.add(() => removeRunDirectory(runDirectory));
   let tls = await loadTlsMaterial(home, serverNames(listenHost));
   let port = options.listen.port;
   let faces: HttpsFaces | undefined;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmod, mkdir } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ServerError } from '../errors.ts';
@@ -42,4 +42,10 @@ export async function openRunDirectory(home: string, options: RunDirectoryOption
       cause: error,
     });
   }
+}
+
+/** Removes the run directory if no machine runs: the sockets of those that do are in it. Never throws. */
+export async function removeRunDirectory(path: string): Promise<void> {
+  const names = await readdir(path).catch(() => []);
+  for (const name of [...names.map((name) => join(path, name)), path]) await rmdir(name).catch(() => {});
 }
