@@ -1,4 +1,4 @@
-import { access, mkdir, rm } from 'node:fs/promises';
+import { access, mkdir, rm, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { faults, joinPath, resolveInRoot, splitPath } from '@hypostyle/services';
 import {
@@ -20,6 +20,7 @@ import { applyEffects, type DiskUpload } from './disk-effects.ts';
 import { addMachineObject } from './machine-entry.ts';
 import { deleteFiles, syncFolder, writeVmx } from './machine-files.ts';
 import type { MachineRecord } from './machine-record.ts';
+import { runDirectoryOf } from './power-on.ts';
 import { deleteMachine, loadMachine, type MachineDocument, putMachine, readMachine } from './registration.ts';
 
 export interface CreatedMachine {
@@ -136,6 +137,7 @@ export async function removeMachine(
   userName: string | undefined,
 ): Promise<void> {
   await core.store.transact(deleteMachine(machine.id));
+  await rmdir(runDirectoryOf(core, machine.id)).catch(() => {});
   core.registry.commit((draft) => {
     core.events.post(draft, { type: 'VmRemovedEvent', entity: machine.ref, userName });
     core.machines.delete(machine.id);
