@@ -17,7 +17,15 @@ export const packages = {
   run: ['qemu-system-x86', 'qemu-utils', 'ovmf', 'util-linux'],
   appliance: ['busybox-static', 'syslinux', 'syslinux-common', 'mtools', 'libc-bin', 'tar'],
   tests: [
-    ...['python3-pyvmomi', 'python3-zeep', 'ruby-rbvmomi', 'libvirt-clients', 'libxml2-utils', 'genisoimage'],
+    ...[
+      'python3-pyvmomi',
+      'python3-zeep',
+      'python3-suds',
+      'ruby-rbvmomi',
+      'libvirt-clients',
+      'libxml2-utils',
+      'genisoimage',
+    ],
     ...['curl', 'openssl', 'fdisk', 'cpio'],
   ],
 };

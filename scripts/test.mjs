@@ -80,6 +80,15 @@ runTests(
   files.filter((file) => !heavy(file)),
   2,
 );
+if (!unitOnly) {
+  const parts = spawnSync(node, [join(root, 'appliance/test-parts.ts')], {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  if (parts.status !== 0) console.error('The parts of test guests could not be had; what boots a guest will fail.');
+  environment.HYPOSTYLE_GUEST_PARTS = parts.stdout.trim();
+}
 if (!unitOnly) runTests('tests with guests and real clients', files.filter(heavy), 1);
 
 console.log(

@@ -29,7 +29,8 @@ const diskBytes = 64 << 20;
 const partitionSector = 2048;
 const bootCodePath = '/usr/lib/syslinux/mbr/mbr.bin';
 const busyboxPath = '/usr/bin/busybox';
-const agentPath = '/usr/sbin/qemu-ga';
+/** Folders in which Debian's packages lie unpacked, where they are not installed. */
+const partFolders = [...(process.env.HYPOSTYLE_GUEST_PARTS?.split(':').filter(Boolean) ?? []), '/'];
 /** Loaded at boot, in this order, with what they need. */
 const modules = [
   'virtio_pci',
@@ -54,13 +55,15 @@ export interface BootableDiskOptions {
  * A small Linux disk that boots by BIOS or EFI: Debian's cloud kernel and busybox, all in memory. On the first serial
  * port it says `READY <uuid>` and then answers commands: see `GuestConsole`.
  * The answer is a raw image of 64 MiB to be read only: put a delta on top of it, or copy it.
- * Needs Debian's linux-image-cloud-amd64, busybox-static, syslinux, mtools, fdisk, cpio (and qemu-guest-agent).
+ * Needs Debian's busybox-static, syslinux, mtools, fdisk and cpio, and linux-image-cloud-amd64 (and qemu-guest-agent),
+ * installed or unpacked in the folders that `HYPOSTYLE_GUEST_PARTS` lists.
  */
 export async function bootableDisk(options: BootableDiskOptions = {}): Promise<string> {
   const agent = options.agent ?? false;
   const folder = options.cacheDirectory ?? join(tmpdir(), `hypostyle-guests-${userInfo().uid}`);
   const kernel = await findKernel();
-  const sources = await Promise.all([kernel, busyboxPath, ...(agent ? [agentPath] : [])].map(fingerprint));
+  const agentPath = agent ? await findAgent() : undefined;
+  const sources = await Promise.all([kernel.image, busyboxPath, ...(agentPath ? [agentPath] : [])].map(fingerprint));
   const content = JSON.stringify([buildFormat, guestInitScript, modules, sources]);
   const path = join(folder, `${createHash('sha256').update(content).digest('hex').slice(0, 24)}.img`);
   if (await exists(path)) return path;
@@ -68,7 +71,7 @@ export async function bootableDisk(options: BootableDiskOptions = {}): Promise<s
   const work = await mkdtemp(join(folder, 'build-'));
   try {
     const disk = join(work, 'disk.img');
-    await writeDisk({ disk, work, kernel, initrd: await buildInitrd({ work, kernel, agent }) });
+    await writeDisk({ disk, work, kernel: kernel.image, initrd: await buildInitrd({ work, kernel, agentPath }) });
     // Two builders may meet: both make the same disk.
     await rename(disk, path);
     return path;
@@ -77,11 +80,30 @@ export async function bootableDisk(options: BootableDiskOptions = {}): Promise<s
   }
 }
 
-async function findKernel(): Promise<string> {
-  const names = (await readdir('/boot')).filter((name) => /^vmlinuz-.*-cloud-amd64$/.test(name)).sort();
-  const name = names.at(-1);
-  if (!name) throw new Error('no cloud kernel in /boot: run `apt-get install linux-image-cloud-amd64`');
-  return join('/boot', name);
+interface Kernel {
+  readonly image: string;
+  readonly modules: string;
+}
+
+async function findKernel(): Promise<Kernel> {
+  for (const folder of partFolders) {
+    const names = (await readdir(join(folder, 'boot')).catch(() => [])).filter((name) =>
+      /^vmlinuz-.*-cloud-amd64$/.test(name),
+    );
+    const name = names.sort().at(-1);
+    if (name === undefined) continue;
+    const modules = join(folder, 'lib/modules', name.slice(name.indexOf('-') + 1));
+    return { image: join(folder, 'boot', name), modules };
+  }
+  throw new Error("there is no Debian cloud kernel: run the tests by 'npm test', which downloads one");
+}
+
+async function findAgent(): Promise<string> {
+  for (const folder of partFolders) {
+    const path = join(folder, 'usr/sbin/qemu-ga');
+    if (await exists(path)) return path;
+  }
+  throw new Error("there is no QEMU guest agent: run the tests by 'npm test', which downloads one");
 }
 
 async function fingerprint(path: string): Promise<readonly [string, number, number]> {
@@ -91,8 +113,8 @@ async function fingerprint(path: string): Promise<readonly [string, number, numb
 
 async function buildInitrd(options: {
   readonly work: string;
-  readonly kernel: string;
-  readonly agent: boolean;
+  readonly kernel: Kernel;
+  readonly agentPath: string | undefined;
 }): Promise<string> {
   const root = join(options.work, 'root');
   for (const folder of ['bin', 'dev', 'proc', 'sys', 'tmp', 'var/run', 'etc', 'modules']) {
@@ -102,13 +124,12 @@ async function buildInitrd(options: {
   await symlink('busybox', join(root, 'bin/sh'));
   await writeFile(join(root, 'init'), guestInitScript, { mode: 0o755 });
   await writeFile(join(root, 'etc/os-release'), 'ID=hypostyle-test\nPRETTY_NAME="Hypostyle test guest"\n');
-  const release = options.kernel.slice(options.kernel.indexOf('-') + 1);
-  const loaded = await moduleFiles(join('/lib/modules', release));
+  const loaded = await moduleFiles(options.kernel.modules);
   for (const [index, file] of loaded.entries()) {
     // Numbered, so that the shell's order of names is the order of loading.
     await copyFile(file, join(root, 'modules', `${String(index).padStart(2, '0')}.ko`));
   }
-  if (options.agent) await copyProgram(agentPath, root);
+  if (options.agentPath !== undefined) await copyProgram(options.agentPath, root);
   const names = (await readdir(root, { recursive: true })).sort();
   const archive = await runWithInput('cpio', ['--create', '--format=newc', '--quiet'], `${names.join('\n')}\n`, root);
   const path = join(options.work, 'initrd.gz');
@@ -132,13 +153,22 @@ async function moduleFiles(folder: string): Promise<string[]> {
   return files.map((file) => join(folder, file));
 }
 
-/** Copies a program with the shared libraries that it names. */
+/** Copies a program with the shared libraries that it names, each to the path that it has when it is installed. */
 async function copyProgram(program: string, root: string): Promise<void> {
-  const { stdout } = await run('ldd', [program]);
+  const libraryFolders = partFolders.flatMap((folder) =>
+    ['usr/lib', 'lib'].map((name) => join(folder, name, 'x86_64-linux-gnu')),
+  );
+  const { stdout } = await run('ldd', [program], {
+    env: { ...process.env, LD_LIBRARY_PATH: libraryFolders.join(':') },
+  });
   const libraries = stdout.split('\n').flatMap((line) => /(\/\S+) \(0x/.exec(line)?.[1] ?? []);
   for (const file of [program, ...libraries]) {
-    await mkdir(join(root, dirname(file)), { recursive: true });
-    await copyFile(file, join(root, file));
+    const installed =
+      partFolders
+        .filter((folder) => folder !== '/' && file.startsWith(`${folder}/`))
+        .map((folder) => file.slice(folder.length))[0] ?? file;
+    await mkdir(join(root, dirname(installed)), { recursive: true });
+    await copyFile(file, join(root, installed));
   }
 }
 
