@@ -4,9 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startServer } from '@hypostyle/server';
 import { Registry } from '@hypostyle/vim';
 import type { DaemonQuestion, DaemonReply } from './daemon.ts';
+import { LongestWork } from './longest-work.ts';
 
 const [home = '', keepsCommitTimes = ''] = process.argv.slice(2);
 const delay = monitorEventLoopDelay({ resolution: 1 });
+const work = new LongestWork();
 /** When each machine last changed, in nanoseconds of the clock that all processes share. */
 const changedAt = new Map<string, bigint>();
 if (keepsCommitTimes !== '') keepCommitTimes();
@@ -34,12 +36,11 @@ async function answer(question: DaemonQuestion): Promise<DaemonReply> {
       // What the process did just before is no stall of what comes.
       await sleep(5);
       delay.reset();
+      work.begin();
       return {};
-    case 'end': {
-      const stall = delay.max / 1e6;
+    case 'end':
       delay.disable();
-      return { stall };
-    }
+      return { stall: { elapsed: delay.max / 1e6, processor: work.end() } };
     case 'settle':
       for (let round = 0; round < 3; round += 1) {
         globalThis.gc?.();

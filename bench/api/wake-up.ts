@@ -21,6 +21,8 @@ export interface WakeUpOptions {
 
 /** Milliseconds between two changes. */
 const pause = 25;
+/** Milliseconds after which no change more is made. */
+const mostMilliseconds = 60_000;
 /** Milliseconds after which an update is taken as lost. */
 const patience = 20_000;
 
@@ -40,7 +42,8 @@ export async function wakeUps(subject: Subject, { followers, changes, changedAt 
     const catchUp = performance.now() - begun;
     const sinceCommit: number[] = [];
     const sinceCall: number[] = [];
-    for (let change = 0; change < changes; change += 1) {
+    const end = performance.now() + mostMilliseconds;
+    for (let change = 0; change < changes && performance.now() < end; change += 1) {
       const machine = machines[Math.floor((change * machines.length) / changes)] ?? '';
       const arrivals = all.map((follower) => follower.arrival(machine));
       const called = process.hrtime.bigint();

@@ -1,9 +1,9 @@
+import { turnEnd } from '../runtime/event-loop-turn.ts';
+
 /** Bytes from which a chunk goes out. */
 const flushAt = 128 * 1024;
 /** Room of a chunk: the last piece before a flush mostly fits as well. */
 const chunkBytes = 256 * 1024;
-/** Milliseconds of encoding after which others get their turn. */
-const timeSlice = 4;
 /** Below this many characters no buffer is taken: most answers are small. */
 const smallText = 16 * 1024;
 
@@ -20,7 +20,7 @@ export class ChunkedText {
   #sliceEnd: number;
 
   constructor() {
-    this.#sliceEnd = performance.now() + timeSlice;
+    this.#sliceEnd = turnEnd();
   }
 
   append(text: string): void {
@@ -52,7 +52,7 @@ export class ChunkedText {
 
   /** A new time slice begins. */
   beginSlice(): void {
-    this.#sliceEnd = performance.now() + timeSlice;
+    this.#sliceEnd = turnEnd();
   }
 
   /** All of it, when none was taken before and it is small; otherwise undefined. */

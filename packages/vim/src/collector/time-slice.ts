@@ -1,13 +1,11 @@
-import { nextTurn } from '../runtime/event-loop-turn.ts';
+import { nextTurn, turnEnd } from '../runtime/event-loop-turn.ts';
 
-/** Longest stretch of work without letting others run, in milliseconds. */
-const sliceMilliseconds = 5;
 /** Steps between two looks at the clock. */
 const stepsPerLook = 64;
 
 /** Keeps long work from holding up everybody else: `if (slice.isOver()) await slice.rest();` in its loop. */
 export class TimeSlice {
-  #end = performance.now() + sliceMilliseconds;
+  #end = turnEnd();
   #steps = 0;
 
   isOver(): boolean {
@@ -18,6 +16,6 @@ export class TimeSlice {
 
   async rest(): Promise<void> {
     await nextTurn();
-    this.#end = performance.now() + sliceMilliseconds;
+    this.#end = turnEnd();
   }
 }

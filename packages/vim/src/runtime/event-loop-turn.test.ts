@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { nextTurn } from './event-loop-turn.ts';
+import { nextTurn, turnEnd } from './event-loop-turn.ts';
+
+test('works that begin together share the time of one', async () => {
+  const begun = performance.now();
+  const end = turnEnd();
+  while (performance.now() < begun + 2);
+  assert.equal(turnEnd(), end);
+  await nextTurn();
+  assert.ok(turnEnd() > end);
+});
 
 test('of all works that wait, one goes on in each round of the event loop, in the order they came', async () => {
   const order: string[] = [];

@@ -12,7 +12,26 @@ export function nextTurn(): Promise<void> {
   });
 }
 
+/** Milliseconds that long works may take together in a round of the event loop. */
+const roundMilliseconds = 5;
+let roundEnd: number | undefined;
+
+/**
+ * Until when long work may go on, by `performance.now`: works that begin in the same round of the event loop, such as
+ * requests that came together, share its time.
+ */
+export function turnEnd(): number {
+  if (roundEnd === undefined) {
+    roundEnd = performance.now() + roundMilliseconds;
+    setImmediate(() => {
+      roundEnd = undefined;
+    });
+  }
+  return roundEnd;
+}
+
 function takeTurn(): void {
+  roundEnd = undefined;
   waiting.shift()?.();
   if (waiting.length > 0) setImmediate(takeTurn);
 }
