@@ -26,7 +26,7 @@ export const packages = {
       'libxml2-utils',
       'genisoimage',
     ],
-    ...['curl', 'openssl', 'fdisk', 'cpio'],
+    ...['curl', 'openssl', 'fdisk', 'cpio', 'kmod'],
   ],
 };
 
