@@ -1,8 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { homeAt } from '@hypostyle/server';
 import type { Subject } from './subject.ts';
 
 export interface DaemonQuestion {
@@ -53,8 +53,9 @@ export class Daemon implements Subject {
       '--expose-gc',
       ...(profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]),
     ];
-    // As the command starts its server: with what Node compiled kept on disk.
-    const env = { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache') };
+    // As `hypo host --detach` has it.
+    const cache = join(homeAt(home).cacheDirectory, 'node');
+    const env = { ...process.env, NODE_COMPILE_CACHE: cache, MALLOC_ARENA_MAX: '2' };
     const child = fork(
       join(import.meta.dirname, 'daemon-process.ts'),
       [home, ...(keepsCommitTimes ? ['keep-commit-times'] : [])],
