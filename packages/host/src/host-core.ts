@@ -4,6 +4,7 @@ import type { GuestOsNames } from './configuration/guest-os.ts';
 import type { Datastores } from './datastore/datastores.ts';
 import type { Inventory } from './inventory/inventory.ts';
 import type { Networks } from './inventory/networks.ts';
+import type { Claims } from './machine/claims.ts';
 import type { Machines } from './machine/machines.ts';
 import type { InventoryNames } from './projection/inventory-names.ts';
 
@@ -17,6 +18,7 @@ export interface HostCore {
   readonly events: EventPoster;
   readonly authorizer: Permissions;
   readonly machines: Machines;
+  readonly claims: Claims;
   readonly datastores: Datastores;
   readonly networks: Networks;
   readonly guestOs: GuestOsNames;

@@ -23,6 +23,7 @@ import { Inventory } from './inventory/inventory.ts';
 import { Networks } from './inventory/networks.ts';
 import { references } from './inventory/references.ts';
 import { adoptMachines } from './machine/adoption.ts';
+import { Claims } from './machine/claims.ts';
 import { type Console, ConsoleTickets } from './machine/console-tickets.ts';
 import { defineImportWork } from './machine/import-work.ts';
 import { defineLifecycleWork } from './machine/lifecycle-work.ts';
@@ -215,6 +216,7 @@ function makeCore(
     events: services.events,
     authorizer: services.authorizer,
     machines: new Machines(registry),
+    claims: new Claims(),
     datastores,
     networks,
     guestOs,

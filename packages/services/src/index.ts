@@ -14,7 +14,7 @@ export { openDiskInRoot } from './disk-chain.ts';
 export { diskDownloadTarget, provideDisk } from './disk-download.ts';
 export { type DiskReceiving, type DiskUpload, diskUploadTarget, receiveDisk } from './disk-upload.ts';
 export { checkExtents } from './disks/check-extents.ts';
-export { type CreateMachineDisk, createMachineDisk } from './disks/create-disk.ts';
+export { type CreateMachineDisk, createMachineDisk, machineDiskFiles } from './disks/create-disk.ts';
 export { createDelta, nextDeltaName, renewContentId } from './disks/delta.ts';
 export { type DiskChain, type DiskLink, readDiskChain } from './disks/disk-chain.ts';
 export { faults, fileFault } from './errors.ts';

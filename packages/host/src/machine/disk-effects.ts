@@ -1,6 +1,6 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { createMachineDisk, faults, joinPath, readDiskChain, splitPath } from '@hypostyle/services';
+import { createMachineDisk, faults, joinPath, machineDiskFiles, readDiskChain, splitPath } from '@hypostyle/services';
 import { fault, type RunningTask } from '@hypostyle/vim';
 import type { DeviceEffect } from '../configuration/device-draft.ts';
 import type { Disk, MachineConfiguration } from '../configuration/machine-configuration.ts';
@@ -18,6 +18,8 @@ export interface EffectsOptions {
   /** `upload`: new disks are not made, but named and answered as uploads. */
   readonly disks: 'create' | 'upload';
   readonly task: RunningTask;
+  /** Told of every file that is about to be made, absolute, with those before it. */
+  planned(files: readonly string[]): Promise<void>;
 }
 
 /** A disk that an upload will make. */
@@ -56,7 +58,10 @@ export async function applyEffects(core: HostCore, options: EffectsOptions): Pro
         name(effect.key, splitPath(path).name);
         if (options.disks === 'upload')
           uploads.push({ key: effect.key, path, capacityBytes: effect.capacityBytes, allocation: effect.allocation });
-        else made.push(...(await createDisk(options, path, effect)));
+        else {
+          await options.planned([...made, ...machineDiskFiles(datastore, path)]);
+          made.push(...(await createDisk(options, path, effect)));
+        }
       } else if (effect.kind === 'attach-disk') {
         name(effect.key, await attachDisk(core, options, effect.fileName));
       } else if (effect.kind === 'grow-disk') {
@@ -70,27 +75,43 @@ export async function applyEffects(core: HostCore, options: EffectsOptions): Pro
   return { configuration, made, uploads };
 }
 
-/** Deletes the files of disks that the new configuration let go of. Done last: nothing names them any more. */
-export async function destroyDisks(
-  core: HostCore,
+/** A disk that is let go of, with its files within its folder; paths are absolute. */
+export interface DoomedDisk {
+  readonly path: string;
+  readonly files: readonly string[];
+}
+
+/** What will be deleted with a reconfiguration: found out before, since half a disk does not say it any more. */
+export async function doomedDisks(
   datastore: Datastore,
   vmxPath: string,
   effects: readonly DeviceEffect[],
-): Promise<void> {
+): Promise<DoomedDisk[]> {
+  const doomed: DoomedDisk[] = [];
   for (const effect of effects) {
     if (effect.kind !== 'destroy-disk') continue;
     const path = diskPath(datastore, vmxPath, effect.fileName);
-    const folder = `${dirname(path)}/`;
-    const chain = await readDiskChain(path, { allowOutside: (other) => other.startsWith(`${datastore.directory}/`) });
-    const inUse = new Set(
-      [...core.machines.all()].flatMap((machine) => [...machine.disks.values()].flatMap((disk) => disk.chain.flat())),
-    );
-    for (const link of chain.links) {
-      for (const file of [link.descriptorPath, ...link.extentPaths]) {
-        const shown = datastore.format(file.slice(datastore.directory.length + 1));
-        if (file.startsWith(folder) && !inUse.has(shown)) await rm(file, { force: true });
-      }
-    }
+    const chain = await readDiskChain(path, {
+      allowOutside: (other) => other.startsWith(`${datastore.directory}/`),
+    }).catch(() => undefined);
+    // Of a damaged disk go the files that a disk of that name has.
+    const files =
+      chain?.links.flatMap((link) => [link.descriptorPath, ...link.extentPaths]) ??
+      machineDiskFiles(datastore, path.slice(datastore.directory.length + 1));
+    doomed.push({ path, files: files.filter((file) => file.startsWith(`${dirname(path)}/`)) });
+  }
+  return doomed;
+}
+
+/** Deletes the files of disks that the new configuration let go of. Done last: nothing names them any more. */
+export async function destroyDisks(core: HostCore, datastore: Datastore, doomed: readonly DoomedDisk[]): Promise<void> {
+  if (doomed.length === 0) return;
+  const inUse = new Set(
+    [...core.machines.all()].flatMap((machine) => [...machine.disks.values()].flatMap((disk) => disk.chain.flat())),
+  );
+  for (const file of doomed.flatMap((disk) => disk.files)) {
+    const shown = datastore.format(file.slice(datastore.directory.length + 1));
+    if (!inUse.has(shown)) await rm(file, { force: true });
   }
 }
 

@@ -24,9 +24,17 @@ import {
   type VirtualMachineConfigSpec,
 } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
+import { claimOf } from './claims.ts';
 import { adapterOf } from './disk-effects.ts';
-import { type CreatedMachine, createMachine, type LifecycleWork, removeMachine, undoCreate } from './lifecycle-work.ts';
-import { deleteFiles } from './machine-files.ts';
+import {
+  type CreatedMachine,
+  createMachine,
+  holdMachine,
+  type LifecycleWork,
+  removeMachine,
+  undoCreate,
+} from './lifecycle-work.ts';
+import { deleteDoomed, filesOf } from './machine-removal.ts';
 import { readMachine } from './registration.ts';
 
 export interface ImportWork {
@@ -83,10 +91,15 @@ export function defineImportWork(core: HostCore, lifecycle: LifecycleWork, lease
       last += 1;
       const key = String(last);
       byKey.set(key, meeting);
-      await start(call, {
-        input: { spec: spec.configSpec, pool: call.self.ref.value, key },
-        entityName: spec.configSpec.name,
-      });
+      try {
+        await start(call, {
+          input: { spec: spec.configSpec, pool: call.self.ref.value, key },
+          entityName: spec.configSpec.name,
+        });
+      } catch (error) {
+        byKey.delete(key);
+        throw error;
+      }
       const lease = leases.open({
         session: call.session,
         prepare: () => meeting.machine.promise,
@@ -145,18 +158,17 @@ async function runImport(
   } catch (error) {
     const typed = asFault(error);
     meeting.machine.reject(typed);
-    if (created !== undefined) {
-      await deleteFiles(
-        created.record.datastore,
-        created.record.vmxPath,
-        (await readMachine(core, created.record.datastore, created.record.vmxPath)).disks,
-      );
-      await removeMachine(core, created.record, task.userName);
+    try {
+      if (created !== undefined) await takeBack(core, created.record.id, task);
+    } catch (cause) {
+      // The lease ends all the same, and the client hears why the import failed.
+      core.onDefect('undoing an import', cause);
     }
     meeting.cleaned.reject(typed);
     meeting.cleaned.promise.catch(() => {});
     throw error;
   } finally {
+    if (created !== undefined) core.claims.release(claimOf.machine(created.record.id));
     task.signal.removeEventListener('abort', cancel);
   }
 }
@@ -268,6 +280,19 @@ async function undo(core: HostCore, task: RunningTask): Promise<void> {
   const journal = task.journaled as Parameters<typeof undoCreate>[1] | undefined;
   if (journal === undefined) return;
   const machine = core.machines.at(journal.datastore, journal.vmxPath);
-  if (machine !== undefined) await removeMachine(core, machine, task.userName);
+  if (machine !== undefined) {
+    const release = holdMachine(core, task, machine.id);
+    await takeBack(core, machine.id, task).finally(release);
+  }
   await undoCreate(core, journal);
+}
+
+/** Deletes an imported machine with what has come of its disks. */
+async function takeBack(core: HostCore, id: string, task: RunningTask): Promise<void> {
+  const machine = core.machines.find(id);
+  if (machine === undefined) return;
+  const { datastore, vmxPath } = machine;
+  const now = await readMachine(core, datastore, vmxPath).catch(() => undefined);
+  await deleteDoomed(core, await filesOf(core, machine, now?.disks));
+  await removeMachine(core, machine, task.userName);
 }

@@ -6,6 +6,7 @@ import {
   fault,
   type ManagedObjectReference,
   type RunningTask,
+  VimFault,
   type VirtualMachineConfigSpec,
 } from '@hypostyle/vim';
 import { applySpec, invalid, machineName, newConfiguration } from '../configuration/apply-spec.ts';
@@ -16,10 +17,12 @@ import type { HostCore } from '../host-core.ts';
 import { applyVApp } from '../vapp/apply-vapp.ts';
 import { vAppPath, writeVApp } from '../vapp/vapp-file.ts';
 import { VmxFile } from '../vmx/vmx-file.ts';
+import { claimOf } from './claims.ts';
 import { applyEffects, type DiskUpload } from './disk-effects.ts';
 import { addMachineObject } from './machine-entry.ts';
-import { deleteFiles, syncFolder, writeVmx } from './machine-files.ts';
+import { syncFolder, writeVmx } from './machine-files.ts';
 import type { MachineRecord } from './machine-record.ts';
+import { type DoomedFiles, deleteDoomed, filesOf } from './machine-removal.ts';
 import { runDirectoryOf } from './power-on.ts';
 import { deleteMachine, loadMachine, type MachineDocument, putMachine, readMachine } from './registration.ts';
 
@@ -48,6 +51,9 @@ export interface LifecycleWork {
   unregister(call: Call): Promise<void>;
 }
 
+/** Bytes: `-000001-delta.qcow2.partial` and the like are put behind it. */
+const longestStem = 200;
+
 /** Where a task is, so that a restart can undo it. */
 interface CreateJournal {
   readonly datastore: string;
@@ -57,6 +63,8 @@ interface CreateJournal {
   readonly vmxPath: string;
   /** The machine has a vApp configuration, which is made with it. */
   readonly hasVApp: boolean;
+  /** Disks made in a folder that was there before, absolute. */
+  readonly made: readonly string[];
 }
 
 export function specContext(core: HostCore): SpecContext {
@@ -101,24 +109,50 @@ export function defineLifecycleWork(core: HostCore): LifecycleWork {
     run: destroyWork,
     resume: destroyWork,
   });
+  const unregisterWork = async (task: RunningTask, input: { readonly id: string }) => {
+    const machine = core.machines.find(input.id);
+    if (machine === undefined) return;
+    mustBeOff(machine);
+    await removeMachine(core, machine, task.userName);
+  };
+  const unregister = core.tasks.define<{ readonly id: string }>('VirtualMachine.unregister', {
+    method: 'UnregisterVM',
+    run: unregisterWork,
+    resume: unregisterWork,
+  });
   return {
     create: (call, input) => {
       checkCreate(core, input.spec);
       return create(call, { input, entity: call.self.ref });
     },
-    register: (call, input) => register(call, { input, entity: call.self.ref }),
+    register: (call, input) => {
+      if (input.name !== undefined) machineName(input.name);
+      return register(call, { input, entity: call.self.ref });
+    },
     destroy: (call) => {
       const machine = core.machines.get(call.self.ref);
+      mustBeFree(core, machine);
       mustBeOff(machine);
       return destroy(call, { input: { id: machine.id }, queueKey: machine.id });
     },
     unregister: async (call) => {
       const machine = core.machines.get(call.self.ref);
+      mustBeFree(core, machine);
       mustBeOff(machine);
-      await removeMachine(core, machine, call.session?.userName);
-      await core.events.flush();
+      // In its turn: a machine that is just being started must not be forgotten.
+      const task = await unregister(call, { input: { id: machine.id }, queueKey: machine.id });
+      const { error } = await core.tasks.finished(task);
+      if (error !== undefined)
+        throw new VimFault(error.fault._typeName ?? 'SystemError', error.fault, error.localizedMessage ?? 'It failed.');
     },
   };
+}
+
+/** Throws TaskInProgress while a task has the machine to itself, as the import of its disks does. */
+export function mustBeFree(core: HostCore, machine: MachineRecord): void {
+  const task = core.claims.holder(claimOf.machine(machine.id));
+  if (task !== undefined)
+    throw fault('TaskInProgress', { task }, `'${machine.configuration.name}' is being imported; wait for its disks.`);
 }
 
 function mustBeOff(machine: MachineRecord): void {
@@ -162,6 +196,14 @@ export function checkDuplicate(core: HostCore, name: string): void {
     throw fault('DuplicateName', { name, object: machine.ref }, `The name '${name}' already exists.`);
 }
 
+/** Takes a name that no machine has and that no other task is about to give; the answer lets go. DuplicateName. */
+export function claimName(core: HostCore, task: RunningTask, name: string): () => void {
+  checkDuplicate(core, name);
+  return core.claims.take([claimOf.name(name)], task.ref, () =>
+    fault('DuplicateName', { name, object: core.vmFolder }, `A machine of the name '${name}' is just being made.`),
+  );
+}
+
 /**
  * Makes a machine's folder, disks and `.vmx`, and registers it. Whatever fails, nothing stays. With `upload`, disks
  * with a file to come are left for the upload to make.
@@ -173,45 +215,63 @@ export async function createMachine(
   disks: 'create' | 'upload',
 ): Promise<CreatedMachine> {
   const name = machineName(spec.name ?? '');
-  checkDuplicate(core, name);
-  const { configuration, effects } = applySpec(newConfiguration(name), spec, specContext(core));
-  const vApp = applyVApp(undefined, spec);
-  const { datastore, folder, vmxName } = await chooseFolder(core, spec.files?.vmPathName ?? '', name);
-  const vmxPath = joinPath(folder, vmxName);
-  const directory = datastore.absolute(folder);
-  const madeFolder = !(await exists(directory));
-  // What is there already is somebody's: it is refused before there is anything to take back.
-  const paths = vApp === undefined ? [vmxPath] : [vmxPath, joinPath(folder, vAppPath)];
-  for (const path of paths) if (await exists(datastore.absolute(path))) throw faults.exists(datastore.format(path));
-  const journal: CreateJournal = {
-    datastore: datastore.uuid,
-    folder,
-    madeFolder,
-    vmxPath,
-    hasVApp: vApp !== undefined,
-  };
-  await task.journal(journal);
-  core.registry.commit((draft) =>
-    task.post(draft, {
-      type: 'VmBeingCreatedEvent',
-      entity: core.vmFolder,
-      members: { configSpec: withoutSecrets(spec), template: false },
-    }),
-  );
+  const releaseName = claimName(core, task, name);
+  let releasePlace = () => {};
   try {
-    await mkdir(directory, { recursive: true });
-    await syncFolder(dirname(directory));
-    const applied = await applyEffects(core, { datastore, vmxPath, configuration, effects, disks, task });
-    const vmx = VmxFile.empty();
-    if (vApp !== undefined) await writeVApp(datastore, vmxPath, vApp);
-    const nvram = vmxName.replace(/\.vmx$/i, '.nvram');
-    writeConfiguration(vmx, { ...applied.configuration, nvram, hasVApp: vApp !== undefined }, core.guestOs);
-    await writeVmx(datastore, vmxPath, vmx);
-    const record = await register(core, task, datastore, vmxPath, 'VmCreatedEvent');
-    return { record, uploads: applied.uploads };
-  } catch (error) {
-    await undoCreate(core, journal);
-    throw error;
+    const { configuration, effects } = applySpec(newConfiguration(name), spec, specContext(core));
+    const vApp = applyVApp(undefined, spec);
+    const place = await choosePlace(core, spec.files?.vmPathName ?? '', name, task);
+    releasePlace = place.release;
+    const { datastore, folder, vmxName } = place;
+    const vmxPath = joinPath(folder, vmxName);
+    // What is there already is somebody's: it is refused before there is anything to take back.
+    const paths = vApp === undefined ? [vmxPath] : [vmxPath, joinPath(folder, vAppPath)];
+    for (const path of paths) if (await exists(datastore.absolute(path))) throw faults.exists(datastore.format(path));
+    const directory = datastore.absolute(folder);
+    let journal: CreateJournal = {
+      datastore: datastore.uuid,
+      folder,
+      madeFolder: folder !== '' && !(await exists(directory)),
+      vmxPath,
+      hasVApp: vApp !== undefined,
+      made: [],
+    };
+    await task.journal(journal);
+    core.registry.commit((draft) =>
+      task.post(draft, {
+        type: 'VmBeingCreatedEvent',
+        entity: core.vmFolder,
+        members: { configSpec: withoutSecrets(spec), template: false },
+      }),
+    );
+    try {
+      await mkdir(directory, { recursive: true });
+      await syncFolder(dirname(directory));
+      const planned = async (made: readonly string[]) => {
+        if (journal.madeFolder) return;
+        journal = { ...journal, made };
+        await task.journal(journal);
+      };
+      const applied = await applyEffects(core, { datastore, vmxPath, configuration, effects, disks, task, planned });
+      const vmx = VmxFile.empty();
+      if (vApp !== undefined) await writeVApp(datastore, vmxPath, vApp);
+      const nvram = vmxName.replace(/\.vmx$/i, '.nvram');
+      writeConfiguration(vmx, { ...applied.configuration, nvram, hasVApp: vApp !== undefined }, core.guestOs);
+      await writeVmx(datastore, vmxPath, vmx);
+      const record = await register(core, task, {
+        datastore,
+        vmxPath,
+        event: 'VmCreatedEvent',
+        held: disks === 'upload',
+      });
+      return { record, uploads: applied.uploads };
+    } catch (error) {
+      await undoCreate(core, journal);
+      throw error;
+    }
+  } finally {
+    releasePlace();
+    releaseName();
   }
 }
 
@@ -222,33 +282,65 @@ function withoutSecrets(spec: VirtualMachineConfigSpec): VirtualMachineConfigSpe
 }
 
 export async function undoCreate(core: HostCore, journal: CreateJournal): Promise<void> {
+  const { folder, vmxPath, madeFolder, hasVApp, made } = journal;
   const datastore = core.datastores.byUuid(journal.datastore);
   if (datastore === undefined) return;
-  const directory = datastore.absolute(journal.folder);
-  if (journal.madeFolder && journal.folder !== '') await rm(directory, { recursive: true, force: true });
-  else {
-    await rm(datastore.absolute(journal.vmxPath), { force: true });
-    if (journal.hasVApp) await writeVApp(datastore, journal.vmxPath, undefined);
+  // A machine that came into the folder meanwhile keeps it.
+  const shared = [...core.machines.all()].some(
+    (machine) => machine.datastore === datastore && `${machine.vmxPath}/`.startsWith(`${folder}/`),
+  );
+  if (madeFolder && folder !== '' && !shared) {
+    await rm(datastore.absolute(folder), { recursive: true, force: true });
+    return;
+  }
+  for (const path of made) await rm(path, { force: true });
+  await rm(datastore.absolute(vmxPath), { force: true });
+  if (hasVApp) await writeVApp(datastore, vmxPath, undefined);
+}
+
+interface Place {
+  readonly datastore: Datastore;
+  readonly folder: string;
+  readonly vmxName: string;
+  readonly release: () => void;
+}
+
+/** Folder and `.vmx` for a new machine, which no other has meanwhile: what the client names, or a free folder. */
+async function choosePlace(core: HostCore, vmPathName: string, name: string, task: RunningTask): Promise<Place> {
+  const { datastore, path } = core.datastores.parse(vmPathName);
+  const claim = (folder: string, vmxName: string): Place => {
+    // The root of a datastore is nobody's own.
+    const places = [joinPath(folder, vmxName), ...(folder === '' ? [] : [folder])];
+    const release = core.claims.take(
+      places.map((place) => claimOf.place(datastore.uuid, place)),
+      task.ref,
+      () => faults.locked(datastore.format(folder)),
+    );
+    return { datastore, folder, vmxName, release };
+  };
+  if (path.toLowerCase().endsWith('.vmx')) {
+    const { folder, name: vmxName } = splitPath(path);
+    return claim(folder, vmxName);
+  }
+  const safe = fileNameOf(name);
+  if (path !== '') return claim(path, `${safe}.vmx`);
+  for (let number = 0; ; number += 1) {
+    const folder = number === 0 ? safe : `${safe}_${number}`;
+    if (core.claims.holder(claimOf.place(datastore.uuid, folder)) !== undefined) continue;
+    if (await exists(datastore.absolute(folder))) continue;
+    if (core.claims.holder(claimOf.place(datastore.uuid, folder)) === undefined) return claim(folder, `${safe}.vmx`);
   }
 }
 
-/** Folder and `.vmx` for a new machine: what the client names, or a free folder of the machine's name. */
-async function chooseFolder(
-  core: HostCore,
-  vmPathName: string,
-  name: string,
-): Promise<{ datastore: Datastore; folder: string; vmxName: string }> {
-  const { datastore, path } = core.datastores.parse(vmPathName);
-  if (path.toLowerCase().endsWith('.vmx')) {
-    const { folder, name: vmxName } = splitPath(path);
-    return { datastore, folder, vmxName };
-  }
+/** A machine's name as that of a file: with room for what is put behind it, since a file has 255 bytes at most. */
+function fileNameOf(name: string): string {
   const safe = name.replace(/[/\\:*?"<>|%\u0000-\u001f]/g, '_').replace(/^\.+/, '_');
-  if (path !== '') return { datastore, folder: path, vmxName: `${safe}.vmx` };
-  for (let number = 0; ; number += 1) {
-    const folder = number === 0 ? safe : `${safe}_${number}`;
-    if (!(await exists(datastore.absolute(folder)))) return { datastore, folder, vmxName: `${safe}.vmx` };
+  let kept = '';
+  for (const character of safe.toWellFormed()) {
+    if (Buffer.byteLength(kept + character) > longestStem) break;
+    kept += character;
   }
+  return kept;
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -267,32 +359,48 @@ async function registerMachine(
   if (!path.toLowerCase().endsWith('.vmx'))
     throw fault('InvalidDatastorePath', { datastorePath: input.path }, `${input.path} names no .vmx file.`);
   const known = core.machines.at(datastore.uuid, path);
-  if (known !== undefined)
-    throw fault(
-      'AlreadyExists',
-      { name: known.configuration.name },
-      `${input.path} is registered already as '${known.configuration.name}'.`,
-    );
-  if (!(await exists(await resolveInRoot(datastore, path)))) throw faults.notFound(input.path);
-  let found: Awaited<ReturnType<typeof readMachine>>;
+  const registered = (name: string) =>
+    fault('AlreadyExists', { name }, `${input.path} is registered already as '${name}'.`);
+  if (known !== undefined) throw registered(known.configuration.name);
+  const releasePlace = core.claims.take([claimOf.place(datastore.uuid, path)], task.ref, () => registered(path));
+  let releaseName = () => {};
   try {
-    found = await readMachine(core, datastore, path);
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    throw fault('InvalidVmConfig', {}, message, { cause: error });
+    if (!(await exists(await resolveInRoot(datastore, path)))) throw faults.notFound(input.path);
+    let found: Awaited<ReturnType<typeof readMachine>>;
+    try {
+      found = await readMachine(core, datastore, path);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      throw fault('InvalidVmConfig', {}, message, { cause: error });
+    }
+    releaseName = claimName(core, task, input.name ?? found.configuration.name);
+    const record = await register(core, task, {
+      datastore,
+      vmxPath: path,
+      event: 'VmRegisteredEvent',
+      name: input.name,
+      held: false,
+    });
+    return record.ref;
+  } finally {
+    releaseName();
+    releasePlace();
   }
-  checkDuplicate(core, input.name ?? found.configuration.name);
-  const record = await register(core, task, datastore, path, 'VmRegisteredEvent', input.name);
-  return record.ref;
+}
+
+interface Registration {
+  readonly datastore: Datastore;
+  readonly vmxPath: string;
+  readonly event: 'VmCreatedEvent' | 'VmRegisteredEvent';
+  readonly name?: string | undefined;
+  /** The task keeps the machine to itself until it says otherwise. */
+  readonly held: boolean;
 }
 
 async function register(
   core: HostCore,
   task: RunningTask,
-  datastore: Datastore,
-  vmxPath: string,
-  event: 'VmCreatedEvent' | 'VmRegisteredEvent',
-  name?: string,
+  { datastore, vmxPath, event, name, held }: Registration,
 ): Promise<MachineRecord> {
   const id = String(await core.inventory.nextMachineId());
   const document: MachineDocument = {
@@ -305,6 +413,7 @@ async function register(
   };
   const record = await loadMachine(core, document, undefined, core.rootPool);
   await core.store.transact([putMachine(document)]);
+  if (held) holdMachine(core, task, id);
   core.registry.commit((draft) => {
     core.machines.insert(record);
     addMachineObject(core, draft, record);
@@ -314,9 +423,21 @@ async function register(
   return record;
 }
 
+/** Has the machine to itself; the answer lets go. */
+export function holdMachine(core: HostCore, task: RunningTask, id: string): () => void {
+  return core.claims.take([claimOf.machine(id)], task.ref, () =>
+    fault('TaskInProgress', { task: task.ref }, 'Another task has the machine to itself.'),
+  );
+}
+
 /** Deletes a machine and its files; begun, it is carried on after a restart. */
 async function destroyMachine(core: HostCore, task: RunningTask, machine: MachineRecord): Promise<void> {
   mustBeOff(machine);
-  if (machine.problem === undefined) await deleteFiles(machine.datastore, machine.vmxPath, machine.disks);
+  let doomed = task.journaled as DoomedFiles | undefined;
+  if (doomed === undefined && machine.problem === undefined) {
+    doomed = await filesOf(core, machine);
+    await task.journal(doomed);
+  }
+  if (doomed !== undefined) await deleteDoomed(core, doomed);
   await removeMachine(core, machine, task.userName);
 }

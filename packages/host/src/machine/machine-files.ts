@@ -1,4 +1,4 @@
-import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { open, readdir, readFile, rename, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isHiddenName, joinPath, readDiskChain, splitPath } from '@hypostyle/services';
 import type { MachineConfiguration } from '../configuration/machine-configuration.ts';
@@ -95,6 +95,11 @@ const types: readonly [RegExp, string][] = [
   [/\.vmdk$/i, 'diskDescriptor'],
 ];
 
+/** Kind of a machine's file by its name, as `layoutEx` has it; undefined for what is no part of a machine. */
+export function fileType(name: string): string | undefined {
+  return types.find(([pattern]) => pattern.test(name))?.[1];
+}
+
 /** Lists a machine's folder with sizes: what is used, and what thin disks may still take. */
 export async function listFiles(
   datastore: Datastore,
@@ -107,15 +112,18 @@ export async function listFiles(
   const sizes = new Map<string, number>();
   for (const entry of await readdir(datastore.absolute(folder), { withFileTypes: true })) {
     if (!entry.isFile() || isHiddenName(entry.name)) continue;
-    const type = types.find(([pattern]) => pattern.test(entry.name))?.[1];
+    const type = fileType(entry.name);
     // A machine at the root of its datastore does not own what lies beside it.
     if (type === undefined || (folder === '' && !entry.name.startsWith(stem(vmxPath)))) continue;
     const path = joinPath(folder, entry.name);
-    const used = (await stat(datastore.absolute(path))).blocks * 512;
-    committedBytes += used;
+    // What went away since the folder was read is no file of the machine.
+    const blocks = (await stat(datastore.absolute(path)).catch(() => undefined))?.blocks;
+    if (blocks === undefined) continue;
+    const bytes = blocks * 512;
+    committedBytes += bytes;
     const name = datastore.format(path);
-    sizes.set(name, used);
-    list.push({ name, type, bytes: used });
+    sizes.set(name, bytes);
+    list.push({ name, type, bytes });
   }
   let uncommittedBytes = 0;
   for (const disk of disks.values()) {
@@ -127,32 +135,4 @@ export async function listFiles(
 
 function stem(path: string): string {
   return splitPath(path).name.replace(/\.[^.]*$/, '');
-}
-
-/**
- * Deletes what belongs to a machine: its disks' chains within its folder, and the files of its kinds; then the folder,
- * if nothing else is in it. Answers the names that stayed.
- */
-export async function deleteFiles(
-  datastore: Datastore,
-  vmxPath: string,
-  disks: ReadonlyMap<number, DiskFacts>,
-): Promise<string[]> {
-  const { folder } = splitPath(vmxPath);
-  const directory = datastore.absolute(folder);
-  const ownDisks = new Set([...disks.values()].flatMap((disk) => disk.chain.flat()));
-  const prefix = stem(vmxPath);
-  const stayed: string[] = [];
-  for (const entry of await readdir(directory, { withFileTypes: true })) {
-    const isDisk = /\.(vmdk|qcow2)$/i.test(entry.name);
-    const named = ownDisks.has(datastore.format(joinPath(folder, entry.name)));
-    const known = !isDisk && types.some(([pattern]) => pattern.test(entry.name));
-    const ours = named || isHiddenName(entry.name) || (known && (folder !== '' || entry.name.startsWith(prefix)));
-    if (ours && (folder !== '' || !isHiddenName(entry.name))) {
-      await rm(join(directory, entry.name), { recursive: true, force: true });
-    } else stayed.push(entry.name);
-  }
-  if (stayed.length === 0 && folder !== '') await rm(directory, { recursive: true });
-  else await syncFolder(directory);
-  return stayed;
 }

@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises';
+import { machineDiskFiles } from '@hypostyle/services';
 import {
   type Call,
   fault,
@@ -12,8 +13,8 @@ import { writeConfiguration } from '../configuration/to-vmx.ts';
 import type { HostCore } from '../host-core.ts';
 import { applyVApp } from '../vapp/apply-vapp.ts';
 import { writeVApp } from '../vapp/vapp-file.ts';
-import { applyEffects, destroyDisks } from './disk-effects.ts';
-import { checkDuplicate, specContext } from './lifecycle-work.ts';
+import { applyEffects, type DoomedDisk, destroyDisks, doomedDisks } from './disk-effects.ts';
+import { checkDuplicate, claimName, mustBeFree, specContext } from './lifecycle-work.ts';
 import { readVmx, writeVmx } from './machine-files.ts';
 import type { MachineRecord } from './machine-record.ts';
 import { invalidPowerState } from './power-work.ts';
@@ -22,6 +23,12 @@ import { putMachine, readMachine } from './registration.ts';
 interface ReconfigureInput {
   readonly id: string;
   readonly spec: VirtualMachineConfigSpec;
+}
+
+/** Files that a reconfiguration makes, absolute, and disks that it deletes once nothing names them. */
+interface ReconfigureJournal {
+  readonly made: readonly string[];
+  readonly destroyed: readonly DoomedDisk[];
 }
 
 export interface ReconfigureWork {
@@ -50,14 +57,7 @@ export function defineReconfigureWork(core: HostCore): ReconfigureWork {
     method: 'ReconfigVM_Task',
     run: async (task, { id, spec }) => changeMachine(core, task, id, spec),
     resume: async (task, { id }) => {
-      const made = (task.journaled as { readonly made: readonly string[] } | undefined)?.made ?? [];
-      const machine = core.machines.get({ type: 'VirtualMachine', value: id });
-      const named = new Set([...machine.disks.values()].flatMap((disk) => disk.chain.flat()));
-      // What the `.vmx` names was finished; what it does not name was being made.
-      for (const path of made) {
-        if (!named.has(machine.datastore.format(path.slice(machine.datastore.directory.length + 1))))
-          await rm(path, { force: true });
-      }
+      await settleFiles(core, id, task.journaled as ReconfigureJournal | undefined);
       throw fault(
         'SystemError',
         { reason: 'interrupted' },
@@ -73,6 +73,7 @@ export function defineReconfigureWork(core: HostCore): ReconfigureWork {
   return {
     reconfigure: (call, spec) => {
       const machine = core.machines.get(call.self.ref);
+      mustBeFree(core, machine);
       checkState(machine, spec);
       applySpec(machine.configuration, spec, specContext(core));
       applyVApp(machine.vApp, spec);
@@ -81,6 +82,7 @@ export function defineReconfigureWork(core: HostCore): ReconfigureWork {
     rename: (call, newName) => {
       const name = machineName(newName);
       const machine = core.machines.get(call.self.ref);
+      mustBeFree(core, machine);
       if (machine.configuration.name !== name) checkDuplicate(core, name);
       return rename(call, { input: { id: machine.id, name }, queueKey: machine.id });
     },
@@ -97,6 +99,23 @@ function checkState(machine: MachineRecord, spec: VirtualMachineConfigSpec): voi
   if (hardware !== undefined) throw invalidPowerState(machine, 'poweredOff');
 }
 
+/** What the `.vmx` names was finished; what it does not name was being made, or is to be deleted. */
+async function settleFiles(core: HostCore, id: string, journal: ReconfigureJournal | undefined): Promise<void> {
+  const machine = core.machines.find(id);
+  if (journal === undefined || machine === undefined) return;
+  // Without its `.vmx` nobody knows what it names, and nothing is deleted.
+  const { datastore, vmxPath, configuration } = machine;
+  if (machine.problem !== undefined) return;
+  const named = new Set<string>();
+  for (const disk of configuration.disks) {
+    const path = datastore.relative(vmxPath, disk.fileName);
+    if (path !== undefined) for (const file of machineDiskFiles(datastore, path)) named.add(file);
+  }
+  for (const path of journal.made) if (!named.has(path)) await rm(path, { force: true });
+  const gone = journal.destroyed.filter((disk) => !named.has(disk.path));
+  await destroyDisks(core, datastore, gone);
+}
+
 async function changeMachine(
   core: HostCore,
   task: RunningTask,
@@ -104,14 +123,31 @@ async function changeMachine(
   spec: VirtualMachineConfigSpec,
 ): Promise<void> {
   const machine = core.machines.get({ type: 'VirtualMachine', value: id });
+  const { name } = spec;
+  const release = name === undefined || name === machine.configuration.name ? undefined : claimName(core, task, name);
+  try {
+    await change(core, task, machine, spec);
+  } finally {
+    release?.();
+  }
+}
+
+async function change(
+  core: HostCore,
+  task: RunningTask,
+  machine: MachineRecord,
+  spec: VirtualMachineConfigSpec,
+): Promise<void> {
+  const { id } = machine;
   checkState(machine, spec);
-  if (spec.name !== undefined && spec.name !== machine.configuration.name) checkDuplicate(core, spec.name);
   const { datastore, vmxPath } = machine;
   const vmx = await readVmx(datastore, vmxPath);
   const found = configurationFromVmx(vmx, core.guestOs, machine.configuration.name);
   const applied = applySpec({ ...found, name: machine.configuration.name }, spec, specContext(core));
   const vApp = applyVApp(machine.vApp, spec);
   const vAppChanges = spec.vAppConfig !== undefined || spec.vAppConfigRemoved === true;
+  const destroyed = await doomedDisks(datastore, vmxPath, applied.effects);
+  if (destroyed.length > 0) await task.journal({ made: [], destroyed } satisfies ReconfigureJournal);
   const effected = await applyEffects(core, {
     datastore,
     vmxPath,
@@ -119,8 +155,8 @@ async function changeMachine(
     effects: applied.effects,
     disks: 'create',
     task,
+    planned: (made) => task.journal({ made, destroyed } satisfies ReconfigureJournal),
   });
-  if (effected.made.length > 0) await task.journal({ made: effected.made });
   try {
     if (vAppChanges && vApp !== undefined) await writeVApp(datastore, vmxPath, vApp);
     const hasVApp = vAppChanges ? vApp !== undefined : found.hasVApp;
@@ -158,7 +194,7 @@ async function changeMachine(
       members: { configSpec: withoutSecrets(spec) },
     });
   });
-  await destroyDisks(core, datastore, vmxPath, applied.effects);
+  await destroyDisks(core, datastore, destroyed);
 }
 
 function withoutSecrets({ vAppConfig, extraConfig, ...rest }: VirtualMachineConfigSpec): VirtualMachineConfigSpec {

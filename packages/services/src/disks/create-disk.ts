@@ -33,5 +33,11 @@ export async function createMachineDisk(disk: CreateMachineDisk): Promise<string
     if (disk.signal.aborted) throw disk.signal.reason;
     throw diskFault(error, disk.root, disk.path);
   }
-  return [path, join(dirname(path), flatNameOf(path))];
+  return machineDiskFiles(disk.root, disk.path);
+}
+
+/** Absolute paths of the files that a disk made there has. */
+export function machineDiskFiles(root: DatastoreRoot, path: string): string[] {
+  const descriptor = join(root.directory, path);
+  return [descriptor, join(dirname(descriptor), flatNameOf(descriptor))];
 }

@@ -1,0 +1,95 @@
+import { readdir, rm, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isHiddenName, joinPath, resolveInRoot, splitPath } from '@hypostyle/services';
+import { VimFault } from '@hypostyle/vim';
+import type { HostCore } from '../host-core.ts';
+import { fileType, syncFolder } from './machine-files.ts';
+import type { DiskFacts, MachineRecord } from './machine-record.ts';
+
+/** What goes with a machine: written down before the first is deleted, since half a machine does not say it any more. */
+export interface DoomedFiles {
+  readonly datastore: string;
+  readonly folder: string;
+  /** Names in the folder. */
+  readonly names: readonly string[];
+  /** Nothing else is in the folder. */
+  readonly folderToo: boolean;
+}
+
+type Core = Pick<HostCore, 'machines' | 'datastores'>;
+
+/**
+ * The files of a machine: its disks' chains within its folder, and what is of its kinds there. What another registered
+ * machine uses stays, and so does what may be another's where two machines lie in one folder.
+ */
+export async function filesOf(
+  core: Core,
+  machine: MachineRecord,
+  disks: ReadonlyMap<number, DiskFacts> = machine.disks,
+): Promise<DoomedFiles> {
+  const { datastore, vmxPath } = machine;
+  const { folder, name: vmxName } = splitPath(vmxPath);
+  const entries = await entriesOf(machine);
+  const own = new Set([...disks.values()].flatMap((disk) => disk.chain.flat()));
+  const foreign = usedByOthers(core, machine);
+  const stem = vmxName.replace(/\.[^.]*$/, '');
+  const alone = folder !== '' && !entries.some(({ name }) => /\.vmx$/i.test(name) && name !== vmxName);
+  const names = entries
+    .filter((entry) => {
+      const { name } = entry;
+      const shown = datastore.format(joinPath(folder, name));
+      if (foreign.has(shown)) return false;
+      if (own.has(shown)) return true;
+      if (isHiddenName(name)) return alone;
+      if (entry.isDirectory() || fileType(name) === undefined || /\.(vmdk|qcow2)$/i.test(name)) return false;
+      return alone || name === vmxName || name.startsWith(`${stem}.`) || name.startsWith(`${stem}-`);
+    })
+    .map(({ name }) => name)
+    // The `.vmx` goes last: as long as it is there, there is a machine to be destroyed.
+    .sort((a, b) => Number(a === vmxName) - Number(b === vmxName));
+  return { datastore: datastore.uuid, folder, names, folderToo: folder !== '' && names.length === entries.length };
+}
+
+/** Deletes what `filesOf` named, as far as it is still there. */
+export async function deleteDoomed(
+  core: Core,
+  { datastore: uuid, folder, names, folderToo }: DoomedFiles,
+): Promise<void> {
+  const datastore = core.datastores.byUuid(uuid);
+  if (datastore === undefined) return;
+  let directory: string;
+  try {
+    directory = await resolveInRoot(datastore, folder);
+    for (const name of names) await rm(join(directory, name), { recursive: true, force: true });
+    if (folderToo) await rmdir(directory);
+    else await syncFolder(directory);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (isMissing(error) || code === 'ENOENT' || code === 'ENOTEMPTY') return;
+    throw error;
+  }
+}
+
+/** Datastore paths of the disks of every other machine. */
+export function usedByOthers(core: Pick<Core, 'machines'>, machine: MachineRecord): Set<string> {
+  const used = new Set<string>();
+  for (const other of core.machines.all()) {
+    if (other.id === machine.id) continue;
+    for (const disk of other.disks.values()) for (const files of disk.chain) for (const file of files) used.add(file);
+  }
+  return used;
+}
+
+async function entriesOf({ datastore, vmxPath }: MachineRecord) {
+  try {
+    return await readdir(await resolveInRoot(datastore, splitPath(vmxPath).folder), { withFileTypes: true });
+  } catch (error) {
+    // A folder that is gone already has nothing to delete.
+    if (isMissing(error) || (error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof VimFault && error.type === 'FileNotFound';
+}

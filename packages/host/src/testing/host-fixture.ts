@@ -1,0 +1,201 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  loadSchema,
+  type ManagedObjectReference,
+  type ManagedTypes,
+  MemoryPersistence,
+  type Session,
+  type TaskInfo,
+  VimFault,
+} from '@hypostyle/vim';
+import { Host } from '../host.ts';
+import { FakeComputer, FakeHypervisor } from './fake-hypervisor.ts';
+import { MortalStore } from './mortal-store.ts';
+
+const schema = loadSchema();
+
+export const vmFolder: ManagedObjectReference<'Folder'> = { type: 'Folder', value: 'ha-folder-vm' };
+export const rootPool = { type: 'ResourcePool', value: 'ha-root-pool' } as const;
+
+/** What stays when a daemon ends: folders, the store's disk, engines. */
+export class Computer {
+  readonly directory: string;
+  readonly disk = new MemoryPersistence();
+  readonly engines = new FakeComputer();
+  readonly defects: unknown[] = [];
+
+  private constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  static async make(): Promise<Computer> {
+    return new Computer(await mkdtemp(join(tmpdir(), 'hypostyle-host-')));
+  }
+
+  get datastore(): string {
+    return join(this.directory, 'datastore');
+  }
+
+  async start(): Promise<Daemon> {
+    const store = new MortalStore(this.disk);
+    const hypervisor = new FakeHypervisor(this.engines, store.gate);
+    const host = await Host.open({
+      schema,
+      store,
+      hypervisor,
+      runDirectory: join(this.directory, 'run'),
+      defaultDatastore: { name: 'datastore1', directory: this.datastore },
+      administrator: { userName: 'root', password: 'Very-secret-1' },
+      version: '0.1.0',
+      port: () => 443,
+      sslThumbprint: () => '',
+      onDefect: (where, error) => this.defects.push([where, error]),
+    });
+    return new Daemon(host, store, hypervisor);
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** One process of the management service. */
+export class Daemon {
+  readonly host: Host;
+  readonly store: MortalStore;
+  readonly hypervisor: FakeHypervisor;
+
+  constructor(host: Host, store: MortalStore, hypervisor: FakeHypervisor) {
+    this.host = host;
+    this.store = store;
+    this.hypervisor = hypervisor;
+  }
+
+  async call(self: ManagedObjectReference, name: string, args: Record<string, unknown> = {}): Promise<unknown> {
+    const method = schema.method(name);
+    if (method === undefined) throw new Error(`no method ${name}`);
+    const { value } = await this.host.dispatcher.invoke({
+      self,
+      method,
+      args,
+      session,
+      version: '8.0.3.0',
+      signal: new AbortController().signal,
+      connection: { clientAddress: '192.0.2.1', userAgent: 'test', establish: () => {}, release: () => {} } as never,
+    });
+    return value;
+  }
+
+  /** Calls a method that answers a task, and waits for its end; throws the task's fault. */
+  async task(self: ManagedObjectReference, name: string, args: Record<string, unknown> = {}): Promise<unknown> {
+    return this.outcome((await this.call(self, name, args)) as ManagedObjectReference<'Task'>);
+  }
+
+  async outcome(task: ManagedObjectReference<'Task'>): Promise<unknown> {
+    const { error, result } = await this.finished(task);
+    if (error !== undefined)
+      throw new VimFault(error.fault._typeName ?? '', error.fault, error.localizedMessage ?? 'failed');
+    return result;
+  }
+
+  async finished(task: ManagedObjectReference<'Task'>): Promise<TaskInfo> {
+    for (;;) {
+      const info = this.host.registry.read(task, 'info') as TaskInfo;
+      if (info.state === 'success' || info.state === 'error') return info;
+      await this.#commit();
+    }
+  }
+
+  /** Waits until no task is queued or runs. */
+  async idle(): Promise<void> {
+    const manager: ManagedObjectReference<'TaskManager'> = { type: 'TaskManager', value: 'ha-taskmgr' };
+    for (;;) {
+      const tasks = this.host.registry.read(manager, 'recentTask') ?? [];
+      const open = tasks.find((task) => {
+        const { state } = this.host.registry.read(task, 'info') as TaskInfo;
+        return state === 'queued' || state === 'running';
+      });
+      if (open === undefined) return;
+      await this.#commit();
+    }
+  }
+
+  machines(): ManagedObjectReference<'VirtualMachine'>[] {
+    return (this.host.registry.read(vmFolder, 'childEntity') ?? []) as ManagedObjectReference<'VirtualMachine'>[];
+  }
+
+  read<P extends keyof ManagedTypes['VirtualMachine']['properties']>(
+    ref: ManagedObjectReference<'VirtualMachine'>,
+    property: P,
+  ) {
+    return this.host.registry.read(ref, property);
+  }
+
+  machine(name: string): ManagedObjectReference<'VirtualMachine'> | undefined {
+    return this.machines().find((ref) => this.read(ref, 'name') === name);
+  }
+
+  #commit(): Promise<void> {
+    return new Promise((resolve) => {
+      const stop = this.host.registry.onCommit(() => {
+        stop();
+        setImmediate(resolve);
+      });
+    });
+  }
+}
+
+/** A spec of a small machine with one disk of 1 MiB. */
+export function smallMachine(name: string, path = '[datastore1]'): Record<string, unknown> {
+  return {
+    config: {
+      _typeName: 'VirtualMachineConfigSpec',
+      name,
+      files: { _typeName: 'VirtualMachineFileInfo', vmPathName: path },
+      deviceChange: [
+        {
+          _typeName: 'VirtualDeviceConfigSpec',
+          operation: 'add',
+          device: { _typeName: 'VirtualLsiLogicController', key: -1, busNumber: 0, sharedBus: 'noSharing' },
+        },
+        newDisk(),
+      ],
+    },
+    pool: rootPool,
+  };
+}
+
+export function newDisk(controllerKey = -1, fileName = ''): Record<string, unknown> {
+  return {
+    _typeName: 'VirtualDeviceConfigSpec',
+    operation: 'add',
+    fileOperation: 'create',
+    device: {
+      _typeName: 'VirtualDisk',
+      key: -2,
+      controllerKey,
+      capacityInKB: 1024n,
+      backing: {
+        _typeName: 'VirtualDiskFlatVer2BackingInfo',
+        fileName,
+        diskMode: 'persistent',
+        thinProvisioned: true,
+      },
+    },
+  };
+}
+
+const session: Session = {
+  key: 'session-root',
+  userName: 'root',
+  fullName: 'root',
+  groups: [],
+  loginTime: '2026-01-01T00:00:00Z',
+  locale: 'en',
+  clientAddress: '192.0.2.1',
+  userAgent: 'test',
+  ended: false,
+  onEnd: () => () => {},
+};
