@@ -18,7 +18,7 @@ export interface Hypervisor {
   /**
    * Finds the engine of a machine started by an earlier process, by the identity written in `runDirectory`.
    * Undefined: it does not run (any more). Never starts or signals anything it cannot prove to be the machine's own.
-   * An engine whose start was never finished, or whose guest shut down meanwhile, is ended and answers undefined.
+   * An engine whose start was never finished, unless its memory image was loaded, or whose guest shut down meanwhile, is ended and answers undefined.
    * A machine that was being suspended answers as `paused`; the event `ended` (`suspended`) follows, or it runs on.
    * Rejects with `engine-lost` when the engine lives and does not answer, such as while another owner holds it.
    */
@@ -74,6 +74,11 @@ export interface StartRequest extends AdoptRequest {
    * owner removes it once `start` resolved. `start-failed` when it does not fit the machine or the accelerator.
    */
   readonly resumeFrom?: string;
+  /**
+   * Called when the memory image is loaded and before the guest goes on: the last moment at which the image is what
+   * the disks belong to. A start that is killed later is found by `adopt`, which lets the guest go on.
+   */
+  readonly beforeResume?: () => Promise<void>;
 }
 
 /** Persisted by the owner, so that suspended machines survive an upgrade of the engine. */

@@ -3,7 +3,7 @@ import { messageOf, qemuErrors } from './errors.ts';
 import { Engine } from './machine/engine.ts';
 import { readStatus } from './machine/qemu-machine.ts';
 import { RunDirectory } from './machine/run-directory.ts';
-import { type EngineIdentity, readIdentities } from './process/identity.ts';
+import { type EngineIdentity, readIdentities, writeIdentity } from './process/identity.ts';
 import { isProcessAlive, readBootId } from './process/process-status.ts';
 import { QmpClient } from './qmp/qmp-client.ts';
 import { isObject } from './qmp/qmp-message.ts';
@@ -25,6 +25,11 @@ export async function adoptEngine(request: AdoptRequest): Promise<Engine | undef
     if (guestShutDown || (identity.phase === 'starting' && notStarted.has(status))) {
       await engine.quit();
       return undefined;
+    }
+    // Its memory was loaded, and perhaps nobody has it but this engine: it goes on as its owner wanted.
+    if (identity.phase === 'loaded') {
+      if (notStarted.has(status)) await engine.execute('cont');
+      await writeIdentity(run.path, { ...identity, phase: 'started' });
     }
     await dropOrphans(engine);
     return engine;

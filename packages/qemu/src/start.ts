@@ -63,7 +63,11 @@ export async function startEngine(request: StartRequest, context: StartContext):
         .filter((nic) => !nic.connected)
         .map((nic) => engine?.execute('set_link', { name: deviceId.nic(nic.id), up: false })),
     );
-    if (image) await loadMemory(engine, context.spawner, request.resumeFrom ?? '', image.streamOffset);
+    if (image) {
+      await loadMemory(engine, context.spawner, request.resumeFrom ?? '', image.streamOffset);
+      await writeIdentity(run.path, { ...identity, phase: 'loaded' });
+      await request.beforeResume?.();
+    }
     await engine.execute('cont');
     const started: EngineIdentity = { ...identity, phase: 'started' };
     await writeIdentity(run.path, started);

@@ -1,5 +1,6 @@
 import { access } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { HypervisorError } from '@hypostyle/contracts';
 import type { HostCore } from '../host-core.ts';
 import { findEnvironment } from '../vapp/environment.ts';
 import type { MachineWatch } from './machine-watch.ts';
@@ -20,7 +21,18 @@ export async function adoptMachines(
 ): Promise<void> {
   const running = [...core.machines.all()].filter((machine) => machine.powerState === 'poweredOn');
   for (let at = 0; at < running.length; at += atOnce) {
-    await Promise.all(running.slice(at, at + atOnce).map(({ id }) => adopt(core, watch, id, runtimes.get(id))));
+    await Promise.all(
+      running.slice(at, at + atOnce).map(async ({ id }) => {
+        try {
+          await adopt(core, watch, id, runtimes.get(id));
+        } catch (error) {
+          // One engine that hangs must not keep every other machine from its service.
+          if (!(error instanceof HypervisorError)) throw error;
+          core.machines.change(id, { problem: error.message });
+          core.onDefect('adoption of an engine', error);
+        }
+      }),
+    );
   }
 }
 
@@ -47,6 +59,15 @@ async function adopt(
       core.machines.change(id, { bootTime, guestEnvironment: environment?.guestInfo }, draft);
     });
     watch.follow(id, engine);
+    if (runtime?.resuming !== undefined)
+      await saveRuntime(core, id, { powerState: 'poweredOn', bootTime: runtime.bootTime });
+    return;
+  }
+  // Its start was never finished: it is suspended as it was, and the task that starts it goes on from there.
+  const reading = runtime?.resuming;
+  if (reading !== undefined && (await exists(join(folder, reading)))) {
+    await saveRuntime(core, id, { powerState: 'suspended' });
+    core.machines.change(id, { powerState: 'suspended', bootTime: undefined });
     return;
   }
   const image = runtime?.suspending;

@@ -66,6 +66,21 @@ export class MachineWatch {
     await this.#followed.get(id)?.end.promise;
   }
 
+  /** Resolves when an engine that stands still goes on or ends, such as one whose suspend an earlier process began. */
+  async settled(id: string): Promise<void> {
+    const followed = this.#followed.get(id);
+    if (followed === undefined || followed.engine.state !== 'paused') return;
+    const goesOn = Promise.withResolvers<void>();
+    const unsubscribe = followed.engine.subscribe((event) => {
+      if (event.kind === 'state' && event.state === 'running') goesOn.resolve();
+    });
+    try {
+      if (followed.engine.state === 'paused') await Promise.race([goesOn.promise, followed.end.promise]);
+    } finally {
+      unsubscribe();
+    }
+  }
+
   /** Lets go of every engine: they run on. */
   close(): void {
     for (const id of [...this.#followed.keys()]) this.#forget(id);
@@ -120,8 +135,10 @@ export class MachineWatch {
     const { machines, registry, events } = this.#core;
     const machine = machines.find(id);
     if (followed === undefined || machine === undefined) return;
-    const { expected } = followed;
-    const runtime = expected?.runtime ?? { powerState: 'poweredOff' as const };
+    // An engine that crashed while it was being suspended has left no memory image.
+    const suspended = event.reason === 'suspended';
+    const expected = suspended || followed.expected?.runtime.powerState !== 'suspended' ? followed.expected : undefined;
+    const runtime = expected?.runtime ?? endedRuntime(suspended);
     await saveRuntime(this.#core, id, runtime);
     const files = await listFiles(machine.datastore, machine.vmxPath, machine.disks).catch(() => machine.files);
     registry.commit((draft) => {
@@ -130,6 +147,7 @@ export class MachineWatch {
         id,
         {
           powerState: runtime.powerState,
+          suspendTime: runtime.suspendTime,
           bootTime: undefined,
           guest: undefined,
           agentConnected: false,
@@ -150,7 +168,7 @@ export class MachineWatch {
             },
           });
         }
-        events.post(draft, { type: 'VmPoweredOffEvent', entity: machine.ref });
+        events.post(draft, { type: suspended ? 'VmSuspendedEvent' : 'VmPoweredOffEvent', entity: machine.ref });
       }
     });
     this.#forget(id);
@@ -227,6 +245,10 @@ export class MachineWatch {
   #background(where: string, work: Promise<void>): void {
     work.catch((error: unknown) => this.#core.onDefect(where, error));
   }
+}
+
+function endedRuntime(suspended: boolean): RuntimeDocument {
+  return suspended ? { powerState: 'suspended', suspendTime: new Date().toISOString() } : { powerState: 'poweredOff' };
 }
 
 function diskFault(detail: string): object {

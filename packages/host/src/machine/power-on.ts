@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { type BlockLayer, HypervisorError, type RunningMachine } from '@hypostyle/contracts';
 import {
   checkExtents,
@@ -22,7 +22,7 @@ import type { VmxFile } from '../vmx/vmx-file.ts';
 import { machineHardware } from './hardware.ts';
 import { diskPath, readVmx, writeVmx } from './machine-files.ts';
 import type { MachineRecord } from './machine-record.ts';
-import { readMachine, saveRuntime } from './registration.ts';
+import { type RuntimeDocument, readMachine, saveRuntime } from './registration.ts';
 
 /** Key of the `.vmx` that names the memory image of a suspended machine, as VMware has it. */
 export const suspendKey = 'checkpoint.vmState';
@@ -37,7 +37,10 @@ export async function powerOn(
   watch: (id: string, engine: RunningMachine) => void,
 ): Promise<void> {
   const machine = core.machines.get({ type: 'VirtualMachine', value: id });
-  if (machine.powerState === 'poweredOn' && core.machines.engine(id) !== undefined) return;
+  if (machine.powerState === 'poweredOn' && core.machines.engine(id) !== undefined) {
+    await discardMemoryImage(machine);
+    return;
+  }
   if (machine.problem !== undefined) {
     throw fault('InvalidVmConfig', {}, `The machine cannot be powered on: ${machine.problem}.`);
   }
@@ -112,7 +115,8 @@ async function startEngine(core: HostCore, before: MachineRecord): Promise<Runni
   });
   const hardware = environment.disc === undefined ? plain : withEnvironmentDisc(plain, environment.disc);
   core.machines.change(id, { guestEnvironment: environment.guestInfo });
-  await saveRuntime(core, id, { powerState: 'poweredOn', bootTime: new Date().toISOString() });
+  const runtime: RuntimeDocument = { powerState: 'poweredOn', bootTime: new Date().toISOString() };
+  await saveRuntime(core, id, resume === undefined ? runtime : { ...runtime, resuming: basename(resume) });
   const engine = await core.hypervisor.start({
     uuid: hardware.uuid,
     runDirectory: runDirectoryOf(core, id),
@@ -120,7 +124,7 @@ async function startEngine(core: HostCore, before: MachineRecord): Promise<Runni
     logPath: join(folder, 'hypostyle.log'),
     hardware,
     ...platformOf(vmx),
-    ...(resume === undefined ? {} : { resumeFrom: resume }),
+    ...(resume === undefined ? {} : { resumeFrom: resume, beforeResume: async () => saveRuntime(core, id, runtime) }),
   });
   await afterStart(machine, vmx, engine, resume);
   return engine;
@@ -150,6 +154,15 @@ async function afterStart(
   vmx.delete(suspendKey);
   if (vmx.toString() !== before) await writeVmx(datastore, vmxPath, vmx);
   if (resumed !== undefined) await rm(resumed, { force: true });
+}
+
+/** A start that a restart cut off may have left the image that it went on from. */
+async function discardMemoryImage({ datastore, vmxPath }: MachineRecord): Promise<void> {
+  const vmx = await readVmx(datastore, vmxPath);
+  const image = vmx.get(suspendKey) ?? '';
+  if (image === '') return;
+  await writeVmx(datastore, vmxPath, vmx.delete(suspendKey));
+  await rm(join(dirname(datastore.absolute(vmxPath)), splitPath(image).name), { force: true });
 }
 
 /** What a machine that came without them is given at its first power-on. */

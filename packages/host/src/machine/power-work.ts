@@ -67,6 +67,8 @@ export function definePowerWork(core: HostCore, watch: MachineWatch): PowerWork 
   const suspend = core.tasks.define<MachineInput>('VirtualMachine.suspend', {
     method: 'SuspendVM_Task',
     ...again(async (task, input) => {
+      // The engine may be finishing what an earlier process asked of it.
+      await watch.settled(input.id);
       const machine = machineOf(input);
       const engine = core.machines.engine(input.id);
       if (engine === undefined) {
@@ -165,7 +167,9 @@ async function suspendEngine(
     await engine.suspend(path);
   } catch (error) {
     watch.expectNothing(id);
-    await saveRuntime(core, id, { powerState: 'poweredOn', bootTime: machine.bootTime });
+    // An engine that died of it has its end told by the watch.
+    if (engine.state === 'stopped') await watch.ended(id);
+    else await saveRuntime(core, id, { powerState: 'poweredOn', bootTime: machine.bootTime });
     await writeVmx(datastore, vmxPath, vmx.delete(suspendKey));
     await rm(path, { force: true });
     const message = error instanceof Error ? error.message : String(error);

@@ -20,9 +20,11 @@ export interface EngineRecord {
   readonly serialCount: number;
   /** Temporary overlays that end with the machine, absolute paths. */
   readonly discardFiles: readonly string[];
-  /** `starting` until the guest was let go. */
-  readonly phase: 'starting' | 'started';
+  /** `loaded` once the memory of a suspended machine is there, `started` once the guest was let go. */
+  readonly phase: (typeof phases)[number];
 }
+
+const phases = ['starting', 'loaded', 'started'] as const;
 
 /** Proof of a machine's engine, written in its run directory. */
 export interface EngineIdentity extends EngineRecord {
@@ -76,6 +78,6 @@ export function parseIdentity(value: unknown): EngineIdentity | undefined {
   if ((serialCount as number) < 0 || (serialCount as number) > 32) return undefined;
   if (!/^[0-9a-f]{1,16}$/.test(token as string) || !/^\d{1,20}$/.test(startTime as string)) return undefined;
   if (accelerator !== 'kvm' && accelerator !== 'tcg') return undefined;
-  if (phase !== 'starting' && phase !== 'started') return undefined;
+  if (!phases.some((known) => known === phase)) return undefined;
   return value as unknown as EngineIdentity;
 }
