@@ -21,6 +21,9 @@ import { VersionPlans } from './type-plan.ts';
 import { ValueFrames } from './value-frames.ts';
 import type { WireTypes } from './wire-types.ts';
 
+/** Largest request of a client without a session's cookie, in bytes. */
+const strangersLimit = 1024 * 1024;
+
 export interface SoapEndpointOptions {
   readonly types: WireTypes;
   readonly dispatcher: Dispatcher;
@@ -90,16 +93,25 @@ export class SoapEndpoint {
     return (await this.#options.dispatcher.invoke(invocation)).value;
   }
 
-  async #read({ method, body, headers }: HttpRequest): Promise<SoapRequest> {
+  async #read(request: HttpRequest): Promise<SoapRequest> {
+    const { method, body, headers } = request;
     if (method !== 'POST') throw invalidRequest('SOAP calls are sent by POST.');
     const reader = new SoapRequestReader(this.#frames, this.#methodOf);
-    const limit = this.#bodyLimit;
+    // A stranger's request is a sign-in, and small: many of them must not fill the memory.
+    const limit = this.#byCookie(request) === undefined ? Math.min(strangersLimit, this.#bodyLimit) : this.#bodyLimit;
     await readText({ headers, body, limit }, (text) => reader.write(text));
     return reader.end();
   }
 
   #session(request: HttpRequest, call: SoapRequest): Session | undefined {
-    const token = soapToken(header(request, 'cookie')) ?? call.sessionToken;
+    return this.#byCookie(request) ?? this.#byToken(call.sessionToken);
+  }
+
+  #byCookie(request: HttpRequest): Session | undefined {
+    return this.#byToken(soapToken(header(request, 'cookie')));
+  }
+
+  #byToken(token: string | undefined): Session | undefined {
     return token === undefined || token.length > longestToken ? undefined : this.#options.sessions.byToken(token);
   }
 
