@@ -46,7 +46,7 @@ async function adopt(
   if (machine === undefined) return;
   const folder = dirname(machine.datastore.absolute(machine.vmxPath));
   const engine = await core.hypervisor.adopt({
-    uuid: machine.configuration.uuid,
+    uuid: runtime?.uuid ?? machine.configuration.uuid,
     runDirectory: runDirectoryOf(core, id),
     lockPath: join(folder, '.hypo', 'vm.lck'),
   });

@@ -81,7 +81,11 @@ export function machineHardware(machine: MachineRecord, options: HardwareOptions
     guestAgent: true,
     bootOrder: bootOrder(c, disks, cdroms, nics),
     enterSetup: c.enterSetup,
-    nvramPath: join(folder, c.nvram || `${splitPath(machine.vmxPath).name.replace(/\.vmx$/i, '')}.nvram`),
+    // A name only: a `.vmx` that came from elsewhere may name any path.
+    nvramPath: join(
+      folder,
+      splitPath(c.nvram).name || `${splitPath(machine.vmxPath).name.replace(/\.vmx$/i, '')}.nvram`,
+    ),
     clock: c.guestId.startsWith('win') ? 'localtime' : 'utc',
   };
 }

@@ -1,4 +1,5 @@
-import { open, readdir, readFile, rename, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { open, readdir, rename, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isHiddenName, joinPath, readDiskChain, splitPath } from '@hypostyle/services';
 import type { MachineConfiguration } from '../configuration/machine-configuration.ts';
@@ -9,12 +10,19 @@ import type { DiskFacts, MachineFile, MachineFiles } from './machine-record.ts';
 
 /** Reads a `.vmx`; what is larger than one can be is refused unread. */
 export async function readVmx(datastore: Datastore, vmxPath: string): Promise<VmxFile> {
-  const path = datastore.absolute(vmxPath);
-  const { size } = await stat(path);
-  if (size > maximumVmxBytes) {
-    throw new HostError('vmx-invalid', `${datastore.format(vmxPath)} has ${size} bytes`);
+  // What a folder brings may be a link or a pipe: neither is followed, nor waited for.
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const handle = await open(datastore.absolute(vmxPath), flags);
+  try {
+    const facts = await handle.stat();
+    if (!facts.isFile()) throw new HostError('vmx-invalid', `${datastore.format(vmxPath)} is no file`);
+    if (facts.size > maximumVmxBytes) {
+      throw new HostError('vmx-invalid', `${datastore.format(vmxPath)} has ${facts.size} bytes`);
+    }
+    return VmxFile.parse(await handle.readFile(), datastore.format(vmxPath));
+  } finally {
+    await handle.close();
   }
-  return VmxFile.parse(await readFile(path), datastore.format(vmxPath));
 }
 
 /** Writes a `.vmx` durably and whole: a crash leaves the old file or the new one. */

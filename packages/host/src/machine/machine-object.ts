@@ -54,7 +54,7 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
       },
       overallStatus: { from: ['runtime'], compute: (self) => overallStatus(record(self)) },
       guestHeartbeatStatus: { from: ['guest'], compute: (self) => heartbeat(record(self)) },
-      datastore: { from: [], compute: (self) => [record(self).datastore.ref] },
+      datastore: { from: [], compute: (self) => datastoresOf(core, record(self)) },
       network: { from: [], compute: (self) => networksOf(core, record(self)) },
     },
     methods: {
@@ -90,6 +90,11 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
       Reload: () => {},
     },
   };
+}
+
+/** None where its datastore was taken out of the host. */
+function datastoresOf(core: HostCore, { datastore }: MachineRecord) {
+  return core.datastores.byUuid(datastore.uuid) === undefined ? [] : [datastore.ref];
 }
 
 function overallStatus({ problem, vAppProblem }: MachineRecord): 'green' | 'yellow' | 'red' {

@@ -11,6 +11,8 @@ const firstFactsInterval = 1_000;
 const factsInterval = 15_000;
 const statsInterval = 10_000;
 
+type EndReason = Extract<MachineEvent, { kind: 'ended' }>['reason'];
+
 interface Followed {
   readonly engine: RunningMachine;
   readonly unsubscribe: () => void;
@@ -19,6 +21,7 @@ interface Followed {
   /** What a task that ends the engine wants said instead of what the engine says. */
   expected: { readonly say: (draft: Draft) => void; readonly runtime: RuntimeDocument } | undefined;
   readonly end: PromiseWithResolvers<void>;
+  ending: boolean;
   previous: { readonly cpu: number; readonly at: number } | undefined;
   /** Bytes through each adapter, by the guest's own counters. */
   nics: MachineUsage['nics'];
@@ -42,12 +45,15 @@ export class MachineWatch {
       statsTimer: undefined,
       expected: undefined,
       end: Promise.withResolvers(),
+      ending: false,
       previous: undefined,
       nics: [],
     };
     this.#followed.set(id, followed);
     followed.factsTimer = setTimeout(() => this.#askGuest(id), firstFactsInterval);
     followed.statsTimer = setTimeout(() => this.#measure(id), firstFactsInterval);
+    // It may have ended before anybody listened.
+    if (engine.state === 'stopped') this.#heard(id, { kind: 'ended', reason: 'crashed' });
   }
 
   /** Says what the engine's end means when it comes, and what is true then. */
@@ -61,9 +67,12 @@ export class MachineWatch {
     if (followed !== undefined) followed.expected = undefined;
   }
 
-  /** Resolves when the engine's end is state. */
-  async ended(id: string): Promise<void> {
-    await this.#followed.get(id)?.end.promise;
+  /** Resolves when the end of an engine, which is known to be gone, is state: with `reason` if it did not tell itself. */
+  async ended(id: string, reason: EndReason): Promise<void> {
+    const followed = this.#followed.get(id);
+    if (followed === undefined) return;
+    this.#background('end of an engine', this.#finish(id, { kind: 'ended', reason }));
+    await followed.end.promise;
   }
 
   /** Resolves when an engine that stands still goes on or ends, such as one whose suspend an earlier process began. */
@@ -130,16 +139,31 @@ export class MachineWatch {
     }
   }
 
+  /** Makes the end of an engine state, once. Whoever waits for it goes on, whatever fails. */
   async #finish(id: string, event: Extract<MachineEvent, { kind: 'ended' }>): Promise<void> {
     const followed = this.#followed.get(id);
+    if (followed === undefined || followed.ending) return;
+    followed.ending = true;
+    try {
+      await this.#settle(id, followed, event);
+    } finally {
+      this.#forget(id);
+      followed.end.resolve();
+    }
+  }
+
+  async #settle(id: string, followed: Followed, event: Extract<MachineEvent, { kind: 'ended' }>): Promise<void> {
     const { machines, registry, events } = this.#core;
     const machine = machines.find(id);
-    if (followed === undefined || machine === undefined) return;
+    if (machine === undefined) return;
     // An engine that crashed while it was being suspended has left no memory image.
     const suspended = event.reason === 'suspended';
     const expected = suspended || followed.expected?.runtime.powerState !== 'suspended' ? followed.expected : undefined;
     const runtime = expected?.runtime ?? endedRuntime(suspended);
-    await saveRuntime(this.#core, id, runtime);
+    // What could not be written down is found out at the next start, and true here all the same.
+    await saveRuntime(this.#core, id, runtime).catch((error: unknown) =>
+      this.#core.onDefect('end of an engine', error),
+    );
     const files = await listFiles(machine.datastore, machine.vmxPath, machine.disks).catch(() => machine.files);
     registry.commit((draft) => {
       machines.setEngine(id, undefined);
@@ -171,8 +195,6 @@ export class MachineWatch {
         events.post(draft, { type: suspended ? 'VmSuspendedEvent' : 'VmPoweredOffEvent', entity: machine.ref });
       }
     });
-    this.#forget(id);
-    followed.end.resolve();
   }
 
   #soon(id: string): void {

@@ -5,15 +5,19 @@ import { type BlockLayer, HypervisorError, type RunningMachine } from '@hypostyl
 import {
   checkExtents,
   createDelta,
+  type DiskChain,
+  joinPath,
   nextDeltaName,
   readDiskChain,
   renewContentId,
+  resolveInRoot,
   splitPath,
 } from '@hypostyle/services';
 import { fault, type RunningTask, type VimFault } from '@hypostyle/vim';
 import { configurationFromVmx } from '../configuration/from-vmx.ts';
 import type { Disk, MachineConfiguration, Nic } from '../configuration/machine-configuration.ts';
 import { writeConfiguration } from '../configuration/to-vmx.ts';
+import type { Datastore } from '../datastore/datastore.ts';
 import { HostError } from '../errors.ts';
 import type { HostCore } from '../host-core.ts';
 import { checkEnvironment, findEnvironment, makeEnvironment } from '../vapp/environment.ts';
@@ -46,24 +50,25 @@ export async function powerOn(
   }
   core.registry.commit((draft) => task.post(draft, { type: 'VmStartingEvent', entity: machine.ref }));
   try {
-    const engine = await startEngine(core, machine);
-    core.registry.commit((draft) => {
-      core.machines.setEngine(id, engine);
-      core.machines.change(
-        id,
-        {
-          powerState: 'poweredOn',
-          bootTime: new Date(engine.startedAt).toISOString(),
-          suspendTime: undefined,
-          stats: undefined,
-          guest: undefined,
-          agentConnected: false,
-        },
-        draft,
-      );
-      task.post(draft, { type: 'VmPoweredOnEvent', entity: machine.ref });
+    await startEngine(core, machine, (engine) => {
+      core.registry.commit((draft) => {
+        core.machines.setEngine(id, engine);
+        core.machines.change(
+          id,
+          {
+            powerState: 'poweredOn',
+            bootTime: new Date(engine.startedAt).toISOString(),
+            suspendTime: undefined,
+            stats: undefined,
+            guest: undefined,
+            agentConnected: false,
+          },
+          draft,
+        );
+        task.post(draft, { type: 'VmPoweredOnEvent', entity: machine.ref });
+      });
+      watch(id, engine);
     });
-    watch(id, engine);
   } catch (error) {
     await saveRuntime(core, id, { powerState: machine.powerState, suspendTime: machine.suspendTime });
     const typed = powerFault(error, machine);
@@ -80,7 +85,12 @@ export async function powerOn(
   }
 }
 
-async function startEngine(core: HostCore, before: MachineRecord): Promise<RunningMachine> {
+/** `started` is told of the engine at once, before anything else is waited for: its end must not be missed. */
+async function startEngine(
+  core: HostCore,
+  before: MachineRecord,
+  started: (engine: RunningMachine) => void,
+): Promise<void> {
   const { datastore, vmxPath, id } = before;
   if (before.powerState !== 'suspended') checkEnvironment(before);
   const vmx = await readVmx(datastore, vmxPath);
@@ -104,6 +114,7 @@ async function startEngine(core: HostCore, before: MachineRecord): Promise<Runni
   });
   const folder = dirname(datastore.absolute(vmxPath));
   await mkdir(join(folder, '.hypo'), { recursive: true });
+  await checkFiles(machine);
   const suspended = vmx.get(suspendKey) ?? '';
   const resume =
     before.powerState === 'suspended' && suspended !== '' ? join(folder, splitPath(suspended).name) : undefined;
@@ -126,8 +137,23 @@ async function startEngine(core: HostCore, before: MachineRecord): Promise<Runni
     ...platformOf(vmx),
     ...(resume === undefined ? {} : { resumeFrom: resume, beforeResume: async () => saveRuntime(core, id, runtime) }),
   });
-  await afterStart(machine, vmx, engine, resume);
-  return engine;
+  started(engine);
+  // The guest runs, whatever becomes of what is written down after it.
+  await afterStart(machine, vmx, engine, resume).catch((error: unknown) => core.onDefect('after a start', error));
+}
+
+/** What the engine reads and writes beside its disks is what it is called, and no link that leads elsewhere. */
+async function checkFiles({ datastore, vmxPath, configuration: c }: MachineRecord): Promise<void> {
+  const { folder } = splitPath(vmxPath);
+  for (const { fileName, startConnected } of c.cdroms) {
+    const image = fileName === undefined || !startConnected ? undefined : datastore.relative(vmxPath, fileName);
+    if (image !== undefined) await resolveInRoot(datastore, image);
+  }
+  const serials = c.serials.filter((serial) => serial.kind === 'file').map((serial) => serial.fileName);
+  for (const fileName of ['hypostyle.log', '.hypo', join('.hypo', 'vm.lck'), c.nvram, ...serials]) {
+    const name = fileName.startsWith('.hypo') ? fileName : splitPath(fileName.replace(/^\[[^\]]*\] */, '')).name;
+    if (name !== '') await resolveInRoot(datastore, joinPath(folder, name));
+  }
 }
 
 export function runDirectoryOf(core: Pick<HostCore, 'runDirectory'>, id: string): string {
@@ -167,9 +193,9 @@ async function discardMemoryImage({ datastore, vmxPath }: MachineRecord): Promis
 
 /** What a machine that came without them is given at its first power-on. */
 function withIdentity(c: MachineConfiguration, core: HostCore): MachineConfiguration {
-  const taken = new Set(
-    [...core.machines.all()].flatMap((machine) => machine.configuration.nics.map((nic) => nic.mac)),
-  );
+  const taken = new Set<string>();
+  if (c.nics.some((nic) => nic.mac === ''))
+    for (const machine of core.machines.all()) for (const { mac } of machine.configuration.nics) taken.add(mac);
   const nics = c.nics.map((nic): Nic => {
     if (nic.mac !== '') return nic;
     const mac = newMac(taken);
@@ -212,6 +238,8 @@ async function prepareDisks(
     let path = diskPath(datastore, vmxPath, disk.fileName);
     let chain = await readDiskChain(path, { allowOutside });
     await checkExtents(chain);
+    await checkLinks(datastore, chain);
+    checkWritable(core, machine, disk, chain);
     let fileName = disk.fileName;
     if (chain.links[0].kind === 'foreign') {
       const taken = new Set(await readdir(dirname(path)));
@@ -229,6 +257,39 @@ async function prepareDisks(
     );
   }
   return { disks, layers };
+}
+
+/** A link in a folder that was brought may lead anywhere, and the engine would write there. */
+async function checkLinks(datastore: Datastore, chain: DiskChain): Promise<void> {
+  for (const { descriptorPath, extentPaths } of chain.links) {
+    for (const path of [descriptorPath, ...extentPaths]) {
+      await resolveInRoot(datastore, path.slice(datastore.directory.length + 1));
+    }
+  }
+}
+
+/**
+ * Throws FileLocked where another machine runs on the disk or on a base of it, or has a delta on top of it: bytes would
+ * change below one of them. Known before anything is written, since the engines' own locks come after the new CID.
+ */
+function checkWritable(core: HostCore, machine: MachineRecord, disk: Disk, chain: DiskChain): void {
+  const { datastore } = machine;
+  const shown = chain.links.map(({ descriptorPath }) =>
+    datastore.format(descriptorPath.slice(datastore.directory.length + 1)),
+  );
+  const written = chain.links[0].kind !== 'foreign' && disk.mode !== 'independent_nonpersistent';
+  for (const other of core.machines.all()) {
+    if (other.id === machine.id) continue;
+    for (const facts of other.disks.values()) {
+      const [top, ...bases] = facts.chain.map(([descriptor]) => descriptor);
+      const running = other.powerState !== 'poweredOff' && shown.find((path) => path === top);
+      const below = written ? bases.find((path) => path === shown[0]) : undefined;
+      const file = running || below;
+      if (!file) continue;
+      const why = running ? `is used by '${other.configuration.name}'` : `is the base of '${other.configuration.name}'`;
+      throw fault('FileLocked', { file }, `The disk ${file} ${why}.`);
+    }
+  }
 }
 
 /** A failed start in the specification's words. */

@@ -5,6 +5,7 @@ import { HypervisorError } from '@hypostyle/contracts';
 import { splitPath } from '@hypostyle/services';
 import { type Call, fault, type ManagedObjectReference, type RunningTask, type VimFault } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
+import { mustBeFree } from './lifecycle-work.ts';
 import { readVmx, writeVmx } from './machine-files.ts';
 import type { MachineRecord, PowerState } from './machine-record.ts';
 import type { MachineWatch } from './machine-watch.ts';
@@ -56,11 +57,22 @@ export function definePowerWork(core: HostCore, watch: MachineWatch): PowerWork 
       const machine = machineOf(input);
       if (machine.powerState === 'suspended') return discardSuspended(core, task, machine);
       const engine = core.machines.engine(input.id);
-      if (engine === undefined) return;
+      if (engine === undefined) {
+        if (machine.powerState === 'poweredOff') return;
+        throw fault('GenericVmConfigFault', { reason: 'engine' }, machine.problem ?? 'The engine cannot be reached.');
+      }
       core.registry.commit((draft) => task.post(draft, { type: 'VmStoppingEvent', entity: machine.ref }));
       watch.expectEnd(input.id, (draft) => task.post(draft, { type: 'VmPoweredOffEvent', entity: machine.ref }));
-      await engine.powerOff();
-      await watch.ended(input.id);
+      try {
+        await engine.powerOff();
+      } catch (error) {
+        // One that has just ended by itself is off, which is what was asked for.
+        if (engine.state !== 'stopped') {
+          watch.expectNothing(input.id);
+          throw error;
+        }
+      }
+      await watch.ended(input.id, 'requested');
     }),
   });
 
@@ -94,6 +106,7 @@ export function definePowerWork(core: HostCore, watch: MachineWatch): PowerWork 
 
   const start = (work: typeof on, call: Call, requested: PowerState, allowed: readonly PowerState[]) => {
     const machine = core.machines.get(call.self.ref);
+    mustBeFree(core, machine);
     if (machine.configuration.template) throw fault('InvalidState', {}, 'The machine is a template.');
     if (!allowed.includes(machine.powerState)) throw invalidPowerState(machine, requested);
     return work(call, { input: { id: machine.id }, queueKey: machine.id });
@@ -168,14 +181,14 @@ async function suspendEngine(
   } catch (error) {
     watch.expectNothing(id);
     // An engine that died of it has its end told by the watch.
-    if (engine.state === 'stopped') await watch.ended(id);
+    if (engine.state === 'stopped') await watch.ended(id, 'crashed');
     else await saveRuntime(core, id, { powerState: 'poweredOn', bootTime: machine.bootTime });
     await writeVmx(datastore, vmxPath, vmx.delete(suspendKey));
     await rm(path, { force: true });
     const message = error instanceof Error ? error.message : String(error);
     throw fault('GenericVmConfigFault', { reason: message.slice(0, 2000) }, message, { cause: error });
   }
-  await watch.ended(id);
+  await watch.ended(id, 'suspended');
 }
 
 /** Powering off a suspended machine throws its memory away. */
@@ -183,9 +196,10 @@ async function discardSuspended(core: HostCore, task: RunningTask, machine: Mach
   const { datastore, vmxPath, id } = machine;
   const vmx = await readVmx(datastore, vmxPath);
   const image = vmx.get(suspendKey) ?? '';
-  await writeVmx(datastore, vmxPath, vmx.delete(suspendKey));
-  await saveRuntime(core, id, { powerState: 'poweredOff' });
+  // The name goes last: a restart in between finds it, and does the rest again.
   if (image !== '') await rm(join(dirname(datastore.absolute(vmxPath)), splitPath(image).name), { force: true });
+  await saveRuntime(core, id, { powerState: 'poweredOff' });
+  await writeVmx(datastore, vmxPath, vmx.delete(suspendKey));
   core.registry.commit((draft) => {
     core.machines.change(id, { powerState: 'poweredOff', suspendTime: undefined }, draft);
     task.post(draft, { type: 'VmPoweredOffEvent', entity: machine.ref });

@@ -1,10 +1,11 @@
 import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { StoreWrite } from '@hypostyle/contracts';
 import { splitPath } from '@hypostyle/services';
 import type { ManagedObjectReference } from '@hypostyle/vim';
 import { newConfiguration } from '../configuration/apply-spec.ts';
 import { configurationFromVmx } from '../configuration/from-vmx.ts';
-import type { Datastore } from '../datastore/datastore.ts';
+import { Datastore } from '../datastore/datastore.ts';
 import type { HostCore } from '../host-core.ts';
 import { readVApp } from '../vapp/vapp-file.ts';
 import { listFiles, readDisks, readVmx } from './machine-files.ts';
@@ -26,6 +27,8 @@ export interface MachineDocument {
 
 /** What was true of its engine when it was last written. */
 export interface RuntimeDocument {
+  /** `uuid.bios` that its engine has: the `.vmx` may be out of reach, or say another, when the engine is looked for. */
+  readonly uuid?: string | undefined;
   readonly powerState: PowerState;
   readonly bootTime?: string | undefined;
   readonly suspendTime?: string | undefined;
@@ -58,8 +61,15 @@ export function deleteMachine(id: string): StoreWrite[] {
   ];
 }
 
-export async function saveRuntime(core: Core, id: string, runtime: RuntimeDocument): Promise<void> {
-  await core.store.transact([{ put: { collection: runtimeCollection, key: id, value: runtime } }]);
+export async function saveRuntime(
+  core: Pick<HostCore, 'store' | 'machines'>,
+  id: string,
+  runtime: RuntimeDocument,
+): Promise<void> {
+  const machine = core.machines.find(id);
+  const value: RuntimeDocument =
+    machine === undefined || machine.problem !== undefined ? runtime : { uuid: machine.configuration.uuid, ...runtime };
+  await core.store.transact([{ put: { collection: runtimeCollection, key: id, value } }]);
 }
 
 export function machineReference(id: string): ManagedObjectReference<'VirtualMachine'> {
@@ -109,7 +119,7 @@ export async function loadMachine(
   } catch (error) {
     return {
       ...common,
-      datastore: datastore ?? missingDatastore(core, document),
+      datastore: datastore ?? missingDatastore(document),
       configuration: newConfiguration(fallbackName),
       vApp: undefined,
       vAppProblem: undefined,
@@ -121,10 +131,9 @@ export async function loadMachine(
   }
 }
 
-function missingDatastore(core: Core, document: MachineDocument): Datastore {
-  const any = core.datastores.all()[0];
-  if (any === undefined) throw new Error(`the host has no datastore, and machine ${document.id} needs one`);
-  return any;
+/** Stands for a datastore that is not known any more: nothing of another one may be taken for the machine's. */
+function missingDatastore({ datastore: uuid }: MachineDocument): Datastore {
+  return new Datastore({ uuid, name: uuid, directory: join('/nonexistent', uuid) });
 }
 
 /** What a machine's folder says now. */

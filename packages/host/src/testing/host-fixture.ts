@@ -38,9 +38,10 @@ export class Computer {
     return join(this.directory, 'datastore');
   }
 
-  async start(): Promise<Daemon> {
+  async start(prepare: (hypervisor: FakeHypervisor) => void = () => {}): Promise<Daemon> {
     const store = new MortalStore(this.disk);
     const hypervisor = new FakeHypervisor(this.engines, store.gate);
+    prepare(hypervisor);
     const host = await Host.open({
       schema,
       store,
