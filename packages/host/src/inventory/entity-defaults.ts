@@ -1,22 +1,26 @@
 import type { ManagedObject, ManagedObjectReference, Permissions, Session } from '@hypostyle/vim';
 
 /** Properties that every managed entity has and clients read, where there is nothing to say yet. */
+export const quietEntity = {
+  configStatus: 'green',
+  recentTask: [],
+  declaredAlarmState: [],
+  triggeredAlarmState: [],
+  alarmActionsEnabled: true,
+  tag: [],
+  permission: [],
+  disabledMethod: [],
+  customValue: [],
+  availableField: [],
+  value: [],
+} as const;
+
 export function entityDefaults(name: string, parent: ManagedObjectReference | undefined) {
   return {
+    ...quietEntity,
     name,
     ...(parent === undefined ? {} : { parent: parent as ManagedObjectReference<'ManagedEntity'> }),
     overallStatus: 'green' as const,
-    configStatus: 'green' as const,
-    recentTask: [],
-    declaredAlarmState: [],
-    triggeredAlarmState: [],
-    alarmActionsEnabled: true,
-    tag: [],
-    permission: [],
-    disabledMethod: [],
-    customValue: [],
-    availableField: [],
-    value: [],
   };
 }
 
