@@ -297,6 +297,8 @@ test('a kill at any moment of power-on ends in what is true, and nothing runs tw
     await client.waitForTask(await client.call(two, 'PowerOffVM_Task', {}));
     assert.deepEqual(await enginePids(), []);
   }
+  const untrue = (await allEvents()).filter((event) => /found powered off/.test(event.fullFormattedMessage ?? ''));
+  assert.deepEqual(untrue, [], 'an engine that never ran is not said to have ended');
 });
 
 async function memoryImages(folder: string): Promise<string[]> {

@@ -59,15 +59,16 @@ async function adopt(
       core.machines.change(id, { bootTime, guestEnvironment: environment?.guestInfo }, draft);
     });
     watch.follow(id, engine);
-    if (runtime?.resuming !== undefined)
-      await saveRuntime(core, id, { powerState: 'poweredOn', bootTime: runtime.bootTime });
+    if (runtime?.starting) await saveRuntime(core, id, { powerState: 'poweredOn', bootTime: runtime.bootTime });
     return;
   }
-  // Its start was never finished: it is suspended as it was, and the task that starts it goes on from there.
-  const reading = runtime?.resuming;
-  if (reading !== undefined && (await exists(join(folder, reading)))) {
-    await saveRuntime(core, id, { powerState: 'suspended' });
-    core.machines.change(id, { powerState: 'suspended', bootTime: undefined });
+  // Its start was never finished: it is as it was before, and the task that starts it goes on from there.
+  if (runtime?.starting) {
+    const { resuming } = runtime;
+    const suspended = resuming !== undefined && (await exists(join(folder, resuming)));
+    const powerState = suspended ? 'suspended' : 'poweredOff';
+    await saveRuntime(core, id, { powerState });
+    core.machines.change(id, { powerState, bootTime: undefined });
     return;
   }
   const image = runtime?.suspending;

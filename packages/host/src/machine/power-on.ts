@@ -127,7 +127,8 @@ async function startEngine(
   const hardware = environment.disc === undefined ? plain : withEnvironmentDisc(plain, environment.disc);
   core.machines.change(id, { guestEnvironment: environment.guestInfo });
   const runtime: RuntimeDocument = { powerState: 'poweredOn', bootTime: new Date().toISOString() };
-  await saveRuntime(core, id, resume === undefined ? runtime : { ...runtime, resuming: basename(resume) });
+  const resuming = resume === undefined ? undefined : basename(resume);
+  await saveRuntime(core, id, { ...runtime, starting: true, resuming });
   const engine = await core.hypervisor.start({
     uuid: hardware.uuid,
     runDirectory: runDirectoryOf(core, id),
@@ -139,7 +140,13 @@ async function startEngine(
   });
   started(engine);
   // The guest runs, whatever becomes of what is written down after it.
-  await afterStart(machine, vmx, engine, resume).catch((error: unknown) => core.onDefect('after a start', error));
+  try {
+    // What its end writes down comes later than this, or has been written already.
+    if (resume === undefined && engine.state !== 'stopped') await saveRuntime(core, id, runtime);
+    await afterStart(machine, vmx, engine, resume);
+  } catch (error) {
+    core.onDefect('after a start', error);
+  }
 }
 
 /** What the engine reads and writes beside its disks is what it is called, and no link that leads elsewhere. */

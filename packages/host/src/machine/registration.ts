@@ -34,6 +34,8 @@ export interface RuntimeDocument {
   readonly suspendTime?: string | undefined;
   /** Memory image being written while the engine still runs; once the engine is gone and the image is there, it is suspended. */
   readonly suspending?: string | undefined;
+  /** The engine is being started; without one, nothing has run. */
+  readonly starting?: boolean | undefined;
   /** Memory image being read by an engine whose guest has not gone on yet; without the engine it is suspended still. */
   readonly resuming?: string | undefined;
 }
