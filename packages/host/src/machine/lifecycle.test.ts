@@ -118,6 +118,7 @@ test('a destruction that was cut off at any step is carried on', async () => {
         return;
       }
       await new Promise((resolve) => setTimeout(resolve, 20));
+      if (!whole) daemon.bury();
       const next = await computer.start();
       await next.idle();
       if (next.machines().length > 0) await next.task(next.machines()[0]!, 'Destroy_Task');
@@ -143,6 +144,7 @@ test('a reconfiguration that was cut off leaves no disk that nothing names, and 
       const done = daemon.task(web, 'ReconfigVM_Task', { spec }).then(() => true);
       const whole = await Promise.race([done, daemon.store.died.then(() => false)]);
       await new Promise((resolve) => setTimeout(resolve, 20));
+      if (!whole) daemon.bury();
       daemon.store.stepsLeft += whole ? 1000 : 0;
       const next = whole ? daemon : await computer.start();
       await next.idle();

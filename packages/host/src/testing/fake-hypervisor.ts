@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import {
   type AdoptRequest,
@@ -16,7 +16,7 @@ import {
 type EndReason = (MachineEvent & { kind: 'ended' })['reason'];
 
 /** An engine as a process of its own: it outlives the daemon that started it. */
-export interface FakeEngine {
+interface FakeEngine {
   readonly uuid: string;
   readonly lockPath: string;
   readonly startedAt: number;
@@ -40,12 +40,13 @@ export class FakeComputer {
 }
 
 /** Waits where a process may die; never answers once it is dead. */
-export type Gate = () => Promise<void>;
+type Gate = () => Promise<void>;
 
 /** The Hypervisor contract in memory, for faults that a real engine cannot be made to have. */
 export class FakeHypervisor implements Hypervisor {
   readonly #computer: FakeComputer;
   readonly #gate: Gate;
+  readonly #machines = new WeakSet<FakeMachine>();
   /** What the next calls of a name fail with. */
   readonly failures = new Map<'start' | 'adopt' | 'suspend' | 'powerOff', Error>();
   /** Called between an engine's start and its answer. */
@@ -95,7 +96,7 @@ export class FakeHypervisor implements Hypervisor {
     this.#computer.engines.set(lockPath, engine);
     await this.#gate();
     this.onStarted(engine);
-    return new FakeMachine(engine, this.#computer, this.#gate, this.failures);
+    return this.#take(engine);
   }
 
   async adopt({ uuid, lockPath }: AdoptRequest): Promise<RunningMachine | undefined> {
@@ -103,11 +104,19 @@ export class FakeHypervisor implements Hypervisor {
     this.#fail('adopt');
     const engine = this.#computer.engines.get(lockPath);
     if (engine === undefined || engine.uuid !== uuid) return undefined;
-    return new FakeMachine(engine, this.#computer, this.#gate, this.failures);
+    return this.#take(engine);
   }
 
   async detach(): Promise<void> {
-    for (const engine of this.#computer.engines.values()) engine.owner = undefined;
+    for (const engine of this.#computer.engines.values()) {
+      if (engine.owner !== undefined && this.#machines.has(engine.owner)) engine.owner = undefined;
+    }
+  }
+
+  #take(engine: FakeEngine): FakeMachine {
+    const machine = new FakeMachine(engine, this.#computer, this.#gate, this.failures);
+    this.#machines.add(machine);
+    return machine;
   }
 
   #fail(name: 'start' | 'adopt'): void {
@@ -197,8 +206,4 @@ class FakeMachine implements RunningMachine {
     if (this.state === 'running' && failure.message === 'died') this.#computer.end(this.#engine.lockPath, 'crashed');
     throw failure;
   }
-}
-
-export async function removeTree(path: string): Promise<void> {
-  await rm(path, { recursive: true, force: true });
 }

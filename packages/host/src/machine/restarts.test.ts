@@ -1,0 +1,221 @@
+import assert from 'node:assert/strict';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { ManagedObjectReference } from '@hypostyle/vim';
+import fc from 'fast-check';
+import { Computer, type Daemon, newDisk, rootPool, smallMachine, vmFolder } from '../testing/host-fixture.ts';
+
+/** Whatever is asked of a host, and wherever its process dies: what it shows afterwards is true, and nothing is left over. */
+
+type Machine = ManagedObjectReference<'VirtualMachine'>;
+type Power = 'poweredOff' | 'poweredOn' | 'suspended';
+
+/** What must be true of one machine: several states, after a process died in the middle of a change. */
+interface Expected {
+  readonly registered: boolean;
+  readonly power: Power;
+  readonly disks: number;
+}
+
+const names = ['a', 'b', 'c'] as const;
+const actions = [
+  'create',
+  'unregister',
+  'register',
+  'destroy',
+  'powerOn',
+  'powerOff',
+  'suspend',
+  'reset',
+  'addDisk',
+  'removeDisk',
+  'annotate',
+  'crash',
+  'shutdown',
+] as const;
+type Action = (typeof actions)[number];
+
+interface Step {
+  readonly action: Action;
+  readonly name: (typeof names)[number];
+  /** The process dies after so many steps; undefined: it does not. */
+  readonly dies: number | undefined;
+}
+
+const step = fc.record<Step>({
+  action: fc.constantFrom(...actions),
+  name: fc.constantFrom(...names),
+  dies: fc.option(fc.nat({ max: 24 }), { nil: undefined }),
+});
+
+/** What the machine is after the action; undefined: the action is refused. `none` is a machine that is nowhere. */
+function after(before: Expected | undefined, action: Action): Expected | 'none' | undefined {
+  if (action === 'create')
+    return before === undefined ? { registered: true, power: 'poweredOff', disks: 1 } : undefined;
+  if (before === undefined) return undefined;
+  if (action === 'register') return before.registered ? undefined : { ...before, registered: true };
+  if (!before.registered) return undefined;
+  const { power, disks } = before;
+  switch (action) {
+    case 'unregister':
+      // A suspended machine that is forgotten and found again is off.
+      return power === 'poweredOff' ? { ...before, registered: false } : undefined;
+    case 'destroy':
+      return power === 'poweredOn' ? undefined : 'none';
+    case 'powerOn':
+      return power === 'poweredOn' ? undefined : { ...before, power: 'poweredOn' };
+    case 'powerOff':
+      return power === 'poweredOff' ? undefined : { ...before, power: 'poweredOff' };
+    case 'suspend':
+      return power === 'poweredOn' ? { ...before, power: 'suspended' } : undefined;
+    case 'reset':
+      return power === 'poweredOn' ? before : undefined;
+    case 'addDisk':
+      return power === 'poweredOff' && disks < 4 ? { ...before, disks: disks + 1 } : undefined;
+    case 'removeDisk':
+      return power === 'poweredOff' && disks > 0 ? { ...before, disks: disks - 1 } : undefined;
+    case 'annotate':
+      return before;
+    default:
+      return power === 'poweredOn' ? { ...before, power: 'poweredOff' } : undefined;
+  }
+}
+
+async function perform(computer: Computer, daemon: Daemon, { action, name }: Step): Promise<void> {
+  const machine = daemon.machine(name) as Machine;
+  const folder = join(computer.datastore, name);
+  const change = (deviceChange: unknown[]) =>
+    daemon.task(machine, 'ReconfigVM_Task', { spec: { _typeName: 'VirtualMachineConfigSpec', deviceChange } });
+  switch (action) {
+    case 'create':
+      return void (await daemon.task(vmFolder, 'CreateVM_Task', smallMachine(name)));
+    case 'register': {
+      const path = `[datastore1] ${name}/${name}.vmx`;
+      return void (await daemon.task(vmFolder, 'RegisterVM_Task', { path, asTemplate: false, pool: rootPool }));
+    }
+    case 'unregister':
+      return void (await daemon.call(machine, 'UnregisterVM'));
+    case 'destroy':
+      return void (await daemon.task(machine, 'Destroy_Task'));
+    case 'powerOn':
+      return void (await daemon.task(machine, 'PowerOnVM_Task'));
+    case 'powerOff':
+      return void (await daemon.task(machine, 'PowerOffVM_Task'));
+    case 'suspend':
+      return void (await daemon.task(machine, 'SuspendVM_Task'));
+    case 'reset':
+      return void (await daemon.task(machine, 'ResetVM_Task'));
+    case 'addDisk':
+      return void (await change([newDisk(1000)]));
+    case 'removeDisk': {
+      const disk = daemon.read(machine, 'config')?.hardware.device?.find((one) => one._typeName === 'VirtualDisk');
+      return void (await change([
+        { _typeName: 'VirtualDeviceConfigSpec', operation: 'remove', fileOperation: 'destroy', device: disk },
+      ]));
+    }
+    case 'annotate': {
+      const spec = { _typeName: 'VirtualMachineConfigSpec', annotation: 'two\nlines "and" | a bar' };
+      return void (await daemon.task(machine, 'ReconfigVM_Task', { spec }));
+    }
+    default: {
+      computer.engines.end(join(folder, '.hypo', 'vm.lck'), action === 'crash' ? 'crashed' : 'guest-shutdown');
+      while (daemon.read(machine, 'runtime')?.powerState === 'poweredOn') await pause(1);
+    }
+  }
+}
+
+/** What the host and its folders show of a machine, which must agree among themselves. */
+async function observe(computer: Computer, daemon: Daemon, name: string): Promise<Expected | undefined> {
+  const machine = daemon.machine(name);
+  const folder = join(computer.datastore, name);
+  const files = await readdir(folder).catch(() => undefined);
+  const engine = computer.engines.engines.get(join(folder, '.hypo', 'vm.lck'));
+  if (files === undefined) {
+    assert.equal(machine, undefined, 'a machine without a folder');
+    assert.equal(engine, undefined, 'an engine without a machine');
+    return undefined;
+  }
+  const vmx = await readFile(join(folder, `${name}.vmx`), 'utf8');
+  const disks = [...vmx.matchAll(/^scsi0:\d+\.fileName = "(.*)\.vmdk"/gm)].map((match) => match[1] as string);
+  const image = /^checkpoint\.vmState = "(.*)"/m.exec(vmx)?.[1];
+  const power = (machine && daemon.read(machine, 'runtime')?.powerState) ?? 'poweredOff';
+  assert.equal(engine !== undefined, power === 'poweredOn', `shown as ${power}`);
+  assert.equal(image !== undefined, power === 'suspended', `shown as ${power}, its .vmx names ${image}`);
+  const left = files.filter((file) => !/^(\.hypo|.*\.vmx|hypostyle\.log)$/.test(file)).sort();
+  const named = [...disks.flatMap((disk) => [`${disk}-flat.vmdk`, `${disk}.vmdk`]), ...(image ? [image] : [])].sort();
+  assert.deepEqual(left, named, 'files that nothing names, or names without files');
+  if (machine !== undefined) {
+    const runtime = daemon.read(machine, 'runtime');
+    assert.equal(runtime?.connectionState, 'connected');
+    assert.equal(runtime?.bootTime !== undefined, power === 'poweredOn');
+    const shown = daemon.read(machine, 'config')?.hardware.device?.filter((one) => one._typeName === 'VirtualDisk');
+    assert.equal(shown?.length, disks.length);
+  }
+  return { registered: machine !== undefined, power, disks: disks.length };
+}
+
+const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+async function play(computer: Computer, steps: readonly Step[]): Promise<void> {
+  const model = new Map<string, Expected>();
+  let daemon = await computer.start();
+  for (const one of steps) {
+    const { name, action, dies } = one;
+    const before = model.get(name);
+    const wanted = after(before, action);
+    if (wanted === undefined) continue;
+    // Memory that a machine goes on from is the one that it was suspended with.
+    const lock = join(computer.datastore, name, '.hypo', 'vm.lck');
+    const memory = computer.engines.engines.get(lock)?.memory;
+    if (memory !== undefined) memories.set(lock, memory);
+    if (dies !== undefined) daemon.store.stepsLeft = dies;
+    const done = perform(computer, daemon, one).then(() => true);
+    const whole = await Promise.race([done, daemon.store.died.then(() => false)]);
+    daemon.store.stepsLeft = whole ? Number.POSITIVE_INFINITY : 0;
+    if (!whole) {
+      // What it was doing to files comes to an end; nobody hears of it.
+      await pause(15);
+      daemon.bury();
+      daemon = await computer.start();
+      await daemon.idle();
+    }
+    const seen = await observe(computer, daemon, name);
+    const allowed = [wanted === 'none' ? undefined : wanted, ...(whole ? [] : [before])];
+    assert.ok(
+      allowed.some((expected) => JSON.stringify(expected) === JSON.stringify(seen)),
+      `${action} ${whole ? 'done' : `killed at ${dies}`}: ${JSON.stringify(seen)}, not ${JSON.stringify(allowed)}`,
+    );
+    if (before?.power === 'suspended' && seen?.power === 'poweredOn')
+      assert.equal(computer.engines.engines.get(lock)?.memory, memories.get(lock), 'went on from its memory');
+    if (seen === undefined) model.delete(name);
+    else model.set(name, seen);
+    // Nothing else moved.
+    for (const other of names) assert.deepEqual(await observe(computer, daemon, other), model.get(other));
+  }
+  const registered = [...model.values()].filter((machine) => machine.registered).length;
+  assert.equal((await daemon.store.list('machine')).length, registered);
+  for (const { key } of await daemon.store.list('machine-runtime'))
+    assert.ok(
+      daemon.machines().some((machine) => machine.value === key),
+      `a runtime document of machine ${key}`,
+    );
+  await daemon.host.close();
+}
+
+const memories = new Map<string, string>();
+
+test('whatever is done and wherever the process dies, what is shown is true and nothing is left over', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 30, size: 'max' }), async (steps) => {
+      const computer = await Computer.make();
+      try {
+        await play(computer, [{ action: 'create', name: 'a', dies: undefined }, ...steps]);
+        assert.deepEqual(computer.defects, []);
+      } finally {
+        await computer.remove();
+      }
+    }),
+    { numRuns: Number(process.env.HYPOSTYLE_RUNS ?? 5), endOnFailure: false },
+  );
+});
