@@ -27,6 +27,9 @@ const scalars = new Set(
     'cleanShutdown',
     'extendedConfigFile',
     'hypostyle.vApp',
+    // What an engine is started with, word for word: no client says it.
+    'hypostyle.machineType',
+    'hypostyle.cpuModel',
   ].map((key) => key.toLowerCase()),
 );
 

@@ -8,6 +8,9 @@ export function busyFiles(machines: Machines): BusyCheck {
     for (const machine of machines.all()) {
       if (machine.powerState === 'poweredOff' || machine.datastore.name !== root.name) continue;
       if (machine.datastore.format(machine.vmxPath) === shown) return true;
+      // Memory of a suspended machine is as good as its disks: whoever writes it says what the guest goes on with.
+      if (machine.files.list.some(({ name, type }) => name === shown && /^(suspend|nvram)$/.test(type))) return true;
+      if (machine.datastore.resolve(machine.vmxPath, machine.configuration.nvram) === shown) return true;
       for (const disk of machine.disks.values()) {
         if (disk.chain.some((files) => files.includes(shown))) return true;
       }

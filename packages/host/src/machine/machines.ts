@@ -5,7 +5,7 @@ import { SharedEntries } from './shared-entries.ts';
 
 /** Which properties of the managed object say what a member of the record says. */
 const shownBy: { readonly [M in keyof MachineRecord]?: readonly string[] } = {
-  configuration: ['config', 'name', 'network'],
+  configuration: ['config', 'name', 'network', 'runtime'],
   modified: ['config'],
   vApp: ['config', 'summary'],
   vAppProblem: ['runtime'],

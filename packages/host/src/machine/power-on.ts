@@ -170,6 +170,9 @@ export function runDirectoryOf(core: Pick<HostCore, 'runDirectory'>, id: string)
 function platformOf(vmx: VmxFile): { readonly platform?: { readonly machineType: string; readonly cpuModel: string } } {
   const machineType = vmx.get(machineTypeKey);
   const cpuModel = vmx.get(cpuModelKey);
+  // A `.vmx` that came from elsewhere may say anything, and an engine takes more of its machine after a comma.
+  if (!/^[\w.-]{1,100}$/.test(machineType ?? '')) return {};
+  if (!/^[\w.-]+(,[^\u0000-\u001f]*)?$/.test(cpuModel ?? '')) return {};
   return machineType && cpuModel ? { platform: { machineType, cpuModel } } : {};
 }
 

@@ -1,4 +1,10 @@
-import { type Call, type ManagedObjectReference, noPermission, type VirtualMachineConfigSpec } from '@hypostyle/vim';
+import {
+  type Call,
+  type ManagedObjectReference,
+  noPermission,
+  type VirtualDeviceConfigSpec,
+  type VirtualMachineConfigSpec,
+} from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
 import type { MachineRecord } from '../machine/machine-record.ts';
 import { setsValuesOnly } from '../vapp/apply-vapp.ts';
@@ -35,6 +41,8 @@ const members: readonly (readonly [keyof VirtualMachineConfigSpec, string])[] = 
   ['cpuAllocation', 'VirtualMachine.Config.Resource'],
   ['memoryAllocation', 'VirtualMachine.Config.Resource'],
   ['changeTrackingEnabled', 'VirtualMachine.Config.ChangeTracking'],
+  ['cpuHotAddEnabled', 'VirtualMachine.Config.CPUCount'],
+  ['memoryHotAddEnabled', 'VirtualMachine.Config.Memory'],
   ['guestId', 'VirtualMachine.Config.Settings'],
   ['bootOptions', 'VirtualMachine.Config.Settings'],
   ['flags', 'VirtualMachine.Config.Settings'],
@@ -46,6 +54,48 @@ const members: readonly (readonly [keyof VirtualMachineConfigSpec, string])[] = 
   ['instanceUuid', 'VirtualMachine.Config.Settings'],
 ];
 
+/** Members that have a privilege of their own, or none since they change nothing. */
+const ofTheirOwn = new Set<string>([
+  ...members.map(([member]) => member),
+  '_typeName',
+  'changeVersion',
+  'deviceChange',
+  'files',
+  'vAppConfig',
+  'vAppConfigRemoved',
+]);
+
+/** A disk or image that is there already may be anybody's: whoever attaches it must be allowed to look for it. */
+function requireForFile(
+  core: HostCore,
+  call: Call,
+  home: string | undefined,
+  object: ManagedObjectReference,
+  { operation, fileOperation, device }: VirtualDeviceConfigSpec,
+): void {
+  const { fileName = '' } = (device.backing ?? {}) as { readonly fileName?: string };
+  if (operation === 'remove') return;
+  const own = core.machines.find(object.value);
+  const attached = device._typeName === 'VirtualDisk' && fileOperation === undefined;
+  const homeOf = () => (attached && home !== undefined ? core.datastores.parse(home).datastore : undefined);
+  const named = /^\[[^\]]+\]/.test(fileName) ? core.datastores.parse(fileName).datastore : (own?.datastore ?? homeOf());
+  if (named === undefined) return;
+  if (device._typeName === 'VirtualDisk' && fileOperation !== undefined)
+    requirePrivilege(core, call, named.ref, 'Datastore.AllocateSpace');
+  else if (operation === 'add' && fileName !== '') requirePrivilege(core, call, named.ref, 'Datastore.Browse');
+  else if (fileName !== '' && own !== undefined && !ownFiles(own).has(fileName))
+    requirePrivilege(core, call, named.ref, 'Datastore.Browse');
+}
+
+/** Files that a machine's devices have now: an edit that repeats them asks for nothing new. */
+function ownFiles({ configuration: c, datastore, vmxPath }: MachineRecord): Set<string> {
+  return new Set(
+    [...c.disks, ...c.cdroms, ...c.floppies, ...c.serials].flatMap(({ fileName }) =>
+      fileName === undefined ? [] : [fileName, datastore.resolve(vmxPath, fileName)],
+    ),
+  );
+}
+
 /** Checks what a reconfiguration needs, member by member, as ReconfigVM_Task documents it. */
 export function requireForReconfigure(
   core: HostCore,
@@ -56,8 +106,15 @@ export function requireForReconfigure(
   for (const [member, privilege] of members) {
     if (spec[member] !== undefined) requirePrivilege(core, call, object, privilege);
   }
-  for (const { operation, fileOperation, device } of spec.deviceChange ?? []) {
+  // What is in no table is a setting; a spec that changes nothing needs the right to change something.
+  const others = Object.entries(spec).some(([member, value]) => value !== undefined && !ofTheirOwn.has(member));
+  const changes = members.some(([member]) => spec[member] !== undefined) || (spec.deviceChange ?? []).length > 0;
+  const vApp = spec.vAppConfig !== undefined || spec.vAppConfigRemoved === true;
+  if (others || !(changes || vApp)) requirePrivilege(core, call, object, 'VirtualMachine.Config.Settings');
+  for (const change of spec.deviceChange ?? []) {
+    const { operation, fileOperation, device } = change;
     requirePrivilege(core, call, object, devicePrivilege(device._typeName ?? '', operation, fileOperation));
+    requireForFile(core, call, spec.files?.vmPathName, object, change);
     const network = (device.backing as { readonly deviceName?: string } | undefined)?.deviceName;
     const found = network === undefined ? undefined : core.networks.find(network);
     if (found !== undefined && operation !== 'remove') requirePrivilege(core, call, found.ref, 'Network.Assign');

@@ -79,14 +79,19 @@ export class Daemon {
     this.host.close().catch(() => {});
   }
 
-  async call(self: ManagedObjectReference, name: string, args: Record<string, unknown> = {}): Promise<unknown> {
+  async call(
+    self: ManagedObjectReference,
+    name: string,
+    args: Record<string, unknown> = {},
+    userName = 'root',
+  ): Promise<unknown> {
     const method = schema.method(name);
     if (method === undefined) throw new Error(`no method ${name}`);
     const { value } = await this.host.dispatcher.invoke({
       self,
       method,
       args,
-      session,
+      session: sessionOf(userName),
       version: '8.0.3.0',
       signal: new AbortController().signal,
       connection: { clientAddress: '192.0.2.1', userAgent: 'test', establish: () => {}, release: () => {} } as never,
@@ -193,15 +198,17 @@ export function newDisk(controllerKey = -1, fileName = ''): Record<string, unkno
   };
 }
 
-const session: Session = {
-  key: 'session-root',
-  userName: 'root',
-  fullName: 'root',
-  groups: [],
-  loginTime: '2026-01-01T00:00:00Z',
-  locale: 'en',
-  clientAddress: '192.0.2.1',
-  userAgent: 'test',
-  ended: false,
-  onEnd: () => () => {},
-};
+function sessionOf(userName: string): Session {
+  return {
+    key: `session-${userName}`,
+    userName,
+    fullName: userName,
+    groups: [],
+    loginTime: '2026-01-01T00:00:00Z',
+    locale: 'en',
+    clientAddress: '192.0.2.1',
+    userAgent: 'test',
+    ended: false,
+    onEnd: () => () => {},
+  };
+}
