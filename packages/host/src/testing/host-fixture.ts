@@ -67,6 +67,7 @@ export class Daemon {
   readonly host: Host;
   readonly store: MortalStore;
   readonly hypervisor: FakeHypervisor;
+  readonly #sessions = new Map<string, Session>();
 
   constructor(host: Host, store: MortalStore, hypervisor: FakeHypervisor) {
     this.host = host;
@@ -85,13 +86,15 @@ export class Daemon {
     args: Record<string, unknown> = {},
     userName = 'root',
   ): Promise<unknown> {
+    const session = this.#sessions.get(userName) ?? sessionOf(userName);
+    this.#sessions.set(userName, session);
     const method = schema.method(name);
     if (method === undefined) throw new Error(`no method ${name}`);
     const { value } = await this.host.dispatcher.invoke({
       self,
       method,
       args,
-      session: sessionOf(userName),
+      session,
       version: '8.0.3.0',
       signal: new AbortController().signal,
       connection: { clientAddress: '192.0.2.1', userAgent: 'test', establish: () => {}, release: () => {} } as never,
