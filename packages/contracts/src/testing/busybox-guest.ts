@@ -77,6 +77,9 @@ function hardware(options: GuestOptions, disks: readonly DiskHardware[]): Machin
   };
 }
 
+/** The data disk in the guest, by its size: which disk is found first is chance. */
+const dataDevice = `/dev/$(cd /sys/block; for d in sd*; do [ $(cat $d/size) = ${dataBytes / 512} ] && echo $d; done)`;
+
 async function session(machine: RunningMachine): Promise<GuestSession> {
   const guest = await GuestConsole.connect(machine.serialSocketPaths[0] ?? '');
   const digest = async () => (await guest.run('sha256sum /tmp/filled')).split(' ')[0] ?? '';
@@ -89,9 +92,9 @@ async function session(machine: RunningMachine): Promise<GuestSession> {
     digestMemory: digest,
     uptimeSeconds: async () => Number((await guest.run('cat /proc/uptime')).split(' ')[0]),
     async writeDisk(text) {
-      await guest.run(`printf %s '${text}' | dd of=/dev/sda bs=512 conv=sync 2>/dev/null && sync`);
+      await guest.run(`printf %s '${text}' | dd of=${dataDevice} bs=512 conv=sync 2>/dev/null && sync`);
     },
-    readDisk: (length) => guest.run(`head -c ${length} /dev/sda | tr '\\000' .`),
+    readDisk: (length) => guest.run(`head -c ${length} ${dataDevice} | tr '\\000' .`),
     shutDown: () => guest.send('poweroff -f'),
     reboot: () => guest.send('reboot -f'),
     close: () => guest.close(),
