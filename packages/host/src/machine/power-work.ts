@@ -128,7 +128,7 @@ export function definePowerWork(core: HostCore, watch: MachineWatch): PowerWork 
         throw fault(
           'ToolsUnavailable',
           {},
-          `The guest cannot be asked: ${error.message}. Its guest agent must be running.`,
+          `The guest cannot be asked: ${error.message.replace(/\.$/, '')}. Its guest agent must be running.`,
           { cause: error },
         );
       }
