@@ -149,10 +149,10 @@ export class Host {
     for (const datastore of datastores.all()) await addDatastoreObject(core, datastore);
     addManagers(core);
     const runtimes = await loadMachines(core);
-    await adoptMachines(core, watch, runtimes);
+    const stopAdopting = await adoptMachines(core, watch, runtimes);
     showPermissions(core);
     await services.tasks.recover();
-    const stops = [watchSpace(core), watchHost(core, hostUseMeter(core.hostMHz))];
+    const stops = [stopAdopting, watchSpace(core), watchHost(core, hostUseMeter(core.hostMHz))];
     return new Host({ core, services, leases, consoles, watch, stops });
   }
 

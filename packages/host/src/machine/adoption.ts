@@ -9,31 +9,48 @@ import { type RuntimeDocument, saveRuntime } from './registration.ts';
 
 /** Most engines that are looked for at a time. */
 const atOnce = 16;
+/** Milliseconds until engines that did not answer are looked for again. */
+const againInterval = 10_000;
 
 /**
  * Finds the engines of machines that ran when the last process ended. A machine whose engine is gone is powered off,
- * and says so by an event: what happened while nobody looked is not lost.
+ * and says so by an event: what happened while nobody looked is not lost. Engines that do not answer are looked for
+ * again and again, until the answer is called.
  */
 export async function adoptMachines(
   core: HostCore,
   watch: MachineWatch,
   runtimes: ReadonlyMap<string, RuntimeDocument>,
-): Promise<void> {
+): Promise<() => void> {
+  const lost = new Map<string, string | undefined>();
   const running = [...core.machines.all()].filter((machine) => machine.powerState === 'poweredOn');
   for (let at = 0; at < running.length; at += atOnce) {
     await Promise.all(
-      running.slice(at, at + atOnce).map(async ({ id }) => {
+      running.slice(at, at + atOnce).map(async ({ id, problem }) => {
         try {
           await adopt(core, watch, id, runtimes.get(id));
         } catch (error) {
           // One engine that hangs must not keep every other machine from its service.
           if (!(error instanceof HypervisorError)) throw error;
+          lost.set(id, problem);
           core.machines.change(id, { problem: error.message });
           core.onDefect('adoption of an engine', error);
         }
       }),
     );
   }
+  const timer = setInterval(() => {
+    for (const [id, problem] of lost) {
+      lost.delete(id);
+      adopt(core, watch, id, runtimes.get(id)).then(
+        () => core.machines.change(id, { problem }),
+        // Still out of reach: it was told once.
+        () => lost.set(id, problem),
+      );
+    }
+  }, againInterval);
+  timer.unref();
+  return () => clearInterval(timer);
 }
 
 async function adopt(

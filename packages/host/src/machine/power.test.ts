@@ -148,16 +148,23 @@ test('links that a folder brought are not followed by the engine', async () => {
   });
 });
 
-test('an engine that cannot be reached now does not keep the host from its other machines', async () => {
+test('an engine that does not answer keeps no other from its service, and is found when it does', async (t) => {
   await withMachine(async (computer, daemon, web) => {
     await daemon.task(web, 'PowerOnVM_Task');
     await daemon.host.close();
-    const store = await computer.start((hypervisor) =>
+    t.mock.timers.enable({ apis: ['setInterval'] });
+    const next = await computer.start((hypervisor) =>
       hypervisor.failures.set('adopt', new HypervisorError('engine-lost', 'it does not answer')),
     );
-    assert.equal(state(store, web), 'poweredOn');
-    await assert.rejects(store.task(web, 'PowerOffVM_Task'), named('GenericVmConfigFault'));
+    assert.equal(state(next, web), 'poweredOn');
+    assert.equal(next.read(web, 'runtime')?.connectionState, 'inaccessible');
+    await assert.rejects(next.task(web, 'PowerOffVM_Task'), named('GenericVmConfigFault'));
     assert.equal(computer.engines.engines.size, 1);
-    await store.host.close();
+    t.mock.timers.tick(10_000);
+    await settle();
+    assert.equal(next.read(web, 'runtime')?.connectionState, 'connected');
+    await next.task(web, 'PowerOffVM_Task');
+    assert.equal(computer.engines.engines.size, 0);
+    await next.host.close();
   });
 });
