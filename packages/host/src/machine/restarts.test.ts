@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import type { ManagedObjectReference } from '@hypostyle/vim';
 import fc from 'fast-check';
 import { Computer, type Daemon, newDisk, rootPool, smallMachine, vmFolder } from '../testing/host-fixture.ts';
+import { gateFiles } from '../testing/mortal-files.ts';
 
 /** Whatever is asked of a host, and wherever its process dies: what it shows afterwards is true, and nothing is left over. */
 
@@ -37,16 +38,17 @@ const actions = [
 type Action = (typeof actions)[number];
 
 interface Step {
-  readonly action: Action;
+  /** Which of the actions that the machine allows then. */
+  readonly pick: number;
   readonly name: (typeof names)[number];
   /** The process dies after so many steps; undefined: it does not. */
   readonly dies: number | undefined;
 }
 
 const step = fc.record<Step>({
-  action: fc.constantFrom(...actions),
+  pick: fc.nat({ max: 10_000 }),
   name: fc.constantFrom(...names),
-  dies: fc.option(fc.nat({ max: 24 }), { nil: undefined }),
+  dies: fc.option(fc.nat({ max: 40 }), { nil: undefined, freq: 3 }),
 });
 
 /** What the machine is after the action; undefined: the action is refused. `none` is a machine that is nowhere. */
@@ -82,7 +84,7 @@ function after(before: Expected | undefined, action: Action): Expected | 'none' 
   }
 }
 
-async function perform(computer: Computer, daemon: Daemon, { action, name }: Step): Promise<void> {
+async function perform(computer: Computer, daemon: Daemon, action: Action, name: string): Promise<void> {
   const machine = daemon.machine(name) as Machine;
   const folder = join(computer.datastore, name);
   const change = (deviceChange: unknown[]) =>
@@ -142,7 +144,8 @@ async function observe(computer: Computer, daemon: Daemon, name: string): Promis
   const power = (machine && daemon.read(machine, 'runtime')?.powerState) ?? 'poweredOff';
   assert.equal(engine !== undefined, power === 'poweredOn', `shown as ${power}`);
   assert.equal(image !== undefined, power === 'suspended', `shown as ${power}, its .vmx names ${image}`);
-  const left = files.filter((file) => !/^(\.hypo|.*\.vmx|hypostyle\.log)$/.test(file)).sort();
+  // What a dead process was writing under a hidden name goes with the machine.
+  const left = files.filter((file) => !/^(\.hypo.*|\..*\.tmp|.*\.vmx|hypostyle\.log)$/.test(file)).sort();
   const named = [...disks.flatMap((disk) => [`${disk}-flat.vmdk`, `${disk}.vmdk`]), ...(image ? [image] : [])].sort();
   assert.deepEqual(left, named, 'files that nothing names, or names without files');
   if (machine !== undefined) {
@@ -161,16 +164,17 @@ async function play(computer: Computer, steps: readonly Step[]): Promise<void> {
   const model = new Map<string, Expected>();
   let daemon = await computer.start();
   for (const one of steps) {
-    const { name, action, dies } = one;
+    const { name, pick, dies } = one;
     const before = model.get(name);
+    const possible = actions.filter((action) => after(before, action) !== undefined);
+    const action = possible[pick % possible.length] as Action;
     const wanted = after(before, action);
-    if (wanted === undefined) continue;
     // Memory that a machine goes on from is the one that it was suspended with.
     const lock = join(computer.datastore, name, '.hypo', 'vm.lck');
     const memory = computer.engines.engines.get(lock)?.memory;
     if (memory !== undefined) memories.set(lock, memory);
     if (dies !== undefined) daemon.store.stepsLeft = dies;
-    const done = perform(computer, daemon, one).then(() => true);
+    const done = perform(computer, daemon, action, name).then(() => true);
     const whole = await Promise.race([done, daemon.store.died.then(() => false)]);
     daemon.store.stepsLeft = whole ? Number.POSITIVE_INFINITY : 0;
     if (!whole) {
@@ -205,12 +209,14 @@ async function play(computer: Computer, steps: readonly Step[]): Promise<void> {
 
 const memories = new Map<string, string>();
 
-test('whatever is done and wherever the process dies, what is shown is true and nothing is left over', async () => {
+test('whatever is done and wherever the process dies, what is shown is true and nothing is left over', async (t) => {
+  const ungate = gateFiles();
+  t.after(ungate);
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 30, size: 'max' }), async (steps) => {
       const computer = await Computer.make();
       try {
-        await play(computer, [{ action: 'create', name: 'a', dies: undefined }, ...steps]);
+        await play(computer, steps);
         assert.deepEqual(computer.defects, []);
       } finally {
         await computer.remove();

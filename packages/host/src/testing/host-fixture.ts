@@ -12,6 +12,7 @@ import {
 } from '@hypostyle/vim';
 import { Host } from '../host.ts';
 import { FakeComputer, FakeHypervisor } from './fake-hypervisor.ts';
+import { processOf } from './mortal-files.ts';
 import { MortalStore } from './mortal-store.ts';
 
 const schema = loadSchema();
@@ -42,18 +43,20 @@ export class Computer {
     const store = new MortalStore(this.disk);
     const hypervisor = new FakeHypervisor(this.engines, store.gate);
     prepare(hypervisor);
-    const host = await Host.open({
-      schema,
-      store,
-      hypervisor,
-      runDirectory: join(this.directory, 'run'),
-      defaultDatastore: { name: 'datastore1', directory: this.datastore },
-      administrator: { userName: 'root', password: 'Very-secret-1' },
-      version: '0.1.0',
-      port: () => 443,
-      sslThumbprint: () => '',
-      onDefect: (where, error) => this.defects.push([where, error]),
-    });
+    const open = () =>
+      Host.open({
+        schema,
+        store,
+        hypervisor,
+        runDirectory: join(this.directory, 'run'),
+        defaultDatastore: { name: 'datastore1', directory: this.datastore },
+        administrator: { userName: 'root', password: 'Very-secret-1' },
+        version: '0.1.0',
+        port: () => 443,
+        sslThumbprint: () => '',
+        onDefect: (where, error) => this.defects.push([where, error]),
+      });
+    const host = await processOf.run(store, open);
     return new Daemon(host, store, hypervisor);
   }
 
@@ -90,15 +93,17 @@ export class Daemon {
     this.#sessions.set(userName, session);
     const method = schema.method(name);
     if (method === undefined) throw new Error(`no method ${name}`);
-    const { value } = await this.host.dispatcher.invoke({
-      self,
-      method,
-      args,
-      session,
-      version: '8.0.3.0',
-      signal: new AbortController().signal,
-      connection: { clientAddress: '192.0.2.1', userAgent: 'test', establish: () => {}, release: () => {} } as never,
-    });
+    const invoke = () =>
+      this.host.dispatcher.invoke({
+        self,
+        method,
+        args,
+        session,
+        version: '8.0.3.0',
+        signal: new AbortController().signal,
+        connection: { clientAddress: '192.0.2.1', userAgent: 'test', establish: () => {}, release: () => {} } as never,
+      });
+    const { value } = await processOf.run(this.store, invoke);
     return value;
   }
 
