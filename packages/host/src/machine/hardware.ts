@@ -71,7 +71,7 @@ export function machineHardware(machine: MachineRecord, options: HardwareOptions
       (serial): SerialHardware => ({
         id: `serial${serial.number}`,
         ...(serial.kind === 'file' && serial.fileName !== ''
-          ? { logPath: join(folder, splitPath(serial.fileName.replace(/^\[[^\]]*\] */, '')).name) }
+          ? { logPath: join(folder, serialLogName(serial.fileName)) }
           : {}),
       }),
     ),
@@ -123,6 +123,15 @@ function nicHardware(nic: Nic, options: HardwareOptions): NicHardware {
     connected: nic.startConnected && exists,
     network: exists ? { kind: 'nat', forwards: nic.forwards.map(forwardOf) } : { kind: 'none' },
   };
+}
+
+/** File of a serial port: a name in the machine's folder, and none of what the machine itself is made of. */
+function serialLogName(fileName: string): string {
+  const { name } = splitPath(fileName.replace(/^\[[^\]]*\] */, ''));
+  if (/\.(vmdk|qcow2|vmx|vmxf|nvram|vmss|vmsn|vmsd|lck|iso)$/i.test(name) || name.startsWith('.')) {
+    throw new HostError('device-invalid', `a serial port cannot write to ${name}; name it something.log`);
+  }
+  return name;
 }
 
 /** Forwards of a `.vmx` that came from elsewhere may be anything. */

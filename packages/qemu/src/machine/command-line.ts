@@ -201,7 +201,7 @@ function efiNodes({ hardware, efi }: CommandLineOptions): BlockNode[] {
 }
 
 function machineProperties({ hardware, platform, efi }: CommandLineOptions): string {
-  const properties = [platform.machineType, `vmport=${hardware.vmport ? 'on' : 'off'}`];
+  const properties = [escapeComma(platform.machineType), `vmport=${hardware.vmport ? 'on' : 'off'}`];
   if (hardware.firmware === 'efi') {
     if (!efi) throw qemuErrors.startFailed('The machine wants EFI and no firmware was given.');
     properties.push('pflash0=efi-code', 'pflash1=efi-variables');
