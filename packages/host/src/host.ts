@@ -6,7 +6,7 @@
  */
 import { chmod, mkdir } from 'node:fs/promises';
 import type { Hypervisor, HypervisorInfo, Store } from '@hypostyle/contracts';
-import { type FolderAccess, systemClock, TransferLeases } from '@hypostyle/services';
+import { type FolderAccess, removeLeftovers, systemClock, TransferLeases } from '@hypostyle/services';
 import { type Authorizer, Dispatcher, Registry, type Schema, type Session } from '@hypostyle/vim';
 import { GuestOsNames } from './configuration/guest-os.ts';
 import { busyFiles } from './datastore/busy-files.ts';
@@ -148,6 +148,7 @@ export class Host {
     });
     for (const datastore of datastores.all()) await addDatastoreObject(core, datastore);
     addManagers(core);
+    await clearLeftovers(core);
     const runtimes = await loadMachines(core);
     const stopAdopting = await adoptMachines(core, watch, runtimes);
     showPermissions(core);
@@ -262,6 +263,13 @@ function addManagers(core: HostCore): void {
       datastoreBrowser: references.hostBrowser,
     });
   });
+}
+
+/** Takes away what the last process left half-made; a datastore that is away is cleared when it is back at a start. */
+async function clearLeftovers(core: HostCore): Promise<void> {
+  for (const datastore of core.datastores.all()) {
+    await removeLeftovers(datastore).catch((error: unknown) => core.onDefect(`leftovers on ${datastore.name}`, error));
+  }
 }
 
 /** Reads every registered machine's folder, several at a time. */

@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path';
 import { type AdapterType, createFlatDisk, flatNameOf } from '@hypostyle/vmdk';
-import type { DatastoreRoot } from '../datastore-root.ts';
-import { diskFault } from '../disk-faults.ts';
+import type { DatastoreRoot } from '../files/datastore-root.ts';
+import { diskFault } from './disk-faults.ts';
 
 export interface CreateMachineDisk {
   readonly root: DatastoreRoot;

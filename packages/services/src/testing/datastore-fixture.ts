@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { VimFault } from '@hypostyle/vim';
 import { writeStreamOptimized } from '@hypostyle/vmdk';
-import type { DatastoreRoot } from '../datastore-root.ts';
+import type { DatastoreRoot } from '../files/datastore-root.ts';
 
 /** An empty datastore that is gone after the test. */
 export async function temporaryDatastore(test: TestContext, name = 'ds'): Promise<DatastoreRoot> {

@@ -3,9 +3,9 @@ import { mkdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import { everything, faultOf, temporaryDatastore } from '../testing/datastore-fixture.ts';
 import { copyFile, makeDirectory, moveFile } from './file-operations.ts';
 import { deleteFile } from './file-removal.ts';
-import { everything, faultOf, temporaryDatastore } from './testing/datastore-fixture.ts';
 
 const never = new AbortController().signal;
 const idle = { force: false, isBusy: () => false, signal: never };

@@ -1,10 +1,10 @@
 import { rename, rm, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { faults, fileFault } from '../errors.ts';
 import { findEntry, listFolder } from './datastore-index.ts';
 import { joinPath } from './datastore-path.ts';
 import { type DatastoreRoot, resolveInRoot, shownPath } from './datastore-root.ts';
 import { syncFolder } from './durable-rename.ts';
-import { faults, fileFault } from './errors.ts';
 import { checkOrdinaryPath } from './file-upload.ts';
 import { partialName } from './hidden-names.ts';
 

@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises';
+import { faults } from '../errors.ts';
 import { type DatastoreRoot, shownPath } from './datastore-root.ts';
-import { faults } from './errors.ts';
 
 /** Bytes that an ordinary user can still write to the datastore. */
 export async function freeBytesOf(root: DatastoreRoot): Promise<number> {

@@ -1,7 +1,7 @@
 import type { VimFault } from '@hypostyle/vim';
 import { VmdkError, vmdkErrors } from '@hypostyle/vmdk';
-import { type DatastoreRoot, shownPath } from './datastore-root.ts';
-import { faults, fileFault, systemCode } from './errors.ts';
+import { faults, fileFault, systemCode } from '../errors.ts';
+import { type DatastoreRoot, shownPath } from '../files/datastore-root.ts';
 
 /** An error of reading or writing a virtual disk as a fault of its file; the host's own paths stay unsaid. */
 export function diskFault(error: unknown, root: DatastoreRoot, path: string): VimFault {

@@ -3,14 +3,14 @@ import { type FileHandle, lstat, open, rm } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { type AdapterType, flatDescriptor, flatNameOf, inflateToFlat, writeDescriptor } from '@hypostyle/vmdk';
-import { joinPath, splitPath } from './datastore-path.ts';
-import { type DatastoreRoot, resolveInRoot, shownPath } from './datastore-root.ts';
+import { faults } from '../errors.ts';
+import { joinPath, splitPath } from '../files/datastore-path.ts';
+import { type DatastoreRoot, resolveInRoot, shownPath } from '../files/datastore-root.ts';
+import { renameNew, renameOver } from '../files/durable-rename.ts';
+import { checkOrdinaryPath, writeAll } from '../files/file-upload.ts';
+import { checkFreeSpace } from '../files/free-space.ts';
+import type { TransferTarget } from '../leases/transfer-target.ts';
 import { diskFault } from './disk-faults.ts';
-import { renameNew, renameOver } from './durable-rename.ts';
-import { faults } from './errors.ts';
-import { checkOrdinaryPath, writeAll } from './file-upload.ts';
-import { checkFreeSpace } from './free-space.ts';
-import type { TransferTarget } from './transfer-target.ts';
 
 export interface DiskUpload {
   readonly root: DatastoreRoot;

@@ -5,9 +5,9 @@ import { type TestContext, test } from 'node:test';
 import { data, type FileInfo, type HostDatastoreBrowserSearchSpec } from '@hypostyle/vim';
 import { createFlatDisk } from '@hypostyle/vmdk';
 import fc from 'fast-check';
+import { faultOf, temporaryDatastore } from '../testing/datastore-fixture.ts';
 import { searchDatastore } from './datastore-search.ts';
 import { matchesPattern } from './name-pattern.ts';
-import { faultOf, temporaryDatastore } from './testing/datastore-fixture.ts';
 
 const details = data('FileQueryFlags', { fileType: true, fileSize: true, modification: true, fileOwner: false });
 

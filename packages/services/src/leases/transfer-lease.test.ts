@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { VimFault } from '@hypostyle/vim';
 import fc from 'fast-check';
-import { ByteFeed } from './testing/byte-feed.ts';
-import { FakeClock } from './testing/fake-clock.ts';
+import { ByteFeed } from '../testing/byte-feed.ts';
+import { FakeClock } from '../testing/fake-clock.ts';
 import { TransferLease } from './transfer-lease.ts';
 import type { TransferTarget } from './transfer-target.ts';
 

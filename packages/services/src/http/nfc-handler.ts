@@ -1,6 +1,6 @@
+import type { TransferLeases } from '../leases/transfer-leases.ts';
 import { announcedLength, type FileRequest, type FileResponse, plainResponse, splitUrl } from './http-exchange.ts';
 import { faultResponse } from './http-faults.ts';
-import type { TransferLeases } from './transfer-leases.ts';
 
 /**
  * The face of leases, `/nfc/<id>/<file>`: PUT or POST uploads, GET downloads. The id is the right; no session is

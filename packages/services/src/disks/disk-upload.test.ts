@@ -5,9 +5,9 @@ import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { openDisk } from '@hypostyle/vmdk';
 import fc from 'fast-check';
+import { collect, everything, faultOf, streamOf, temporaryDatastore } from '../testing/datastore-fixture.ts';
 import { provideDisk } from './disk-download.ts';
 import { receiveDisk } from './disk-upload.ts';
-import { collect, everything, faultOf, streamOf, temporaryDatastore } from './testing/datastore-fixture.ts';
 
 const never = new AbortController().signal;
 const mebibyte = 1_048_576;

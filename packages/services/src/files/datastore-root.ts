@@ -1,8 +1,8 @@
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, readlink, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
+import { faults, fileFault, systemCode } from '../errors.ts';
 import { checkRelativePath, formatDatastorePath, splitPath } from './datastore-path.ts';
-import { faults, fileFault, systemCode } from './errors.ts';
 
 /** A datastore as a folder of this host. */
 export interface DatastoreRoot {

@@ -1,4 +1,4 @@
-import { faults } from './errors.ts';
+import { faults } from '../errors.ts';
 
 /** A file or folder by datastore, written `[datastore1] web/web.vmx`. */
 export interface DatastorePath {

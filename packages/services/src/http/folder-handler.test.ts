@@ -3,9 +3,9 @@ import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
+import { collect, everything, streamOf, temporaryDatastore } from '../testing/datastore-fixture.ts';
 import { type AccessVerdict, type FolderAccess, handleFolderRequest } from './folder-handler.ts';
 import type { FileResponse } from './http-exchange.ts';
-import { collect, everything, streamOf, temporaryDatastore } from './testing/datastore-fixture.ts';
 
 async function* pieces(...parts: Uint8Array[]): AsyncGenerator<Uint8Array> {
   yield* parts;

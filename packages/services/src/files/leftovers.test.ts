@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { everything, temporaryDatastore } from '../testing/datastore-fixture.ts';
 import { partialName } from './hidden-names.ts';
 import { removeLeftovers } from './leftovers.ts';
-import { everything, temporaryDatastore } from './testing/datastore-fixture.ts';
 
 test('removes what was left half-made, here only', async (t) => {
   const root = await temporaryDatastore(t);

@@ -13,7 +13,7 @@ import {
   type Session,
   VimFault,
 } from '@hypostyle/vim';
-import { faults } from './errors.ts';
+import { faults } from '../errors.ts';
 import { isChecksumType } from './transfer-digest.ts';
 import { type LeaseOwner, TransferLease } from './transfer-lease.ts';
 import type { TransferTarget } from './transfer-target.ts';

@@ -1,8 +1,8 @@
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileFault } from '../errors.ts';
 import { joinPath } from './datastore-path.ts';
 import { type DatastoreRoot, resolveInRoot, shownPath } from './datastore-root.ts';
-import { fileFault } from './errors.ts';
 import { isHiddenName } from './hidden-names.ts';
 
 /** One name in a folder of a datastore. */

@@ -2,7 +2,7 @@ import { realpathSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { sep } from 'node:path';
 import { type Disk, openDisk } from '@hypostyle/vmdk';
-import { type DatastoreRoot, openInRoot, resolveInRoot } from './datastore-root.ts';
+import { type DatastoreRoot, openInRoot, resolveInRoot } from '../files/datastore-root.ts';
 import { diskFault } from './disk-faults.ts';
 
 /** Opens a disk for reading, with extents and parents anywhere in its datastore and nowhere else. Throws faults. */

@@ -1,6 +1,6 @@
 import { asFault, type Clock, type HttpNfcLeaseManifestEntry, type VimFault } from '@hypostyle/vim';
+import { faults } from '../errors.ts';
 import { abortable } from './abortable.ts';
-import { faults } from './errors.ts';
 import { type ChecksumType, TransferDigest } from './transfer-digest.ts';
 import type { TransferTarget } from './transfer-target.ts';
 

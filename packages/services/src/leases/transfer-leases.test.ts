@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Authorizer, Dispatcher, fault, loadSchema, Registry, type Session, VimFault } from '@hypostyle/vim';
-import { FakeClock } from './testing/fake-clock.ts';
+import { FakeClock } from '../testing/fake-clock.ts';
 import { TransferLeases } from './transfer-leases.ts';
 
 const schema = loadSchema();

@@ -8,11 +8,11 @@ import {
   type VmConfigFileQuery,
   type VmDiskFileQuery,
 } from '@hypostyle/vim';
+import { faults } from '../errors.ts';
 import { type FolderEntry, findEntry, listFolder } from './datastore-index.ts';
 import { joinPath } from './datastore-path.ts';
 import { type DatastoreRoot, openInRoot, shownPath } from './datastore-root.ts';
 import { type DiskFacts, diskFacts } from './disk-facts.ts';
-import { faults } from './errors.ts';
 import { type FileKind, fileKind, infoTypes, queryKinds } from './file-kinds.ts';
 import { isHiddenPath } from './hidden-names.ts';
 import { matchesPattern } from './name-pattern.ts';

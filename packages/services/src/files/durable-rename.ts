@@ -1,6 +1,6 @@
 import { link, lstat, open, rename, rm, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { systemCode } from './errors.ts';
+import { systemCode } from '../errors.ts';
 
 /** Makes the names in a folder durable. */
 export async function syncFolder(folder: string): Promise<void> {

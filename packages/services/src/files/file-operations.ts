@@ -1,10 +1,10 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { faults, fileFault, systemCode } from '../errors.ts';
 import { findEntry } from './datastore-index.ts';
 import { splitPath } from './datastore-path.ts';
 import { type DatastoreRoot, resolveInRoot, shownPath } from './datastore-root.ts';
 import { renameNew, renameOver, syncFolder } from './durable-rename.ts';
-import { faults, fileFault, systemCode } from './errors.ts';
 import { copyTo } from './file-copy.ts';
 import { type BusyCheck, checkIdle, deleteFile } from './file-removal.ts';
 import { checkOrdinaryPath } from './file-upload.ts';

@@ -3,13 +3,13 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadSchema, Registry } from '@hypostyle/vim';
-import { diskDownloadTarget } from './disk-download.ts';
-import { diskUploadTarget } from './disk-upload.ts';
-import { fileUploadTarget } from './file-upload.ts';
+import { diskDownloadTarget } from '../disks/disk-download.ts';
+import { diskUploadTarget } from '../disks/disk-upload.ts';
+import { fileUploadTarget } from '../files/file-upload.ts';
+import { TransferLeases } from '../leases/transfer-leases.ts';
+import { collect, streamOf, temporaryDatastore } from '../testing/datastore-fixture.ts';
+import { FakeClock } from '../testing/fake-clock.ts';
 import { handleTransferRequest } from './nfc-handler.ts';
-import { collect, streamOf, temporaryDatastore } from './testing/datastore-fixture.ts';
-import { FakeClock } from './testing/fake-clock.ts';
-import { TransferLeases } from './transfer-leases.ts';
 
 test('an import and an export go through their URLs', async (t) => {
   const root = await temporaryDatastore(t);

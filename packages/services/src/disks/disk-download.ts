@@ -1,9 +1,9 @@
 import { writeStreamOptimized } from '@hypostyle/vmdk';
-import { splitPath } from './datastore-path.ts';
-import type { DatastoreRoot } from './datastore-root.ts';
-import { openDiskInRoot } from './disk-chain.ts';
+import { splitPath } from '../files/datastore-path.ts';
+import type { DatastoreRoot } from '../files/datastore-root.ts';
+import type { TransferTarget } from '../leases/transfer-target.ts';
 import { diskFault } from './disk-faults.ts';
-import type { TransferTarget } from './transfer-target.ts';
+import { openDiskInRoot } from './open-disk-in-root.ts';
 
 /** A disk as a streamOptimized VMDK, its whole chain in one. Nobody may write it meanwhile. Throws faults. */
 export async function* provideDisk(

@@ -1,9 +1,11 @@
-import { lstat, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type DatastoreRoot, resolveInRoot } from './datastore-root.ts';
 import { isPartialName } from './hidden-names.ts';
 
 const deepest = 8;
+/** A disk's descriptor before it takes the place of the old one. */
+const descriptorInWriting = /^\..+\.vmdk\.[0-9a-f]{12}\.tmp$/i;
 
 /**
  * Removes what a process left half-made when it ended in the middle of an upload, a copy or a deletion. To be called
@@ -15,12 +17,13 @@ export async function removeLeftovers(root: DatastoreRoot): Promise<number> {
 
 async function removeBelow(folder: string, depth: number): Promise<number> {
   let removed = 0;
-  for (const name of await readdir(folder).catch(() => [])) {
+  for (const entry of await readdir(folder, { withFileTypes: true }).catch(() => [])) {
+    const { name } = entry;
     const path = join(folder, name);
-    if (isPartialName(name)) {
+    if (isPartialName(name) || descriptorInWriting.test(name)) {
       await rm(path, { recursive: true, force: true });
       removed += 1;
-    } else if (depth > 0 && (await lstat(path).catch(() => undefined))?.isDirectory()) {
+    } else if (depth > 0 && entry.isDirectory()) {
       removed += await removeBelow(path, depth - 1);
     }
   }

@@ -1,12 +1,12 @@
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { faults, fileFault, systemCode } from '../errors.ts';
+import type { TransferTarget } from '../leases/transfer-target.ts';
 import { type DatastoreRoot, resolveInRoot, shownPath } from './datastore-root.ts';
 import { renameNew, renameOver } from './durable-rename.ts';
-import { faults, fileFault, systemCode } from './errors.ts';
 import { checkFreeSpace } from './free-space.ts';
 import { isHiddenPath, partialName } from './hidden-names.ts';
-import type { TransferTarget } from './transfer-target.ts';
 
 export interface ReceiveFileOptions {
   /** Takes the place of a file that is there; else FileAlreadyExists. */

@@ -1,12 +1,12 @@
 import { VimFault } from '@hypostyle/vim';
-import { folderRows, folderUrl, indexPage, listFolder } from './datastore-index.ts';
-import { checkRelativePath, splitPath } from './datastore-path.ts';
-import { type DatastoreRoot, shownPath } from './datastore-root.ts';
-import { faults } from './errors.ts';
-import { type BusyCheck, deleteFile } from './file-removal.ts';
+import { faults } from '../errors.ts';
+import { folderRows, folderUrl, indexPage, listFolder } from '../files/datastore-index.ts';
+import { checkRelativePath, splitPath } from '../files/datastore-path.ts';
+import { type DatastoreRoot, shownPath } from '../files/datastore-root.ts';
+import { type BusyCheck, deleteFile } from '../files/file-removal.ts';
+import { receiveFile } from '../files/file-upload.ts';
+import { isHiddenPath } from '../files/hidden-names.ts';
 import { fileResponse } from './file-response.ts';
-import { receiveFile } from './file-upload.ts';
-import { isHiddenPath } from './hidden-names.ts';
 import {
   announcedLength,
   type FileRequest,

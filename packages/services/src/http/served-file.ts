@@ -1,12 +1,12 @@
 import { constants } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import type { Disk } from '@hypostyle/vmdk';
+import { diskFault } from '../disks/disk-faults.ts';
+import { openDiskInRoot } from '../disks/open-disk-in-root.ts';
+import { faults, fileFault } from '../errors.ts';
+import { joinPath, splitPath } from '../files/datastore-path.ts';
+import { type DatastoreRoot, openInRoot, shownPath } from '../files/datastore-root.ts';
 import type { ByteRange } from './byte-range.ts';
-import { joinPath, splitPath } from './datastore-path.ts';
-import { type DatastoreRoot, openInRoot, shownPath } from './datastore-root.ts';
-import { openDiskInRoot } from './disk-chain.ts';
-import { diskFault } from './disk-faults.ts';
-import { faults, fileFault } from './errors.ts';
 
 /** Something with bytes that can be read anywhere. A stream that was begun closes it at its end. */
 export interface ServedFile {
