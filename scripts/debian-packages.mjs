@@ -25,6 +25,7 @@ export const packages = {
       'libvirt-clients',
       'libxml2-utils',
       'genisoimage',
+      'xorriso',
     ],
     ...['curl', 'openssl', 'fdisk', 'cpio', 'kmod'],
   ],
