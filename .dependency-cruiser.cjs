@@ -10,10 +10,14 @@ const arrows = {
   services: ['vim', 'vmdk', 'ovf', 'contracts'],
   host: ['services', 'vim', 'contracts'],
   center: ['services', 'vim', 'contracts'],
-  server: ['center', 'host', 'services', 'qemu', 'vswitch', 'store', 'vim', 'contracts'],
+  rest: ['services', 'vim'],
+  server: ['center', 'rest', 'host', 'services', 'qemu', 'vswitch', 'store', 'vim', 'contracts'],
   cli: ['server', 'vim', 'vmdk', 'ovf'],
   web: ['vim'],
 };
+
+/** What tests of a package may import beside: a center is tested with real hosts. */
+const tested = { center: ['host', 'store'] };
 
 module.exports = {
   forbidden: [
@@ -30,7 +34,14 @@ module.exports = {
       severity: 'error',
       comment: `packages/${name} may import ${allowed.join(', ') || 'no other package'}`,
       from: { path: `^packages/${name}/` },
-      to: { path: '^packages/', pathNot: `^packages/(${[name, ...allowed].join('|')})/` },
+      to: { path: '^packages/', pathNot: `^packages/(${[name, ...allowed, ...(tested[name] ?? [])].join('|')})/` },
+    })),
+    ...Object.entries(tested).map(([name, others]) => ({
+      name: `only-tests-of-${name}`,
+      severity: 'error',
+      comment: `only tests of packages/${name} may import ${others.join(', ')}`,
+      from: { path: `^packages/${name}/`, pathNot: '\\.test\\.ts$|/testing/' },
+      to: { path: `^packages/(${others.join('|')})/` },
     })),
     {
       name: 'packages-stand-alone',

@@ -1,0 +1,3 @@
+export { FakeComputer, FakeHypervisor } from './fake-hypervisor.ts';
+export { Computer, Daemon, newDisk, rootPool, smallMachine, vmFolder } from './host-fixture.ts';
+export { MortalStore } from './mortal-store.ts';
