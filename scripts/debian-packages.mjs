@@ -26,6 +26,7 @@ export const packages = {
       'libxml2-utils',
       'genisoimage',
       'xorriso',
+      'postgresql',
     ],
     ...['curl', 'openssl', 'fdisk', 'cpio', 'kmod'],
   ],

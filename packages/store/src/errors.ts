@@ -9,11 +9,17 @@ const messages = {
   missing: 'is not there',
   readOnly: 'was opened read-only',
   closed: 'is closed',
+  lost: 'was taken over, and this process may write it no more; start again',
+  unreachable: 'cannot be reached',
+  unknown: 'did not say whether the batch was written; look before writing it again',
   invalid: 'was asked for something that it cannot keep',
   failed: 'could not be read or written',
 } as const;
 
-/** A store failed; `path` is its file, and the message names it. Nothing of the batch was written. */
+/**
+ * A store failed. `path` is its file, or its address in PostgreSQL without the password, and the message names it.
+ * Nothing of the batch was written, unless the code is `unknown`.
+ */
 export class StoreError extends Error {
   override readonly name = 'StoreError';
   readonly code: StoreErrorCode;

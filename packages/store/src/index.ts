@@ -7,7 +7,7 @@
  */
 import { resolve } from 'node:path';
 import type { Store } from '@hypostyle/contracts';
-import { SqliteStore } from './sqlite-store.ts';
+import { SqliteStore } from './sqlite/sqlite-store.ts';
 
 export { StoreError, type StoreErrorCode } from './errors.ts';
 

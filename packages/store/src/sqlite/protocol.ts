@@ -1,28 +1,10 @@
-import type { StoreErrorCode } from './errors.ts';
+import type { EncodedWrite, ListRange } from '../encoded-write.ts';
+import type { StoreErrorCode } from '../errors.ts';
 
 /** What the worker is started with. */
 export interface WorkerSettings {
   readonly path: string;
   readonly readOnly: boolean;
-}
-
-/** A write with its value already in JSON, so that the worker never touches the value itself. */
-export type EncodedWrite =
-  | { readonly kind: 'put'; readonly collection: string; readonly key: string; readonly json: string }
-  | { readonly kind: 'delete'; readonly collection: string; readonly key: string }
-  | {
-      readonly kind: 'deleteRange';
-      readonly collection: string;
-      readonly from: string | undefined;
-      readonly to: string | undefined;
-    }
-  | { readonly kind: 'check'; readonly collection: string; readonly key: string; readonly exists: boolean };
-
-export interface ListRange {
-  readonly from: string | undefined;
-  readonly to: string | undefined;
-  readonly reverse: boolean;
-  readonly limit: number | undefined;
 }
 
 export type Request =

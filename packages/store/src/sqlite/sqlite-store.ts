@@ -1,8 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { type Store, StoreConflict, type StoreEntry, type StoreRange, type StoreWrite } from '@hypostyle/contracts';
-import { StoreError } from './errors.ts';
-import type { EncodedWrite, Reply, Request, WorkerSettings } from './protocol.ts';
+import { encodeRange, encodeWrite } from '../encoded-write.ts';
+import { StoreError } from '../errors.ts';
+import type { Reply, Request, WorkerSettings } from './protocol.ts';
 
 interface Waiting {
   readonly resolve: (reply: Reply) => void;
@@ -53,11 +54,7 @@ export class SqliteStore implements Store {
   }
 
   async list<T = unknown>(collection: string, range: StoreRange = {}): Promise<StoreEntry<T>[]> {
-    const { from, to, reverse = false, limit } = range;
-    if (limit !== undefined && !(Number.isSafeInteger(limit) && limit >= 0)) {
-      throw new StoreError('invalid', this.#path, `a limit of ${limit}`);
-    }
-    const { pages = [] } = await this.#ask({ kind: 'list', collection, range: { from, to, reverse, limit } });
+    const { pages = [] } = await this.#ask({ kind: 'list', collection, range: encodeRange(range, this.#path) });
     const entries: StoreEntry<T>[] = [];
     for (const page of pages) {
       if (entries.length > 0) await setImmediate();
@@ -68,7 +65,7 @@ export class SqliteStore implements Store {
 
   async transact(writes: readonly StoreWrite[]): Promise<void> {
     if (this.#readOnly) throw new StoreError('readOnly', this.#path);
-    await this.#ask({ kind: 'transact', writes: writes.map((write) => this.#encode(write)) });
+    await this.#ask({ kind: 'transact', writes: writes.map((write) => encodeWrite(write, this.#path)) });
   }
 
   close(): Promise<void> {
@@ -83,29 +80,6 @@ export class SqliteStore implements Store {
     this.#ended = new StoreError('closed', this.#path);
     await answered;
     await exited;
-  }
-
-  #encode(write: StoreWrite): EncodedWrite {
-    if ('delete' in write) return { kind: 'delete', ...write.delete };
-    if ('check' in write) return { kind: 'check', ...write.check };
-    if ('deleteRange' in write) {
-      const { collection, from, to } = write.deleteRange;
-      return { kind: 'deleteRange', collection, from, to };
-    }
-    const { collection, key, value } = write.put;
-    return { kind: 'put', collection, key, json: this.#toJson(value, `${collection}/${key}`) };
-  }
-
-  #toJson(value: unknown, name: string): string {
-    let json: string | undefined;
-    let reason = 'not a JSON value';
-    try {
-      json = JSON.stringify(value);
-    } catch (error) {
-      reason = error instanceof Error ? error.message : String(error);
-    }
-    if (json === undefined) throw new StoreError('invalid', this.#path, `${name}: ${reason}`);
-    return json;
   }
 
   async #ask(request: WithoutId<Request>): Promise<Reply> {

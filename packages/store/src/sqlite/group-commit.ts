@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
+import type { EncodedWrite } from '../encoded-write.ts';
 import type { Documents } from './documents.ts';
-import type { EncodedWrite } from './protocol.ts';
 
 /** A `check` that did not hold. */
 export interface Conflict {

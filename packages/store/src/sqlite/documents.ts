@@ -1,6 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { decodeKey, encodeKey } from './key-encoding.ts';
-import type { EncodedWrite, ListRange, Page } from './protocol.ts';
+import type { EncodedWrite, ListRange } from '../encoded-write.ts';
+import { decodeKey, encodeKey } from '../key-encoding.ts';
+import type { Page } from './protocol.ts';
 
 /** Characters of JSON in one page of a list. */
 const pageLength = 128 * 1024;

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import { StoreError } from './errors.ts';
+import { StoreError } from '../errors.ts';
 import type { WorkerSettings } from './protocol.ts';
 
 const schemaVersion = 1;

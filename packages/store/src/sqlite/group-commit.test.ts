@@ -3,10 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import type { EncodedWrite } from '../encoded-write.ts';
 import { openDatabase } from './database.ts';
 import { Documents } from './documents.ts';
 import { commitGroup } from './group-commit.ts';
-import type { EncodedWrite } from './protocol.ts';
 
 let folder: string;
 before(async () => {

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
-import { openStore, StoreError, type StoreErrorCode } from './index.ts';
-import { decodeKey, encodeKey } from './key-encoding.ts';
+import { openStore, StoreError, type StoreErrorCode } from '../index.ts';
+import { decodeKey, encodeKey } from '../key-encoding.ts';
 
 let folder: string;
 before(async () => {
@@ -48,7 +48,7 @@ test('a second writer is refused while the first is open; a reader is not', asyn
   await store.transact(put('1', 'one'));
   await assert.rejects(openStore({ path }), failsWith('inUse', path));
   // Another process as well.
-  const script = `import { openStore } from ${JSON.stringify(new URL('./index.ts', import.meta.url).href)};
+  const script = `import { openStore } from ${JSON.stringify(new URL('../index.ts', import.meta.url).href)};
     openStore({ path: process.argv[1] }).then(() => process.exit(7), (error) => console.log(error.code));`;
   const child = spawn(process.execPath, ['--input-type=module', '-e', script, path], {
     stdio: ['ignore', 'pipe', 'inherit'],
