@@ -1,10 +1,11 @@
-export type { CallOptions } from './client/caller.ts';
+export type { Caller, CallOptions } from './client/caller.ts';
 export { Client, type ClientOptions, createClient } from './client/client.ts';
 export { ClientError, type ClientErrorCode } from './client/errors.ts';
-export type { FollowOptions } from './client/follow.ts';
-export type { Retrieved } from './client/retrieve.ts';
+export { type FollowOptions, follow } from './client/follow.ts';
+export { createLocalCaller, type LocalCaller, type LocalCallerOptions } from './client/local-caller.ts';
+export { type Retrieved, retrieve } from './client/retrieve.ts';
 export type { ClientTls } from './client/transport.ts';
-export type { WaitForTaskOptions } from './client/wait-for-task.ts';
+export { type WaitForTaskOptions, waitForTask } from './client/wait-for-task.ts';
 export type { HttpHeaders, HttpRequest, HttpResponder, HttpSink } from './codec/http-exchange.ts';
 export { ManagementEndpoint, type ManagementEndpointOptions } from './codec/management-endpoint.ts';
 export { type HttpHandler, handleNodeRequest } from './codec/node-http.ts';
@@ -47,8 +48,13 @@ export { MemoryPersistence } from './services/memory-persistence.ts';
 export type { Persistence, PersistenceEntry, PersistenceRange, PersistenceWrite } from './services/persistence.ts';
 export type { Identity, IdentityProvider } from './services/sessions/identity-provider.ts';
 export type { ServiceRequest } from './services/sessions/service-request.ts';
-export { SessionService, type SessionServiceOptions } from './services/sessions/session-service.ts';
-export type { SessionOrigin, SignedInSession } from './services/sessions/signed-in-session.ts';
+export {
+  type InternalSession,
+  type InternalSessionOptions,
+  SessionService,
+  type SessionServiceOptions,
+} from './services/sessions/session-service.ts';
+export type { SessionKind, SessionOrigin, SignedInSession } from './services/sessions/signed-in-session.ts';
 export { ExtensionService, type ExtensionServiceOptions } from './services/settings/extension-service.ts';
 export { addLicenseManager, type LicenseManagerOptions } from './services/settings/license-manager.ts';
 export { type OptionDefinition, OptionService, type OptionServiceOptions } from './services/settings/option-service.ts';

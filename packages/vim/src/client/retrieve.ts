@@ -9,12 +9,12 @@ export interface Retrieved<T extends ManagedTypeName, P extends string> {
   readonly values: { readonly [K in P]?: K extends keyof Properties<T> ? Properties<T>[K] : unknown };
 }
 
-/** Reads properties of objects of whatever number. Throws ManagedObjectNotFound when one is gone. */
+/** Reads properties of objects of whatever number, by any caller. Throws ManagedObjectNotFound when one is gone. */
 export async function retrieve<T extends ManagedTypeName, P extends string>(
   client: Caller,
   objects: readonly ManagedObjectReference<T>[],
   paths: readonly P[],
-  options: CallOptions,
+  options: CallOptions = {},
 ): Promise<Retrieved<T, P>[]> {
   if (objects.length === 0) return [];
   const { propertyCollector } = await client.content();

@@ -11,10 +11,11 @@ export interface WaitForTaskOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Waits until a task is over, by any caller: its result, or its fault thrown. */
 export async function waitForTask(
   client: Caller,
   task: ManagedObjectReference<'Task'>,
-  { onProgress, signal }: WaitForTaskOptions,
+  { onProgress, signal }: WaitForTaskOptions = {},
 ): Promise<unknown> {
   const paths = ['info.state', 'info.progress', 'info.result', 'info.error'];
   const filter: PropertyFilterSpec = {

@@ -10,6 +10,8 @@ export interface Session {
   readonly locale: string;
   readonly clientAddress: string;
   readonly userAgent: string;
+  /** Whom it names beside itself is believed: `CallContext.realUser`. */
+  readonly mayActForOthers?: boolean;
   /** True once signed out or expired. */
   readonly ended: boolean;
   /** Runs `dispose` when the session ends; the answer takes it back. */

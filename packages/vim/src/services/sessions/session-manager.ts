@@ -74,6 +74,9 @@ export function sessionManagerClass(
           if (session === call.session) {
             throw fault('InvalidArgument', { invalidProperty: 'sessionId' }, 'A session cannot terminate itself.');
           }
+          if (session.kind === 'internal') {
+            throw fault('InvalidArgument', { invalidProperty: 'sessionId' }, 'A session of the server itself stays.');
+          }
         }
         for (const session of found) {
           if (session !== undefined) sessions.terminate(session, mine(call).userName);

@@ -161,3 +161,25 @@ test('terminating ends another session and says who did it', async () => {
     ['root', { sessionId: key, terminatedUsername: 'eve' }],
   );
 });
+
+test('a session of the process itself is listed, never idle, not to be terminated, and ends when told', async () => {
+  const { clock, events, sessions, client } = build();
+  const { session, end } = sessions.openInternal({ userName: 'vpxd', groups: ['Administrators'] });
+  clock.advance(7_200_000);
+  assert.deepEqual(
+    sessions.list().map((one) => [one.userName, one.ended, one.toUserSession().extensionSession]),
+    [['vpxd', false, false]],
+  );
+  const admin = client();
+  await admin.call(sessions.ref, 'Login', right);
+  await assert.rejects(
+    admin.call(sessions.ref, 'TerminateSession', { sessionId: [session.key] }),
+    faultNamed('InvalidArgument'),
+  );
+  assert.equal(sessions.byToken(admin.token!)!.mayActForOthers, false);
+  assert.equal(session.mayActForOthers, true);
+  end();
+  end();
+  assert.equal(session.ended, true);
+  assert.deepEqual(events.types, ['UserLoginSessionEvent'], 'nobody signed in or out');
+});

@@ -33,6 +33,19 @@ export interface SessionServiceOptions {
   readonly onDefect?: (where: string, error: unknown) => void;
 }
 
+export interface InternalSessionOptions {
+  /** Whom permissions are given to, and whom events and tasks name. */
+  readonly userName: string;
+  /** The user name unless told. */
+  readonly fullName?: string;
+  readonly groups?: readonly string[];
+}
+
+export interface InternalSession {
+  readonly session: SignedInSession;
+  end(): void;
+}
+
 interface ServiceTicket {
   readonly session: SignedInSession;
   readonly request: ServiceRequest;
@@ -127,6 +140,16 @@ export class SessionService implements SessionResolver {
     return this.#begin(new SignedInSession(this.#clock, identity, origin, locale));
   }
 
+  /** A session of the process itself: listed as others are, never idle, and without a token; `end` ends it. */
+  openInternal({ userName, fullName = userName, groups = [] }: InternalSessionOptions): InternalSession {
+    const origin = { clientAddress: '127.0.0.1', userAgent: 'internal' };
+    const identity = { userName, fullName, groups };
+    const session = new SignedInSession(this.#clock, identity, origin, this.#defaultLocale, 'internal');
+    this.#byKey.set(session.key, session);
+    this.#registry.commit((draft) => draft.touch(this.ref, 'sessionList'));
+    return { session, end: () => this.end(session) };
+  }
+
   /** True when it is the user's password; guesses are limited as in sign-in, and refused with InvalidLogin. */
   async checkPassword(userName: string, password: string, clientAddress: string): Promise<boolean> {
     return (await this.#identify(userName, password, clientAddress)).userName === userName;
@@ -143,6 +166,7 @@ export class SessionService implements SessionResolver {
     for (const error of ended.end()) this.#onDefect('end of session', error);
     this.#registry.commit((draft) => {
       draft.touch(this.ref, 'sessionList');
+      if (ended.kind === 'internal') return;
       this.#events.post(draft, {
         type: 'UserLogoutSessionEvent',
         userName: ended.userName,

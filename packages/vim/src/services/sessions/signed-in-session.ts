@@ -10,6 +10,9 @@ export interface SessionOrigin {
   readonly userAgent: string;
 }
 
+/** How a session came to be: by a password or ticket, by an extension's certificate, or by the process itself. */
+export type SessionKind = 'user' | 'extension' | 'internal';
+
 /** A session of this server. */
 export class SignedInSession implements Session {
   readonly key = randomUUID();
@@ -19,6 +22,7 @@ export class SignedInSession implements Session {
   readonly loginTime: string;
   readonly clientAddress: string;
   readonly userAgent: string;
+  readonly kind: SessionKind;
   locale: string;
   callCount = 0;
   readonly #clock: Clock;
@@ -27,7 +31,7 @@ export class SignedInSession implements Session {
   #lastActive: number;
   #ended = false;
 
-  constructor(clock: Clock, identity: Identity, origin: SessionOrigin, locale: string) {
+  constructor(clock: Clock, identity: Identity, origin: SessionOrigin, locale: string, kind: SessionKind = 'user') {
     this.#clock = clock;
     this.userName = identity.userName;
     this.fullName = identity.fullName;
@@ -36,6 +40,7 @@ export class SignedInSession implements Session {
     // As long as an honest one; it is a stranger's text.
     this.userAgent = origin.userAgent.slice(0, 512);
     this.locale = locale;
+    this.kind = kind;
     this.loginTime = dateTime(clock);
     this.#lastActive = clock.now();
   }
@@ -44,9 +49,14 @@ export class SignedInSession implements Session {
     return this.#ended;
   }
 
-  /** Milliseconds since the last call ended; 0 while one is under way. */
+  /** Extensions and the process itself say who asked them; whoever signs in by password speaks for themselves. */
+  get mayActForOthers(): boolean {
+    return this.kind !== 'user';
+  }
+
+  /** Milliseconds since the last call ended; 0 while one is under way, and for the process itself. */
   get idle(): number {
-    return this.#callsUnderWay > 0 ? 0 : this.#clock.now() - this.#lastActive;
+    return this.#callsUnderWay > 0 || this.kind === 'internal' ? 0 : this.#clock.now() - this.#lastActive;
   }
 
   renew(): void {
@@ -101,7 +111,7 @@ export class SignedInSession implements Session {
       lastActiveTime: new Date(active).toISOString(),
       locale: this.locale,
       messageLocale: 'en',
-      extensionSession: false,
+      extensionSession: this.kind === 'extension',
       ipAddress: this.clientAddress,
       userAgent: this.userAgent,
       callCount: this.callCount,
