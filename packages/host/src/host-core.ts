@@ -4,8 +4,8 @@ import type { GuestOsNames } from './configuration/guest-os.ts';
 import type { Datastores } from './datastore/datastores.ts';
 import type { Inventory } from './inventory/inventory.ts';
 import type { Networks } from './inventory/networks.ts';
-import type { Claims } from './machine/claims.ts';
-import type { Machines } from './machine/machines.ts';
+import type { Claims } from './machine/record/claims.ts';
+import type { Machines } from './machine/record/machines.ts';
 import type { InventoryNames } from './projection/inventory-names.ts';
 
 /** What the parts of a host share. Made once, by `Host.open`. */

@@ -1,2 +1,2 @@
 export { Host, type HostOptions } from './host.ts';
-export type { Console } from './machine/console-tickets.ts';
+export type { Console } from './machine/console/console-tickets.ts';

@@ -1,5 +1,5 @@
 import type { BusyCheck } from '@hypostyle/services';
-import type { Machines } from '../machine/machines.ts';
+import type { Machines } from '../machine/record/machines.ts';
 
 /** True for the files of machines that run or are suspended: nobody moves, writes or deletes them. */
 export function busyFiles(machines: Machines): BusyCheck {

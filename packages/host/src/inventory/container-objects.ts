@@ -1,6 +1,6 @@
 import { type Draft, data, fault, isData, type ManagedObjectClass, type ResourceConfigSpec } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
-import type { ImportWork } from '../machine/import-work.ts';
+import type { ImportWork } from '../machine/import/import-work.ts';
 import type { MachineWork } from '../machine/machine-object.ts';
 import { requireForCreate, requireForRegister } from '../managed/require-privilege.ts';
 import { entityDefaults, entityPerSession } from './entity-defaults.ts';

@@ -12,11 +12,11 @@ import {
   runtimeInfo,
   storageInfo,
 } from '../projection/runtime-info.ts';
-import type { ConsoleTickets } from './console-tickets.ts';
-import type { LifecycleWork } from './lifecycle-work.ts';
-import type { MachineRecord } from './machine-record.ts';
-import type { PowerWork } from './power-work.ts';
-import type { ReconfigureWork } from './reconfigure-work.ts';
+import type { ConsoleTickets } from './console/console-tickets.ts';
+import type { LifecycleWork } from './lifecycle/lifecycle-work.ts';
+import type { PowerWork } from './power/power-work.ts';
+import type { ReconfigureWork } from './reconfigure/reconfigure-work.ts';
+import type { MachineRecord } from './record/machine-record.ts';
 
 export interface MachineWork {
   readonly power: PowerWork;

@@ -6,7 +6,7 @@ import {
   type VirtualMachineConfigSpec,
 } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
-import type { MachineRecord } from '../machine/machine-record.ts';
+import type { MachineRecord } from '../machine/record/machine-record.ts';
 import { setsValuesOnly } from '../vapp/apply-vapp.ts';
 
 /** Throws NoPermission unless the caller holds the privilege on the object: for needs that depend on the arguments. */

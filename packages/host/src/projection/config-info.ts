@@ -1,6 +1,6 @@
 import { data, type ResourceAllocationInfo, type VirtualMachineConfigInfo } from '@hypostyle/vim';
 import type { Allocation, MachineConfiguration } from '../configuration/machine-configuration.ts';
-import type { MachineRecord } from '../machine/machine-record.ts';
+import type { MachineRecord } from '../machine/record/machine-record.ts';
 import { virtualDevices } from './devices.ts';
 import type { InventoryNames } from './inventory-names.ts';
 

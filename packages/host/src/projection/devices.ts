@@ -1,7 +1,7 @@
 import { data, type VirtualDevice, type VirtualDeviceConnectInfo } from '@hypostyle/vim';
 import { fixedKeys } from '../configuration/device-keys.ts';
 import type { Cdrom, Controller, Disk, Floppy, Nic, Serial } from '../configuration/machine-configuration.ts';
-import type { DiskFacts, MachineRecord } from '../machine/machine-record.ts';
+import type { DiskFacts, MachineRecord } from '../machine/record/machine-record.ts';
 import type { InventoryNames } from './inventory-names.ts';
 
 const description = (label: string, summary: string) => data('Description', { label, summary });

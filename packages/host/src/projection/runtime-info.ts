@@ -7,7 +7,7 @@ import {
   type VirtualMachineStorageInfo,
   type VirtualMachineSummary,
 } from '@hypostyle/vim';
-import type { MachineRecord } from '../machine/machine-record.ts';
+import type { MachineRecord } from '../machine/record/machine-record.ts';
 import { hardwareVersion } from './config-info.ts';
 import type { InventoryNames } from './inventory-names.ts';
 

@@ -6,7 +6,7 @@ import { after, before, beforeEach, test } from 'node:test';
 import { data, type VAppPropertyInfo, VimFault } from '@hypostyle/vim';
 import { newConfiguration } from '../configuration/apply-spec.ts';
 import { Datastore } from '../datastore/datastore.ts';
-import type { MachineRecord } from '../machine/machine-record.ts';
+import type { MachineRecord } from '../machine/record/machine-record.ts';
 import { checkEnvironment, findEnvironment, makeEnvironment } from './environment.ts';
 import { readVApp, writeVApp } from './vapp-file.ts';
 

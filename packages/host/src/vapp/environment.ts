@@ -3,7 +3,7 @@ import { open, rm } from 'node:fs/promises';
 import { environmentDisc, ovfEnvironment } from '@hypostyle/services';
 import { fault } from '@hypostyle/vim';
 import type { Datastore } from '../datastore/datastore.ts';
-import type { MachineRecord } from '../machine/machine-record.ts';
+import type { MachineRecord } from '../machine/record/machine-record.ts';
 import { transports } from './apply-vapp.ts';
 import { checkConfigured } from './property-faults.ts';
 import { privatePath, readBounded, writePrivate } from './vapp-file.ts';

@@ -5,7 +5,7 @@ import { splitPath } from '@hypostyle/services';
 import type { VmConfigInfo } from '@hypostyle/vim';
 import type { Datastore } from '../datastore/datastore.ts';
 import { HostError } from '../errors.ts';
-import { syncFolder } from '../machine/machine-files.ts';
+import { syncFolder } from '../machine/files/machine-files.ts';
 import { maximumVAppLength } from './apply-vapp.ts';
 import { parseVApp } from './parse-vapp.ts';
 

@@ -14,19 +14,19 @@ import {
   splitPath,
 } from '@hypostyle/services';
 import { fault, type RunningTask, type VimFault } from '@hypostyle/vim';
-import { configurationFromVmx } from '../configuration/from-vmx.ts';
-import type { Disk, MachineConfiguration, Nic } from '../configuration/machine-configuration.ts';
-import { writeConfiguration } from '../configuration/to-vmx.ts';
-import type { Datastore } from '../datastore/datastore.ts';
-import { HostError } from '../errors.ts';
-import type { HostCore } from '../host-core.ts';
-import { checkEnvironment, findEnvironment, makeEnvironment } from '../vapp/environment.ts';
-import { withEnvironmentDisc } from '../vapp/environment-drive.ts';
-import type { VmxFile } from '../vmx/vmx-file.ts';
+import { configurationFromVmx } from '../../configuration/from-vmx.ts';
+import type { Disk, MachineConfiguration, Nic } from '../../configuration/machine-configuration.ts';
+import { writeConfiguration } from '../../configuration/to-vmx.ts';
+import type { Datastore } from '../../datastore/datastore.ts';
+import { HostError } from '../../errors.ts';
+import type { HostCore } from '../../host-core.ts';
+import { checkEnvironment, findEnvironment, makeEnvironment } from '../../vapp/environment.ts';
+import { withEnvironmentDisc } from '../../vapp/environment-drive.ts';
+import type { VmxFile } from '../../vmx/vmx-file.ts';
+import { diskPath, readVmx, writeVmx } from '../files/machine-files.ts';
+import type { MachineRecord } from '../record/machine-record.ts';
+import { type RuntimeDocument, readMachine, saveRuntime } from '../registration/registration.ts';
 import { machineHardware } from './hardware.ts';
-import { diskPath, readVmx, writeVmx } from './machine-files.ts';
-import type { MachineRecord } from './machine-record.ts';
-import { type RuntimeDocument, readMachine, saveRuntime } from './registration.ts';
 
 /** Key of the `.vmx` that names the memory image of a suspended machine, as VMware has it. */
 export const suspendKey = 'checkpoint.vmState';

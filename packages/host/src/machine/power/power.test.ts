@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { HypervisorError } from '@hypostyle/contracts';
 import type { ManagedObjectReference, VimFault } from '@hypostyle/vim';
-import { Computer, type Daemon, newDisk, smallMachine, vmFolder } from '../testing/host-fixture.ts';
+import { Computer, type Daemon, newDisk, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
 
 type Machine = ManagedObjectReference<'VirtualMachine'>;
 const named = (type: string) => (error: unknown) => (error as VimFault).type === type;

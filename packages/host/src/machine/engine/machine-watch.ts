@@ -1,10 +1,10 @@
 import type { GuestFacts, MachineEvent, MachineUsage, RunningMachine } from '@hypostyle/contracts';
 import type { Draft } from '@hypostyle/vim';
-import type { HostCore } from '../host-core.ts';
-import { primaryAddress } from '../projection/runtime-info.ts';
-import { listFiles } from './machine-files.ts';
-import type { MachineRecord, MachineStats } from './machine-record.ts';
-import { type RuntimeDocument, saveRuntime } from './registration.ts';
+import type { HostCore } from '../../host-core.ts';
+import { primaryAddress } from '../../projection/runtime-info.ts';
+import { listFiles } from '../files/machine-files.ts';
+import type { MachineRecord, MachineStats } from '../record/machine-record.ts';
+import { type RuntimeDocument, saveRuntime } from '../registration/registration.ts';
 
 /** Milliseconds between looks at a guest that has not said its address yet, at one that has, and at its use. */
 const firstFactsInterval = 1_000;

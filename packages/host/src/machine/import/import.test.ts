@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { test } from 'node:test';
 import type { ManagedObjectReference, VimFault } from '@hypostyle/vim';
-import { Computer, type Daemon, rootPool, smallMachine } from '../testing/host-fixture.ts';
+import { Computer, type Daemon, rootPool, smallMachine } from '../../testing/host-fixture.ts';
 
 type Lease = ManagedObjectReference<'HttpNfcLease'>;
 const named = (type: string) => (error: unknown) => (error as VimFault).type === type;

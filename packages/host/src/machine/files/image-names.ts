@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { parseDatastorePath, splitPath } from '@hypostyle/services';
-import type { MachineConfiguration } from '../configuration/machine-configuration.ts';
-import type { Datastore } from '../datastore/datastore.ts';
-import type { Datastores } from '../datastore/datastores.ts';
+import type { MachineConfiguration } from '../../configuration/machine-configuration.ts';
+import type { Datastore } from '../../datastore/datastore.ts';
+import type { Datastores } from '../../datastore/datastores.ts';
 
 /**
  * Images and port files named as a `.vmx` names them: bare beside it, else `/vmfs/volumes/<uuid>/…`. Readers of `.vmx`

@@ -1,11 +1,11 @@
 import { access } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { HypervisorError } from '@hypostyle/contracts';
-import type { HostCore } from '../host-core.ts';
-import { findEnvironment } from '../vapp/environment.ts';
+import type { HostCore } from '../../host-core.ts';
+import { findEnvironment } from '../../vapp/environment.ts';
+import { runDirectoryOf } from '../power/power-on.ts';
+import { type RuntimeDocument, saveRuntime } from '../registration/registration.ts';
 import type { MachineWatch } from './machine-watch.ts';
-import { runDirectoryOf } from './power-on.ts';
-import { type RuntimeDocument, saveRuntime } from './registration.ts';
 
 /** Most engines that are looked for at a time. */
 const atOnce = 16;

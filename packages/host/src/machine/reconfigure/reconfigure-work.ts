@@ -7,18 +7,18 @@ import {
   type RunningTask,
   type VirtualMachineConfigSpec,
 } from '@hypostyle/vim';
-import { applySpec, machineName } from '../configuration/apply-spec.ts';
-import { configurationFromVmx } from '../configuration/from-vmx.ts';
-import { writeConfiguration } from '../configuration/to-vmx.ts';
-import type { HostCore } from '../host-core.ts';
-import { applyVApp } from '../vapp/apply-vapp.ts';
-import { writeVApp } from '../vapp/vapp-file.ts';
-import { applyEffects, type DoomedDisk, destroyDisks, doomedDisks } from './disk-effects.ts';
-import { checkDuplicate, claimName, mustBeFree, specContext } from './lifecycle-work.ts';
-import { readVmx, writeVmx } from './machine-files.ts';
-import type { MachineRecord } from './machine-record.ts';
-import { invalidPowerState } from './power-work.ts';
-import { putMachine, readMachine } from './registration.ts';
+import { applySpec, machineName } from '../../configuration/apply-spec.ts';
+import { configurationFromVmx } from '../../configuration/from-vmx.ts';
+import { writeConfiguration } from '../../configuration/to-vmx.ts';
+import type { HostCore } from '../../host-core.ts';
+import { applyVApp } from '../../vapp/apply-vapp.ts';
+import { writeVApp } from '../../vapp/vapp-file.ts';
+import { applyEffects, type DoomedDisk, destroyDisks, doomedDisks } from '../files/disk-effects.ts';
+import { readVmx, writeVmx } from '../files/machine-files.ts';
+import { checkDuplicate, claimName, mustBeFree, specContext } from '../lifecycle/lifecycle-work.ts';
+import { invalidPowerState } from '../power/power-work.ts';
+import type { MachineRecord } from '../record/machine-record.ts';
+import { putMachine, readMachine } from '../registration/registration.ts';
 
 interface ReconfigureInput {
   readonly id: string;

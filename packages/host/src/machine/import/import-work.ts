@@ -23,9 +23,9 @@ import {
   type VirtualDeviceConfigSpec,
   type VirtualMachineConfigSpec,
 } from '@hypostyle/vim';
-import type { HostCore } from '../host-core.ts';
-import { claimOf } from './claims.ts';
-import { adapterOf } from './disk-effects.ts';
+import type { HostCore } from '../../host-core.ts';
+import { adapterOf } from '../files/disk-effects.ts';
+import { deleteDoomed, filesOf } from '../files/machine-removal.ts';
 import {
   type CreatedMachine,
   createMachine,
@@ -33,9 +33,9 @@ import {
   type LifecycleWork,
   removeMachine,
   undoCreate,
-} from './lifecycle-work.ts';
-import { deleteDoomed, filesOf } from './machine-removal.ts';
-import { readMachine } from './registration.ts';
+} from '../lifecycle/lifecycle-work.ts';
+import { claimOf } from '../record/claims.ts';
+import { readMachine } from '../registration/registration.ts';
 
 export interface ImportWork {
   begin(call: Call, spec: ImportSpec): Promise<ManagedObjectReference<'HttpNfcLease'>>;

@@ -9,10 +9,10 @@ import type {
   SerialHardware,
 } from '@hypostyle/contracts';
 import { splitPath } from '@hypostyle/services';
-import type { MachineConfiguration, Nic } from '../configuration/machine-configuration.ts';
-import { parseForward } from '../configuration/port-forward.ts';
-import { HostError } from '../errors.ts';
-import type { MachineRecord } from './machine-record.ts';
+import type { MachineConfiguration, Nic } from '../../configuration/machine-configuration.ts';
+import { parseForward } from '../../configuration/port-forward.ts';
+import { HostError } from '../../errors.ts';
+import type { MachineRecord } from '../record/machine-record.ts';
 
 export interface HardwareOptions {
   /** Layers of each disk by device key, top first. */

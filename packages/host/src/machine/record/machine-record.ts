@@ -1,7 +1,7 @@
 import type { GuestFacts, MachineUsage } from '@hypostyle/contracts';
 import type { ManagedObjectReference, VmConfigInfo } from '@hypostyle/vim';
-import type { MachineConfiguration } from '../configuration/machine-configuration.ts';
-import type { Datastore } from '../datastore/datastore.ts';
+import type { MachineConfiguration } from '../../configuration/machine-configuration.ts';
+import type { Datastore } from '../../datastore/datastore.ts';
 
 export type PowerState = 'poweredOff' | 'poweredOn' | 'suspended';
 

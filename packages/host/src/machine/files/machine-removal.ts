@@ -2,9 +2,9 @@ import { readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isHiddenName, joinPath, resolveInRoot, splitPath } from '@hypostyle/services';
 import { VimFault } from '@hypostyle/vim';
-import type { HostCore } from '../host-core.ts';
+import type { HostCore } from '../../host-core.ts';
+import type { DiskFacts, MachineRecord } from '../record/machine-record.ts';
 import { fileType, syncFolder } from './machine-files.ts';
-import type { DiskFacts, MachineRecord } from './machine-record.ts';
 
 /** What goes with a machine: written down before the first is deleted, since half a machine does not say it any more. */
 export interface DoomedFiles {

@@ -1,7 +1,7 @@
 import type { Draft } from '@hypostyle/vim';
-import type { HostCore } from '../host-core.ts';
-import { quietEntity } from '../inventory/entity-defaults.ts';
-import type { MachineRecord } from './machine-record.ts';
+import type { HostCore } from '../../host-core.ts';
+import { quietEntity } from '../../inventory/entity-defaults.ts';
+import type { MachineRecord } from '../record/machine-record.ts';
 
 /** Puts a machine's object into the inventory. */
 export function addMachineObject(core: HostCore, draft: Draft, machine: MachineRecord): void {

@@ -9,22 +9,28 @@ import {
   VimFault,
   type VirtualMachineConfigSpec,
 } from '@hypostyle/vim';
-import { applySpec, invalid, machineName, newConfiguration } from '../configuration/apply-spec.ts';
-import type { SpecContext } from '../configuration/device-draft.ts';
-import { writeConfiguration } from '../configuration/to-vmx.ts';
-import type { Datastore } from '../datastore/datastore.ts';
-import type { HostCore } from '../host-core.ts';
-import { applyVApp } from '../vapp/apply-vapp.ts';
-import { vAppPath, writeVApp } from '../vapp/vapp-file.ts';
-import { VmxFile } from '../vmx/vmx-file.ts';
-import { claimOf } from './claims.ts';
-import { applyEffects, type DiskUpload } from './disk-effects.ts';
-import { addMachineObject } from './machine-entry.ts';
-import { syncFolder, writeVmx } from './machine-files.ts';
-import type { MachineRecord } from './machine-record.ts';
-import { type DoomedFiles, deleteDoomed, filesOf } from './machine-removal.ts';
-import { runDirectoryOf } from './power-on.ts';
-import { deleteMachine, loadMachine, type MachineDocument, putMachine, readMachine } from './registration.ts';
+import { applySpec, invalid, machineName, newConfiguration } from '../../configuration/apply-spec.ts';
+import type { SpecContext } from '../../configuration/device-draft.ts';
+import { writeConfiguration } from '../../configuration/to-vmx.ts';
+import type { Datastore } from '../../datastore/datastore.ts';
+import type { HostCore } from '../../host-core.ts';
+import { applyVApp } from '../../vapp/apply-vapp.ts';
+import { vAppPath, writeVApp } from '../../vapp/vapp-file.ts';
+import { VmxFile } from '../../vmx/vmx-file.ts';
+import { applyEffects, type DiskUpload } from '../files/disk-effects.ts';
+import { syncFolder, writeVmx } from '../files/machine-files.ts';
+import { type DoomedFiles, deleteDoomed, filesOf } from '../files/machine-removal.ts';
+import { runDirectoryOf } from '../power/power-on.ts';
+import { claimOf } from '../record/claims.ts';
+import type { MachineRecord } from '../record/machine-record.ts';
+import { addMachineObject } from '../registration/machine-entry.ts';
+import {
+  deleteMachine,
+  loadMachine,
+  type MachineDocument,
+  putMachine,
+  readMachine,
+} from '../registration/registration.ts';
 
 export interface CreatedMachine {
   readonly record: MachineRecord;

@@ -2,11 +2,11 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createMachineDisk, faults, joinPath, machineDiskFiles, readDiskChain, splitPath } from '@hypostyle/services';
 import { fault, type RunningTask } from '@hypostyle/vim';
-import type { DeviceEffect } from '../configuration/device-draft.ts';
-import type { Disk, MachineConfiguration } from '../configuration/machine-configuration.ts';
-import type { Datastore } from '../datastore/datastore.ts';
-import { spaceOf } from '../datastore/datastores.ts';
-import type { HostCore } from '../host-core.ts';
+import type { DeviceEffect } from '../../configuration/device-draft.ts';
+import type { Disk, MachineConfiguration } from '../../configuration/machine-configuration.ts';
+import type { Datastore } from '../../datastore/datastore.ts';
+import { spaceOf } from '../../datastore/datastores.ts';
+import type { HostCore } from '../../host-core.ts';
 import { withImageNames } from './image-names.ts';
 import { diskPath } from './machine-files.ts';
 

@@ -3,7 +3,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { VimFault } from '@hypostyle/vim';
-import { Computer, newDisk, rootPool, smallMachine, vmFolder } from '../testing/host-fixture.ts';
+import { Computer, newDisk, rootPool, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
 
 const named = (type: string) => (error: unknown) => (error as VimFault).type === type;
 const folders = async (computer: Computer) =>

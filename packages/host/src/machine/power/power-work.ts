@@ -4,13 +4,13 @@ import { dirname, join } from 'node:path';
 import { HypervisorError } from '@hypostyle/contracts';
 import { splitPath } from '@hypostyle/services';
 import { type Call, fault, type ManagedObjectReference, type RunningTask, type VimFault } from '@hypostyle/vim';
-import type { HostCore } from '../host-core.ts';
-import { mustBeFree } from './lifecycle-work.ts';
-import { readVmx, writeVmx } from './machine-files.ts';
-import type { MachineRecord, PowerState } from './machine-record.ts';
-import type { MachineWatch } from './machine-watch.ts';
+import type { HostCore } from '../../host-core.ts';
+import type { MachineWatch } from '../engine/machine-watch.ts';
+import { readVmx, writeVmx } from '../files/machine-files.ts';
+import { mustBeFree } from '../lifecycle/lifecycle-work.ts';
+import type { MachineRecord, PowerState } from '../record/machine-record.ts';
+import { saveRuntime } from '../registration/registration.ts';
 import { powerOn, suspendKey } from './power-on.ts';
-import { saveRuntime } from './registration.ts';
 
 interface MachineInput {
   readonly id: string;

@@ -2,11 +2,11 @@ import { constants } from 'node:fs';
 import { open, readdir, rename, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isHiddenName, joinPath, readDiskChain, splitPath } from '@hypostyle/services';
-import type { MachineConfiguration } from '../configuration/machine-configuration.ts';
-import type { Datastore } from '../datastore/datastore.ts';
-import { HostError } from '../errors.ts';
-import { maximumVmxBytes, VmxFile } from '../vmx/vmx-file.ts';
-import type { DiskFacts, MachineFile, MachineFiles } from './machine-record.ts';
+import type { MachineConfiguration } from '../../configuration/machine-configuration.ts';
+import type { Datastore } from '../../datastore/datastore.ts';
+import { HostError } from '../../errors.ts';
+import { maximumVmxBytes, VmxFile } from '../../vmx/vmx-file.ts';
+import type { DiskFacts, MachineFile, MachineFiles } from '../record/machine-record.ts';
 
 /** Reads a `.vmx`; what is larger than one can be is refused unread. */
 export async function readVmx(datastore: Datastore, vmxPath: string): Promise<VmxFile> {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { fault, type VirtualMachineTicket } from '@hypostyle/vim';
-import type { HostCore } from '../host-core.ts';
-import type { MachineRecord } from './machine-record.ts';
+import type { HostCore } from '../../host-core.ts';
+import type { MachineRecord } from '../record/machine-record.ts';
 
 /** A console that a ticket opens, once. */
 export interface Console {
