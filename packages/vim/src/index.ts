@@ -16,6 +16,7 @@ export { createSearchIndex, type SearchIndexOptions } from './collector/search-i
 export { createViewManager, type ViewManagerOptions } from './collector/view-manager.ts';
 export type * from './generated/types.ts';
 export type { Authorizer } from './runtime/authorizer.ts';
+export { actingUser, type CallContext } from './runtime/call-context.ts';
 export { Dispatcher, type Invocation, noPermission, type Outcome } from './runtime/dispatcher.ts';
 export { asFault, fault, localizedFault, VimFault } from './runtime/fault.ts';
 export type {
@@ -42,6 +43,7 @@ export {
 export { Permissions, type PermissionsOptions, type Principal } from './services/authorization/permissions.ts';
 export type { PrincipalDirectory } from './services/authorization/principal-directory.ts';
 export { type Clock, dateTime, systemClock } from './services/clock.ts';
+export { fromDocument, toDocument } from './services/document.ts';
 export type { EventPoster, EventRequest } from './services/events/event-poster.ts';
 export { EventService, type EventServiceOptions } from './services/events/event-service.ts';
 export { MemoryPersistence } from './services/memory-persistence.ts';

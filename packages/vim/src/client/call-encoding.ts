@@ -1,5 +1,6 @@
 import type { Method } from '../schema/schema.ts';
 import type { ManagedObjectReference } from '../schema/values.ts';
+import type { CallOptions } from './caller.ts';
 
 /** One way to put a call on the wire; keeps the session of its answers. */
 export interface CallEncoding {
@@ -8,7 +9,7 @@ export interface CallEncoding {
     self: ManagedObjectReference,
     method: Method,
     args: Readonly<Record<string, unknown>>,
-    signal: AbortSignal | undefined,
+    options: CallOptions,
   ): Promise<unknown>;
   /** Lets go of the session. */
   forget(): void;

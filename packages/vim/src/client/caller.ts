@@ -1,8 +1,10 @@
 import type { ServiceContent } from '../generated/types.ts';
+import type { CallContext } from '../runtime/call-context.ts';
 import type { Arguments, ManagedTypeName, MethodName, Result } from '../runtime/managed-object.ts';
 import type { ManagedObjectReference } from '../schema/values.ts';
 
-export interface CallOptions {
+/** What goes with a call: its context, as far as the server trusts the session with it, and how it is given up. */
+export interface CallOptions extends CallContext {
   readonly signal?: AbortSignal;
 }
 

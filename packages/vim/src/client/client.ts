@@ -74,11 +74,11 @@ export class Client implements Caller, AsyncDisposable {
     self: ManagedObjectReference<T>,
     method: M,
     args: Arguments<T, M>,
-    { signal }: CallOptions = {},
+    options: CallOptions = {},
   ): Promise<Result<T, M>> {
     const described = this.#schema.method(method);
     if (described === undefined) throw new TypeError(`there is no method ${method}`);
-    return (await this.#encoding.call(self, described, args as Record<string, unknown>, signal)) as Result<T, M>;
+    return (await this.#encoding.call(self, described, args as Record<string, unknown>, options)) as Result<T, M>;
   }
 
   content(): Promise<ServiceContent> {

@@ -1,4 +1,5 @@
 import type { ApiVersion } from '../codec/api-version.ts';
+import { headersOfContext } from '../codec/context-headers.ts';
 import { JsonDecoder, parseJson } from '../codec/json-decoder.ts';
 import { JsonEncoder } from '../codec/json-encoder.ts';
 import { VersionPlans } from '../codec/type-plan.ts';
@@ -7,6 +8,7 @@ import { VimFault } from '../runtime/fault.ts';
 import type { Method } from '../schema/schema.ts';
 import type { ManagedObjectReference } from '../schema/values.ts';
 import type { CallEncoding } from './call-encoding.ts';
+import type { CallOptions } from './caller.ts';
 import { ClientError } from './errors.ts';
 import type { Transport } from './transport.ts';
 
@@ -31,17 +33,20 @@ export class JsonEncoding implements CallEncoding {
     self: ManagedObjectReference,
     method: Method,
     args: Readonly<Record<string, unknown>>,
-    signal: AbortSignal | undefined,
+    options: CallOptions,
   ): Promise<unknown> {
     const fields = method.parameters.map(({ name, type }) => this.#encoder.plans.field(name, type));
-    const headers: Record<string, string> = { 'content-type': 'application/json' };
+    const headers: Record<string, string> = { 'content-type': 'application/json', ...headersOfContext(options) };
     if (this.#session !== undefined) headers[sessionHeader] = this.#session;
     const path = `${this.#path}/${self.type}/${encodeURIComponent(self.value)}/${method.name}`;
     const body = this.#encoder.members(fields, args);
     let text = '';
-    const answer = await this.#transport.send({ path, method: 'POST', headers, body, signal }, (piece) => {
-      text += piece;
-    });
+    const answer = await this.#transport.send(
+      { path, method: 'POST', headers, body, signal: options.signal },
+      (piece) => {
+        text += piece;
+      },
+    );
     const session = answer.headers[sessionHeader];
     if (typeof session === 'string') this.#session = session;
     if (answer.status === 200) return this.#decode(method.returns ?? { name: 'anyType', array: false }, text);

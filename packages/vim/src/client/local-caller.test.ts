@@ -56,7 +56,7 @@ test('values pass as they are, both ways', async () => {
   assert.equal(await caller.call(vms[0]!, 'ReconfigVM_Task', { spec }), spec);
   const [found] = await retrieve(caller, vms, ['name', 'config']);
   assert.equal(found?.values.name, 'machine-0');
-  assert.equal((found?.values.config as unknown as { name: string }).name, config.name);
+  assert.deepEqual({ ...found?.values.config, _typeName: undefined }, { ...config, _typeName: undefined });
   assert.equal((await caller.content()).rootFolder.value, 'root');
 });
 

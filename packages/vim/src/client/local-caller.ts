@@ -55,12 +55,7 @@ export class LocalCaller implements Caller {
     if (described === undefined) throw new TypeError(`there is no method ${method}`);
     const { signal } = options;
     signal?.throwIfAborted();
-    const answer = this.#invoke(
-      self,
-      described,
-      args as Record<string, unknown>,
-      signal ?? new AbortController().signal,
-    );
+    const answer = this.#invoke(self, described, args as Record<string, unknown>, options);
     return (await (signal === undefined ? answer : abandonable(answer, signal))) as Result<T, M>;
   }
 
@@ -72,12 +67,14 @@ export class LocalCaller implements Caller {
     self: ManagedObjectReference,
     method: Method,
     args: Readonly<Record<string, unknown>>,
-    signal: AbortSignal,
+    options: CallOptions,
   ): Promise<unknown> {
     const { session } = this;
     const connection = this.#connection;
     const version = newestVersion.name;
-    const { value } = await this.#dispatcher.invoke({ self, method, args, session, version, signal, connection });
+    const { signal = new AbortController().signal, ...context } = options;
+    const invocation = { self, method, args, session, version, signal, connection, context };
+    const { value } = await this.#dispatcher.invoke(invocation);
     return await whole(value);
   }
 }

@@ -1,7 +1,7 @@
 import type { ApiVersion } from '../codec/api-version.ts';
 import { soapToken } from '../codec/session-cookie.ts';
 import { SoapEncoder } from '../codec/soap-encoder.ts';
-import { envelopeEnd, envelopeStart } from '../codec/soap-envelope.ts';
+import { envelopeEnd, envelopeStartOf } from '../codec/soap-envelope.ts';
 import { SoapResponseReader } from '../codec/soap-response.ts';
 import { VersionPlans } from '../codec/type-plan.ts';
 import { ValueFrames } from '../codec/value-frames.ts';
@@ -10,6 +10,7 @@ import { VimFault } from '../runtime/fault.ts';
 import type { Method } from '../schema/schema.ts';
 import type { ManagedObjectReference } from '../schema/values.ts';
 import type { CallEncoding } from './call-encoding.ts';
+import type { CallOptions } from './caller.ts';
 import { ClientError } from './errors.ts';
 import type { Transport } from './transport.ts';
 
@@ -36,17 +37,18 @@ export class SoapEncoding implements CallEncoding {
     self: ManagedObjectReference,
     method: Method,
     args: Readonly<Record<string, unknown>>,
-    signal: AbortSignal | undefined,
+    options: CallOptions,
   ): Promise<unknown> {
     let content = this.#encoder.elements('_this', managedObject, self);
     for (const { name, type } of method.parameters) content += this.#encoder.elements(name, type, args[name]);
-    const body = `${envelopeStart}<${method.name} xmlns="urn:vim25">${content}</${method.name}>${envelopeEnd}`;
+    const body = `${envelopeStartOf(options)}<${method.name} xmlns="urn:vim25">${content}</${method.name}>${envelopeEnd}`;
     const reader = new SoapResponseReader(this.#frames, method);
     try {
       const headers: Record<string, string> = { 'content-type': 'text/xml; charset=utf-8', soapaction: this.#action };
       if (this.#cookie !== undefined) headers.cookie = this.#cookie;
-      const answer = await this.#transport.send({ path: this.#path, method: 'POST', headers, body, signal }, (text) =>
-        reader.write(text),
+      const answer = await this.#transport.send(
+        { path: this.#path, method: 'POST', headers, body, signal: options.signal },
+        (text) => reader.write(text),
       );
       this.#remember(answer.headers['set-cookie']);
     } catch (error) {

@@ -1,3 +1,4 @@
+import type { CallContext } from '../runtime/call-context.ts';
 import type { Dispatcher } from '../runtime/dispatcher.ts';
 import { asFault, fault, VimFault } from '../runtime/fault.ts';
 import type { Session } from '../runtime/session.ts';
@@ -5,6 +6,7 @@ import type { ManagedType, TypeRef } from '../schema/schema.ts';
 import type { ManagedObjectReference } from '../schema/values.ts';
 import { type ApiVersion, apiVersion } from './api-version.ts';
 import { ChunkedText } from './chunked-text.ts';
+import { contextOfHeaders } from './context-headers.ts';
 import { type HttpRequest, type HttpResponder, header } from './http-exchange.ts';
 import { JsonDecoder, parseJson } from './json-decoder.ts';
 import { JsonEncoder } from './json-encoder.ts';
@@ -95,9 +97,19 @@ export class JsonEndpoint {
     if (request.method !== 'POST') throw new RequestRefused('Methods are called by POST, properties read by GET.');
     const method = type.methods.get(member);
     if (method === undefined) throw new RequestRefused(`${type.name} has no method ${member}.`);
+    const context = this.#context(request);
     const args = await this.#arguments(request, method.parameters);
     const { signal } = request;
-    return this.#options.dispatcher.invoke({ self, method, args, session, version: version.name, signal, connection });
+    const invocation = { self, method, args, session, version: version.name, signal, connection, context };
+    return this.#options.dispatcher.invoke(invocation);
+  }
+
+  #context(request: HttpRequest): CallContext | undefined {
+    try {
+      return contextOfHeaders(request);
+    } catch (error) {
+      throw error instanceof VimFault ? new RequestRefused(error.message, error) : error;
+    }
   }
 
   async #arguments(request: HttpRequest, parameters: ManagedType['properties']): Promise<Record<string, unknown>> {

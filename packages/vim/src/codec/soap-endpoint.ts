@@ -83,13 +83,13 @@ export class SoapEndpoint {
     session: Session | undefined,
     version: ApiVersion,
   ): Promise<unknown> {
-    const { method, self, args } = call;
+    const { method, self, args, context } = call;
     if (method === fetchMethod) {
       const { type, value } = this.#options.properties.read(self, args.prop as string, session);
       return anyOf(this.#options.types, type, value);
     }
     const { signal } = request;
-    const invocation = { self, method, args, session, version: version.name, signal, connection };
+    const invocation = { self, method, args, session, version: version.name, signal, connection, context };
     return (await this.#options.dispatcher.invoke(invocation)).value;
   }
 

@@ -1,5 +1,7 @@
+import type { CallContext } from '../runtime/call-context.ts';
 import type { Method, Schema } from '../schema/schema.ts';
 import type { ManagedObjectReference } from '../schema/values.ts';
+import { callContext } from './request-context.ts';
 import { invalidRequest, missingMember, shorten, unknownMember, unknownMethod } from './request-faults.ts';
 import {
   type Attributes,
@@ -16,8 +18,8 @@ export interface SoapRequest {
   readonly method: Method;
   readonly self: ManagedObjectReference;
   readonly args: Readonly<Record<string, unknown>>;
-  /** The client's name for the operation, for logs; from the header. */
-  readonly operationId: string | undefined;
+  /** From the header; undefined when there is nothing of it. */
+  readonly context: CallContext | undefined;
   /** The session's token where the client sends no cookie; from the header. */
   readonly sessionToken: string | undefined;
 }
@@ -87,7 +89,7 @@ class RequestEnvelope implements Frame {
       method: this.call.method,
       self: this.call.self(),
       args: this.call.args,
-      operationId: this.headers.get('operationID'),
+      context: this.#context(),
       sessionToken: this.headers.get('vcSessionCookie'),
     };
   }
@@ -104,8 +106,15 @@ class RequestEnvelope implements Frame {
   text(): void {}
   end(): void {}
 
+  #context(): CallContext | undefined {
+    const { headers } = this;
+    if (headers.size === 0) return undefined;
+    const operationId = headers.get('operationID');
+    return callContext({ operationId, activationId: headers.get('activationId'), realUser: headers.get('realUser') });
+  }
+
   #header(name: string): Frame {
-    if (name !== 'operationID' && name !== 'vcSessionCookie') return new SkippedFrame();
+    if (!knownHeaders.has(name)) return new SkippedFrame();
     return new HeaderFrame((text) => this.headers.set(name, text));
   }
 
@@ -129,6 +138,8 @@ class LevelFrame implements Frame {
   end(): void {}
 }
 
+/** Elements of a header that are read; others are passed over. */
+const knownHeaders = new Set(['operationID', 'activationId', 'realUser', 'vcSessionCookie']);
 const longestHeader = 1024;
 
 class HeaderFrame extends SkippedFrame {

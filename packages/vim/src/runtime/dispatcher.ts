@@ -1,6 +1,7 @@
 import type { Method, TypeRef } from '../schema/schema.ts';
 import type { ManagedObjectReference } from '../schema/values.ts';
 import type { Authorizer } from './authorizer.ts';
+import { type CallContext, trustedContext } from './call-context.ts';
 import { asFault, fault, VimFault } from './fault.ts';
 import type { Call, CallConnection, ManagedObject } from './managed-object.ts';
 import { anonymousPrivilege, argumentPrivileges, methodPrivileges } from './privileges.ts';
@@ -16,6 +17,8 @@ export interface Invocation {
   readonly version: string;
   readonly signal: AbortSignal;
   readonly connection: CallConnection;
+  /** As the client sent it. */
+  readonly context?: CallContext | undefined;
 }
 
 export interface Outcome {
@@ -48,6 +51,7 @@ export class Dispatcher {
   async invoke(invocation: Invocation): Promise<Outcome> {
     const { method, args, session, version, signal, connection } = invocation;
     const { clientAddress } = connection;
+    const context = trustedContext(invocation.context, session);
     const self = this.#target(invocation);
     this.#authorize(self, method, session);
     this.#authorizeArguments(method, args, session);
@@ -57,7 +61,8 @@ export class Dispatcher {
     }
     const leave = session?.enter?.();
     try {
-      const value = await implementation({ self, method, session, version, signal, clientAddress, connection }, args);
+      const call = { self, method, session, version, signal, clientAddress, connection, context };
+      const value = await implementation(call, args);
       return { type: method.returns, value };
     } catch (error) {
       const typed = asFault(error);

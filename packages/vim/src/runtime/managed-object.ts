@@ -1,6 +1,7 @@
 import type { ManagedTypes } from '../generated/types.ts';
 import type { ManagedType, Method } from '../schema/schema.ts';
 import type { ManagedObjectReference } from '../schema/values.ts';
+import type { CallContext } from './call-context.ts';
 import type { Session } from './session.ts';
 
 export type ManagedTypeName = keyof ManagedTypes;
@@ -41,6 +42,8 @@ export interface Call {
   /** Address of the client, for events. */
   readonly clientAddress: string;
   readonly connection: CallConnection;
+  /** What came with it; `realUser` only where the session is trusted with it. `actingUser` tells who acts. */
+  readonly context: CallContext;
 }
 
 /** Methods of one managed type. A method that is not in the table answers NotSupported. */

@@ -1,4 +1,5 @@
 import type { DataTypes } from '../../generated/types.ts';
+import { actingUser } from '../../runtime/call-context.ts';
 import { fault } from '../../runtime/fault.ts';
 import type { Call, ManagedObjectClass } from '../../runtime/managed-object.ts';
 import type { Registry } from '../../runtime/registry.ts';
@@ -21,7 +22,7 @@ export interface AccountManagerOptions {
 export function addAccountManager(options: AccountManagerOptions): ManagedObjectReference<'HostLocalAccountManager'> {
   const { registry, accounts, events, host, checkPassword, referenceValue = 'ha-localacctmgr' } = options;
   const post = (call: Call, type: keyof DataTypes, members: object) =>
-    events.post(undefined, { type, entity: host, userName: call.session?.userName, members });
+    events.post(undefined, { type, entity: host, userName: actingUser(call), members });
   const spec = (user: DataTypes['HostAccountSpec']) => ({ id: user.id, description: user.description });
   const managerClass: ManagedObjectClass<'HostLocalAccountManager'> = {
     type: 'HostLocalAccountManager',

@@ -1,4 +1,5 @@
 import type { DataTypes } from '../../generated/types.ts';
+import { actingUser } from '../../runtime/call-context.ts';
 import { noPermission } from '../../runtime/dispatcher.ts';
 import { fault } from '../../runtime/fault.ts';
 import type { Call, ManagedObjectClass } from '../../runtime/managed-object.ts';
@@ -231,7 +232,7 @@ class AuthorizationManager {
     this.#events.post(undefined, {
       type,
       entity,
-      userName: call.session?.userName,
+      userName: actingUser(call),
       members: { entity: { entity, name }, principal, group, ...members },
     });
   }
@@ -241,7 +242,7 @@ class AuthorizationManager {
       const manager = call.self.ref as ManagedObjectReference<'AuthorizationManager'>;
       draft.set(manager, { roleList: this.#permissions.roles().map(roleValue) });
       const argument = { roleId: role.id, name: role.name };
-      this.#events.post(draft, { type, userName: call.session?.userName, members: { role: argument, ...members } });
+      this.#events.post(draft, { type, userName: actingUser(call), members: { role: argument, ...members } });
     });
   }
 

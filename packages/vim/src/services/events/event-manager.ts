@@ -1,4 +1,5 @@
 import type { DataTypes } from '../../generated/types.ts';
+import { actingUser } from '../../runtime/call-context.ts';
 import { fault } from '../../runtime/fault.ts';
 import type { Call, ManagedObjectClass } from '../../runtime/managed-object.ts';
 import type { Registry } from '../../runtime/registry.ts';
@@ -36,7 +37,7 @@ export function eventManagerClass(events: EventOperations): ManagedObjectClass<'
         events.post(undefined, {
           type: 'GeneralUserEvent',
           entity,
-          userName: sessionOf(call).userName,
+          userName: actingUser(call),
           members: { message: msg.slice(0, messageLimit), entity: argument },
         });
         await events.flush();
@@ -51,7 +52,7 @@ export function eventManagerClass(events: EventOperations): ManagedObjectClass<'
         events.post(undefined, {
           type: type as keyof DataTypes,
           entity: subject(eventToPost),
-          userName: sessionOf(call).userName,
+          userName: actingUser(call),
           chainId: taskInfo?.eventChainId,
           members,
           message: message?.slice(0, messageLimit),

@@ -1,4 +1,5 @@
 import type { DataTypes } from '../../generated/types.ts';
+import { actingUser } from '../../runtime/call-context.ts';
 import { fault } from '../../runtime/fault.ts';
 import type { Call, ManagedObjectClass } from '../../runtime/managed-object.ts';
 import { isData } from '../../schema/data.ts';
@@ -79,7 +80,7 @@ export function sessionManagerClass(
           }
         }
         for (const session of found) {
-          if (session !== undefined) sessions.terminate(session, mine(call).userName);
+          if (session !== undefined) sessions.terminate(session, actingUser(call));
         }
       },
       SetLocale: (call, { locale }) => {

@@ -1,3 +1,4 @@
+import { actingUser } from '../../runtime/call-context.ts';
 import { noPermission } from '../../runtime/dispatcher.ts';
 import { fault } from '../../runtime/fault.ts';
 import type { Call, ManagedObjectClass } from '../../runtime/managed-object.ts';
@@ -11,7 +12,7 @@ export function taskClass(tasks: TaskOperations): ManagedObjectClass<'Task'> {
       CancelTask: async (call) => {
         const task = tasks.tracked(call.self.ref);
         // Whoever began it may cancel it; others need the privilege.
-        if (call.session?.userName !== task.userName && !tasks.mayCancel(call)) {
+        if (actingUser(call) !== task.userName && !tasks.mayCancel(call)) {
           throw noPermission(call.self.ref, 'Global.CancelTask');
         }
         await tasks.cancel(call.self.ref);

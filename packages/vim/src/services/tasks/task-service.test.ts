@@ -225,6 +225,42 @@ test('after a restart queued tasks run, begun ones resume or fail truthfully, fi
   );
 });
 
+test('a task carries the token of the call that started it, and whom a trusted session acted for', async () => {
+  const { registry, vm, tasks, info, client } = await build(undefined, undefined, {
+    holds: (_session, _object, privilege) => privilege !== 'Global.CancelTask',
+  });
+  const never = tasks.define<null>('VirtualMachine.powerOn', { cancelable: true, run: () => new Promise(() => {}) });
+  const machine = registry.commit((draft) =>
+    draft.add<'VirtualMachine'>(
+      { type: 'VirtualMachine', methods: { PowerOnVM_Task: (call) => never(call, { input: null }) } },
+      'vm-2',
+      {},
+    ),
+  );
+  const context = { activationId: 'center-7', realUser: 'CORP\\ann' };
+  const center = client('vpxuser');
+  center.session = { ...sessionOf('vpxuser'), mayActForOthers: true };
+  const start = async (by: TestClient) =>
+    info((await by.call(machine, 'PowerOnVM_Task', {}, context)) as ManagedObjectReference<'Task'>);
+  const trusted = await start(center);
+  assert.deepEqual(
+    [trusted.activationId, trusted.reason],
+    ['center-7', { _typeName: 'TaskReasonUser', userName: 'vpxuser:CORP\\ann' }],
+  );
+  const plain = await start(client('bob'));
+  assert.deepEqual([plain.activationId, plain.reason], ['center-7', { _typeName: 'TaskReasonUser', userName: 'bob' }]);
+  await assert.rejects(center.call(plain.task, 'CancelTask', {}, context), faultNamed('NoPermission'));
+  await center.call(trusted.task, 'CancelTask', {}, context);
+  const created = await center.call(
+    tasks.ref,
+    'CreateTask',
+    { obj: vm, taskTypeId: 'com.example.scan', cancelable: false, activationId: 'own' },
+    context,
+  );
+  const { activationId, reason } = created as { activationId: string; reason: { userName: string } };
+  assert.deepEqual([activationId, reason.userName], ['own', 'vpxuser:CORP\\ann']);
+});
+
 test('a client that works on a task of its own says its state', async () => {
   const { registry, vm, tasks, client, info } = await build();
   const ann = client('ann');

@@ -1,5 +1,6 @@
 import type { DataTypes } from '../../generated/types.ts';
 import type { Authorizer } from '../../runtime/authorizer.ts';
+import { actingUser } from '../../runtime/call-context.ts';
 import { asFault, fault, localizedFault, VimFault } from '../../runtime/fault.ts';
 import type { Call, ManagedObjectClass } from '../../runtime/managed-object.ts';
 import type { Draft, Registry } from '../../runtime/registry.ts';
@@ -134,7 +135,7 @@ export class TaskService implements TaskKeeper {
     const kind = this.kinds.get(request.kind);
     if (kind === undefined) throw new Error(`no task kind ${request.kind} is defined`);
     const called = 'self' in origin ? origin.self.ref : undefined;
-    const userName = ('self' in origin ? origin.session?.userName : origin.userName) ?? '';
+    const userName = 'self' in origin ? actingUser(origin) : (origin.userName ?? '');
     const reason = 'self' in origin ? userReason(userName) : (origin.reason ?? systemReason);
     const task = this.#create(request.entity ?? called, {
       kind: request.kind,
@@ -148,7 +149,7 @@ export class TaskService implements TaskKeeper {
         cancelable: request.cancelable ?? kind.cancelable ?? false,
         entityName: request.entityName,
         parentTaskKey: request.parentTaskKey,
-        activationId: request.activationId,
+        activationId: request.activationId ?? ('self' in origin ? origin.context.activationId : undefined),
       },
     });
     await this.#admit(task);
@@ -161,12 +162,12 @@ export class TaskService implements TaskKeeper {
     call: Call,
     spec: { obj: ManagedObjectReference; initiatedBy: string | undefined; info: Partial<TaskInfo> },
   ): Promise<TaskInfo> {
-    const userName = spec.initiatedBy ?? call.session?.userName ?? '';
+    const userName = spec.initiatedBy ?? actingUser(call);
     const task = this.#create(spec.obj, {
       kind: undefined,
       input: undefined,
       queueKey: undefined,
-      userName: call.session?.userName ?? '',
+      userName: actingUser(call),
       info: { ...spec.info, reason: userReason(userName) },
     });
     await this.#admit(task);

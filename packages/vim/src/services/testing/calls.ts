@@ -1,4 +1,5 @@
 import type { Authorizer } from '../../runtime/authorizer.ts';
+import type { CallContext } from '../../runtime/call-context.ts';
 import { Dispatcher } from '../../runtime/dispatcher.ts';
 import type { Registry } from '../../runtime/registry.ts';
 import type { Session } from '../../runtime/session.ts';
@@ -45,7 +46,12 @@ export class TestClient {
     this.session = undefined;
   }
 
-  async call(self: ManagedObjectReference, name: string, args: Record<string, unknown> = {}): Promise<unknown> {
+  async call(
+    self: ManagedObjectReference,
+    name: string,
+    args: Record<string, unknown> = {},
+    context?: CallContext,
+  ): Promise<unknown> {
     const method = this.#registry.schema.method(name);
     if (method === undefined) throw new Error(`no method ${name}`);
     const session = this.token === undefined ? this.session : this.#resolve(this.token);
@@ -57,6 +63,7 @@ export class TestClient {
       version: '8.0.3.0',
       signal: new AbortController().signal,
       connection: this,
+      context,
     });
     return outcome.value;
   }
