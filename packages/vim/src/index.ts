@@ -62,5 +62,12 @@ export { addLicenseManager, type LicenseManagerOptions } from './services/settin
 export { type OptionDefinition, OptionService, type OptionServiceOptions } from './services/settings/option-service.ts';
 export { addServiceInstance, type ServiceInstanceOptions } from './services/settings/service-instance.ts';
 export { addServiceManager, type ServiceManagerOptions } from './services/settings/service-manager.ts';
+export type {
+  CancelHandler,
+  OwnedTask,
+  OwnedTaskChange,
+  OwnedTaskRequest,
+  OwnedTasks,
+} from './services/tasks/owned-tasks.ts';
 export type { RunningTask, TaskKind, TaskOrigin, TaskRequest } from './services/tasks/task-kind.ts';
 export { TaskService, type TaskServiceOptions } from './services/tasks/task-service.ts';

@@ -49,13 +49,14 @@ export class HistoryCollectors<R, V, T extends CollectorType> {
     this.#options = options;
   }
 
-  /** Adds a collector that goes with its session. Fails with InvalidState when the session has too many. */
+  /** Adds a collector that goes with its session; with a source of its own where fewer items need be read. Fails with InvalidState when the session has too many. */
   async create(
     session: Session,
     filter: AnyValue,
     matches: (record: R) => boolean,
+    source: HistorySource<R> = this.#options.source,
   ): Promise<ManagedObjectReference<T>> {
-    const { registry, source, referencePrefix } = this.#options;
+    const { registry, referencePrefix } = this.#options;
     const own = this.#collectors.get(session) ?? new Set();
     if (own.size === 0) {
       this.#collectors.set(session, own);

@@ -20,6 +20,8 @@ interface TaskHistoryOptions {
   readonly manager: ManagedObjectReference<'TaskManager'>;
   /** A kept record with what is known of it only in memory. */
   readonly current: (record: TaskRecord) => TaskRecord;
+  /** Numbers of the tasks with one of these tokens, in rising order. */
+  readonly activated: (activationIds: readonly string[]) => readonly number[];
 }
 
 /** Collectors over every task there was. */
@@ -48,7 +50,9 @@ export class TaskHistory {
       return userName === session.userName || authorizer.holds(session, about?.ref ?? manager, 'System.Read');
     };
     const tagged = { ...filter, _typeName: 'TaskFilterSpec' } as AnyValue;
-    return await this.#collectors.create(session, tagged, (record) => matches(record) && visible(record));
+    const { activationId: tokens } = filter;
+    const source = tokens?.length ? { read: (range: HistoryRange) => this.#readActivated(tokens, range) } : undefined;
+    return await this.#collectors.create(session, tagged, (record) => matches(record) && visible(record), source);
   }
 
   happened(record: TaskRecord, draft: Draft): void {
@@ -62,10 +66,29 @@ export class TaskHistory {
       reverse,
       limit,
     });
-    return entries.map(({ value }) => {
-      const record = this.#options.current(fromDocument<TaskRecord>(value));
-      return { number: record.number, record };
-    });
+    return entries.map(({ value }) => this.#item(value));
+  }
+
+  /** Only what has one of the tokens: a history is long, and whoever asks by token waits for its one task. */
+  async #readActivated(
+    tokens: readonly string[],
+    { from = 0, to = Number.POSITIVE_INFINITY, reverse, limit }: HistoryRange,
+  ): Promise<HistoryItem<TaskRecord>[]> {
+    const { activated, persistence } = this.#options;
+    const numbers = activated(tokens).filter((number) => number >= from && number < to);
+    if (reverse) numbers.reverse();
+    const items: HistoryItem<TaskRecord>[] = [];
+    for (const number of numbers) {
+      if (items.length === limit) break;
+      const document = await persistence.get(taskCollection, numberKey(number));
+      if (document !== undefined) items.push(this.#item(document));
+    }
+    return items;
+  }
+
+  #item(document: unknown): HistoryItem<TaskRecord> {
+    const record = this.#options.current(fromDocument<TaskRecord>(document));
+    return { number: record.number, record };
   }
 }
 

@@ -40,6 +40,7 @@ export function taskClass(tasks: TaskOperations): ManagedObjectClass<'Task'> {
 /** The called task, whose work a client does; the service's own tasks say their state themselves. */
 function externalTask(tasks: TaskOperations, call: Call) {
   const task = tasks.tracked(call.self.ref);
-  if (task.record.kind !== undefined) throw fault('InvalidState', {}, 'The state of this task is the server’s to say.');
+  if (task.record.kind !== undefined || task.record.owner !== undefined)
+    throw fault('InvalidState', {}, 'The state of this task is the server’s to say.');
   return task;
 }

@@ -7,8 +7,10 @@ export type TaskInfo = DataTypes['TaskInfo'];
 /** A task as it is kept. */
 export interface TaskRecord {
   readonly number: number;
-  /** Undefined for a task whose work is done by a client (CreateTask). */
+  /** Undefined for a task whose work is done by a client (CreateTask) or elsewhere. */
   readonly kind: string | undefined;
+  /** The code that says how the task goes whose work is done elsewhere. */
+  readonly owner?: string | undefined;
   readonly input: unknown;
   readonly queueKey: string | undefined;
   readonly userName: string;
@@ -21,6 +23,8 @@ export interface TaskRecord {
 export const taskCollection = 'tasks';
 const unfinishedCollection = 'tasks-unfinished';
 const counterCollection = 'task-counter';
+/** Tokens of those tasks that have one, by the task's key. */
+const activationCollection = 'task-activations';
 
 /** Tasks on disk: unfinished ones are also listed apart, to be found at start. */
 export class TaskStore {
@@ -50,12 +54,20 @@ export class TaskStore {
     return entries.map((entry) => fromDocument<TaskRecord>(entry.value));
   }
 
+  /** Tokens by the number of the task. */
+  async activations(): Promise<[number, string][]> {
+    const entries = await this.#persistence.list<string>(activationCollection);
+    return entries.map(({ key, value }) => [Number(key), value]);
+  }
+
   async create(record: TaskRecord): Promise<void> {
     const key = numberKey(record.number);
+    const { activationId } = record.info;
     await this.#persistence.transact([
       put(record),
       { put: { collection: unfinishedCollection, key, value: true } },
       { put: { collection: counterCollection, key: 'last', value: record.number } },
+      ...(activationId === undefined ? [] : [{ put: { collection: activationCollection, key, value: activationId } }]),
     ]);
   }
 
@@ -75,7 +87,9 @@ export class TaskStore {
     const kept = [...keep].filter((at) => at < number).sort((a, b) => a - b);
     for (const to of [...kept, number]) {
       if (to > from) {
-        writes.push({ deleteRange: { collection: taskCollection, from: numberKey(from), to: numberKey(to) } });
+        for (const collection of [taskCollection, activationCollection]) {
+          writes.push({ deleteRange: { collection, from: numberKey(from), to: numberKey(to) } });
+        }
       }
       from = to + 1;
     }

@@ -9,7 +9,9 @@ import { type Clock, dateTime, systemClock } from '../clock.ts';
 import type { EventPoster } from '../events/event-poster.ts';
 import { entityName, inventoryReader, isEntity, withAncestors } from '../inventory.ts';
 import type { Persistence } from '../persistence.ts';
+import { type OwnedTaskRequest, OwnedTasks } from './owned-tasks.ts';
 import { RecentTasks } from './recent-tasks.ts';
+import { TaskActivations } from './task-activations.ts';
 import { TaskHistory } from './task-history.ts';
 import type { TaskKind, TaskOrigin, TaskRequest } from './task-kind.ts';
 import { taskManagerClass } from './task-manager.ts';
@@ -70,6 +72,9 @@ export class TaskService implements TaskKeeper {
   readonly #class: ManagedObjectClass<'Task'>;
   readonly #recent: RecentTasks;
   readonly history: TaskHistory;
+  /** Tasks whose work is done elsewhere. */
+  readonly owned: OwnedTasks;
+  readonly #activations = new TaskActivations();
   readonly #tracked = new Map<string, TrackedTask>();
   readonly #unfinished = new Map<number, TrackedTask>();
   readonly #waiters = new Map<number, ((info: TaskInfo) => void)[]>();
@@ -99,6 +104,19 @@ export class TaskService implements TaskKeeper {
       authorizer: options.authorizer,
       manager: this.ref,
       current: (record) => this.#unfinished.get(record.number)?.record ?? record,
+      activated: (activationIds) => this.#activations.numbers(activationIds),
+    });
+    this.owned = new OwnedTasks({
+      startOwned: (request) => this.#startOwned(request),
+      unfinished: () => this.#unfinished.values(),
+      byActivation: (activationId) => this.byActivation(activationId),
+      trackedOrNot: (ref) => this.#tracked.get(ref.value),
+      save: (task) => this.save(task),
+      show: (task) => this.show(task),
+      begin: (task, startTime) => this.#begin(task, startTime),
+      end: (task, outcome) => this.#end(task, outcome),
+      isClosed: () => this.#closed,
+      onDefect: this.#onDefect,
     });
     this.#recent = new RecentTasks({
       registry: this.registry,
@@ -175,6 +193,15 @@ export class TaskService implements TaskKeeper {
   }
 
   /**
+   * Every task of the history that has the token, oldest first. Those that were over long ago are no objects any more.
+   */
+  byActivation(activationId: string): ManagedObjectReference<'Task'>[] {
+    return this.#activations
+      .numbers([activationId])
+      .map((number) => ({ type: 'Task', value: this.#taskReferenceValue(number) }));
+  }
+
+  /**
    * Goes on with what was unfinished: resumes what had begun, runs what had not. A task that cannot go on ends in
    * error, and says so. Resolves when every such end is durable.
    */
@@ -200,9 +227,7 @@ export class TaskService implements TaskKeeper {
   /** Cancels a task: one that waits ends at once, one that runs is told. Fails with InvalidState or NotSupported. */
   async cancel(ref: ManagedObjectReference): Promise<void> {
     const task = this.tracked(ref);
-    if (task.ending || task.completedAt > 0) {
-      throw fault('InvalidState', {}, 'The task has completed.');
-    }
+    if (task.over) throw fault('InvalidState', {}, 'The task has completed.');
     if (!task.info.cancelable) throw fault('NotSupported', {}, 'The task cannot be cancelled.');
     const external = task.record.kind === undefined;
     if (!external && task.info.state === 'queued' && (task.work === undefined || this.#queue.remove(task.work))) {
@@ -210,6 +235,11 @@ export class TaskService implements TaskKeeper {
       task.change({ cancelled: true });
       await this.#end(task, { error: cancelled() });
       return;
+    }
+    if (task.record.owner !== undefined) {
+      await this.owned.cancel(task);
+      // It may have been that quick.
+      if (task.over) return;
     }
     task.change({ cancelled: true });
     await this.save(task);
@@ -224,9 +254,7 @@ export class TaskService implements TaskKeeper {
     result: TaskInfo['result'],
     error: TaskInfo['error'],
   ): Promise<void> {
-    if (task.ending || task.completedAt > 0) {
-      throw fault('InvalidState', {}, 'The task has completed.');
-    }
+    if (task.over) throw fault('InvalidState', {}, 'The task has completed.');
     if (state === 'success') await this.#end(task, { result });
     else if (state === 'error') await this.#end(task, { error: error ?? localizedFault(asFault('unknown')) });
     else {
@@ -281,6 +309,7 @@ export class TaskService implements TaskKeeper {
 
   async #load(): Promise<void> {
     this.#lastNumber = await this.#store.lastNumber();
+    for (const [number, activationId] of await this.#store.activations()) this.#activations.add(activationId, number);
     const unfinished = await this.#store.unfinished();
     const since = this.clock.now() - this.#recent.keepFinished;
     const finished = (await this.#store.youngest(this.#recent.keepFinishedLimit)).filter(
@@ -300,9 +329,31 @@ export class TaskService implements TaskKeeper {
     for (const task of byEnd.sort((a, b) => a.completedAt - b.completedAt)) this.#recent.finished(task);
   }
 
+  async #startOwned(request: OwnedTaskRequest): Promise<TrackedTask> {
+    const { owner, entity, userName = '', info, state, chainId, announced = true, note } = request;
+    const task = this.#create(entity, {
+      kind: undefined,
+      owner,
+      input: undefined,
+      queueKey: undefined,
+      userName,
+      journal: note,
+      info: {
+        ...info,
+        reason: info.reason ?? (userName === '' ? systemReason : userReason(userName)),
+        ...(state === undefined ? {} : { state }),
+        ...(state === 'running' ? { startTime: info.startTime ?? dateTime(this.clock) } : {}),
+        ...(chainId === undefined ? {} : { eventChainId: chainId }),
+      },
+    });
+    await this.#admit(task, announced);
+    return task;
+  }
+
   #create(
     entity: ManagedObjectReference | undefined,
-    spec: Pick<TaskRecord, 'kind' | 'input' | 'queueKey' | 'userName'> & { info: Partial<TaskInfo> },
+    spec: Pick<TaskRecord, 'kind' | 'input' | 'queueKey' | 'userName'> &
+      Partial<Pick<TaskRecord, 'owner' | 'journal'>> & { readonly info: Partial<TaskInfo> },
   ): TrackedTask {
     if (this.#closed) throw fault('SystemError', { reason: 'stopping' }, 'The service is stopping.');
     if (this.#unfinished.size >= this.#unfinishedLimit) {
@@ -321,20 +372,20 @@ export class TaskService implements TaskKeeper {
       _typeName: 'TaskInfo',
       key,
       task: { _typeName: 'ManagedObjectReference', type: 'Task', value: key },
+      state: 'queued',
+      cancelled: false,
+      queueTime: dateTime(this.clock),
+      eventChainId: rest.eventChainId ?? this.events.newChain(),
       ...rest,
       descriptionId,
       entity: onEntity ? (entity as ManagedObjectReference<'ManagedEntity'>) : undefined,
       entityName: onEntity ? (rest.entityName ?? entityName(this.registry.get(entity))) : rest.entityName,
-      state: 'queued',
-      cancelled: false,
       cancelable,
       reason,
-      queueTime: dateTime(this.clock),
-      eventChainId: this.events.newChain(),
     };
     const within = onEntity ? withAncestors(inventoryReader(this.registry), entity).map((ref) => ref.value) : [];
-    const { kind, input, queueKey, userName } = spec;
-    return this.#track({ number, kind, input, queueKey, userName, within, journal: undefined, info });
+    const { kind, owner, input, queueKey, userName, journal } = spec;
+    return this.#track({ number, kind, owner, input, queueKey, userName, within, journal, info });
   }
 
   #track(record: TaskRecord): TrackedTask {
@@ -345,23 +396,28 @@ export class TaskService implements TaskKeeper {
   }
 
   /** Makes a new task durable, then visible. */
-  async #admit(task: TrackedTask): Promise<void> {
+  async #admit(task: TrackedTask, announced = true): Promise<void> {
+    const { activationId } = task.info;
+    if (activationId !== undefined) this.#activations.add(activationId, task.record.number);
     try {
       await this.#store.create(task.record);
     } catch (error) {
       this.#tracked.delete(task.ref.value);
       this.#unfinished.delete(task.record.number);
+      this.#activations.delete(task.record.number);
       throw error;
     }
     this.registry.commit((draft) => {
       this.#add(task, draft);
-      this.events.post(draft, {
-        type: 'TaskEvent',
-        entity: task.entity,
-        userName: task.userName,
-        chainId: task.chainId,
-        members: { info: task.info },
-      });
+      if (announced) {
+        this.events.post(draft, {
+          type: 'TaskEvent',
+          entity: task.entity,
+          userName: task.userName,
+          chainId: task.chainId,
+          members: { info: task.info },
+        });
+      }
       this.history.happened(task.record, draft);
     });
     if (task.record.number % trimInterval === 0) this.#trim();
@@ -389,18 +445,20 @@ export class TaskService implements TaskKeeper {
     const begun = task.info.state === 'running';
     let outcome: Outcome;
     try {
-      if (!begun) {
-        task.change({ state: 'running', startTime: dateTime(this.clock) });
-        // Before the work begins, so that a restart never runs it from the start again.
-        await this.save(task);
-        this.show(task);
-      }
+      // Before the work begins, so that a restart never runs it from the start again.
+      if (!begun) await this.#begin(task);
       const work = begun ? kind.resume?.(task, task.record.input) : kind.run(task, task.record.input);
       outcome = { result: (await work) as TaskInfo['result'] };
     } catch (error) {
       outcome = { error: this.#failure(task, error) };
     }
     await this.#end(task, outcome);
+  }
+
+  async #begin(task: TrackedTask, startTime = dateTime(this.clock)): Promise<void> {
+    task.change({ state: 'running', startTime });
+    await this.save(task);
+    this.show(task);
   }
 
   #failure(task: TrackedTask, error: unknown): DataTypes['LocalizedMethodFault'] {
@@ -419,10 +477,11 @@ export class TaskService implements TaskKeeper {
       state: outcome.error === undefined ? 'success' : 'error',
       result: outcome.result,
       error: outcome.error,
-      completeTime: dateTime(this.clock),
+      completeTime: outcome.completeTime ?? dateTime(this.clock),
       progress: outcome.error === undefined ? undefined : task.info.progress,
     });
-    task.record = { ...task.record, input: undefined, journal: undefined };
+    const { owner, journal } = task.record;
+    task.record = { ...task.record, input: undefined, journal: owner === undefined ? undefined : journal };
     const shown = task.record;
     try {
       await this.events.flush();
@@ -435,6 +494,7 @@ export class TaskService implements TaskKeeper {
     task.completedAt = this.clock.now();
     this.registry.commit((draft) => this.#show(task, draft));
     this.#unfinished.delete(task.record.number);
+    this.owned.ended(task.record);
     this.#recent.finished(task);
     for (const resolve of this.#waiters.get(task.record.number) ?? []) resolve(task.info);
     this.#waiters.delete(task.record.number);
@@ -449,6 +509,7 @@ export class TaskService implements TaskKeeper {
   #trim(): void {
     const below = this.#lastNumber - this.#historyLimit;
     if (below <= 0) return;
+    this.#activations.trim(below, new Set(this.#unfinished.keys()));
     this.#store.trim(below, this.#unfinished.keys()).catch((error: unknown) => this.#onDefect('task history', error));
   }
 }
@@ -456,6 +517,7 @@ export class TaskService implements TaskKeeper {
 interface Outcome {
   readonly result?: TaskInfo['result'];
   readonly error?: TaskInfo['error'];
+  readonly completeTime?: TaskInfo['completeTime'];
 }
 
 const systemReason: DataTypes['TaskReason'] = { _typeName: 'TaskReasonSystem' };

@@ -57,6 +57,11 @@ export class TrackedTask implements RunningTask {
     return this.info.eventChainId;
   }
 
+  /** True once its outcome is decided. */
+  get over(): boolean {
+    return this.ending || this.completedAt > 0;
+  }
+
   get signal(): AbortSignal {
     return this.#abort.signal;
   }
