@@ -6,6 +6,7 @@ export { type DiskChain, type DiskLink, readDiskChain } from './disks/disk-chain
 export { diskDownloadTarget, provideDisk } from './disks/disk-download.ts';
 export { type DiskReceiving, type DiskUpload, diskUploadTarget, receiveDisk } from './disks/disk-upload.ts';
 export { openDiskInRoot } from './disks/open-disk-in-root.ts';
+export { entityDefaults, entityPerSession, quietEntity, reference } from './entities/entity-defaults.ts';
 export { faults, fileFault } from './errors.ts';
 export { type FolderEntry, findEntry, listFolder } from './files/datastore-index.ts';
 export {
@@ -43,3 +44,21 @@ export {
   type TransferLeasesOptions,
 } from './leases/transfer-leases.ts';
 export type { ProvideOptions, ReceiveOptions, TransferTarget } from './leases/transfer-target.ts';
+export {
+  requireForDestroy,
+  requireForMoveIntoFolder,
+  requireForMoveIntoPool,
+  requireForPool,
+  requireForRename,
+} from './privileges/entity-privileges.ts';
+export {
+  type MachinePlace,
+  requireForClone,
+  requireForCreate,
+  requireForImport,
+  requireForMigrate,
+  requireForRegister,
+  requireForRelocate,
+} from './privileges/machine-privileges.ts';
+export { type PrivilegeScope, requireForFiles, requirePrivilege } from './privileges/privilege-scope.ts';
+export { requireForReconfigure } from './privileges/reconfigure-privileges.ts';

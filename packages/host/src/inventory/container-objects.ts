@@ -1,8 +1,9 @@
-import { type Draft, data, fault, isData, type ManagedObjectClass, type ResourceConfigSpec } from '@hypostyle/vim';
+import { requireForCreate, requireForImport, requireForRegister } from '@hypostyle/services';
+import { type Draft, data, fault, type ManagedObjectClass, type ResourceConfigSpec } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
 import type { ImportWork } from '../machine/import/import-work.ts';
 import type { MachineWork } from '../machine/machine-object.ts';
-import { requireForCreate, requireForRegister } from '../managed/require-privilege.ts';
+import { privilegeScope } from '../managed/privilege-scope.ts';
 import { entityDefaults, entityPerSession } from './entity-defaults.ts';
 import type { HostFacts } from './host-facts.ts';
 import { references } from './references.ts';
@@ -26,6 +27,7 @@ export function addContainers(
     host,
     rootPool,
   } = references;
+  const scope = privilegeScope(core);
   const notHere = (): never => {
     throw fault('NotSupported', {}, 'A host has no folders to make; ask a center.');
   };
@@ -37,14 +39,14 @@ export function addContainers(
       CreateFolder: notHere,
       CreateVM_Task: (call, { config, pool }) => {
         mustBeVmFolder(call.self.ref.value);
-        requireForCreate(core, call, config);
+        requireForCreate(scope, call, { folder: vmFolder, pool }, config);
         return work.lifecycle.create(call, { spec: config, pool: pool.value });
       },
       RegisterVM_Task: (call, { path, name, asTemplate, pool }) => {
         mustBeVmFolder(call.self.ref.value);
         if (asTemplate)
           throw fault('NotSupported', {}, 'A host keeps no templates; register the machine as a machine.');
-        requireForRegister(core, call, path);
+        requireForRegister(scope, call, { folder: vmFolder, pool: pool ?? rootPool }, path);
         return work.lifecycle.register(call, { path, name, asTemplate, pool: (pool ?? rootPool).value });
       },
     },
@@ -176,21 +178,23 @@ function addRootPool(
     cpu: usage(totalMHz),
     overallStatus: 'green',
   });
+  const scope = privilegeScope(core);
+  const place = { folder: references.vmFolder, pool: references.rootPool };
   const poolClass: ManagedObjectClass<'ResourcePool'> = {
     type: 'ResourcePool',
     perSession: entityPerSession(core.authorizer),
     derived: { vm: { from: [], compute: machines } },
     methods: {
       ImportVApp: (call, { spec }) => {
-        if (isData('VirtualMachineImportSpec', spec)) requireForCreate(core, call, spec.configSpec);
+        requireForImport(scope, call, place, spec);
         return imports.begin(call, spec);
       },
       CreateChildVM_Task: (call, { config: spec }) => {
-        requireForCreate(core, call, spec);
+        requireForCreate(scope, call, place, spec);
         return imports.createChild(call, spec);
       },
       RegisterChildVM_Task: (call, { path, name }) => {
-        requireForRegister(core, call, path);
+        requireForRegister(scope, call, place, path);
         return imports.registerChild(call, path, name);
       },
       RefreshRuntime: () => {},

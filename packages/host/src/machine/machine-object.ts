@@ -1,7 +1,8 @@
+import { requireForDestroy, requireForReconfigure, requireForRename, requirePrivilege } from '@hypostyle/services';
 import { fault, type ManagedObject, type ManagedObjectClass } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
 import { entityPerSession } from '../inventory/entity-defaults.ts';
-import { requireForReconfigure, requireForVApp, requirePrivilege } from '../managed/require-privilege.ts';
+import { privilegeScope } from '../managed/privilege-scope.ts';
 import { configInfo } from '../projection/config-info.ts';
 import {
   fileLayout,
@@ -29,6 +30,7 @@ export interface MachineWork {
 export function machineClass(core: HostCore, work: MachineWork): ManagedObjectClass<'VirtualMachine'> {
   const record = (self: ManagedObject): MachineRecord => core.machines.get(self.ref);
   const capability = machineCapability();
+  const scope = privilegeScope(core);
   return {
     type: 'VirtualMachine',
     perSession: entityPerSession(core.authorizer),
@@ -66,16 +68,15 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
       RebootGuest: (call) => work.power.rebootGuest(call),
       StandbyGuest: (call) => work.power.standbyGuest(call),
       ReconfigVM_Task: (call, { spec }) => {
-        requireForReconfigure(core, call, call.self.ref, spec);
-        requireForVApp(core, call, record(call.self), spec);
+        requireForReconfigure(scope, call, call.self.ref, spec);
         return work.reconfigure.reconfigure(call, spec);
       },
       Rename_Task: (call, { newName }) => {
-        requirePrivilege(core, call, call.self.ref, 'VirtualMachine.Config.Rename');
+        requireForRename(scope, call, call.self.ref);
         return work.reconfigure.rename(call, newName);
       },
       Destroy_Task: (call) => {
-        requirePrivilege(core, call, call.self.ref, 'VirtualMachine.Inventory.Delete');
+        requireForDestroy(scope, call, call.self.ref);
         return work.lifecycle.destroy(call);
       },
       UnregisterVM: (call) => work.lifecycle.unregister(call),

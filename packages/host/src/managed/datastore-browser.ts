@@ -1,4 +1,4 @@
-import { searchDatastore } from '@hypostyle/services';
+import { requirePrivilege, searchDatastore } from '@hypostyle/services';
 import {
   type Call,
   data,
@@ -12,7 +12,6 @@ import type { Datastore } from '../datastore/datastore.ts';
 import type { HostCore } from '../host-core.ts';
 import { browserReference } from '../inventory/datastore-object.ts';
 import { references } from '../inventory/references.ts';
-import { requirePrivilege } from './require-privilege.ts';
 
 interface SearchInput {
   readonly path: string;

@@ -1,7 +1,14 @@
-import { type BusyCheck, copyFile, deleteFile, findEntry, makeDirectory, moveFile } from '@hypostyle/services';
+import {
+  type BusyCheck,
+  copyFile,
+  deleteFile,
+  findEntry,
+  makeDirectory,
+  moveFile,
+  requirePrivilege,
+} from '@hypostyle/services';
 import { type Call, fault, type ManagedObjectClass, type RunningTask } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
-import { requirePrivilege } from './require-privilege.ts';
 
 interface TransferInput {
   readonly source: string;

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
-import { faults, fileFault, readDiskChain, resolveInRoot } from '@hypostyle/services';
+import { faults, fileFault, readDiskChain, requirePrivilege, resolveInRoot } from '@hypostyle/services';
 import type { ManagedObjectClass } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
-import { requirePrivilege } from './require-privilege.ts';
 
 /** VirtualDiskManager: disks of datastores, whether or not a machine uses them. */
 export function virtualDiskManagerClass(core: HostCore): ManagedObjectClass<'VirtualDiskManager'> {

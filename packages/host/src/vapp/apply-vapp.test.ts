@@ -11,7 +11,7 @@ import {
   type VmConfigSpec,
 } from '@hypostyle/vim';
 import fc from 'fast-check';
-import { applyVApp, setsValuesOnly } from './apply-vapp.ts';
+import { applyVApp } from './apply-vapp.ts';
 import { parseVApp } from './parse-vapp.ts';
 
 type Members = Partial<Omit<VAppPropertyInfo, '_typeName'>>;
@@ -95,17 +95,6 @@ test('lists are replaced, and taken away by an empty text', () => {
   const after = applyVApp(before, change({ eula: [''], ovfEnvironmentTransport: [] }));
   assert.equal(after?.eula, undefined);
   assert.deepEqual(after?.ovfEnvironmentTransport, ['iso', 'vendor.own']);
-});
-
-test('setting values is told apart from changing what there is', () => {
-  const before = applyVApp(undefined, properties(add(title)));
-  const only = (spec: VirtualMachineConfigSpec) => setsValuesOnly(before, spec);
-  assert.equal(only(properties(edit({ key: 0, value: 'x' }))), true);
-  assert.equal(only(properties(edit({ ...title, value: 'x' }))), true);
-  assert.equal(only(properties(edit({ key: 0, value: 'x', label: 'new' }))), false);
-  assert.equal(only(properties(add({ key: 1, id: 'x' }))), false);
-  assert.equal(only(change({ eula: ['x'] })), false);
-  assert.equal(only(data('VirtualMachineConfigSpec', { vAppConfigRemoved: true })), false);
 });
 
 const key = fc.integer({ min: 0, max: 5 });

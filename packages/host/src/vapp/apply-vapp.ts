@@ -66,23 +66,6 @@ export function applyVApp(before: VmConfigInfo | undefined, spec: VirtualMachine
   return after;
 }
 
-/** True when a spec gives properties values, and says nothing else of the vApp that is not so already. */
-export function setsValuesOnly(before: VmConfigInfo | undefined, spec: VirtualMachineConfigSpec): boolean {
-  if (spec.vAppConfigRemoved === true || spec.vAppConfig === undefined) return false;
-  const others = Object.entries(defined(spec.vAppConfig)).filter(([member]) => !/^(property|_typeName)$/.test(member));
-  const known = new Map(before?.property?.map((property) => [property.key, property]));
-  return (
-    others.every(([, value]) => Array.isArray(value) && value.length === 0) &&
-    (spec.vAppConfig.property ?? []).every(({ operation, info }) => {
-      const property = info && known.get(info.key);
-      if (operation !== 'edit' || info === undefined || property === undefined) return false;
-      return Object.entries(defined({ ...info, _typeName: undefined })).every(
-        ([member, value]) => member === 'value' || property[member as keyof VAppPropertyInfo] === value,
-      );
-    })
-  );
-}
-
 interface Keyed {
   readonly key: number;
 }

@@ -29,7 +29,8 @@ test('each part of a reconfiguration needs its privilege, also those that are in
       daemon.call(web, 'ReconfigVM_Task', { spec: { _typeName: 'VirtualMachineConfigSpec', ...spec } }, 'bob');
     await assert.rejects(change({}), lacks('VirtualMachine.Config.Settings'));
     await assert.rejects(change({ cpuHotAddEnabled: true }), lacks('VirtualMachine.Config.CPUCount'));
-    await assert.rejects(change({ swapPlacement: 'inherit' }), lacks('VirtualMachine.Config.Settings'));
+    await assert.rejects(change({ swapPlacement: 'inherit' }), lacks('VirtualMachine.Config.SwapPlacement'));
+    await assert.rejects(change({ locationId: 'x' }), lacks('VirtualMachine.Config.Settings'));
     await assert.rejects(change({ deviceChange: [newDisk(1000)] }), lacks('Datastore.AllocateSpace'));
     const theirs = { ...newDisk(1000, '[datastore1] secret/secret.vmdk'), fileOperation: undefined };
     await assert.rejects(change({ deviceChange: [theirs] }), lacks('Datastore.Browse'));
