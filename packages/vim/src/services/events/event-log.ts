@@ -8,7 +8,7 @@ const counterCollection = 'event-counter';
 /** Keys are reserved in blocks, so that none is given twice however the process ends. */
 const keyBlock = 2_000;
 const trimInterval = 1_024;
-/** Most events that wait for a store that does not take them; the oldest are lost. */
+/** Most events that wait for a store that does not take them; the oldest are lost, but for those with writes alongside. */
 const waitingLimit = 10_000;
 
 interface EventLogOptions {
@@ -18,6 +18,13 @@ interface EventLogOptions {
   readonly onDefect: (where: string, error: unknown) => void;
 }
 
+/** Writes that go together, or not at all. */
+interface WriteGroup {
+  readonly writes: readonly PersistenceWrite[];
+  /** Given up when too much waits. */
+  readonly dispensable: boolean;
+}
+
 /** Events on disk: written in batches, in order. */
 export class EventLog implements HistorySource<EventRecord> {
   readonly #persistence: Persistence;
@@ -25,7 +32,7 @@ export class EventLog implements HistorySource<EventRecord> {
   readonly #onDefect: (where: string, error: unknown) => void;
   #lastKey = 0;
   #reservedTo = 0;
-  #waiting: PersistenceWrite[] = [];
+  #waiting: WriteGroup[] = [];
   #writing: Promise<void> | undefined;
   #sinceTrim = 0;
 
@@ -49,15 +56,17 @@ export class EventLog implements HistorySource<EventRecord> {
     return this.#lastKey;
   }
 
-  append(record: EventRecord): void {
+  append(record: EventRecord, alongside: readonly PersistenceWrite[] = []): void {
     const { key } = record.event;
-    this.#waiting.push({ put: { collection, key: numberKey(key), value: toDocument(record) } });
+    const put = { put: { collection, key: numberKey(key), value: toDocument(record) } };
+    this.#waiting.push({ writes: [put, ...alongside], dispensable: alongside.length === 0 });
     this.#sinceTrim += 1;
     if (this.#sinceTrim >= trimInterval && key > this.#limit) {
       this.#sinceTrim = 0;
-      this.#waiting.push({ deleteRange: { collection, from: numberKey(0), to: numberKey(key - this.#limit) } });
+      const trim = { deleteRange: { collection, from: numberKey(0), to: numberKey(key - this.#limit) } };
+      this.#waiting.push({ writes: [trim], dispensable: true });
     }
-    if (this.#waiting.length > waitingLimit) this.#waiting.splice(0, this.#waiting.length - waitingLimit);
+    this.#shed();
     if (this.#writing === undefined) this.flush().catch((error: unknown) => this.#onDefect('event log', error));
   }
 
@@ -86,9 +95,10 @@ export class EventLog implements HistorySource<EventRecord> {
     const batch = this.#waiting;
     this.#waiting = [];
     try {
-      await this.#persistence.transact(batch);
+      await this.#persistence.transact(batch.flatMap(({ writes }) => writes));
     } catch (error) {
-      this.#waiting = [...batch, ...this.#waiting].slice(-waitingLimit);
+      this.#waiting = [...batch, ...this.#waiting];
+      this.#shed();
       throw error;
     } finally {
       this.#writing = undefined;
@@ -97,6 +107,17 @@ export class EventLog implements HistorySource<EventRecord> {
 
   #reserve(): void {
     this.#reservedTo = this.#lastKey + keyBlock;
-    this.#waiting.push({ put: { collection: counterCollection, key: 'reserved', value: this.#reservedTo } });
+    const put = { put: { collection: counterCollection, key: 'reserved', value: this.#reservedTo } };
+    this.#waiting.push({ writes: [put], dispensable: false });
+  }
+
+  #shed(): void {
+    let surplus = this.#waiting.length - waitingLimit;
+    if (surplus <= 0) return;
+    this.#waiting = this.#waiting.filter(({ dispensable }) => {
+      if (!dispensable || surplus <= 0) return true;
+      surplus -= 1;
+      return false;
+    });
   }
 }

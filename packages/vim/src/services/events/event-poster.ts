@@ -1,6 +1,7 @@
 import type { DataTypes } from '../../generated/types.ts';
 import type { Draft } from '../../runtime/registry.ts';
 import type { ManagedObjectReference } from '../../schema/values.ts';
+import type { PersistenceWrite } from '../persistence.ts';
 
 /** An event to post. What is left out is filled in from the inventory as it is at that moment. */
 export interface EventRequest {
@@ -12,10 +13,14 @@ export interface EventRequest {
   readonly userName?: string | undefined;
   /** Key of the first event of the chain; its own key when left out. */
   readonly chainId?: number | undefined;
-  /** Members of the type, and arguments that the inventory does not tell. */
+  /** Members of the type, and arguments: these replace what the inventory tells of them. */
   readonly members?: object | undefined;
   /** Replaces the message made from the type's format. */
   readonly message?: string | undefined;
+  /** When it happened, where it happened elsewhere; now when left out. */
+  readonly createdTime?: string | undefined;
+  /** Written in one batch with the event, whole or not at all, such as how far events of another server were taken over. */
+  readonly alongside?: readonly PersistenceWrite[] | undefined;
 }
 
 /** Posts events; implemented by EventService. */

@@ -89,6 +89,52 @@ test('keys go up over restarts, even of a process that was killed before it coul
   assert.ok(second.events.post(undefined, { type: 'GeneralUserEvent' }) > lost);
 });
 
+test('an event of another server keeps its time and arguments, and what is written alongside is there exactly with it', async () => {
+  for (let life = 0; life < 4; life += 1) {
+    // Dies at each of the writes.
+    const persistence = new KillablePersistence(undefined, life + 1);
+    const { registry, refs, events, client } = await Promise.race([
+      build(persistence),
+      persistence.died.then(() => build()),
+    ]);
+    const vm = { _typeName: 'VmEventArgument', name: 'as it was called there', vm: refs.vm };
+    const createdTime = '2025-06-01T10:00:00Z';
+    for (const taken of [41, 42]) {
+      const put = { collection: 'taken', key: 'host', value: taken };
+      const request = { type: 'VmPoweredOnEvent', entity: refs.vm, members: { vm }, createdTime } as const;
+      events.post(undefined, { ...request, userName: `${taken}`, alongside: [{ put }] });
+      await Promise.race([events.flush(), persistence.died]);
+    }
+    const latest = registry.read(events.ref, 'latestEvent') as DataTypes['VmPoweredOnEvent'];
+    assert.deepEqual([latest.vm, latest.createdTime, latest.host?.name], [vm, createdTime, 'h1']);
+    assert.match(latest.fullFormattedMessage ?? '', /^as it was called there on h1/);
+    if (!persistence.dead) {
+      const filter = { time: { beginTime: '2025-06-01T09:00:00Z', endTime: '2025-06-01T11:00:00Z' } };
+      assert.equal(((await client.call(events.ref, 'QueryEvents', { filter })) as unknown[]).length, 2);
+    }
+    const kept = (await persistence.disk.list<{ event: VimEvent }>('events')).map(({ value }) => value.event.userName);
+    assert.deepEqual(kept.at(-1) ?? 'undefined', String(await persistence.disk.get('taken', 'host')));
+  }
+});
+
+test('while the store takes nothing, the oldest events are given up, but none with writes alongside', async () => {
+  const { events, persistence } = await build();
+  const { transact } = persistence;
+  persistence.transact = () => Promise.reject(new Error('the disk is full'));
+  const post = (message: string, alongside?: { put: { collection: string; key: string; value: unknown } }[]) =>
+    events.post(undefined, { type: 'GeneralUserEvent', members: { message }, alongside });
+  post('kept', [{ put: { collection: 'taken', key: 'host', value: 1 } }]);
+  for (let i = 0; i < 10_500; i += 1) post(`${i}`);
+  await assert.rejects(events.flush());
+  persistence.transact = transact;
+  post('last');
+  await events.flush();
+  const kept = await persistence.disk.list<{ event: DataTypes['GeneralUserEvent'] }>('events');
+  assert.ok(kept.length < 10_200, `${kept.length}`);
+  assert.deepEqual([kept[0]?.value.event.message, kept.at(-1)?.value.event.message], ['kept', 'last']);
+  assert.equal(await persistence.disk.get('taken', 'host'), 1);
+});
+
 test('the history is bounded', async () => {
   const { events, persistence } = await build(undefined, 100);
   for (let i = 0; i < 2_500; i += 1) events.post(undefined, { type: 'GeneralUserEvent', members: { message: `${i}` } });

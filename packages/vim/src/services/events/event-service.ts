@@ -112,7 +112,8 @@ export class EventService implements EventPoster {
     return this.#authorizer.holds(session, about?.ref ?? this.ref, 'System.Read');
   }
 
-  #post(draft: Draft, { type, entity, userName = '', chainId, members, message }: EventRequest): number {
+  #post(draft: Draft, request: EventRequest): number {
+    const { type, entity, userName = '', chainId, members, message, createdTime, alongside } = request;
     const { schema } = this.registry;
     if (!schema.isSubtype(type, 'Event')) throw fault('InvalidArgument', {}, `${type} is no event.`);
     const key = this.#log.nextKey();
@@ -128,14 +129,14 @@ export class EventService implements EventPoster {
       _typeName: type as string,
       key,
       chainId: chainId ?? key,
-      createdTime: dateTime(this.#clock),
+      createdTime: createdTime ?? dateTime(this.#clock),
       userName,
     };
     const fullFormattedMessage = message ?? formatEvent(eventFormat(type).format, event);
     const record: EventRecord = { event: { ...event, fullFormattedMessage }, entity, within: around.within };
     draft.set(this.ref, { latestEvent: record.event });
     this.#collectors.happened({ number: key, record }, draft);
-    draft.onApplied(() => this.#log.append(record));
+    draft.onApplied(() => this.#log.append(record, alongside));
     return key;
   }
 }
