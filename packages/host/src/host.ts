@@ -17,6 +17,7 @@ import { aboutHost } from './inventory/about.ts';
 import { addContainers } from './inventory/container-objects.ts';
 import { addDatastoreObject, watchSpace } from './inventory/datastore-object.ts';
 import { type HostFacts, readHostFacts } from './inventory/host-facts.ts';
+import { hostIdentity } from './inventory/host-identity.ts';
 import { addHostObject, watchHost } from './inventory/host-object.ts';
 import { hostUseMeter } from './inventory/host-use.ts';
 import { Inventory } from './inventory/inventory.ts';
@@ -52,6 +53,10 @@ export interface HostOptions {
   readonly defaultDatastore: { readonly name: string; readonly directory: string };
   /** Account with every right, made at the first start. */
   readonly administrator: { readonly userName: string; readonly password: string };
+  /** Name of the host; that of the machine unless told. */
+  readonly name?: string;
+  /** UUID of the host, taken at the first start only; a random one unless told. */
+  readonly uuid?: string;
   /** Version of the product. */
   readonly version: string;
   /** Port that clients reach the host at. */
@@ -109,7 +114,8 @@ export class Host {
     const { schema, store, hypervisor, onDefect } = options;
     await mkdir(options.runDirectory, { recursive: true, mode: 0o700 });
     await chmod(options.runDirectory, 0o700);
-    const [facts, hypervisorInfo] = await Promise.all([readHostFacts(), hypervisor.probe()]);
+    const identity = await hostIdentity(store, options);
+    const [facts, hypervisorInfo] = await Promise.all([readHostFacts(identity), hypervisor.probe()]);
     const registry = new Registry(schema);
     const about = aboutHost({ version: options.version, instanceUuid: facts.uuid });
     const services = await openHostServices({

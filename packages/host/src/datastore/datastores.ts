@@ -75,7 +75,7 @@ export class Datastores {
       );
     await mkdir(directory, { recursive: true });
     const real = await realpath(directory);
-    const uuid = await identityOf(real);
+    const uuid = await writeIdentity(real);
     const known = this.#byUuid.get(uuid);
     if (known !== undefined)
       throw new HostError('datastore-invalid', `${directory} is the datastore '${known.name}' already`);
@@ -107,8 +107,8 @@ export async function spaceOf(datastore: Datastore): Promise<DatastoreSpace | un
   }
 }
 
-/** The identity that a folder keeps, made when it has none: as VMFS writes them. */
-async function identityOf(directory: string): Promise<string> {
+/** The identity that a folder keeps, made when it has none, in the form that VMFS has. */
+export async function writeIdentity(directory: string): Promise<string> {
   const path = join(directory, identityFile);
   try {
     const text = (await readFile(path, 'utf8')).trim();

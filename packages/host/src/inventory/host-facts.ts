@@ -1,11 +1,9 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { cpus, hostname, networkInterfaces, totalmem } from 'node:os';
+import { cpus, networkInterfaces, totalmem } from 'node:os';
+import type { HostIdentity } from './host-identity.ts';
 
 /** What this machine is: read once, at start. */
-export interface HostFacts {
-  readonly name: string;
-  readonly uuid: string;
+export interface HostFacts extends HostIdentity {
   readonly vendor: string;
   readonly model: string;
   readonly cpuModel: string;
@@ -23,7 +21,7 @@ export interface HostFacts {
   readonly nics: readonly string[];
 }
 
-export async function readHostFacts(): Promise<HostFacts> {
+export async function readHostFacts(identity: HostIdentity): Promise<HostFacts> {
   const dmi = async (name: string) => (await readText(`/sys/class/dmi/id/${name}`)).trim();
   const cpuinfo = await readText('/proc/cpuinfo');
   const list = cpus();
@@ -35,8 +33,7 @@ export async function readHostFacts(): Promise<HostFacts> {
   const megahertz = Number(/cpu MHz\s*:\s*([\d.]+)/.exec(cpuinfo)?.[1] ?? list[0]?.speed ?? 0);
   const bootSeconds = Number(/^btime (\d+)/m.exec(await readText('/proc/stat'))?.[1] ?? 0);
   return {
-    name: hostname(),
-    uuid: await hostUuid((await dmi('product_uuid')).toLowerCase()),
+    ...identity,
     vendor: (await dmi('sys_vendor')) || 'Unknown',
     model: (await dmi('product_name')) || 'Unknown',
     cpuModel: list[0]?.model.trim() || 'Unknown processor',
@@ -70,12 +67,4 @@ function packagesOf(cpuinfo: string, threads: number): number[][] {
     packages.set(id, [...(packages.get(id) ?? []), Number(thread)]);
   }
   return packages.size > 0 ? [...packages.values()] : [Array.from({ length: threads }, (_, thread) => thread)];
-}
-
-/** The machine's own UUID; where it has none, or a made-up one, one from its machine id: the same at every start. */
-async function hostUuid(dmi: string): Promise<string> {
-  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(dmi) && !/^0{8}|^f{8}/.test(dmi)) return dmi;
-  const id = (await readText('/etc/machine-id')).trim() || hostname();
-  const hex = createHash('sha256').update(`hypostyle host ${id}`).digest('hex');
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }

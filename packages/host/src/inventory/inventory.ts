@@ -1,4 +1,4 @@
-import type { Store } from '@hypostyle/contracts';
+import type { Store, StoreWrite } from '@hypostyle/contracts';
 import type { Draft, ManagedObjectClass } from '@hypostyle/vim';
 import type { Datastores } from '../datastore/datastores.ts';
 import type { Networks } from './networks.ts';
@@ -19,7 +19,7 @@ export class Inventory {
     this.#store = store;
     this.#datastores = datastores;
     this.#networks = networks;
-    this.#last = store.get<number>(collection, counterKey).then((value) => value ?? 0);
+    this.#last = readCounter(store);
   }
 
   get machineClass(): ManagedObjectClass<'VirtualMachine'> {
@@ -35,7 +35,7 @@ export class Inventory {
   async nextMachineId(): Promise<number> {
     const next = this.#last.then(async (last) => {
       const value = last + 1;
-      await this.#store.transact([{ put: { collection, key: counterKey, value } }]);
+      await this.#store.transact([putCounter(value)]);
       return value;
     });
     this.#last = next;
@@ -61,4 +61,13 @@ export class Inventory {
     draft.touch(references.host, 'datastore');
     draft.touch(references.computeResource, 'datastore');
   }
+}
+
+/** The number that a machine was given last. */
+export async function readCounter(store: Pick<Store, 'get'>): Promise<number> {
+  return (await store.get<number>(collection, counterKey)) ?? 0;
+}
+
+export function putCounter(value: number): StoreWrite {
+  return { put: { collection, key: counterKey, value } };
 }

@@ -12,6 +12,7 @@ import {
 } from '@hypostyle/vim';
 import { Host } from '../host.ts';
 import { FakeComputer, FakeHypervisor } from './fake-hypervisor.ts';
+import { fillDatastore } from './filled-datastore.ts';
 import { processOf } from './mortal-files.ts';
 import { MortalStore } from './mortal-store.ts';
 
@@ -20,6 +21,12 @@ const schema = loadSchema();
 export const vmFolder: ManagedObjectReference<'Folder'> = { type: 'Folder', value: 'ha-folder-vm' };
 export const rootPool = { type: 'ResourcePool', value: 'ha-root-pool' } as const;
 
+/** Who the host is; its name is that of the machine, and its UUID a random one, unless told. */
+export interface ComputerIdentity {
+  readonly name?: string;
+  readonly uuid?: string;
+}
+
 /** What stays when a daemon ends: folders, the store's disk, engines. */
 export class Computer {
   readonly directory: string;
@@ -27,16 +34,25 @@ export class Computer {
   readonly engines = new FakeComputer();
   readonly defects: unknown[] = [];
 
-  private constructor(directory: string) {
+  readonly #identity: ComputerIdentity;
+
+  private constructor(directory: string, identity: ComputerIdentity) {
     this.directory = directory;
+    this.#identity = identity;
   }
 
-  static async make(): Promise<Computer> {
-    return new Computer(await mkdtemp(join(tmpdir(), 'hypostyle-host-')));
+  /** A computer of its own: its UUID is its own unless told. */
+  static async make(identity: ComputerIdentity = {}): Promise<Computer> {
+    return new Computer(await mkdtemp(join(tmpdir(), 'hypostyle-host-')), identity);
   }
 
   get datastore(): string {
     return join(this.directory, 'datastore');
+  }
+
+  /** Puts machines `vm-1`, `vm-2` … with one disk each on the datastore: they are registered at the next start. */
+  async fill(count: number): Promise<void> {
+    await fillDatastore(this.disk, this.datastore, count);
   }
 
   async start(prepare: (hypervisor: FakeHypervisor) => void = () => {}): Promise<Daemon> {
@@ -51,6 +67,7 @@ export class Computer {
         runDirectory: join(this.directory, 'run'),
         defaultDatastore: { name: 'datastore1', directory: this.datastore },
         administrator: { userName: 'root', password: 'Very-secret-1' },
+        ...this.#identity,
         version: '0.1.0',
         port: () => 443,
         sslThumbprint: () => '',

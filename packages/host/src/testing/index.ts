@@ -1,3 +1,3 @@
 export { FakeComputer, FakeHypervisor } from './fake-hypervisor.ts';
-export { Computer, Daemon, newDisk, rootPool, smallMachine, vmFolder } from './host-fixture.ts';
+export { Computer, type ComputerIdentity, Daemon, newDisk, rootPool, smallMachine, vmFolder } from './host-fixture.ts';
 export { MortalStore } from './mortal-store.ts';
