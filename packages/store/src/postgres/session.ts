@@ -56,31 +56,25 @@ export class Session {
 
   /** Connects and signs in. Rejects with `StoreError`: `unreachable` when it may work later, else `failed`. */
   static async open(settings: SessionSettings): Promise<Session> {
-    const { connection, path } = settings;
-    const secrets: string[] = [];
-    const session = new Session(settings, async () => {
-      const password = await passwordOf(connection);
-      secrets.push(password);
-      return password;
-    });
+    const session = new Session(settings);
     try {
       await session.#client.connect();
       await session.#prepare(settings.reads);
       return session;
     } catch (error) {
       session.destroy();
-      throw withoutSecrets(asStoreError(error, path), path, secrets);
+      throw asStoreError(error, settings.path);
     }
   }
 
-  private constructor({ connection, path, applicationName, reads }: SessionSettings, password: () => Promise<string>) {
+  private constructor({ connection, path, applicationName, reads }: SessionSettings) {
     this.path = path;
     this.#client = new Client({
       host: connection.host,
       port: connection.port,
       database: connection.database,
       user: connection.user,
-      password,
+      password: () => passwordOf(connection),
       ssl: connection.host.startsWith('/') ? false : connection.tls,
       application_name: applicationName,
       client_encoding: 'UTF8',
@@ -175,12 +169,4 @@ async function passwordOf({ password, passwordFile, ...question }: ConnectionSet
   const found = passwordFile === undefined ? undefined : await readPasswordFile(passwordFile, question);
   if (found === undefined) throw new Error('the server wants a password, and none was given');
   return found;
-}
-
-/** No message of the server or of the network shows the password, whatever it quotes. */
-function withoutSecrets(error: StoreError, path: string, secrets: readonly string[]): StoreError {
-  const quoted = secrets.filter((secret) => secret !== '' && error.detail?.includes(secret));
-  if (quoted.length === 0) return error;
-  const detail = quoted.reduce((text, secret) => text.replaceAll(secret, '***'), error.detail ?? '');
-  return new StoreError(error.code, path, detail);
 }
