@@ -1,4 +1,4 @@
-import { VimFault } from '@hypostyle/vim';
+import { type Schema, VimFault } from '@hypostyle/vim';
 
 /** Errors of the Automation API by their old name, with the HTTP status of each (com.vmware.vapi.std.errors). */
 const statuses = {
@@ -112,20 +112,16 @@ const faultErrors: Readonly<Record<string, ErrorName>> = {
   VmConfigFault: 'invalid_argument',
 };
 
-/** Tells the bases of a fault's type, nearest first. */
-export type BaseTypes = (type: string) => Iterable<string>;
-
 /** Any error as one of this API. What nobody foresaw tells a client nothing of our inside. */
-export function asAutomationError(error: unknown, basesOf: BaseTypes): AutomationError {
+export function asAutomationError(error: unknown, schema: Schema): AutomationError {
   if (error instanceof AutomationError) return error;
   if (!(error instanceof VimFault)) {
     return new AutomationError('internal_server_error', 'An internal error occurred.', { cause: error });
   }
-  for (const type of basesOf(error.type)) {
+  const id = `com.vmware.api.vcenter.${error.type}`;
+  for (let type: string | undefined = error.type; type !== undefined; type = schema.data(type)?.base) {
     const name = faultErrors[type];
-    if (name !== undefined) {
-      return new AutomationError(name, error.message, { cause: error, id: `com.vmware.api.vcenter.${error.type}` });
-    }
+    if (name !== undefined) return new AutomationError(name, error.message, { cause: error, id });
   }
-  return new AutomationError('error', error.message, { cause: error, id: `com.vmware.api.vcenter.${error.type}` });
+  return new AutomationError('error', error.message, { cause: error, id });
 }

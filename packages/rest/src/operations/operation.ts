@@ -1,14 +1,16 @@
-import type { HttpRequest, SignedInSession } from '@hypostyle/vim';
-import type { Static, TObject, TSchema } from '@sinclair/typebox';
+import type { HttpRequest } from '@hypostyle/vim';
+import type { TObject, TSchema } from '@sinclair/typebox';
 import type { HttpMethod, Style } from '../edge/style.ts';
 import type { CenterView } from '../calls/center-view.ts';
 
-/** Names between braces: `{ vm: string }` of `/vcenter/vm/{vm}`. */
-export type PathParameters<Path extends string> = Path extends `${string}{${infer Name}}${infer Rest}`
-  ? { readonly [N in Name]: string } & PathParameters<Rest>
-  : unknown;
+/** Names between braces: `vm` of `/vcenter/vm/{vm}`. */
+type PathNames<Path extends string> = Path extends `${string}{${infer Name}}${infer Rest}`
+  ? Name | PathNames<Rest>
+  : never;
+type PathParameters<Path extends string> = { readonly [Name in PathNames<Path>]: string };
 
-type Input<S extends TSchema | undefined> = S extends TSchema ? Static<S> : undefined;
+type Input<S extends TSchema | undefined> = S extends TSchema ? S['static'] : undefined;
+type Answer<S extends TSchema | undefined> = S extends TSchema ? S['static'] : void;
 
 /** One call of an operation: its parts are checked against their schemas. */
 export interface OperationCall<P = Readonly<Record<string, string>>, Q = unknown, B = unknown> {
@@ -67,10 +69,8 @@ export function operation<
     readonly answer?: A;
     run(
       call: OperationCall<PathParameters<Path>, Input<Q>, Input<B>>,
-    ): Promise<A extends TSchema ? Static<A> : void> | (A extends TSchema ? Static<A> : void);
+    ): Promise<Answer<A>> | Answer<A>;
   },
 ): Operation {
   return definition as unknown as Operation;
 }
-
-export type CallSession = SignedInSession;
