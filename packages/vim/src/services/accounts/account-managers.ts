@@ -31,8 +31,8 @@ export function addAccountManager(options: AccountManagerOptions): ManagedObject
         if (user.password === undefined) {
           throw fault('InvalidArgument', { invalidProperty: 'user.password' }, 'A user needs a password.');
         }
-        await accounts.createUser(user.id, user.password, user.description);
-        post(call, 'AccountCreatedEvent', { spec: spec(user), group: false });
+        const id = await accounts.createUser(user.id, user.password, user.description);
+        post(call, 'AccountCreatedEvent', { spec: { ...spec(user), id }, group: false });
       },
       UpdateUser: async (call, { user }) => {
         const { password, description } = user;
@@ -44,26 +44,34 @@ export function addAccountManager(options: AccountManagerOptions): ManagedObject
       },
       RemoveUser: async (call, { userName }) => {
         // Whoever is signed in would be left with no way back.
-        if (userName === call.session?.userName) throw fault('SecurityError', {}, 'One cannot remove oneself.');
+        const account = accounts.canonicalName(userName);
+        if (account === call.session?.userName) throw fault('SecurityError', {}, 'One cannot remove oneself.');
         await accounts.removeUser(userName);
-        post(call, 'AccountRemovedEvent', { account: userName, group: false });
+        post(call, 'AccountRemovedEvent', { account, group: false });
       },
       CreateGroup: async (call, { group }) => {
-        await accounts.createGroup(group.id, group.description);
-        post(call, 'AccountCreatedEvent', { spec: spec(group), group: true });
+        const id = await accounts.createGroup(group.id, group.description);
+        post(call, 'AccountCreatedEvent', { spec: { ...spec(group), id }, group: true });
       },
       RemoveGroup: async (call, { groupName }) => {
         await accounts.removeGroup(groupName);
         post(call, 'AccountRemovedEvent', { account: groupName, group: true });
       },
-      AssignUserToGroup: (_call, { user, group }) => accounts.assign(user, group),
-      UnassignUserFromGroup: (_call, { user, group }) => accounts.unassign(user, group),
+      AssignUserToGroup: async (call, { user, group }) => {
+        await accounts.assign(user, group);
+        const members = { spec: { id: accounts.canonicalName(user) }, group: false };
+        post(call, 'AccountUpdatedEvent', members);
+      },
+      UnassignUserFromGroup: async (call, { user, group }) => {
+        await accounts.unassign(user, group);
+        post(call, 'AccountUpdatedEvent', { spec: { id: accounts.canonicalName(user) }, group: false });
+      },
       ChangePassword: async (call, { user, oldPassword, newPassword }) => {
         if (!(await checkPassword(call, user, oldPassword))) {
           throw fault('InvalidLogin', {}, 'The user name or password is incorrect.');
         }
         await accounts.updateUser(user, { password: newPassword });
-        post(call, 'AccountUpdatedEvent', { spec: { id: user }, group: false });
+        post(call, 'AccountUpdatedEvent', { spec: { id: accounts.canonicalName(user) }, group: false });
       },
     },
   };
@@ -73,8 +81,6 @@ export function addAccountManager(options: AccountManagerOptions): ManagedObject
 export interface UserDirectoryOptions {
   readonly registry: Registry;
   readonly accounts: LocalAccounts;
-  /** Names of the domains of accounts; the local one has none. */
-  readonly domains?: readonly string[];
   readonly referenceValue?: string;
 }
 
@@ -83,18 +89,26 @@ const searchLimit = 1_000;
 
 /** Adds the UserDirectory: finds users and groups. */
 export function addUserDirectory(options: UserDirectoryOptions): ManagedObjectReference<'UserDirectory'> {
-  const { registry, accounts, domains = [''], referenceValue = 'UserDirectory' } = options;
+  const { registry, accounts, referenceValue = 'UserDirectory' } = options;
+  const domains = [accounts.names.domain ?? ''];
   const directoryClass: ManagedObjectClass<'UserDirectory'> = {
     type: 'UserDirectory',
     methods: {
       RetrieveUserGroups: (_call, args) => {
         const { domain = '', searchStr, belongsToGroup, belongsToUser, exactMatch, findUsers, findGroups } = args;
-        if (domain !== '' && !domains.includes(domain)) throw fault('NotFound', {}, `There is no domain ${domain}.`);
+        if (domain !== '' && domain.toLowerCase() !== accounts.names.domain?.toLowerCase())
+          throw fault('NotFound', {}, `There is no domain ${domain}.`);
         const all = accounts.list();
-        if (belongsToGroup !== undefined && !all.some((account) => account.group && account.name === belongsToGroup)) {
+        const { names } = accounts;
+        const named = (name: string | undefined, group: boolean) =>
+          name === undefined
+            ? undefined
+            : all.find((each) => each.group === group && names.key(each.name, group) === names.key(name, group));
+        const within = named(belongsToGroup, true);
+        if (belongsToGroup !== undefined && within === undefined) {
           throw fault('NotFound', {}, `There is no group ${belongsToGroup}.`);
         }
-        const user = all.find((account) => !account.group && account.name === belongsToUser);
+        const user = named(belongsToUser, false);
         if (belongsToUser !== undefined && user === undefined) {
           throw fault('NotFound', {}, `There is no user ${belongsToUser}.`);
         }
@@ -102,9 +116,9 @@ export function addUserDirectory(options: UserDirectoryOptions): ManagedObjectRe
         return all
           .filter(({ name, group, description, groups }) => {
             if (group ? !findGroups : !findUsers) return false;
-            if (belongsToGroup !== undefined && !groups.includes(belongsToGroup)) return false;
+            if (within !== undefined && !groups.includes(within.name)) return false;
             if (user !== undefined && !(group && user.groups.includes(name))) return false;
-            if (exactMatch) return name === searchStr;
+            if (exactMatch) return names.key(name, group) === names.key(searchStr, group);
             return name.toLowerCase().includes(wanted) || description.toLowerCase().includes(wanted);
           })
           .slice(0, searchLimit)

@@ -17,16 +17,25 @@ import {
 } from './permissions.ts';
 import type { PrincipalDirectory } from './principal-directory.ts';
 import { privilegeGroup } from './privilege-catalogue.ts';
-import { isSystemRole, type Role } from './roles.ts';
+import { isSystemRole, type Role, roleDescription, ungrantedRoles } from './roles.ts';
 
 export interface AuthorizationManagerOptions {
   readonly registry: Registry;
   readonly permissions: Permissions;
   readonly events: EventPoster;
-  readonly sessions: { byKey(key: string): Session | undefined };
+  readonly sessions: AuthorizedSessions;
   readonly principals: PrincipalDirectory;
   /** Reference value of the AuthorizationManager. */
   readonly referenceValue?: string;
+}
+
+/** What rights have to do with sessions. */
+export interface AuthorizedSessions {
+  byKey(key: string): Session | undefined;
+  /** Ends every session of a user who is gone. */
+  endOf(userName: string): void;
+  /** Says in which groups a user is now. */
+  regroup(userName: string, groups: readonly string[]): void;
 }
 
 /** Adds the AuthorizationManager: roles and permissions as clients see and change them. */
@@ -35,6 +44,7 @@ export function addAuthorizationManager(
 ): ManagedObjectReference<'AuthorizationManager'> {
   const { registry, permissions, referenceValue = 'AuthorizationManager' } = options;
   const manager = new AuthorizationManager(options);
+  manager.follow();
   return registry.commit((draft) =>
     draft.add(manager.class(), referenceValue, {
       privilegeList: permissions.privileges.map((privId) => ({
@@ -66,6 +76,26 @@ class AuthorizationManager {
     this.#principals = principals;
   }
 
+  /** Rights follow accounts: whoever is gone has none, and whoever is in a group has its rights at once. */
+  follow(): void {
+    const permissions = this.#permissions;
+    this.#principals.watch?.({
+      removing: (principal, group) => permissions.checkAdminWithout(permissions.ofPrincipal(principal, group)),
+      removed: (principal, group) =>
+        this.#inTurn(async () => {
+          const gone = permissions.ofPrincipal(principal, group);
+          await permissions.remove(gone);
+          for (const permission of gone) this.#permissionEvent(undefined, 'PermissionRemovedEvent', permission, {});
+          this.#showPermissions(entitiesOf(gone));
+          if (!group) this.#sessions.endOf(principal);
+        }),
+      regrouped: (userName, groups) => {
+        this.#sessions.regroup(userName, groups);
+        permissions.groupsChanged(userName);
+      },
+    });
+  }
+
   class(): ManagedObjectClass<'AuthorizationManager'> {
     const permissions = this.#permissions;
     return {
@@ -93,6 +123,7 @@ class AuthorizationManager {
             const role = permissions.role(roleId);
             const gone = await permissions.removeRole(roleId, failIfUsed);
             for (const permission of gone) this.#permissionEvent(call, 'PermissionRemovedEvent', permission, {});
+            this.#showPermissions(entitiesOf(gone));
             this.#roleEvent(call, 'RoleRemovedEvent', role, {});
           }),
         MergePermissions: (call, { srcRoleId, dstRoleId }) =>
@@ -131,7 +162,8 @@ class AuthorizationManager {
           }),
         RemoveEntityPermission: (call, { entity, user, isGroup }) =>
           this.#inTurn(async () => {
-            const key = principalKey({ principal: user, group: isGroup });
+            const principal = (await this.#principals.find(user, isGroup)) ?? user;
+            const key = principalKey({ principal, group: isGroup });
             const left = permissions.on(entity).filter((old) => principalKey(old) !== key);
             if (left.length === permissions.on(entity).length) {
               throw fault('NotFound', {}, `There is no permission for ${user} on this entity.`);
@@ -174,8 +206,11 @@ class AuthorizationManager {
   /** Anybody may ask for themselves; for others one must be able to change permissions. */
   async #user(call: Call, userName: string): Promise<Principal> {
     if (call.session?.userName === userName) return call.session;
+    const name = await this.#principals.find(userName, false);
+    if (call.session !== undefined && call.session.userName === name) return call.session;
     this.#require(call, this.#permissions.rootFolder, 'Authorization.ModifyPermissions');
-    return { userName, groups: await this.#principals.groupsOf(userName) };
+    if (name === undefined) throw userNotFound(userName, false);
+    return { userName: name, groups: await this.#principals.groupsOf(name) };
   }
 
   #require(call: Call, entity: ManagedObjectReference, privilege: string): void {
@@ -185,15 +220,13 @@ class AuthorizationManager {
 
   async #checked(entity: EntityReference, permissions: readonly Permission[]): Promise<Permission[]> {
     const checked: Permission[] = [];
-    for (const { principal, group, roleId, propagate } of permissions) {
+    for (const { principal: written, group, roleId, propagate } of permissions) {
       this.#permissions.role(roleId);
-      if (!(await this.#principals.exists(principal, group))) {
-        throw fault(
-          'UserNotFound',
-          { principal, unresolved: false },
-          `There is no ${group ? 'group' : 'user'} ${principal}.`,
-        );
+      if (ungrantedRoles.has(roleId)) {
+        throw fault('InvalidArgument', { invalidProperty: 'permission.roleId' }, 'That role is granted to nobody.');
       }
+      const principal = await this.#principals.find(written, group);
+      if (principal === undefined) throw userNotFound(written, group);
       checked.push({ entity: this.#registry.get(entity)?.ref as EntityReference, principal, group, roleId, propagate });
     }
     return checked;
@@ -219,20 +252,28 @@ class AuthorizationManager {
         }
       }
       for (const gone of old.values()) this.#permissionEvent(call, 'PermissionRemovedEvent', gone, {});
-      this.#registry.commit((draft) => {
-        if (draft.has(entity)) draft.set(entity, { permission: to });
-      });
     }
+    this.#showPermissions(changes.map(({ entity }) => entity));
     await this.#events.flush();
   }
 
-  #permissionEvent(call: Call, type: keyof DataTypes, permission: Permission, members: object): void {
+  /** `ManagedEntity.permission` of entities as it is now. */
+  #showPermissions(entities: readonly EntityReference[]): void {
+    if (entities.length === 0) return;
+    this.#registry.commit((draft) => {
+      for (const entity of entities) {
+        if (draft.has(entity)) draft.set(entity, { permission: this.#permissions.on(entity) });
+      }
+    });
+  }
+
+  #permissionEvent(call: Call | undefined, type: keyof DataTypes, permission: Permission, members: object): void {
     const { entity, principal, group } = permission;
     const name = entity === undefined ? '' : entityName(this.#registry.get(entity));
     this.#events.post(undefined, {
       type,
       entity,
-      userName: actingUser(call),
+      userName: call === undefined ? undefined : actingUser(call),
       members: { entity: { entity, name }, principal, group, ...members },
     });
   }
@@ -257,12 +298,25 @@ class AuthorizationManager {
   }
 }
 
-function roleValue({ id, name, privileges }: Role): DataTypes['AuthorizationRole'] {
+function entitiesOf(permissions: readonly Permission[]): EntityReference[] {
+  return permissions.flatMap(({ entity }) => (entity === undefined ? [] : [entity]));
+}
+
+function userNotFound(principal: string, group: boolean) {
+  return fault(
+    'UserNotFound',
+    { principal, unresolved: false },
+    `There is no ${group ? 'group' : 'user'} ${principal}.`,
+  );
+}
+
+function roleValue(role: Role): DataTypes['AuthorizationRole'] {
+  const { id, name, privileges } = role;
   return {
     roleId: id,
     system: isSystemRole(id),
     name,
-    info: { label: name, summary: name },
+    info: roleDescription(role),
     privilege: privileges,
   };
 }

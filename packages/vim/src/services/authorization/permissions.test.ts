@@ -47,9 +47,13 @@ async function build(persistence = new MemoryPersistence()) {
     registry,
     permissions,
     events,
-    sessions: { byKey: (key) => (key === 'session-bob' ? sessionOf('bob', ['staff']) : undefined) },
+    sessions: {
+      byKey: (key) => (key === 'session-bob' ? sessionOf('bob', ['staff']) : undefined),
+      endOf: () => {},
+      regroup: () => {},
+    },
     principals: {
-      exists: async (name) => ['ann', 'bob', 'staff', 'ops', 'root'].includes(name),
+      find: async (name) => ['ann', 'bob', 'staff', 'ops', 'root'].find((known) => known === name.toLowerCase()),
       groupsOf: async (name) => (name === 'bob' ? ['staff'] : []),
     },
   });
@@ -173,7 +177,7 @@ test('roles and permissions change through the manager, leave events, and are th
   const roles = registry.read(manager, 'roleList')!;
   assert.deepEqual(
     roles.map((role) => role.name),
-    ['NoAccess', 'Anonymous', 'View', 'ReadOnly', 'Admin', 'Operator'],
+    ['NoTrustedAdmin', 'TrustedAdmin', 'NoCryptoAdmin', 'NoAccess', 'Anonymous', 'View', 'ReadOnly', 'Admin', 'Operator'],
   );
   await assert.rejects(
     admin.call(manager, 'RemoveAuthorizationRole', { roleId, failIfUsed: true }),

@@ -1,5 +1,5 @@
 import type { DataTypes } from '../../generated/types.ts';
-import type { Authorizer } from '../../runtime/authorizer.ts';
+import type { Authorizer, RightsListener } from '../../runtime/authorizer.ts';
 import { fault } from '../../runtime/fault.ts';
 import type { Registry } from '../../runtime/registry.ts';
 import type { Session } from '../../runtime/session.ts';
@@ -7,7 +7,7 @@ import type { ManagedObjectReference } from '../../schema/values.ts';
 import { inventoryReader, isEntity, type PropertyReader, parentsOf } from '../inventory.ts';
 import type { Persistence } from '../persistence.ts';
 import { privilegeIds } from './privilege-catalogue.ts';
-import { adminRole, isSystemRole, type Role, systemRoles } from './roles.ts';
+import { adminRole, isSystemRole, type Role, sampleRolesOf, systemRoles } from './roles.ts';
 
 export type Permission = DataTypes['Permission'];
 export type EntityReference = NonNullable<Permission['entity']>;
@@ -25,6 +25,8 @@ export interface PermissionsOptions {
   readonly rootFolder: ManagedObjectReference;
   /** Who gets the role Admin on the root folder when there are no permissions at all yet. */
   readonly administrators: readonly { readonly principal: string; readonly group: boolean }[];
+  /** A new center has sample roles beside those of the system; a host has none. */
+  readonly sampleRoles?: boolean;
 }
 
 const permissionCollection = 'permissions';
@@ -45,6 +47,7 @@ export class Permissions implements Authorizer {
   #lastRole = 0;
   /** What a principal has by the permissions of one entity; emptied on every change. */
   #granted = new WeakMap<Principal, Map<string, Grant | undefined>>();
+  readonly #listeners = new Set<RightsListener>();
 
   private constructor({ registry, persistence, rootFolder }: PermissionsOptions) {
     this.#registry = registry;
@@ -59,7 +62,9 @@ export class Permissions implements Authorizer {
     const permissions = new Permissions(options);
     const { persistence, administrators, rootFolder } = options;
     for (const { value } of await persistence.list<Role>(roleCollection)) permissions.#roles.set(value.id, value);
-    permissions.#lastRole = (await persistence.get<number>(counterCollection, 'last')) ?? 0;
+    const lastRole = await persistence.get<number>(counterCollection, 'last');
+    permissions.#lastRole = lastRole ?? 0;
+    if (options.sampleRoles === true && lastRole === undefined) await permissions.#addSamples();
     const entries = await persistence.list<readonly Permission[]>(permissionCollection);
     for (const { key, value } of entries) permissions.#permissions.set(key, value);
     if (entries.length === 0) {
@@ -131,7 +136,7 @@ export class Permissions implements Authorizer {
     const role = { id, name, privileges: this.#checkPrivileges(privileges) };
     await this.#persistence.transact([put(role)]);
     this.#roles.set(id, role);
-    this.#changed();
+    this.#changed(this.withRole(id));
     return role;
   }
 
@@ -142,7 +147,6 @@ export class Permissions implements Authorizer {
     if (failIfUsed && used.length > 0) throw fault('RemoveFailed', {}, 'The role is in use.');
     await this.#write(this.#without(used), [{ delete: { collection: roleCollection, key: String(id) } }]);
     this.#roles.delete(id);
-    this.#changed();
     return used;
   }
 
@@ -182,6 +186,31 @@ export class Permissions implements Authorizer {
     await this.#write(changes);
   }
 
+  /** Permissions of one user or group, by its one name. */
+  ofPrincipal(principal: string, group: boolean): Permission[] {
+    return this.all().filter((permission) => permission.group === group && permission.principal === principal);
+  }
+
+  /** Throws AuthMinimumAdminPermission when nobody would keep the role Admin on the root folder without these. */
+  checkAdminWithout(gone: readonly Permission[]): void {
+    this.#checkAdmin(this.#without(gone));
+  }
+
+  /** Takes permissions away, such as those of a user who is gone. Fails with AuthMinimumAdminPermission. */
+  async remove(gone: readonly Permission[]): Promise<void> {
+    if (gone.length > 0) await this.#write(this.#without(gone));
+  }
+
+  onChange(listener: RightsListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Says that somebody is in other groups than before. */
+  groupsChanged(userName: string): void {
+    this.#tell((session) => session.userName === userName);
+  }
+
   #privileges(principal: Principal, entity: ManagedObjectReference, own: boolean, depth: number): ReadonlySet<string> {
     const grant = this.#grantOn(principal, entity);
     const here = own ? grant?.all : grant?.propagated;
@@ -215,10 +244,15 @@ export class Permissions implements Authorizer {
   }
 
   /** The permission of the user, else those of the user's groups. */
-  #concerning({ userName, groups = [] }: Principal, permissions: readonly Permission[]): Permission[] {
+  #concerning(
+    { userName, groups = [] }: Principal,
+    permissions: readonly Permission[],
+    which: 'nearest' | 'all' = 'nearest',
+  ): Permission[] {
     const own = permissions.filter((permission) => !permission.group && permission.principal === userName);
-    if (own.length > 0) return own;
-    return permissions.filter((permission) => permission.group && groups.includes(permission.principal));
+    if (own.length > 0 && which === 'nearest') return own;
+    const ofGroups = permissions.filter((permission) => permission.group && groups.includes(permission.principal));
+    return which === 'all' ? [...own, ...ofGroups] : ofGroups;
   }
 
   #union(permissions: readonly Permission[]): ReadonlySet<string> | undefined {
@@ -296,25 +330,43 @@ export class Permissions implements Authorizer {
     changes: ReadonlyMap<string, readonly Permission[]>,
     more: Parameters<Persistence['transact']>[0] = [],
   ): Promise<void> {
-    const root = changes.get(this.rootFolder.value);
-    if (root !== undefined && !root.some((permission) => permission.roleId === adminRole && permission.propagate)) {
-      throw fault('AuthMinimumAdminPermission', {}, 'Somebody must keep the role Admin on the root folder.');
-    }
+    this.#checkAdmin(changes);
     const writes = [...changes].map(([key, value]) =>
       value.length === 0
         ? { delete: { collection: permissionCollection, key } }
         : { put: { collection: permissionCollection, key, value } },
     );
+    const touched = [...changes].flatMap(([value, after]) => [...(this.#permissions.get(value) ?? []), ...after]);
     await this.#persistence.transact([...writes, ...more]);
     for (const [value, permissions] of changes) {
       if (permissions.length === 0) this.#permissions.delete(value);
       else this.#permissions.set(value, permissions);
     }
-    this.#changed();
+    this.#changed(touched);
   }
 
-  #changed(): void {
+  #checkAdmin(changes: ReadonlyMap<string, readonly Permission[]>): void {
+    const root = changes.get(this.rootFolder.value);
+    if (root !== undefined && !root.some((permission) => permission.roleId === adminRole && permission.propagate)) {
+      throw fault('AuthMinimumAdminPermission', {}, 'Somebody must keep the role Admin on the root folder.');
+    }
+  }
+
+  async #addSamples(): Promise<void> {
+    const samples = sampleRolesOf();
+    this.#lastRole = Math.max(...samples.map(({ id }) => id));
+    const last = { put: { collection: counterCollection, key: 'last', value: this.#lastRole } };
+    await this.#persistence.transact([...samples.map(put), last]);
+    for (const role of samples) this.#roles.set(role.id, role);
+  }
+
+  #changed(permissions: readonly Permission[]): void {
+    this.#tell((session) => this.#concerning(session, permissions, 'all').length > 0);
+  }
+
+  #tell(concerns: (session: Session) => boolean): void {
     this.#granted = new WeakMap();
+    for (const listener of this.#listeners) listener(concerns);
   }
 }
 

@@ -5,17 +5,22 @@ import type { Schema } from '../../schema/schema.ts';
 const documented: Readonly<Record<string, string>> = {
   Alarm: 'Acknowledge Create Delete DisableActions Edit SetStatus ToggleEnableOnEntity',
   Authorization: 'ModifyPermissions ModifyPrivileges ModifyRoles ReassignRolePermissions',
+  Cryptographer:
+    'Access AddDisk Clone Decrypt Encrypt EncryptNew ManageEncryptionPolicy ManageKeys ManageKeyServers Migrate ReadKeyServersInfo Recrypt RegisterHost RegisterVM',
   Datacenter: 'Create Delete IpPoolConfig IpPoolQueryAllocations IpPoolReleaseIp Move Reconfigure Rename',
   Datastore:
     'AllocateSpace Browse Config Delete DeleteFile FileManagement Move Rename UpdateVirtualMachineFiles UpdateVirtualMachineMetadata',
   DVPortgroup: 'Create Delete IpfixOp Modify PolicyOp ScopeOp',
   DVSwitch: 'Create Delete HostOp Modify Move PolicyOp PortConfig PortSetting ResourceManagement Vspan',
+  Extension: 'Register Unregister Update',
   Folder: 'Create Delete Move Rename',
   Global:
     'CancelTask CapacityPlanning Diagnostics DisableMethods EnableMethods GlobalTag Health Licenses LogEvent ManageCustomFields Proxy ScriptAction ServiceManagers SetCustomField Settings SystemTag VCServer',
   'Host.Inventory':
     'AddHostToCluster AddStandaloneHost CreateCluster DeleteCluster EditCluster ManageClusterLifecyle MoveCluster MoveHost RemoveHostFromCluster RenameCluster',
   'Host.Local': 'CreateVM DeleteVM InstallAgent ManageUserGroups ReconfigVM',
+  'InventoryService.Tagging':
+    'AttachTag CreateCategory CreateTag DeleteCategory DeleteTag EditCategory EditTag ModifyUsedByForCategory ModifyUsedByForTag ObjectAttachable',
   Network: 'Assign Config Delete Move',
   Performance: 'ModifyIntervals',
   Resource:
@@ -30,6 +35,7 @@ const documented: Readonly<Record<string, string>> = {
   'VirtualMachine.Config':
     'AddExistingDisk AddNewDisk AddRemoveDevice AdvancedConfig Annotation ChangeTracking CPUCount DiskExtend DiskLease EditDevice HostUSBDevice ManagedBy Memory MksControl QueryFTCompatibility QueryUnownedFiles RawDevice ReloadFromPath RemoveDisk Rename ResetGuestInfo Resource Settings SwapPlacement ToggleForkParent UpgradeVirtualHardware',
   'VirtualMachine.GuestOperations': 'Execute Modify ModifyAliases Query QueryAliases',
+  'VirtualMachine.Hbr': 'ConfigureReplication MonitorReplication ReplicaManagement',
   'VirtualMachine.Interact':
     'AnswerQuestion Backup ConsoleInteract CreateScreenshot CreateSecondary DefragmentAllDisks DeviceConnection DisableSecondary DnD EnableSecondary GuestControl MakePrimary Pause PowerOff PowerOn PutUsbScanCodes Record Replay Reset SESparseMaintenance SetCDMedia SetFloppyMedia Suspend TerminateFaultTolerantVM ToolsInstall TurnOffFaultTolerance',
   'VirtualMachine.Inventory': 'Create CreateFromExisting Delete Move Register Unregister',

@@ -12,4 +12,8 @@ export interface IdentityProvider {
    * Rejects only when it cannot tell.
    */
   authenticate(userName: string, password: string): Promise<Identity | undefined>;
+  /** Who a name stands for, without a password: for impersonation. Undefined when unknown. */
+  identity?(userName: string): Promise<Identity | undefined>;
+  /** The one name of a user who may be written in several ways; the name itself when unknown. */
+  canonicalName?(userName: string): string;
 }

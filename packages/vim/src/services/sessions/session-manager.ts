@@ -1,7 +1,7 @@
 import type { DataTypes } from '../../generated/types.ts';
 import { actingUser } from '../../runtime/call-context.ts';
 import { fault } from '../../runtime/fault.ts';
-import type { Call, ManagedObjectClass } from '../../runtime/managed-object.ts';
+import type { Call, CallConnection, ManagedObjectClass } from '../../runtime/managed-object.ts';
 import { isData } from '../../schema/data.ts';
 import type { ServiceRequest } from './service-request.ts';
 import { type SessionOrigin, SignedInSession } from './signed-in-session.ts';
@@ -30,6 +30,11 @@ interface SessionOperations {
   setMessage(message: string): void;
   checkLocale(locale: string): string;
   issueCloneTicket(session: SignedInSession): string;
+  impersonate(
+    session: SignedInSession,
+    user: { readonly userName: string; readonly locale: string | undefined },
+    origin: SessionOrigin,
+  ): Promise<Established>;
   redeemCloneTicket(ticket: string, origin: SessionOrigin): Established | undefined;
   issueServiceTicket(session: SignedInSession, request: ServiceRequest): string;
 }
@@ -46,7 +51,7 @@ const httpMethods: Readonly<Record<string, string>> = {
   httpConnect: 'CONNECT',
 };
 
-/** The SessionManager itself. Sign-in by token, certificate or SSPI answers NotSupported. */
+/** The SessionManager itself. Sign-in by token, subject name or SSPI answers NotSupported. */
 export function sessionManagerClass(
   sessions: SessionOperations,
   { answersSessionIsActive, ticketHost }: SessionManagerOptions,
@@ -107,6 +112,17 @@ export function sessionManagerClass(
           }
         : {}),
     },
+      ImpersonateUser: async (call, { userName, locale }) =>
+        establish(call, await sessions.impersonate(mine(call), { userName, locale }, call.connection)),
+      AcquireLocalTicket: () => {
+        throw fault('NotSupported', {}, 'Tickets for clients of the same machine are not given here.');
+      },
+      LoginBySSPI: () => {
+        throw fault('NotSupported', {}, 'Sign-in by SSPI is not offered here.');
+      },
+      LoginByToken: () => {
+        throw fault('NotSupported', {}, 'Sign-in by token is not offered here.');
+      },
   };
 }
 

@@ -1,5 +1,6 @@
 import type { SessionResolver } from '../../codec/session-resolver.ts';
 import { fault } from '../../runtime/fault.ts';
+import type { CallConnection } from '../../runtime/managed-object.ts';
 import type { Registry } from '../../runtime/registry.ts';
 import type { Session } from '../../runtime/session.ts';
 import type { ManagedObjectReference } from '../../schema/values.ts';
@@ -7,6 +8,7 @@ import { type Clock, systemClock } from '../clock.ts';
 import type { EventPoster } from '../events/event-poster.ts';
 import type { Identity, IdentityProvider } from './identity-provider.ts';
 import { LoginThrottle } from './login-throttle.ts';
+import { AccountLocks, type LockOutPolicy } from './account-locks.ts';
 import { randomSecret, secretHash } from './secrets.ts';
 import type { ServiceRequest } from './service-request.ts';
 import { sessionManagerClass } from './session-manager.ts';
@@ -27,6 +29,8 @@ export interface SessionServiceOptions {
   readonly sessionLimit?: number;
   readonly defaultLocale?: string;
   /** SessionIsActive is answered by a center only. */
+  /** Locks accounts out for a time after too many failures, wherever they come from. */
+  readonly lockOut?: LockOutPolicy;
   readonly answersSessionIsActive?: boolean;
   /** Management address and certificate that a service ticket names; a client then goes there in place of the URL. */
   readonly ticketHost?: () => { readonly hostName?: string; readonly sslThumbprint?: string };
@@ -80,6 +84,7 @@ export class SessionService implements SessionResolver {
   #stopSweep: () => void;
 
   constructor(options: SessionServiceOptions) {
+  readonly #locks: AccountLocks | undefined;
     this.#registry = options.registry;
     this.#identities = options.identities;
     this.#events = options.events;
@@ -101,6 +106,7 @@ export class SessionService implements SessionResolver {
           message: '',
           defaultLocale: this.#defaultLocale,
           supportedLocaleList: [this.#defaultLocale],
+    this.#locks = options.lockOut === undefined ? undefined : new AccountLocks(this.#clock, options.lockOut);
           messageLocaleList: ['en'],
         },
       ),
@@ -152,7 +158,8 @@ export class SessionService implements SessionResolver {
 
   /** True when it is the user's password; guesses are limited as in sign-in, and refused with InvalidLogin. */
   async checkPassword(userName: string, password: string, clientAddress: string): Promise<boolean> {
-    return (await this.#identify(userName, password, clientAddress)).userName === userName;
+    await this.#identify(userName, password, clientAddress);
+    return true;
   }
 
   /** Ends a session; everything that hangs on it goes. */
@@ -223,6 +230,38 @@ export class SessionService implements SessionResolver {
   /** The session that a service ticket stands for, when it is for that request; a ticket is good once. */
   redeemServiceTicket(ticket: string, request: ServiceRequest): Session | undefined {
     const found = this.#serviceTickets.redeem(
+  /** Ends every session of a user who is gone. */
+  endOf(userName: string): void {
+    for (const session of [...this.#byKey.values()]) if (session.userName === userName) this.end(session);
+  }
+
+  /** Says in which groups a user is now. */
+  regroup(userName: string, groups: readonly string[]): void {
+    for (const session of this.#byKey.values()) {
+      // Sessions of the process itself have the groups that they were opened with.
+      if (session.userName === userName && session.kind !== 'internal') session.groups = groups;
+    }
+  }
+
+  /** Ends a lock-out before its time. */
+  unlock(userName: string): void {
+    this.#locks?.unlock(this.#nameOf(userName));
+  }
+
+  /** Turns a session into one of somebody else, without their password. Fails with InvalidLogin or InvalidLocale. */
+  async impersonate(
+    session: SignedInSession,
+    { userName, locale }: { readonly userName: string; readonly locale: string | undefined },
+    origin: SessionOrigin,
+  ): Promise<{ session: SignedInSession; token: string }> {
+    const chosen = locale === undefined ? session.locale : this.checkLocale(locale);
+    const identity = await this.#identities.identity?.(userName);
+    if (identity === undefined) throw invalidLogin();
+    const begun = this.#begin(new SignedInSession(this.#clock, identity, origin, chosen));
+    this.end(session);
+    return begun;
+  }
+
       ticket,
       ({ request: granted }) =>
         granted.method.toUpperCase() === request.method.toUpperCase() && target(granted.url) === target(request.url),
@@ -273,7 +312,7 @@ export class SessionService implements SessionResolver {
   async #identify(userName: string, password: string, address: string): Promise<Identity> {
     const wellFormed = userName.length <= credentialLimit && password.length <= credentialLimit;
     // No event: a flood of guesses shall not push out the history of everything else.
-    if (!wellFormed || this.#throttle.refuses(userName, address)) throw invalidLogin();
+    if (!wellFormed || this.#refuses(this.#nameOf(userName), address)) throw invalidLogin();
     if (this.#authenticating >= authenticationLimit) {
       throw fault('SystemError', { reason: 'busy' }, 'Too many sign-ins are under way; try again.');
     }
@@ -287,13 +326,16 @@ export class SessionService implements SessionResolver {
 
   async #check(userName: string, password: string, address: string): Promise<Identity> {
     // What came before in the same moment may have been wrong too often.
-    if (this.#throttle.refuses(userName, address)) throw invalidLogin();
+    const name = this.#nameOf(userName);
+    if (this.#refuses(name, address)) throw invalidLogin();
     const identity = await this.#identities.authenticate(userName, password);
     if (identity === undefined) {
-      this.#throttle.failed(userName, address);
+      this.#throttle.failed(name, address);
+      this.#failed(name);
       throw this.#refused(userName, address);
     }
-    this.#throttle.succeeded(userName, address);
+    this.#throttle.succeeded(name, address);
+    this.#locks?.succeeded(name);
     return identity;
   }
 
@@ -330,3 +372,32 @@ function target(url: string): string | undefined {
   searchParams.sort();
   return `${pathname}?${searchParams}`;
 }
+  #nameOf(userName: string): string {
+    return this.#identities.canonicalName?.(userName) ?? userName;
+  }
+
+  #refuses(name: string, address: string): boolean {
+    return this.#throttle.refuses(name, address) || this.#locks?.refuses(name) === true;
+  }
+
+  #failed(name: string): void {
+    const locked = this.#locks?.failed(name);
+    if (locked === undefined) return;
+    const { seconds, attempts } = locked;
+    const shown = name.slice(0, 128);
+    this.#events.post(undefined, {
+      type: 'EventEx',
+      userName: shown,
+      message: `The account ${shown} is locked for ${seconds} seconds after ${attempts} failed sign-ins.`,
+      members: {
+        eventTypeId: 'esx.audit.account.locked',
+        severity: 'warning',
+        arguments: [
+          { _typeName: 'KeyAnyValue', key: '1', value: shown },
+          { _typeName: 'KeyAnyValue', key: '2', value: String(seconds) },
+          { _typeName: 'KeyAnyValue', key: '3', value: String(attempts) },
+        ],
+      },
+    });
+  }
+

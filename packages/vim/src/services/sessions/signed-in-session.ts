@@ -18,7 +18,7 @@ export class SignedInSession implements Session {
   readonly key = randomUUID();
   readonly userName: string;
   readonly fullName: string;
-  readonly groups: readonly string[];
+  groups: readonly string[];
   readonly loginTime: string;
   readonly clientAddress: string;
   readonly userAgent: string;
