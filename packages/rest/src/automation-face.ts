@@ -105,10 +105,14 @@ export class AutomationFace {
     const session = token === undefined ? undefined : this.#options.sessions.byToken(token);
     if (session === undefined && match?.route.operation.open !== true) {
       // Whoever is not signed in learns nothing about what is there.
-      throw new AutomationError('unauthenticated', 'Authentication required.', { id: 'vapi.security.authentication.invalid' });
+      throw new AutomationError('unauthenticated', 'Authentication required.', {
+        id: 'vapi.security.authentication.invalid',
+      });
     }
     if (match === undefined) {
-      throw new AutomationError('operation_not_found', 'There is no such operation.', { id: 'vapi.method.operation.notfound' });
+      throw new AutomationError('operation_not_found', 'There is no such operation.', {
+        id: 'vapi.method.operation.notfound',
+      });
     }
     const { operation } = match.route;
     const leave = session?.enter();

@@ -1,1 +1,1 @@
-export {};
+export { AutomationFace, type AutomationFaceOptions } from './automation-face.ts';

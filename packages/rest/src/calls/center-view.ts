@@ -82,7 +82,10 @@ export class CenterView {
   async select(
     type: ManagedTypeName,
     limit: number,
-    options: { readonly ids?: readonly string[] | undefined; readonly matches?: (object: ManagedObject) => boolean } = {},
+    options: {
+      readonly ids?: readonly string[] | undefined;
+      readonly matches?: (object: ManagedObject) => boolean;
+    } = {},
   ): Promise<ManagedObject[]> {
     const { ids, matches = () => true } = options;
     const found: ManagedObject[] = [];

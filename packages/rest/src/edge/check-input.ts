@@ -41,7 +41,8 @@ export function unwrap(body: unknown, wrap: string | null): unknown {
   if (wrap === null || body === undefined) return body;
   if (typeof body !== 'object' || body === null || Array.isArray(body)) throw invalidArgument('The body is no object.');
   for (const name of Object.keys(body)) {
-    if (name !== wrap) throw new AutomationError('unexpected_input', `There is no member ${shorten(name)} in the body.`);
+    if (name !== wrap)
+      throw new AutomationError('unexpected_input', `There is no member ${shorten(name)} in the body.`);
   }
   return Object.hasOwn(body, wrap) ? (body as Record<string, unknown>)[wrap] : undefined;
 }

@@ -70,9 +70,7 @@ export class DevicePlan {
     this.#view = view;
     this.#defaults = defaults;
     const present = (family: Family) =>
-      reader
-        .ofType<VirtualController>(families[family].type)
-        .map(({ key, busNumber }) => ({ key, bus: busNumber }));
+      reader.ofType<VirtualController>(families[family].type).map(({ key, busNumber }) => ({ key, bus: busNumber }));
     this.#controllers = {
       // Every machine has both, told or not.
       IDE: [0, 1].map((bus) => ({ key: ideKey + bus, bus })),
@@ -253,7 +251,8 @@ export class DevicePlan {
     const group = this.#view.get('DistributedVirtualPortgroup', backing.network);
     const config = read('DistributedVirtualPortgroup', group, 'config');
     const dvs = config?.distributedVirtualSwitch;
-    const switchUuid = dvs === undefined ? undefined : read('DistributedVirtualSwitch', this.#view.registry.get(dvs), 'uuid');
+    const switchUuid =
+      dvs === undefined ? undefined : read('DistributedVirtualSwitch', this.#view.registry.get(dvs), 'uuid');
     return data('VirtualEthernetCardDistributedVirtualPortBackingInfo', {
       port: data(
         'DistributedVirtualSwitchPortConnection',

@@ -82,7 +82,11 @@ const serialBacking = closed({
   network_location: Type.Optional(Type.String({ maxLength: 1_024 })),
   proxy: Type.Optional(Type.String({ maxLength: 1_024 })),
 });
-export const serialSpec = closed({ yield_on_poll: optionalBoolean, backing: Type.Optional(serialBacking), ...connectable });
+export const serialSpec = closed({
+  yield_on_poll: optionalBoolean,
+  backing: Type.Optional(serialBacking),
+  ...connectable,
+});
 
 export const scsiTypes = oneOf('BUSLOGIC', 'LSILOGIC', 'LSILOGICSAS', 'PVSCSI');
 export const scsiSharing = oneOf('NONE', 'VIRTUAL', 'PHYSICAL');

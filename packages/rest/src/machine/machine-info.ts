@@ -64,9 +64,11 @@ export function hardwareOf(config: VirtualMachineConfigInfo): Static<typeof hard
   });
 }
 
-export function cpuOf({ hardware, cpuHotAddEnabled, cpuHotRemoveEnabled }: VirtualMachineConfigInfo): Static<
-  typeof cpuInfo
-> {
+export function cpuOf({
+  hardware,
+  cpuHotAddEnabled,
+  cpuHotRemoveEnabled,
+}: VirtualMachineConfigInfo): Static<typeof cpuInfo> {
   return {
     count: hardware.numCPU,
     cores_per_socket: hardware.numCoresPerSocket ?? 1,
@@ -103,7 +105,10 @@ export function bootOf({ firmware, bootOptions }: VirtualMachineConfigInfo): Sta
 }
 
 /** Members of a ConfigSpec for what is asked of the firmware. */
-export function bootSpecOf(spec: Static<typeof bootUpdate>, order?: readonly VirtualMachineBootOptionsBootableDevice[]) {
+export function bootSpecOf(
+  spec: Static<typeof bootUpdate>,
+  order?: readonly VirtualMachineBootOptionsBootableDevice[],
+) {
   return defined({
     firmware: spec.type?.toLowerCase(),
     bootOptions: data(

@@ -81,7 +81,11 @@ export const bootUpdate = closed({
 
 const bootDeviceType = oneOf('CDROM', 'DISK', 'ETHERNET', 'FLOPPY');
 export const bootDevices = Type.Array(
-  Type.Object({ type: bootDeviceType, nic: Type.Optional(Type.String()), disks: Type.Optional(Type.Array(Type.String())) }),
+  Type.Object({
+    type: bootDeviceType,
+    nic: Type.Optional(Type.String()),
+    disks: Type.Optional(Type.Array(Type.String())),
+  }),
 );
 export const bootDevicesSpec = Type.Array(
   closed({
@@ -127,9 +131,7 @@ export const machineSpec = closed({
   placement: Type.Optional(placement),
   hardware_version: Type.Optional(hardwareVersion),
   boot: Type.Optional(bootUpdate),
-  boot_devices: Type.Optional(
-    Type.Array(closed({ type: bootDeviceType }), { maxItems: 64 }),
-  ),
+  boot_devices: Type.Optional(Type.Array(closed({ type: bootDeviceType }), { maxItems: 64 })),
   cpu: Type.Optional(cpuUpdate),
   memory: Type.Optional(memoryUpdate),
   disks: Type.Optional(Type.Array(diskSpec, { maxItems: 256 })),

@@ -139,14 +139,13 @@ function responses(routes: readonly Route[]): object {
   const found: Record<string, object> = {};
   const answers = new Map<string, OpenApiSchema[]>();
   for (const { operation, style } of routes) {
-    const status = style === 'rest' ? '200' : operation.answer === undefined ? '204' : operation.created ? '201' : '200';
+    const status =
+      style === 'rest' ? '200' : operation.answer === undefined ? '204' : operation.created ? '201' : '200';
     const schemas = answers.get(status) ?? [];
     answers.set(status, schemas);
     if (operation.answer === undefined) continue;
     const schema = openApiSchema(operation.answer as TSchema, style);
-    schemas.push(
-      style === 'rest' ? { type: 'object', properties: { value: schema }, required: ['value'] } : schema,
-    );
+    schemas.push(style === 'rest' ? { type: 'object', properties: { value: schema }, required: ['value'] } : schema);
   }
   for (const [status, schemas] of answers) {
     found[status] = {

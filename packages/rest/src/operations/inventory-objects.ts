@@ -343,8 +343,7 @@ function allocationOf(spec: AllocationSpec | undefined, base: ResourceAllocation
     reservation: spec.reservation ?? base.reservation,
     expandableReservation: spec.expandable_reservation ?? base.expandableReservation,
     limit: spec.limit ?? base.limit,
-    shares:
-      level === undefined ? base.shares : data('SharesInfo', { level, shares: spec.shares?.shares ?? 0 }),
+    shares: level === undefined ? base.shares : data('SharesInfo', { level, shares: spec.shares?.shares ?? 0 }),
   });
 }
 

@@ -211,7 +211,9 @@ export const guestOperations: readonly Operation[] = [
         install_type: installType(guest?.toolsInstallType ?? tools?.toolsInstallType),
         run_state: running as 'RUNNING',
         upgrade_policy:
-          tools?.toolsUpgradePolicy === 'upgradeAtPowerCycle' ? ('UPGRADE_AT_POWER_CYCLE' as const) : ('MANUAL' as const),
+          tools?.toolsUpgradePolicy === 'upgradeAtPowerCycle'
+            ? ('UPGRADE_AT_POWER_CYCLE' as const)
+            : ('MANUAL' as const),
         version: guest?.toolsVersion ?? (version === undefined ? undefined : String(version)),
         version_number: version,
         version_status: status === undefined ? undefined : constantCase(status),

@@ -1,7 +1,7 @@
 import type { HttpRequest } from '@hypostyle/vim';
 import type { TObject, TSchema } from '@sinclair/typebox';
-import type { HttpMethod, Style } from '../edge/style.ts';
 import type { CenterView } from '../calls/center-view.ts';
+import type { HttpMethod, Style } from '../edge/style.ts';
 
 /** Names between braces: `vm` of `/vcenter/vm/{vm}`. */
 type PathNames<Path extends string> = Path extends `${string}{${infer Name}}${infer Rest}`
@@ -10,6 +10,7 @@ type PathNames<Path extends string> = Path extends `${string}{${infer Name}}${in
 type PathParameters<Path extends string> = { readonly [Name in PathNames<Path>]: string };
 
 type Input<S extends TSchema | undefined> = S extends TSchema ? S['static'] : undefined;
+// biome-ignore lint/suspicious/noConfusingVoidType: it is what a handler returns.
 type Answer<S extends TSchema | undefined> = S extends TSchema ? S['static'] : void;
 
 /** One call of an operation: its parts are checked against their schemas. */
@@ -67,9 +68,7 @@ export function operation<
     readonly query?: Q;
     readonly body?: B;
     readonly answer?: A;
-    run(
-      call: OperationCall<PathParameters<Path>, Input<Q>, Input<B>>,
-    ): Promise<Answer<A>> | Answer<A>;
+    run(call: OperationCall<PathParameters<Path>, Input<Q>, Input<B>>): Promise<Answer<A>> | Answer<A>;
   },
 ): Operation {
   return definition as unknown as Operation;
