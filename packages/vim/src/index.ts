@@ -3,7 +3,7 @@ export { Client, type ClientOptions, createClient } from './client/client.ts';
 export { ClientError, type ClientErrorCode } from './client/errors.ts';
 export { type FollowOptions, follow } from './client/follow.ts';
 export { createLocalCaller, type LocalCaller, type LocalCallerOptions } from './client/local-caller.ts';
-export { type Retrieved, retrieve } from './client/retrieve.ts';
+export { type Retrieved, retrieve, unboxed } from './client/retrieve.ts';
 export type { ClientTls } from './client/transport.ts';
 export { type WaitForTaskOptions, waitForTask } from './client/wait-for-task.ts';
 export type { HttpHeaders, HttpRequest, HttpResponder, HttpSink } from './codec/http-exchange.ts';
@@ -36,6 +36,12 @@ export { loadSchema, type Schema } from './schema/schema.ts';
 export type { AnyValue, BoxedValue, DataObject, ManagedObjectReference } from './schema/values.ts';
 export { addAccountManager, addUserDirectory } from './services/accounts/account-managers.ts';
 export { LocalAccounts } from './services/accounts/local-accounts.ts';
+export type { PerformMethod } from './services/alarms/action-runner.ts';
+export type { EventSource } from './services/alarms/alarm-events.ts';
+export { AlarmService, type AlarmServiceOptions } from './services/alarms/alarm-service.ts';
+export { alarmProperties } from './services/alarms/entity-alarms.ts';
+export type { PostedEvent } from './services/alarms/event-condition.ts';
+export type { ReadMetric } from './services/alarms/metric-reading.ts';
 export {
   type AuthorizationManagerOptions,
   addAuthorizationManager,

@@ -168,7 +168,8 @@ export class AlarmEvaluation {
     const since = this.#cursor.version;
     const { version } = registry;
     if (version === since) return;
-    for (const object of registry.changedSince(since)) {
+    // What is removed makes commits of its own, which change the order that is walked here.
+    for (const object of [...registry.changedSince(since)]) {
       if (this.#options.definitions.isEntityType(object.ref.type)) this.#changed(object, since);
     }
     this.#cursor.advance(version);
@@ -177,7 +178,10 @@ export class AlarmEvaluation {
   #changed(object: ManagedObject, since: number): void {
     const { tree, definitions } = this.#options;
     const { value, type } = object.ref;
-    if (object.removed) return this.#removed(value);
+    if (object.removed) {
+      this.#removed(value);
+      return;
+    }
     if (object.addedIn > since) {
       tree.update(object);
       this.#look(value, { declared: true, evaluate: true });
@@ -248,7 +252,9 @@ export class AlarmEvaluation {
       // It may lie elsewhere now.
       else if (declared) this.#touch(draft, object.ref, states.show(entry, upwards));
     }
-    this.#tellWorst(draft, object.ref, before);
+    // Whoever keeps the worst elsewhere has not heard of it since the restart.
+    this.#tellWorst(draft, object.ref, declared ? 'green' : before);
+    if (declared && before !== 'green') this.#tellWorst(draft, object.ref, before);
   }
 
   #happened(draft: Draft, event: PostedEvent): void {
@@ -283,7 +289,10 @@ export class AlarmEvaluation {
   #matched(draft: Draft, { definition, leaf }: EventInterest, object: ManagedObject, event: PostedEvent): void {
     const { states, tree, onMatch, clock } = this.#options;
     const { value } = object.ref;
-    if (leaf.condition.status === undefined) return onMatch(draft, definition, object.ref);
+    if (leaf.condition.status === undefined) {
+      onMatch(draft, definition, object.ref);
+      return;
+    }
     const before = states.get(value, definition.ref.value);
     const slots = new Map(before?.slots);
     for (const cleared of leaf.clears) slots.delete(cleared);

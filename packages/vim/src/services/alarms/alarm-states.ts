@@ -7,7 +7,7 @@ import { isTriggered, isWorse, type Status } from './status.ts';
 import { WriteBehind } from './write-behind.ts';
 
 type AlarmState = DataTypes['AlarmState'];
-export type EntityReference = AlarmState['entity'];
+export type EntityReference = ManagedObjectReference;
 
 /** An alarm on one entity, where it is not what it is from the start. */
 export interface AlarmEntry {
@@ -143,7 +143,7 @@ export function alarmState(entry: AlarmEntry, disabled: boolean): AlarmState {
   const { entity, alarm, status, time, acknowledged, eventKey } = entry;
   return data('AlarmState', {
     key: stateKey(entry),
-    entity,
+    entity: entity as AlarmState['entity'],
     alarm,
     overallStatus: status,
     time,
