@@ -11,6 +11,10 @@ export interface ClientTls {
   readonly fingerprint?: string;
   /** Trusts anybody: for tests and first contacts. */
   readonly insecure?: boolean;
+  /** In PEM, shown to a server that asks who the client is: for `LoginExtensionByCertificate`. */
+  readonly certificate?: string;
+  /** Of `certificate`, in PEM. */
+  readonly privateKey?: string;
 }
 
 export interface TransportOptions {
@@ -96,21 +100,30 @@ export class Transport {
   }
 }
 
-function tlsAgent({ ca, fingerprint, insecure = false }: ClientTls): HttpsAgent {
+function tlsAgent({ ca, fingerprint, insecure = false, certificate, privateKey }: ClientTls): HttpsAgent {
+  const own: OwnCertificate = {
+    ...(certificate === undefined ? {} : { cert: certificate }),
+    ...(privateKey === undefined ? {} : { key: privateKey }),
+  };
   if (fingerprint === undefined) {
     const trusted = ca === undefined ? {} : { ca: typeof ca === 'string' ? ca : [...ca] };
-    return new HttpsAgent({ keepAlive: true, rejectUnauthorized: !insecure, ...trusted });
+    return new HttpsAgent({ keepAlive: true, rejectUnauthorized: !insecure, ...trusted, ...own });
   }
-  return new PinnedAgent(fingerprint);
+  return new PinnedAgent(fingerprint, own);
+}
+
+interface OwnCertificate {
+  readonly cert?: string;
+  readonly key?: string;
 }
 
 /** Hands a connection over only once its certificate was seen: nothing is sent to anybody else, no password above all. */
 class PinnedAgent extends HttpsAgent {
   readonly #fingerprint: string;
 
-  constructor(fingerprint: string) {
+  constructor(fingerprint: string, own: OwnCertificate) {
     // A resumed session would not show its certificate again.
-    super({ keepAlive: true, maxCachedSessions: 0 });
+    super({ keepAlive: true, maxCachedSessions: 0, ...own });
     this.#fingerprint = plain(fingerprint);
   }
 

@@ -8,6 +8,8 @@ export interface HttpRequest {
   /** Whole where it is small and there already, piece by piece otherwise. May be left unread. */
   readonly body: Uint8Array | AsyncIterable<Uint8Array>;
   readonly clientAddress: string;
+  /** The certificate in DER that the client showed in the handshake, whoever signed it. */
+  readonly clientCertificate?: Uint8Array | undefined;
   /** Fires when the client goes away or the server stops. */
   readonly signal: AbortSignal;
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { TLSSocket } from 'node:tls';
 import type { HttpHeaders, HttpRequest, HttpResponder, HttpSink } from './http-exchange.ts';
 
 /** What answers requests: the management endpoint, or one of its parts. */
@@ -56,6 +57,7 @@ class NodeRequest implements HttpRequest {
   readonly headers: HttpRequest['headers'];
   readonly body: HttpRequest['body'];
   readonly clientAddress: string;
+  readonly #incoming: IncomingMessage;
   readonly #outgoing: ServerResponse;
   #signal: AbortSignal | undefined;
 
@@ -65,7 +67,13 @@ class NodeRequest implements HttpRequest {
     this.headers = incoming.headers;
     this.body = body;
     this.clientAddress = incoming.socket.remoteAddress ?? '';
+    this.#incoming = incoming;
     this.#outgoing = outgoing;
+  }
+
+  get clientCertificate(): Uint8Array | undefined {
+    const { socket } = this.#incoming;
+    return socket instanceof TLSSocket ? socket.getPeerX509Certificate()?.raw : undefined;
   }
 
   get signal(): AbortSignal {

@@ -12,9 +12,16 @@ export class RequestConnection implements CallConnection {
   /** Token that the answer hands to the client. */
   token: string | undefined;
 
+  readonly #request: HttpRequest;
+
   constructor(request: HttpRequest) {
+    this.#request = request;
     this.clientAddress = request.clientAddress;
     this.userAgent = header(request, 'user-agent') ?? '';
+  }
+
+  get clientCertificate(): Uint8Array | undefined {
+    return this.#request.clientCertificate;
   }
 
   establish(_session: Session, token: string): void {

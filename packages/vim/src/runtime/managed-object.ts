@@ -23,6 +23,8 @@ export interface CallConnection {
   readonly clientAddress: string;
   /** User-Agent as sent, empty when none was. */
   readonly userAgent: string;
+  /** The certificate in DER that the client showed, having proved that it has the key; nobody vouches for it. */
+  readonly clientCertificate?: Uint8Array | undefined;
   /** Login and its like: the answer carries `token`, by which SessionResolver finds the session from now on. */
   establish(session: Session, token: string): void;
   /** Logout: the answer takes the client's token back. */

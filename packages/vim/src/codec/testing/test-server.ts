@@ -9,9 +9,12 @@ export interface TestServer extends AsyncDisposable {
   readonly port: number;
 }
 
+/** Asks clients for a certificate, and takes any or none. */
+const asking = { requestCert: true, rejectUnauthorized: false };
+
 /** Serves `handler` over HTTPS on a free port of the loopback interface. */
 export async function serveForTest(handler: HttpHandler): Promise<TestServer> {
-  const server = createServer({ key: testKey, cert: testCertificate }, (incoming, outgoing) => {
+  const server = createServer({ key: testKey, cert: testCertificate, ...asking }, (incoming, outgoing) => {
     void handleNodeRequest(handler, incoming, outgoing);
   });
   server.listen(0, '127.0.0.1');

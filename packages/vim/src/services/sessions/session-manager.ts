@@ -24,17 +24,18 @@ interface SessionOperations {
     credentials: { readonly userName: string; readonly password: string; readonly locale?: string | undefined },
     origin: SessionOrigin,
   ): Promise<Established>;
+  signInExtension(extensionKey: string, locale: string | undefined, connection: CallConnection): Established;
   end(session: SignedInSession): void;
   terminate(session: SignedInSession, userName: string): void;
   changed(): void;
   setMessage(message: string): void;
   checkLocale(locale: string): string;
-  issueCloneTicket(session: SignedInSession): string;
   impersonate(
     session: SignedInSession,
     user: { readonly userName: string; readonly locale: string | undefined },
     origin: SessionOrigin,
   ): Promise<Established>;
+  issueCloneTicket(session: SignedInSession): string;
   redeemCloneTicket(ticket: string, origin: SessionOrigin): Established | undefined;
   issueServiceTicket(session: SignedInSession, request: ServiceRequest): string;
 }
@@ -68,6 +69,12 @@ export function sessionManagerClass(
           throw fault('InvalidLogin', {}, 'The session is signed in already.');
         }
         return establish(call, await sessions.signIn({ userName, password, locale }, call.connection));
+      },
+      LoginExtensionByCertificate: (call, { extensionKey, locale }) => {
+        if (call.session !== undefined && !call.session.ended) {
+          throw fault('InvalidLogin', {}, 'The session is signed in already.');
+        }
+        return establish(call, sessions.signInExtension(extensionKey, locale, call.connection));
       },
       Logout: (call) => {
         sessions.end(mine(call));
@@ -105,13 +112,6 @@ export function sessionManagerClass(
         ...ticketHost(),
       }),
       UpdateServiceMessage: (_call, { message }) => sessions.setMessage(message),
-      ...(answersSessionIsActive
-        ? {
-            SessionIsActive: (_call: Call, args: { readonly sessionID: string; readonly userName: string }) =>
-              sessions.byKey(args.sessionID)?.userName === args.userName,
-          }
-        : {}),
-    },
       ImpersonateUser: async (call, { userName, locale }) =>
         establish(call, await sessions.impersonate(mine(call), { userName, locale }, call.connection)),
       AcquireLocalTicket: () => {
@@ -123,6 +123,13 @@ export function sessionManagerClass(
       LoginByToken: () => {
         throw fault('NotSupported', {}, 'Sign-in by token is not offered here.');
       },
+      ...(answersSessionIsActive
+        ? {
+            SessionIsActive: (_call: Call, args: { readonly sessionID: string; readonly userName: string }) =>
+              sessions.byKey(args.sessionID)?.userName === args.userName,
+          }
+        : {}),
+    },
   };
 }
 

@@ -6,9 +6,10 @@ import type { Session } from '../../runtime/session.ts';
 import type { ManagedObjectReference } from '../../schema/values.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { EventPoster } from '../events/event-poster.ts';
+import type { ExtensionCertificates } from './extension-certificates.ts';
 import type { Identity, IdentityProvider } from './identity-provider.ts';
-import { LoginThrottle } from './login-throttle.ts';
 import { AccountLocks, type LockOutPolicy } from './account-locks.ts';
+import { LoginThrottle } from './login-throttle.ts';
 import { randomSecret, secretHash } from './secrets.ts';
 import type { ServiceRequest } from './service-request.ts';
 import { sessionManagerClass } from './session-manager.ts';
@@ -28,12 +29,17 @@ export interface SessionServiceOptions {
   /** Most sessions at a time. */
   readonly sessionLimit?: number;
   readonly defaultLocale?: string;
-  /** SessionIsActive is answered by a center only. */
   /** Locks accounts out for a time after too many failures, wherever they come from. */
   readonly lockOut?: LockOutPolicy;
+  /** SessionIsActive is answered by a center only. */
   readonly answersSessionIsActive?: boolean;
   /** Management address and certificate that a service ticket names; a client then goes there in place of the URL. */
   readonly ticketHost?: () => { readonly hostName?: string; readonly sslThumbprint?: string };
+  /** Extensions that may sign in by certificate; without it none may. */
+  readonly extensions?: ExtensionCertificates;
+  /** Whom an extension that signed in by certificate acts as; its key unless told. */
+  readonly extensionUserName?: (extensionKey: string) => string;
+  readonly extensionGroups?: (extensionKey: string) => readonly string[];
   readonly onDefect?: (where: string, error: unknown) => void;
 }
 
@@ -73,8 +79,12 @@ export class SessionService implements SessionResolver {
   readonly #clock: Clock;
   readonly #defaultLocale: string;
   readonly #sessionLimit: number;
+  readonly #extensions: ExtensionCertificates | undefined;
+  readonly #extensionUserName: (extensionKey: string) => string;
+  readonly #extensionGroups: (extensionKey: string) => readonly string[];
   readonly #onDefect: (where: string, error: unknown) => void;
   readonly #throttle: LoginThrottle;
+  readonly #locks: AccountLocks | undefined;
   readonly #turns = new SignInTurns();
   readonly #byToken = new Map<string, SignedInSession>();
   readonly #byKey = new Map<string, SignedInSession>();
@@ -84,7 +94,6 @@ export class SessionService implements SessionResolver {
   #stopSweep: () => void;
 
   constructor(options: SessionServiceOptions) {
-  readonly #locks: AccountLocks | undefined;
     this.#registry = options.registry;
     this.#identities = options.identities;
     this.#events = options.events;
@@ -92,8 +101,12 @@ export class SessionService implements SessionResolver {
     this.idleTimeout = options.idleTimeout ?? 1_800_000;
     this.#sessionLimit = options.sessionLimit ?? 1_000;
     this.#defaultLocale = options.defaultLocale ?? 'en';
+    this.#extensions = options.extensions;
+    this.#extensionUserName = options.extensionUserName ?? ((extensionKey) => extensionKey);
+    this.#extensionGroups = options.extensionGroups ?? (() => []);
     this.#onDefect = options.onDefect ?? (() => {});
     this.#throttle = new LoginThrottle(this.#clock);
+    this.#locks = options.lockOut === undefined ? undefined : new AccountLocks(this.#clock, options.lockOut);
     this.#cloneTickets = new SingleUseTickets(this.#clock, ticketLifetime, 4_096);
     this.#serviceTickets = new SingleUseTickets(this.#clock, ticketLifetime, 16_384);
     this.#stopSweep = this.#clock.after(sweepInterval, () => this.#sweep());
@@ -106,7 +119,6 @@ export class SessionService implements SessionResolver {
           message: '',
           defaultLocale: this.#defaultLocale,
           supportedLocaleList: [this.#defaultLocale],
-    this.#locks = options.lockOut === undefined ? undefined : new AccountLocks(this.#clock, options.lockOut);
           messageLocaleList: ['en'],
         },
       ),
@@ -144,6 +156,36 @@ export class SessionService implements SessionResolver {
     const address = origin.clientAddress;
     const identity = await this.#identify(userName, password, address);
     return this.#begin(new SignedInSession(this.#clock, identity, origin, locale));
+  }
+
+  /**
+   * Signs an extension in by the certificate that its connection showed, which is trusted to name whom it acts for.
+   * Fails with NoClientCertificate, InvalidLogin or InvalidLocale; wrong ones are counted as wrong passwords are.
+   */
+  signInExtension(
+    extensionKey: string,
+    locale: string | undefined,
+    connection: CallConnection,
+  ): { session: SignedInSession; token: string } {
+    if (this.#extensions === undefined) {
+      throw fault('NotSupported', {}, 'Extensions do not sign in here.');
+    }
+    const known = this.checkLocale(locale);
+    const { clientAddress, clientCertificate } = connection;
+    if (clientCertificate === undefined) {
+      throw fault('NoClientCertificate', {}, 'The connection has no client certificate.');
+    }
+    if (extensionKey.length > credentialLimit || this.#throttle.refuses(extensionKey, clientAddress)) {
+      throw invalidLogin();
+    }
+    if (!this.#extensions.accepts(extensionKey, clientCertificate)) {
+      this.#throttle.failed(extensionKey, clientAddress);
+      throw this.#refused(extensionKey, clientAddress);
+    }
+    this.#throttle.succeeded(extensionKey, clientAddress);
+    const userName = this.#extensionUserName(extensionKey);
+    const identity = { userName, fullName: extensionKey, groups: this.#extensionGroups(extensionKey) };
+    return this.#begin(new SignedInSession(this.#clock, identity, connection, known, 'extension'));
   }
 
   /** A session of the process itself: listed as others are, never idle, and without a token; `end` ends it. */
@@ -188,6 +230,38 @@ export class SessionService implements SessionResolver {
     });
   }
 
+  /** Ends every session of a user who is gone. */
+  endOf(userName: string): void {
+    for (const session of [...this.#byKey.values()]) if (session.userName === userName) this.end(session);
+  }
+
+  /** Says in which groups a user is now. */
+  regroup(userName: string, groups: readonly string[]): void {
+    for (const session of this.#byKey.values()) {
+      // Sessions of the process itself have the groups that they were opened with.
+      if (session.userName === userName && session.kind !== 'internal') session.groups = groups;
+    }
+  }
+
+  /** Ends a lock-out before its time. */
+  unlock(userName: string): void {
+    this.#locks?.unlock(this.#nameOf(userName));
+  }
+
+  /** Turns a session into one of somebody else, without their password. Fails with InvalidLogin or InvalidLocale. */
+  async impersonate(
+    session: SignedInSession,
+    { userName, locale }: { readonly userName: string; readonly locale: string | undefined },
+    origin: SessionOrigin,
+  ): Promise<{ session: SignedInSession; token: string }> {
+    const chosen = locale === undefined ? session.locale : this.checkLocale(locale);
+    const identity = await this.#identities.identity?.(userName);
+    if (identity === undefined) throw invalidLogin();
+    const begun = this.#begin(new SignedInSession(this.#clock, identity, origin, chosen));
+    this.end(session);
+    return begun;
+  }
+
   /** Ends somebody's session, by decision of `userName`. */
   terminate(session: Session, userName: string): void {
     this.#events.post(undefined, {
@@ -230,38 +304,6 @@ export class SessionService implements SessionResolver {
   /** The session that a service ticket stands for, when it is for that request; a ticket is good once. */
   redeemServiceTicket(ticket: string, request: ServiceRequest): Session | undefined {
     const found = this.#serviceTickets.redeem(
-  /** Ends every session of a user who is gone. */
-  endOf(userName: string): void {
-    for (const session of [...this.#byKey.values()]) if (session.userName === userName) this.end(session);
-  }
-
-  /** Says in which groups a user is now. */
-  regroup(userName: string, groups: readonly string[]): void {
-    for (const session of this.#byKey.values()) {
-      // Sessions of the process itself have the groups that they were opened with.
-      if (session.userName === userName && session.kind !== 'internal') session.groups = groups;
-    }
-  }
-
-  /** Ends a lock-out before its time. */
-  unlock(userName: string): void {
-    this.#locks?.unlock(this.#nameOf(userName));
-  }
-
-  /** Turns a session into one of somebody else, without their password. Fails with InvalidLogin or InvalidLocale. */
-  async impersonate(
-    session: SignedInSession,
-    { userName, locale }: { readonly userName: string; readonly locale: string | undefined },
-    origin: SessionOrigin,
-  ): Promise<{ session: SignedInSession; token: string }> {
-    const chosen = locale === undefined ? session.locale : this.checkLocale(locale);
-    const identity = await this.#identities.identity?.(userName);
-    if (identity === undefined) throw invalidLogin();
-    const begun = this.#begin(new SignedInSession(this.#clock, identity, origin, chosen));
-    this.end(session);
-    return begun;
-  }
-
       ticket,
       ({ request: granted }) =>
         granted.method.toUpperCase() === request.method.toUpperCase() && target(granted.url) === target(request.url),
@@ -339,6 +381,35 @@ export class SessionService implements SessionResolver {
     return identity;
   }
 
+  #nameOf(userName: string): string {
+    return this.#identities.canonicalName?.(userName) ?? userName;
+  }
+
+  #refuses(name: string, address: string): boolean {
+    return this.#throttle.refuses(name, address) || this.#locks?.refuses(name) === true;
+  }
+
+  #failed(name: string): void {
+    const locked = this.#locks?.failed(name);
+    if (locked === undefined) return;
+    const { seconds, attempts } = locked;
+    const shown = name.slice(0, 128);
+    this.#events.post(undefined, {
+      type: 'EventEx',
+      userName: shown,
+      message: `The account ${shown} is locked for ${seconds} seconds after ${attempts} failed sign-ins.`,
+      members: {
+        eventTypeId: 'esx.audit.account.locked',
+        severity: 'warning',
+        arguments: [
+          { _typeName: 'KeyAnyValue', key: '1', value: shown },
+          { _typeName: 'KeyAnyValue', key: '2', value: String(seconds) },
+          { _typeName: 'KeyAnyValue', key: '3', value: String(attempts) },
+        ],
+      },
+    });
+  }
+
   #refused(userName: string, ipAddress: string) {
     const name = userName.slice(0, 128);
     this.#events.post(undefined, { type: 'BadUsernameSessionEvent', userName: name, members: { ipAddress } });
@@ -372,32 +443,3 @@ function target(url: string): string | undefined {
   searchParams.sort();
   return `${pathname}?${searchParams}`;
 }
-  #nameOf(userName: string): string {
-    return this.#identities.canonicalName?.(userName) ?? userName;
-  }
-
-  #refuses(name: string, address: string): boolean {
-    return this.#throttle.refuses(name, address) || this.#locks?.refuses(name) === true;
-  }
-
-  #failed(name: string): void {
-    const locked = this.#locks?.failed(name);
-    if (locked === undefined) return;
-    const { seconds, attempts } = locked;
-    const shown = name.slice(0, 128);
-    this.#events.post(undefined, {
-      type: 'EventEx',
-      userName: shown,
-      message: `The account ${shown} is locked for ${seconds} seconds after ${attempts} failed sign-ins.`,
-      members: {
-        eventTypeId: 'esx.audit.account.locked',
-        severity: 'warning',
-        arguments: [
-          { _typeName: 'KeyAnyValue', key: '1', value: shown },
-          { _typeName: 'KeyAnyValue', key: '2', value: String(seconds) },
-          { _typeName: 'KeyAnyValue', key: '3', value: String(attempts) },
-        ],
-      },
-    });
-  }
-

@@ -6,6 +6,8 @@ import type { ManagedObjectReference } from '../../schema/values.ts';
 import { type Clock, dateTime, systemClock } from '../clock.ts';
 import { fromDocument, toDocument } from '../document.ts';
 import type { Persistence } from '../persistence.ts';
+import type { ExtensionCertificates } from '../sessions/extension-certificates.ts';
+import { certificatePem, type ExtensionCredentials, proves, publicKeyPem } from './extension-credentials.ts';
 
 type Extension = DataTypes['Extension'];
 
@@ -14,60 +16,116 @@ export interface ExtensionServiceOptions {
   readonly persistence: Persistence;
   readonly clock?: Clock;
   readonly referenceValue?: string;
+  /** The server's own public key in PEM, by which extensions know it; NotSupported without. */
+  readonly publicKey?: () => string;
 }
 
 const collection = 'extensions';
+const credentialCollection = 'extension-credentials';
 const extensionLimit = 1_000;
 
-/** The ExtensionManager: what other products registered with this one. */
-export class ExtensionService {
+/** The ExtensionManager: what other products registered with this one, and by what they prove themselves. */
+export class ExtensionService implements ExtensionCertificates {
   readonly ref: ManagedObjectReference<'ExtensionManager'>;
   readonly #registry: Registry;
   readonly #persistence: Persistence;
   readonly #clock: Clock;
+  readonly #publicKey: (() => string) | undefined;
   readonly #extensions: Map<string, Extension>;
+  readonly #credentials: Map<string, ExtensionCredentials>;
+  #turn: Promise<unknown> = Promise.resolve();
 
-  private constructor(options: ExtensionServiceOptions, extensions: Map<string, Extension>) {
+  private constructor(
+    options: ExtensionServiceOptions,
+    extensions: Map<string, Extension>,
+    credentials: Map<string, ExtensionCredentials>,
+  ) {
     this.#registry = options.registry;
     this.#persistence = options.persistence;
     this.#clock = options.clock ?? systemClock;
+    this.#publicKey = options.publicKey;
     this.#extensions = extensions;
+    this.#credentials = credentials;
     this.ref = this.#registry.commit((draft) =>
       draft.add(this.#class(), options.referenceValue ?? 'ExtensionManager', { extensionList: this.#list() }),
     );
   }
 
   static async open(options: ExtensionServiceOptions): Promise<ExtensionService> {
-    const entries = await options.persistence.list(collection);
-    return new ExtensionService(options, new Map(entries.map((e) => [e.key, fromDocument<Extension>(e.value)])));
+    const { persistence } = options;
+    const extensions = await persistence.list(collection);
+    const credentials = await persistence.list<ExtensionCredentials>(credentialCollection);
+    return new ExtensionService(
+      options,
+      new Map(extensions.map(({ key, value }) => [key, fromDocument<Extension>(value)])),
+      new Map(credentials.map(({ key, value }) => [key, value])),
+    );
+  }
+
+  accepts(extensionKey: string, certificate: Uint8Array): boolean {
+    return this.#extensions.has(extensionKey) && proves(this.#credentials.get(extensionKey) ?? {}, certificate);
   }
 
   #class(): ManagedObjectClass<'ExtensionManager'> {
+    const publicKey = this.#publicKey;
     return {
       type: 'ExtensionManager',
       methods: {
         FindExtension: (_call, { extensionKey }) => this.#extensions.get(extensionKey),
-        RegisterExtension: async (_call, { extension }) => {
-          const { key } = extension;
-          if (key === '' || this.#extensions.has(key) || this.#extensions.size >= extensionLimit) {
-            throw fault('InvalidArgument', { invalidProperty: 'extension.key' }, `${key} cannot be registered.`);
-          }
-          await this.#keep(extension);
-        },
-        UpdateExtension: async (_call, { extension }) => {
-          this.#find(extension.key);
-          await this.#keep(extension);
-        },
-        UnregisterExtension: async (_call, { extensionKey }) => {
-          this.#find(extensionKey);
-          await this.#persistence.transact([{ delete: { collection, key: extensionKey } }]);
-          this.#extensions.delete(extensionKey);
-          this.#show();
-        },
+        RegisterExtension: (_call, { extension }) =>
+          this.#inTurn(async () => {
+            const { key } = extension;
+            if (key === '' || this.#extensions.has(key) || this.#extensions.size >= extensionLimit) {
+              throw fault('InvalidArgument', { invalidProperty: 'extension.key' }, `${key} cannot be registered.`);
+            }
+            await this.#keep(extension);
+          }),
+        UpdateExtension: (_call, { extension }) =>
+          this.#inTurn(async () => {
+            this.#require(extension.key);
+            await this.#keep(extension);
+          }),
+        UnregisterExtension: (_call, { extensionKey }) =>
+          this.#inTurn(async () => {
+            this.#require(extensionKey);
+            await this.#persistence.transact([
+              { delete: { collection, key: extensionKey } },
+              { delete: { collection: credentialCollection, key: extensionKey } },
+            ]);
+            this.#extensions.delete(extensionKey);
+            this.#credentials.delete(extensionKey);
+            this.#show();
+          }),
+        SetExtensionCertificate: (call, { extensionKey, certificatePem: given }) =>
+          this.#inTurn(async () => {
+            this.#require(extensionKey);
+            const certificate = given ?? call.connection.clientCertificate;
+            if (certificate === undefined) {
+              throw fault('NoClientCertificate', {}, 'The connection has no client certificate.');
+            }
+            await this.#prove(extensionKey, { certificate: certificatePem(certificate) });
+          }),
+        SetPublicKey: (_call, { extensionKey, publicKey: given }) =>
+          this.#inTurn(async () => {
+            if (!this.#extensions.has(extensionKey)) {
+              throw fault('InvalidArgument', { invalidProperty: 'extensionKey' }, `There is no ${extensionKey}.`);
+            }
+            await this.#prove(extensionKey, { publicKey: publicKeyPem(given) });
+          }),
+        ...(publicKey === undefined ? {} : { GetPublicKey: () => publicKey() }),
+        // There are no pools of addresses that it could take any from.
+        QueryExtensionIpAllocationUsage: (_call, { extensionKeys = [] }) =>
+          extensionKeys
+            .filter((key) => this.#extensions.has(key))
+            .map((extensionKey) => ({ extensionKey, numAddresses: 0 })),
         QueryManagedBy: (_call, { extensionKey }) => {
           const managed: ManagedObjectReference<'ManagedEntity'>[] = [];
           for (const object of this.#registry.all('VirtualMachine')) {
             const config = object.value('config') as Partial<DataTypes['VirtualMachineConfigInfo']> | undefined;
+            if (config?.managedBy?.extensionKey === extensionKey) managed.push(object.ref as (typeof managed)[number]);
+          }
+          for (const object of this.#registry.all('VirtualApp')) {
+            const config = object.value('vAppConfig') as Partial<DataTypes['VAppConfigInfo']> | undefined;
             if (config?.managedBy?.extensionKey === extensionKey) managed.push(object.ref as (typeof managed)[number]);
           }
           return managed;
@@ -76,7 +134,7 @@ export class ExtensionService {
     };
   }
 
-  #find(extensionKey: string): void {
+  #require(extensionKey: string): void {
     if (!this.#extensions.has(extensionKey)) throw fault('NotFound', {}, `There is no extension ${extensionKey}.`);
   }
 
@@ -85,6 +143,19 @@ export class ExtensionService {
     await this.#persistence.transact([{ put: { collection, key: extension.key, value: toDocument(extension) } }]);
     this.#extensions.set(extension.key, extension);
     this.#show();
+  }
+
+  async #prove(key: string, changed: ExtensionCredentials): Promise<void> {
+    const value = { ...this.#credentials.get(key), ...changed };
+    await this.#persistence.transact([{ put: { collection: credentialCollection, key, value } }]);
+    this.#credentials.set(key, value);
+  }
+
+  /** Changes wait for each other: what one checked is still true when it writes. */
+  #inTurn(change: () => Promise<void>): Promise<void> {
+    const turn = this.#turn.then(change);
+    this.#turn = turn.catch(() => {});
+    return turn;
   }
 
   #show(): void {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
+import { clientCertificate, clientKey, testCertificate } from '../../codec/testing/certificate.ts';
 import type { DataTypes } from '../../generated/types.ts';
 import { Registry } from '../../runtime/registry.ts';
 import { data } from '../../schema/data.ts';
@@ -91,6 +93,76 @@ test('extensions are registered once, found, changed, and kept', async () => {
   assert.equal(await two.call(after.ref, 'FindExtension', { extensionKey: 'other' }), undefined);
   await two.call(after.ref, 'UnregisterExtension', { extensionKey: 'com.example' });
   assert.deepEqual(next.read(after.ref, 'extensionList'), []);
+});
+
+test('an extension proves itself by the certificate that was set, exactly, or by one of its key', async () => {
+  const persistence = new MemoryPersistence();
+  const registry = new Registry(schema);
+  const extensions = await ExtensionService.open({ registry, persistence });
+  const one = client(registry);
+  const { raw } = new X509Certificate(clientCertificate);
+  const key = 'com.example';
+  const set = (members: object) =>
+    one.call(extensions.ref, 'SetExtensionCertificate', { extensionKey: key, ...members });
+  await assert.rejects(set({ certificatePem: clientCertificate }), faultNamed('NotFound'));
+  const extension = { key, version: '1', description: { label: 'E', summary: 'E' } };
+  await one.call(extensions.ref, 'RegisterExtension', { extension });
+  assert.equal(extensions.accepts(key, raw), false, 'no certificate, no sign-in');
+  await assert.rejects(set({}), faultNamed('NoClientCertificate'));
+  await assert.rejects(set({ certificatePem: 'nonsense' }), faultNamed('InvalidArgument'));
+  await assert.rejects(set({ certificatePem: clientKey }), faultNamed('InvalidArgument'));
+  await set({ certificatePem: clientCertificate });
+  assert.equal(extensions.accepts(key, raw), true);
+  assert.equal(extensions.accepts('com.other', raw), false);
+  assert.equal(extensions.accepts(key, new X509Certificate(testCertificate).raw), false);
+  assert.equal(extensions.accepts(key, raw.subarray(1)), false);
+  await one.call(extensions.ref, 'UpdateExtension', { extension: { ...extension, version: '2' } });
+  const after = await ExtensionService.open({ registry: new Registry(schema), persistence });
+  assert.equal(after.accepts(key, raw), true, 'kept');
+  one.clientCertificate = new X509Certificate(testCertificate).raw;
+  await set({});
+  assert.deepEqual(
+    [extensions.accepts(key, raw), extensions.accepts(key, one.clientCertificate)],
+    [false, true],
+    'that of the connection',
+  );
+  const publicKey = new X509Certificate(clientCertificate).publicKey.export({ type: 'spki', format: 'pem' });
+  const setKey = (of: unknown) => one.call(extensions.ref, 'SetPublicKey', { extensionKey: key, publicKey: of });
+  await assert.rejects(setKey(clientKey), faultNamed('InvalidArgument'));
+  await setKey(publicKey);
+  assert.equal(extensions.accepts(key, raw), true);
+  await assert.rejects(one.call(extensions.ref, 'GetPublicKey'), faultNamed('NotSupported'));
+  await one.call(extensions.ref, 'UnregisterExtension', { extensionKey: key });
+  await one.call(extensions.ref, 'RegisterExtension', { extension });
+  assert.equal(extensions.accepts(key, raw), false, 'a certificate goes with its extension');
+});
+
+test('extensions registered at the same time do not overwrite each other; what they manage is found', async () => {
+  const registry = new Registry(schema);
+  const extensions = await ExtensionService.open({
+    registry,
+    persistence: new MemoryPersistence(),
+    publicKey: () => 'the key',
+  });
+  const one = client(registry);
+  const register = (version: string) =>
+    one.call(extensions.ref, 'RegisterExtension', {
+      extension: { key: 'com.example', version, description: { label: 'E', summary: 'E' } },
+    });
+  const [first, second] = await Promise.allSettled([register('1'), register('2')]);
+  assert.deepEqual([first.status, second.status], ['fulfilled', 'rejected']);
+  const managedBy = { extensionKey: 'com.example', type: 'x' };
+  const refs = registry.commit((draft) => [
+    draft.add<'VirtualMachine'>({ type: 'VirtualMachine', methods: {} }, 'vm', { config: { managedBy } as never }),
+    draft.add<'VirtualApp'>({ type: 'VirtualApp', methods: {} }, 'vapp', { vAppConfig: { managedBy } as never }),
+  ]);
+  assert.deepEqual(await one.call(extensions.ref, 'QueryManagedBy', { extensionKey: 'com.example' }), refs);
+  assert.deepEqual(await one.call(extensions.ref, 'QueryManagedBy', { extensionKey: 'other' }), []);
+  const usage = { extensionKeys: ['com.example', 'other'] };
+  assert.deepEqual(await one.call(extensions.ref, 'QueryExtensionIpAllocationUsage', usage), [
+    { extensionKey: 'com.example', numAddresses: 0 },
+  ]);
+  assert.equal(await one.call(extensions.ref, 'GetPublicKey'), 'the key');
 });
 
 test('there is one license, which asks for nothing, and the services that were given', async () => {

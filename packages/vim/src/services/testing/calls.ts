@@ -12,6 +12,8 @@ export const allowEverything: Authorizer = { holds: () => true };
 export class TestClient {
   readonly clientAddress: string;
   readonly userAgent = 'test';
+  /** What it showed in the handshake. */
+  clientCertificate: Uint8Array | undefined;
   token: string | undefined;
   session: Session | undefined;
   readonly #dispatcher: Dispatcher;
