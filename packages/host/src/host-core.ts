@@ -6,6 +6,8 @@ import type { Inventory } from './inventory/inventory.ts';
 import type { Networks } from './inventory/networks.ts';
 import type { Claims } from './machine/record/claims.ts';
 import type { Machines } from './machine/record/machines.ts';
+import type { MaintenanceMode } from './maintenance/maintenance-mode.ts';
+import type { ManagingCenter } from './management/managing-center.ts';
 import type { InventoryNames } from './projection/inventory-names.ts';
 
 /** What the parts of a host share. Made once, by `Host.open`. */
@@ -17,6 +19,8 @@ export interface HostCore {
   readonly tasks: TaskService;
   readonly events: EventPoster;
   readonly authorizer: Permissions;
+  readonly maintenance: MaintenanceMode;
+  readonly center: ManagingCenter;
   readonly machines: Machines;
   readonly claims: Claims;
   readonly datastores: Datastores;

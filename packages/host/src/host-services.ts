@@ -11,13 +11,18 @@ import {
   createSearchIndex,
   createViewManager,
   EventService,
+  ExtensionService,
+  type IdentityProvider,
   LocalAccounts,
+  OptionService,
   Permissions,
   type Registry,
   SessionService,
   TaskService,
 } from '@hypostyle/vim';
 import { accountManagerValue, references } from './inventory/references.ts';
+import { hostOptions, welcomeMessageKey } from './management/host-options.ts';
+import { centerUserName, ManagingCenter } from './management/managing-center.ts';
 
 export interface HostServicesOptions {
   readonly registry: Registry;
@@ -34,6 +39,7 @@ export interface HostServices {
   readonly sessions: SessionService;
   readonly tasks: TaskService;
   readonly events: EventService;
+  readonly center: ManagingCenter;
   close(): Promise<void>;
 }
 
@@ -54,14 +60,31 @@ export async function openHostServices(options: HostServicesOptions): Promise<Ho
     referenceValue: 'ha-eventmgr',
     onDefect,
   });
+  const extensions = await ExtensionService.open({
+    registry,
+    persistence: store,
+    referenceValue: references.extensionManager.value,
+  });
+  const center = await ManagingCenter.open({ registry, extensions, permissions: authorizer, onDefect });
   const sessions = new SessionService({
     registry,
-    identities: accounts,
+    identities: withoutCenter(accounts),
+    extensions: center,
+    extensionUserName: (extensionKey) => center.userName(extensionKey),
     events,
     referenceValue: 'ha-sessionmgr',
     ticketHost: () => ({ sslThumbprint: options.sslThumbprint() }),
     onDefect,
   });
+  const settings = await OptionService.open({
+    registry,
+    persistence: store,
+    referenceValue: references.options.value,
+    definitions: hostOptions,
+    onChange: () => welcome(),
+  });
+  const welcome = () => sessions.setMessage(String(settings.value(welcomeMessageKey) ?? ''));
+  welcome();
   const tasks = await TaskService.open({
     registry,
     persistence: store,
@@ -128,6 +151,8 @@ export async function openHostServices(options: HostServicesOptions): Promise<Ho
       fileManager: references.fileManager,
       virtualDiskManager: references.virtualDiskManager,
       ovfManager: references.ovfManager,
+      extensionManager: extensions.ref,
+      setting: settings.ref,
     },
   });
   return {
@@ -135,10 +160,25 @@ export async function openHostServices(options: HostServicesOptions): Promise<Ho
     sessions,
     tasks,
     events,
+    center,
     close: async () => {
+      center.close();
       tasks.close();
       sessions.close();
       await events.flush();
     },
+  };
+}
+
+/** Nobody has a password for the center's account, whatever accounts there are. */
+function withoutCenter(accounts: IdentityProvider): IdentityProvider {
+  return {
+    authenticate: async (userName, password) => {
+      const identity = await accounts.authenticate(userName, password);
+      return identity?.userName.toLowerCase() === centerUserName ? undefined : identity;
+    },
+    ...(accounts.canonicalName === undefined
+      ? {}
+      : { canonicalName: (userName: string) => accounts.canonicalName?.(userName) ?? userName }),
   };
 }

@@ -18,7 +18,7 @@ import { addContainers } from './inventory/container-objects.ts';
 import { addDatastoreObject, watchSpace } from './inventory/datastore-object.ts';
 import { type HostFacts, readHostFacts } from './inventory/host-facts.ts';
 import { hostIdentity } from './inventory/host-identity.ts';
-import { addHostObject, watchHost } from './inventory/host-object.ts';
+import { addHostObject, HostUse, watchHost } from './inventory/host-object.ts';
 import { hostUseMeter } from './inventory/host-use.ts';
 import { Inventory } from './inventory/inventory.ts';
 import { Networks } from './inventory/networks.ts';
@@ -35,6 +35,8 @@ import { Claims } from './machine/record/claims.ts';
 import { Machines } from './machine/record/machines.ts';
 import { addMachineObject } from './machine/registration/machine-entry.ts';
 import { loadMachine, machineDocuments, runtimeDocuments } from './machine/registration/registration.ts';
+import { MaintenanceMode } from './maintenance/maintenance-mode.ts';
+import { defineMaintenanceWork } from './maintenance/maintenance-work.ts';
 import { autoStartManagerClass, noAutoStart } from './managed/auto-start-manager.ts';
 import { DatastoreBrowsers } from './managed/datastore-browser.ts';
 import { datastoreSystemClass } from './managed/datastore-system.ts';
@@ -130,7 +132,8 @@ export class Host {
     await datastores.load();
     if (datastores.all().length === 0)
       await datastores.add(options.defaultDatastore.name, options.defaultDatastore.directory);
-    const core = makeCore(options, { facts, hypervisorInfo, registry, services, datastores });
+    const maintenance = await MaintenanceMode.open(store);
+    const core = makeCore(options, { facts, hypervisorInfo, registry, services, datastores, maintenance });
     const watch = new MachineWatch(core);
     const consoles = new ConsoleTickets(core, options.sslThumbprint);
     const leases = new TransferLeases({
@@ -150,8 +153,12 @@ export class Host {
     core.inventory.machineClass = machineClass(core, work);
     registry.commit((draft) => {
       addContainers(core, draft, facts, work, imports);
-      addHostObject(core, draft, facts, about, options.port());
     });
+    const use = new HostUse();
+    addHostObject(core, { facts, about, port: options.port(), use, maintenance: defineMaintenanceWork(core) });
+    services.center.follow(services.sessions, () =>
+      registry.commit((draft) => draft.touch(references.host, 'summary')),
+    );
     for (const datastore of datastores.all()) await addDatastoreObject(core, datastore);
     addManagers(core);
     await clearLeftovers(core);
@@ -159,7 +166,7 @@ export class Host {
     const stopAdopting = await adoptMachines(core, watch, runtimes);
     showPermissions(core);
     await services.tasks.recover();
-    const stops = [stopAdopting, watchSpace(core), watchHost(core, hostUseMeter(core.hostMHz))];
+    const stops = [stopAdopting, watchSpace(core), watchHost(core, use, hostUseMeter(core.hostMHz))];
     return new Host({ core, services, leases, consoles, watch, stops });
   }
 
@@ -208,9 +215,10 @@ function makeCore(
     readonly registry: Registry;
     readonly services: HostServices;
     readonly datastores: Datastores;
+    readonly maintenance: MaintenanceMode;
   },
 ): HostCore {
-  const { facts, hypervisorInfo, registry, services, datastores } = parts;
+  const { facts, hypervisorInfo, registry, services, datastores, maintenance } = parts;
   const { capabilities } = hypervisorInfo;
   const networks = new Networks(['VM Network']);
   const guestOs = new GuestOsNames(options.schema);
@@ -222,6 +230,8 @@ function makeCore(
     tasks: services.tasks,
     events: services.events,
     authorizer: services.authorizer,
+    maintenance,
+    center: services.center,
     machines: new Machines(registry),
     claims: new Claims(),
     datastores,

@@ -94,7 +94,11 @@ export function addContainers(
     type: 'ComputeResource',
     perSession: entityPerSession(core.authorizer),
     methods: {},
-    derived: { datastore: { from: [], compute: datastores }, network: { from: [], compute: networks } },
+    derived: {
+      datastore: { from: [], compute: datastores },
+      network: { from: [], compute: networks },
+      summary: { from: [], compute: () => computeSummary(facts, totalMHz, core.maintenance.state !== 'on') },
+    },
   };
   draft.add(computeClass, computeResource.value, {
     ...entityDefaults(facts.name, hostFolder),
@@ -102,17 +106,6 @@ export function addContainers(
     host: [host],
     environmentBrowser: references.environmentBrowser,
     configurationEx: data('ComputeResourceConfigInfo', { vmSwapPlacement: 'vmDirectory' }),
-    summary: data('ComputeResourceSummary', {
-      totalCpu: totalMHz,
-      totalMemory: facts.memoryBytes,
-      numCpuCores: facts.cores,
-      numCpuThreads: facts.threads,
-      effectiveCpu: totalMHz,
-      effectiveMemory: Math.floor(facts.memoryBytes / 2 ** 20),
-      numHosts: 1,
-      numEffectiveHosts: 1,
-      overallStatus: 'green',
-    }),
   });
   addRootPool(core, draft, facts, totalMHz, machines, imports);
   for (const network of core.networks.all()) {
@@ -136,6 +129,21 @@ export function addContainers(
       summary: data('NetworkSummary', { network: network.ref, name: network.name, accessible: true, ipPoolName: '' }),
     });
   }
+}
+
+/** What the host has, and what of it machines may use: nothing in maintenance mode. */
+function computeSummary(facts: HostFacts, totalMHz: number, effective: boolean) {
+  return data('ComputeResourceSummary', {
+    totalCpu: totalMHz,
+    totalMemory: facts.memoryBytes,
+    numCpuCores: facts.cores,
+    numCpuThreads: facts.threads,
+    effectiveCpu: effective ? totalMHz : 0,
+    effectiveMemory: effective ? Math.floor(facts.memoryBytes / 2 ** 20) : 0,
+    numHosts: 1,
+    numEffectiveHosts: effective ? 1 : 0,
+    overallStatus: 'green',
+  });
 }
 
 function mustBeVmFolder(value: string): void {

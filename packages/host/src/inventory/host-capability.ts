@@ -17,7 +17,7 @@ export function hostCapability(hypervisor: HypervisorCapabilities): HostCapabili
     vlanTaggingSupported: false,
     nicTeamingSupported: false,
     highGuestMemSupported: false,
-    maintenanceModeSupported: false,
+    maintenanceModeSupported: true,
     suspendedRelocateSupported: false,
     restrictedSnapshotRelocateSupported: false,
     perVmSwapFiles: false,

@@ -1,21 +1,33 @@
-import { type AboutInfo, type Draft, data, type ManagedObjectClass } from '@hypostyle/vim';
+import { type AboutInfo, data, fault, type HostListSummaryQuickStats, type ManagedObjectClass } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
+import type { MaintenanceWork } from '../maintenance/maintenance-work.ts';
+import { noAutoStart } from '../managed/auto-start-manager.ts';
 import { cpuFeatures } from './cpu-features.ts';
 import { entityDefaults, entityPerSession, reference } from './entity-defaults.ts';
 import { hostCapability } from './host-capability.ts';
+import { hostConnectionInfo } from './host-connection-info.ts';
 import type { HostFacts } from './host-facts.ts';
+import { memoryOverhead } from './memory-overhead.ts';
 import { accountManagerValue, references } from './references.ts';
 
+/** What was measured of this machine last. */
+export class HostUse {
+  quickStats: HostListSummaryQuickStats = data('HostListSummaryQuickStats', {});
+}
+
+export interface HostObjectOptions {
+  readonly facts: HostFacts;
+  readonly about: AboutInfo;
+  readonly port: number;
+  readonly use: HostUse;
+  readonly maintenance: MaintenanceWork;
+}
+
 /** HostSystem: this machine, as clients of a host read it. */
-export function addHostObject(core: HostCore, draft: Draft, facts: HostFacts, about: AboutInfo, port: number): void {
+export function addHostObject(core: HostCore, options: HostObjectOptions): void {
+  const { facts, about, maintenance } = options;
   const { host } = references;
-  const runtime = data('HostRuntimeInfo', {
-    connectionState: 'connected',
-    powerState: 'poweredOn',
-    inMaintenanceMode: false,
-    standbyMode: 'none',
-    bootTime: facts.bootTime,
-  });
+  const { capabilities } = core.hypervisorInfo;
   const hostClass: ManagedObjectClass<'HostSystem'> = {
     type: 'HostSystem',
     perSession: entityPerSession(core.authorizer),
@@ -23,65 +35,113 @@ export function addHostObject(core: HostCore, draft: Draft, facts: HostFacts, ab
       vm: { from: [], compute: () => [...core.machines.all()].map((machine) => machine.ref) },
       datastore: { from: [], compute: () => core.datastores.all().map((datastore) => datastore.ref) },
       network: { from: [], compute: () => core.networks.all().map((network) => network.ref) },
+      runtime: { from: [], compute: () => runtimeInfo(core, facts) },
+      summary: { from: ['runtime'], compute: () => listSummary(core, options) },
+      disabledMethod: {
+        from: [],
+        compute: () => [
+          core.maintenance.state === 'on' ? 'EnterMaintenanceMode_Task' : 'ExitMaintenanceMode_Task',
+          ...notHere,
+        ],
+      },
     },
     methods: {
+      QueryHostConnectionInfo: () => hostConnectionInfo(core),
+      EnterMaintenanceMode_Task: (call, { timeout }) => maintenance.enter(call, timeout),
+      ExitMaintenanceMode_Task: (call) => maintenance.exit(call),
+      QueryMemoryOverhead: (_, { memorySize, videoRamSize = 0, numVcpus }) =>
+        memoryOverhead({ memoryBytes: Number(memorySize), videoBytes: videoRamSize * 1024, cpus: numVcpus }),
+      QueryMemoryOverheadEx: (_, { vmConfigInfo: { hardware } }) =>
+        memoryOverhead({ memoryBytes: hardware.memoryMB * 2 ** 20, videoBytes: 0, cpus: hardware.numCPU }),
+      UpdateFlags: (_, { flagInfo }) => {
+        if (flagInfo.backgroundSnapshotsEnabled === true)
+          throw fault('NotSupported', {}, 'Snapshots are not made in the background here.');
+      },
       RetrieveHardwareUptime: () => Math.floor((Date.now() - Date.parse(facts.bootTime)) / 1000),
     },
   };
-  draft.add(hostClass, host.value, {
-    ...entityDefaults(facts.name, references.computeResource),
-    runtime,
-    capability: hostCapability(core.hypervisorInfo.capabilities),
-    hardware: hardwareInfo(facts),
-    licensableResource: data('HostLicensableResourceInfo', {
-      resource: [data('KeyAnyValue', { key: 'numCpuPackages', value: facts.packages.length })],
-    }),
-    configManager: data('HostConfigManager', {
-      datastoreSystem: references.datastoreSystem,
-      autoStartManager: references.autoStartManager,
-      accountManager: reference('HostLocalAccountManager', accountManagerValue),
-    }),
-    config: data('HostConfigInfo', {
-      host,
-      product: about,
-      hyperThread: data('HostHyperThreadScheduleInfo', {
-        available: facts.threads > facts.cores,
-        active: facts.threads > facts.cores,
-        config: facts.threads > facts.cores,
+  core.registry.commit((draft) =>
+    draft.add(hostClass, host.value, {
+      ...entityDefaults(facts.name, references.computeResource),
+      capability: hostCapability(capabilities),
+      hardware: hardwareInfo(facts),
+      licensableResource: data('HostLicensableResourceInfo', {
+        resource: [data('KeyAnyValue', { key: 'numCpuPackages', value: facts.packages.length })],
       }),
-      network: data('HostNetworkInfo', {
-        dnsConfig: data('HostDnsConfig', { dhcp: false, hostName: facts.name, domainName: '', address: [] }),
+      configManager: data('HostConfigManager', {
+        datastoreSystem: references.datastoreSystem,
+        autoStartManager: references.autoStartManager,
+        advancedOption: references.options,
+        accountManager: reference('HostLocalAccountManager', accountManagerValue),
       }),
-    }),
-    datastoreBrowser: references.hostBrowser,
-    summary: data('HostListSummary', {
-      host,
-      hardware: data('HostHardwareSummary', {
-        vendor: facts.vendor,
-        model: facts.model,
-        uuid: facts.uuid,
-        memorySize: facts.memoryBytes,
-        cpuModel: facts.cpuModel,
-        cpuMhz: core.hostMHz,
-        numCpuPkgs: facts.packages.length,
-        numCpuCores: facts.cores,
-        numCpuThreads: facts.threads,
-        numNics: facts.nics.length,
-        numHBAs: 0,
-      }),
-      runtime,
-      config: data('HostConfigSummary', {
-        name: facts.name,
-        port,
+      config: data('HostConfigInfo', {
+        host,
         product: about,
-        vmotionEnabled: false,
-        faultToleranceEnabled: false,
+        hyperThread: data('HostHyperThreadScheduleInfo', {
+          available: facts.threads > facts.cores,
+          active: facts.threads > facts.cores,
+          config: facts.threads > facts.cores,
+        }),
+        network: data('HostNetworkInfo', {
+          dnsConfig: data('HostDnsConfig', { dhcp: false, hostName: facts.name, domainName: '', address: [] }),
+        }),
+        autoStart: noAutoStart,
+        flags: data('HostFlagInfo', { backgroundSnapshotsEnabled: false }),
+        adminDisabled: false,
+        lockdownMode: 'lockdownDisabled',
+        option: core.registry.read(references.options, 'setting') ?? [],
       }),
-      quickStats: data('HostListSummaryQuickStats', {}),
-      overallStatus: 'green',
-      rebootRequired: false,
-      maxEVCModeKey: '',
+      systemResources: data('HostSystemResourceInfo', { key: 'host' }),
+      datastoreBrowser: references.hostBrowser,
     }),
+  );
+}
+
+/** Methods of a HostSystem that are a center's. */
+const notHere = ['ReconnectHost_Task', 'DisconnectHost_Task', 'ReconfigureHostForDAS_Task'] as const;
+
+function runtimeInfo(core: HostCore, facts: HostFacts) {
+  return data('HostRuntimeInfo', {
+    connectionState: 'connected',
+    powerState: 'poweredOn',
+    inMaintenanceMode: core.maintenance.state === 'on',
+    inQuarantineMode: false,
+    standbyMode: 'none',
+    bootTime: facts.bootTime,
+    hostMaxVirtualDiskCapacity: 62 * 2 ** 40,
+  });
+}
+
+function listSummary(core: HostCore, { facts, about, port, use }: HostObjectOptions) {
+  const { address } = core.center;
+  return data('HostListSummary', {
+    host: references.host,
+    hardware: data('HostHardwareSummary', {
+      vendor: facts.vendor,
+      model: facts.model,
+      uuid: facts.uuid,
+      memorySize: facts.memoryBytes,
+      cpuModel: facts.cpuModel,
+      cpuMhz: core.hostMHz,
+      numCpuPkgs: facts.packages.length,
+      numCpuCores: facts.cores,
+      numCpuThreads: facts.threads,
+      numNics: facts.nics.length,
+      numHBAs: 0,
+    }),
+    runtime: runtimeInfo(core, facts),
+    config: data('HostConfigSummary', {
+      name: facts.name,
+      port,
+      product: about,
+      vmotionEnabled: false,
+      faultToleranceEnabled: false,
+    }),
+    quickStats: use.quickStats,
+    overallStatus: 'green',
+    rebootRequired: false,
+    ...(address === undefined ? {} : { managementServerIp: address }),
+    maxEVCModeKey: '',
   });
 }
 
@@ -126,24 +186,17 @@ function hardwareInfo(facts: HostFacts) {
 /** Looks at the use of this machine from time to time; the answer stops it. */
 export function watchHost(
   core: HostCore,
+  use: HostUse,
   read: () => { readonly cpuMHz: number; readonly memoryMiB: number; readonly uptimeSeconds: number },
 ): () => void {
   const timer = setInterval(() => {
-    const use = read();
-    core.registry.commit((draft) => {
-      const summary = draft.get(references.host, 'summary');
-      if (summary === undefined) return;
-      draft.set(references.host, {
-        summary: {
-          ...summary,
-          quickStats: data('HostListSummaryQuickStats', {
-            overallCpuUsage: use.cpuMHz,
-            overallMemoryUsage: use.memoryMiB,
-            uptime: use.uptimeSeconds,
-          }),
-        },
-      });
+    const { cpuMHz, memoryMiB, uptimeSeconds } = read();
+    use.quickStats = data('HostListSummaryQuickStats', {
+      overallCpuUsage: cpuMHz,
+      overallMemoryUsage: memoryMiB,
+      uptime: uptimeSeconds,
     });
+    core.registry.commit((draft) => draft.touch(references.host, 'summary'));
   }, 20_000);
   timer.unref();
   return () => clearInterval(timer);

@@ -17,6 +17,8 @@ export const references = {
   autoStartManager: reference('HostAutoStartManager', 'ha-autostart-mgr'),
   virtualDiskManager: reference('VirtualDiskManager', 'ha-vdiskmanager'),
   fileManager: reference('FileManager', 'ha-nfc-file-manager'),
+  extensionManager: reference('ExtensionManager', 'ha-extension-mgr'),
+  options: reference('OptionManager', 'ha-adv-options'),
   ovfManager: reference('OvfManager', 'ha-ovf-manager'),
 } as const;
 

@@ -31,6 +31,7 @@ import {
   createMachine,
   holdMachine,
   type LifecycleWork,
+  provisioning,
   removeMachine,
   undoCreate,
 } from '../lifecycle/lifecycle-work.ts';
@@ -69,7 +70,17 @@ export function defineImportWork(core: HostCore, lifecycle: LifecycleWork, lease
       const meeting = byKey.get(input.key);
       // A queued import found again after a restart: its client is gone.
       if (meeting === undefined) throw interrupted();
-      return runImport(core, task, input, meeting).finally(() => byKey.delete(input.key));
+      try {
+        return await provisioning(core, () => runImport(core, task, input, meeting));
+      } catch (error) {
+        // The lease hears of an import that never began.
+        meeting.machine.reject(asFault(error));
+        meeting.cleaned.reject(error);
+        meeting.cleaned.promise.catch(() => {});
+        throw error;
+      } finally {
+        byKey.delete(input.key);
+      }
     },
     resume: async (task) => {
       await undo(core, task);

@@ -85,7 +85,7 @@ export function specContext(core: HostCore): SpecContext {
 export function defineLifecycleWork(core: HostCore): LifecycleWork {
   const create = core.tasks.define<CreateInput>('Folder.createVm', {
     method: 'CreateVM_Task',
-    run: async (task, input) => (await createMachine(core, task, input, 'create')).record.ref,
+    run: (task, input) => provisioning(core, async () => (await createMachine(core, task, input, 'create')).record.ref),
     resume: async (task) => {
       const journal = task.journaled as CreateJournal | undefined;
       const made = journal && core.machines.at(journal.datastore, journal.vmxPath);
@@ -100,10 +100,11 @@ export function defineLifecycleWork(core: HostCore): LifecycleWork {
   });
   const register = core.tasks.define<RegisterInput>('Folder.registerVm', {
     method: 'RegisterVM_Task',
-    run: async (task, input) => registerMachine(core, task, input),
+    run: (task, input) => provisioning(core, () => registerMachine(core, task, input)),
     resume: async (task, input) => {
       const { datastore, path } = core.datastores.parse(input.path);
-      return core.machines.at(datastore.uuid, path)?.ref ?? registerMachine(core, task, input);
+      const made = core.machines.at(datastore.uuid, path)?.ref;
+      return made ?? provisioning(core, () => registerMachine(core, task, input));
     },
   });
   const destroyWork = async (task: RunningTask, input: { readonly id: string }) => {
@@ -128,10 +129,12 @@ export function defineLifecycleWork(core: HostCore): LifecycleWork {
   });
   return {
     create: (call, input) => {
+      core.maintenance.check();
       checkCreate(core, input.spec);
       return create(call, { input, entity: call.self.ref });
     },
     register: (call, input) => {
+      core.maintenance.check();
       if (input.name !== undefined) machineName(input.name);
       return register(call, { input, entity: call.self.ref });
     },
@@ -152,6 +155,16 @@ export function defineLifecycleWork(core: HostCore): LifecycleWork {
         throw new VimFault(error.fault._typeName ?? 'SystemError', error.fault, error.localizedMessage ?? 'It failed.');
     },
   };
+}
+
+/** Does what a host that enters maintenance mode waits for; InvalidState where it does not begin any more. */
+export async function provisioning<R>(core: HostCore, work: () => Promise<R>): Promise<R> {
+  const ended = core.maintenance.begin();
+  try {
+    return await work();
+  } finally {
+    ended();
+  }
 }
 
 /** Throws TaskInProgress while a task has the machine to itself, as the import of its disks does. */

@@ -48,6 +48,7 @@ export async function powerOn(
   if (machine.problem !== undefined) {
     throw fault('InvalidVmConfig', {}, `The machine cannot be powered on: ${machine.problem}.`);
   }
+  const ended = core.maintenance.begin();
   core.registry.commit((draft) => task.post(draft, { type: 'VmStartingEvent', entity: machine.ref }));
   try {
     await startEngine(core, machine, (engine) => {
@@ -82,6 +83,8 @@ export async function powerOn(
       }),
     );
     throw typed;
+  } finally {
+    ended();
   }
 }
 

@@ -138,7 +138,10 @@ export function definePowerWork(core: HostCore, watch: MachineWatch): PowerWork 
   };
 
   return {
-    powerOn: (call) => start(on, call, 'poweredOn', ['poweredOff', 'suspended']),
+    powerOn: (call) => {
+      core.maintenance.check();
+      return start(on, call, 'poweredOn', ['poweredOff', 'suspended']);
+    },
     powerOff: (call) => start(off, call, 'poweredOff', ['poweredOn', 'suspended']),
     suspend: (call) => start(suspend, call, 'suspended', ['poweredOn']),
     reset: (call) => start(reset, call, 'poweredOn', ['poweredOn']),
