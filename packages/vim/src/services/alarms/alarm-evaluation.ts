@@ -252,9 +252,8 @@ export class AlarmEvaluation {
       // It may lie elsewhere now.
       else if (declared) this.#touch(draft, object.ref, states.show(entry, upwards));
     }
-    // Whoever keeps the worst elsewhere has not heard of it since the restart.
-    this.#tellWorst(draft, object.ref, declared ? 'green' : before);
-    if (declared && before !== 'green') this.#tellWorst(draft, object.ref, before);
+    // Whoever keeps the worst elsewhere may not have heard of it, or has forgotten.
+    this.#tellWorst(draft, object.ref, before, declared);
   }
 
   #happened(draft: Draft, event: PostedEvent): void {
@@ -371,9 +370,9 @@ export class AlarmEvaluation {
     return definition.expression.baseline(entity.type, this.#options.metrics.available);
   }
 
-  #tellWorst(draft: Draft, entity: EntityReference, before: Status): void {
+  #tellWorst(draft: Draft, entity: EntityReference, before: Status, anew = false): void {
     const worst = this.#options.states.worst(entity.value);
-    if (worst !== before) this.#options.onWorst(draft, entity, worst);
+    if (worst !== before || (anew && worst !== 'green')) this.#options.onWorst(draft, entity, worst);
   }
 
   #touch(draft: Draft, entity: ManagedObjectReference, shownBy: readonly string[]): void {

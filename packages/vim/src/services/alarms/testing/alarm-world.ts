@@ -78,21 +78,23 @@ export async function alarmWorld({ powerState = 'poweredOn', ...options }: World
   const performed: string[] = [];
   const raised: string[] = [];
   const authorizer = options.authorizer ?? allowEverything;
-  service = await AlarmService.open({
-    perform: async ({ value }, method) => void performed.push(`${value} ${method}`),
-    raiseStatus: (_draft, { value }, worst) => void raised.push(`${value} ${worst}`),
-    onDefect: (where, error) => {
-      throw new Error(where, { cause: error });
-    },
-    ...options,
-    registry,
-    persistence,
-    events,
-    authorizer,
-    rootFolder: refs.root,
-    clock,
-  });
-  const alarms = service;
+  const open = async (): Promise<AlarmService> =>
+    await AlarmService.open({
+      perform: async ({ value }, method) => void performed.push(`${value} ${method}`),
+      raiseStatus: (_draft, { value }, worst) => void raised.push(`${value} ${worst}`),
+      onDefect: (where, error) => {
+        throw new Error(where, { cause: error });
+      },
+      ...options,
+      registry,
+      persistence,
+      events,
+      authorizer,
+      rootFolder: refs.root,
+      clock,
+    });
+  let alarms = await open();
+  service = alarms;
   const client = new TestClient({ registry, authorizer });
   client.session = sessionOf('ann');
   const list = (entity: ManagedObjectReference, property: string) =>
@@ -112,7 +114,9 @@ export async function alarmWorld({ powerState = 'poweredOn', ...options }: World
     clock,
     persistence,
     events,
-    service: alarms,
+    get service() {
+      return alarms;
+    },
     client,
     performed,
     raised,
@@ -139,6 +143,16 @@ export async function alarmWorld({ powerState = 'poweredOn', ...options }: World
       alarms.close();
       const { powerState: now } = registry.read(refs.vm, 'runtime') as { powerState: string };
       return await alarmWorld({ ...options, powerState: now, ...again, clock, persistence });
+    },
+    /** The same alarms in another process, over the same inventory. */
+    reopen: async () => {
+      await alarms.settled();
+      alarms.close();
+      registry.commit((draft) => {
+        for (const { ref } of [...registry.all('Alarm'), ...registry.all('AlarmManager')]) draft.remove(ref);
+      });
+      alarms = await open();
+      service = alarms;
     },
   };
 }
