@@ -14,13 +14,27 @@ export interface ListenAddress {
 /** Most connections at a time. A client's pool keeps some dozens. */
 const connectionLimit = 4_096;
 
+export interface HttpsServerOptions {
+  /**
+   * Asks clients for a certificate and takes any, or none: who it stands for is the sign-in's to say. Off unless told, as
+   * browsers then ask people which of theirs to show.
+   */
+  readonly asksForCertificates?: boolean;
+}
+
 /** The one HTTPS port: HTTP/1.1 over TLS 1.2 and later, with limits that real clients live with. */
-export function makeHttpsServer(tls: TlsMaterial, onRequest: RequestListener): Server {
+export function makeHttpsServer(
+  tls: TlsMaterial,
+  onRequest: RequestListener,
+  { asksForCertificates = false }: HttpsServerOptions = {},
+): Server {
   const server = createServer(
     {
       key: tls.key,
       cert: tls.certificateChain,
       minVersion: 'TLSv1.2',
+      requestCert: asksForCertificates,
+      rejectUnauthorized: false,
       ALPNProtocols: ['http/1.1'],
       handshakeTimeout: 30_000,
       maxHeaderSize: 32 * 1024,
