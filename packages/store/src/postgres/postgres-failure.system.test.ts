@@ -67,10 +67,13 @@ test('a server that is killed in the middle of batches and started again has eac
       resolved.push(batch);
     }
   };
-  const writers = Promise.all(Array.from({ length: 16 }, (_, writer) => write(writer)));
+  const writers = Promise.all(Array.from({ length: 16 }, (_, writer) => write(writer))).finally(() => {
+    writing = false;
+  });
+  writers.catch(() => {});
   for (let kill = 1; kill <= 3; kill++) {
     const before = resolved.length;
-    await until(async () => resolved.length > before + 200);
+    await until(async () => !writing || resolved.length > before + 200);
     await server.kill();
     await server.resume();
   }
@@ -86,11 +89,13 @@ test('a batch whose answer was lost on the way is applied once, and resolves', a
   proxy.holdsAnswers = true;
   const batch = store.transact([put('in doubt', 1)]);
   await until(async () => (await storedKeys()).length === 1);
-  // Written a second time it would undo what another batch had done since.
+  // Applied a second time, the batch would undo this.
+  await server.query(`UPDATE ${namespace}.document SET json = '"marked"'`);
   const next = store.transact([{ check: { collection: 'vm', key: 'in doubt', exists: true } }, put('next', 2)]);
   proxy.restore();
   proxy.cutClients();
   await Promise.all([batch, next]);
+  assert.equal(await store.get('vm', 'in doubt'), 'marked');
   assert.deepEqual(await storedKeys(), ['in doubt', 'next']);
   const [row] = await server.query(`SELECT sequence FROM ${namespace}.owner WHERE NOT ended`);
   assert.deepEqual(row, ['2'], 'two groups were committed, not three');

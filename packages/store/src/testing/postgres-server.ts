@@ -77,13 +77,15 @@ export class PostgresServer {
 
   /** Runs a statement as the first user; rows of text. */
   async query(text: string): Promise<unknown[][]> {
-    const client = new Client({ host: this.folder, port: this.port, user: 'admin', database: 'postgres' });
+    const where = { host: this.folder, port: this.port, user: 'admin', database: 'postgres' };
+    const client = new Client({ ...where, connectionTimeoutMillis: 5000, query_timeout: 30_000 });
     client.on('error', () => {});
     try {
       await client.connect();
       return (await client.query<unknown[]>({ text, rowMode: 'array' })).rows;
     } finally {
-      await client.end();
+      // A goodbye to a server that is starting or ending may never be answered.
+      client.connection.stream.destroy();
     }
   }
 
