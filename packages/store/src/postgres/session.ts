@@ -50,6 +50,7 @@ const preparation = `
 export class Session {
   readonly path: string;
   readonly #client: Client;
+  #failed = false;
   #ended = false;
   /** Resolves when the connection is gone, however it went. */
   readonly gone: Promise<void>;
@@ -94,8 +95,9 @@ export class Session {
     });
   }
 
+  /** Whether it can be asked. False from the first failure on, before the connection is gone. */
   get alive(): boolean {
-    return !this.#ended;
+    return !this.#failed && !this.#ended;
   }
 
   /** Rows of a statement. Rejects with `ConnectionLost`, or with the error that the server sent. */
@@ -112,7 +114,7 @@ export class Session {
     use: (row: Row) => void,
     name: string | undefined,
   ): Promise<void> {
-    if (this.#ended) throw new ConnectionLost('the connection has ended');
+    if (!this.alive) throw new ConnectionLost('the connection has ended');
     const answered = Promise.withResolvers<void>();
     const config = { text, values: [...values], rowMode: 'array', ...(name === undefined ? {} : { name }) };
     const query = new Query<string[]>(config);
@@ -142,6 +144,7 @@ export class Session {
 
   /** Ends the connection at once; what waits for an answer rejects with `ConnectionLost`. */
   destroy(): void {
+    this.#failed = true;
     this.#client.connection.stream.destroy();
   }
 
