@@ -60,6 +60,13 @@ export class CenterView {
     if (!this.holds(object, privilege)) throw unauthorized(privilege);
   }
 
+  /** Fails with `unauthorized` where the session may not call the method: before the state of the object is told. */
+  requireCall(object: ManagedObject, method: string): void {
+    for (const privilege of this.registry.schema.method(method)?.privilege?.split(' ') ?? []) {
+      this.require(object.ref, privilege);
+    }
+  }
+
   /** The object of that identifier. Fails with `not_found` and, where the session may not read it, `unauthorized`. */
   get(type: ManagedTypeName, id: string): ManagedObject {
     const object = this.find(type, id);

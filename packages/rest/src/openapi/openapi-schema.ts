@@ -29,6 +29,8 @@ export function openApiSchema(schema: TSchema, style: Style): OpenApiSchema {
     }
     case 'Union':
       return { type: 'string', enum: (schema.anyOf as readonly { readonly const: string }[]).map((one) => one.const) };
+    case 'Literal':
+      return { type: 'string', enum: [schema.const] };
     case 'String':
     case 'Integer':
     case 'Boolean':

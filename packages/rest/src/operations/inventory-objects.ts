@@ -82,6 +82,7 @@ export const objectOperations: readonly Operation[] = [
     query: cascade,
     async run({ view, path, query }) {
       const object = view.get('Datacenter', path.datacenter);
+      view.require(object.ref, 'Datacenter.Delete');
       if (query.force !== true && holdsAnything(view, object)) {
         throw new AutomationError('resource_in_use', `The datacenter ${nameOf(object)} is not empty.`);
       }
@@ -212,6 +213,7 @@ export const objectOperations: readonly Operation[] = [
     rest: { wrap: null },
     async run({ view, path }) {
       const host = view.get('HostSystem', path.host);
+      view.requireCall(host, 'ReconnectHost_Task');
       if (read('HostSystem', host, 'runtime')?.connectionState === 'connected') {
         throw new AutomationError('already_in_desired_state', 'The host is connected already.');
       }
@@ -227,6 +229,7 @@ export const objectOperations: readonly Operation[] = [
     rest: { wrap: null },
     async run({ view, path }) {
       const host = view.get('HostSystem', path.host);
+      view.requireCall(host, 'DisconnectHost_Task');
       if (read('HostSystem', host, 'runtime')?.connectionState === 'disconnected') {
         throw new AutomationError('already_in_desired_state', 'The host is disconnected already.');
       }

@@ -36,6 +36,7 @@ const powerActions = Object.entries(powerMethods).map(([action, [method, state, 
     rest: { wrap: null },
     async run({ view, path }) {
       const { object } = new Machine(view, path.vm);
+      view.requireCall(object, method);
       if (state !== undefined && machinePower(object) === state) {
         throw new AutomationError('already_in_desired_state', `The machine is ${state} already.`);
       }
