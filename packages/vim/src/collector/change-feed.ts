@@ -67,8 +67,10 @@ export class ChangeFeed {
     follower.previousFollower = undefined;
   }
 
+  /** Takes up work; when it does not come of a change, it has a round of its own. */
   hasWork(workload: Workload): void {
     this.#workloads.add(workload);
+    this.#schedule();
   }
 
   /** Runs `project` when changes are through, before anybody is woken: it may commit what follows from them. */
@@ -90,7 +92,7 @@ export class ChangeFeed {
       this.#round ??= this.#run().finally(() => {
         this.#round = undefined;
         this.#lastRound = performance.now();
-        if (this.#cursor.version < this.#registry.version) this.#schedule();
+        if (this.#cursor.version < this.#registry.version || this.#workloads.size > 0) this.#schedule();
       });
       await this.#round;
     }

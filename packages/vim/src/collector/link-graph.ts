@@ -75,6 +75,8 @@ export class LinkGraph {
   #gains: Arcs[] = [];
   #losses: Arcs[] = [];
   #recount = false;
+  /** Objects to look at again with the eyes that the reader has now. */
+  #again: Iterator<GraphEntry> | undefined;
 
   constructor({ registry, references, starts, access, feed, onChange = () => {} }: LinkGraphOptions) {
     this.#registry = registry;
@@ -90,6 +92,12 @@ export class LinkGraph {
     this.#addStarts();
     const slice = new TimeSlice();
     while (!this.work(slice)) await slice.rest();
+  }
+
+  /** Looks again at every object: the reader's rights changed. */
+  lookAgain(): void {
+    this.#again = [...this.#entries.values()].values();
+    this.#feed?.hasWork(this);
   }
 
   entry(value: string): GraphEntry | undefined {
@@ -108,6 +116,13 @@ export class LinkGraph {
       const queue = gaining ? this.#gains : this.#losses;
       const arcs = queue.at(-1);
       if (arcs === undefined) {
+        const again = this.#again?.next();
+        if (again !== undefined && again.done !== true) {
+          this.entryChanged(again.value);
+          if (slice.isOver()) return false;
+          continue;
+        }
+        this.#again = undefined;
         if (!this.#recount) return true;
         this.#countAnew();
         continue;
@@ -138,6 +153,7 @@ export class LinkGraph {
     this.#entries.clear();
     this.#gains = [];
     this.#losses = [];
+    this.#again = undefined;
   }
 
   #addStarts(): void {

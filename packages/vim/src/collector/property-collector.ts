@@ -59,6 +59,11 @@ class PropertyCollectors {
       references: new ReferenceSets(),
     };
     this.#maxObjectUpdates = maxObjectUpdates;
+    authorizer.onChange?.((concerns) => {
+      for (const [session, collectors] of this.#updates) {
+        if (concerns(session)) for (const collector of collectors.values()) collector.lookAgain();
+      }
+    });
     this.#collectors = new SessionObjects(registry, { most: mostCollectors });
     this.#filterObjects = new SessionObjects(registry, { most: mostFilters });
     this.#methods = {

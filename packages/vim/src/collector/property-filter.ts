@@ -7,6 +7,7 @@ import { Access } from './access.ts';
 import { objectNotFound } from './errors.ts';
 import { LinkGraph } from './link-graph.ts';
 import type { Reading } from './path-accessor.ts';
+import { personalView } from './property-set.ts';
 import type { PropertySelection } from './property-sets.ts';
 import { type CollectorContext, presentStart } from './retrieval.ts';
 import type { TimeSlice } from './time-slice.ts';
@@ -70,6 +71,12 @@ export class PropertyFilter {
     return follower;
   }
 
+  /** Shows what its session may see now: its rights changed. */
+  lookAgain(): void {
+    for (const follower of this.#followers) follower.rightsChanged();
+    this.#graph.lookAgain();
+  }
+
   unfollow(follower: FilterFollower): void {
     this.#followers.delete(follower);
   }
@@ -93,6 +100,11 @@ export class PropertyFilter {
     return this.#selection(object.ref.type)?.update(object, from, this.#access);
   }
 
+  /** What of an object is kept from the session, and whether some of it depends on who looks. */
+  view(object: ManagedObject): string {
+    return this.#selection(object.ref.type)?.view(object, this.#access) ?? '';
+  }
+
   readings(object: ManagedObject): readonly Reading[] {
     return this.#selection(object.ref.type)?.readings(object, this.#access) ?? [];
   }
@@ -111,6 +123,9 @@ interface Told {
   version: number;
   /** What it knows, where partial updates are told. */
   readings: readonly Reading[] | undefined;
+  /** What was kept from it when it was told, and how often its rights had changed. */
+  view: string;
+  rights: number;
 }
 
 /** One line of updates of a filter: what its client knows, and what may have changed since. */
@@ -121,6 +136,7 @@ export class FilterFollower {
   readonly #marked = new Set<string>();
   readonly #onMark: () => void;
   #missing: readonly MissingObject[];
+  #rights = 0;
 
   constructor(
     filter: PropertyFilter,
@@ -133,6 +149,11 @@ export class FilterFollower {
 
   get hasMarks(): boolean {
     return this.#marked.size > 0 || this.#missing.length > 0;
+  }
+
+  /** What is marked from now on may have to be told anew. */
+  rightsChanged(): void {
+    this.#rights += 1;
   }
 
   mark(value: string): void {
@@ -179,14 +200,26 @@ export class FilterFollower {
     const partial = this.#filter.partialUpdates;
     const readings = partial ? this.#filter.readings(object) : undefined;
     const { ref, version } = object;
+    const rights = this.#rights;
     if (told === undefined) {
-      this.#told.set(ref.value, { ref, version, readings });
+      const view = this.#filter.view(object);
+      this.#told.set(ref.value, { ref, version, readings, view, rights });
       return this.#filter.update(object, 0);
     }
     const from = told.version;
     const before = told.readings;
     told.version = version;
     told.readings = readings;
+    if (told.rights !== rights) {
+      told.rights = rights;
+      const view = this.#filter.view(object);
+      const same = told.view === view && !view.startsWith(personalView);
+      told.view = view;
+      if (!same) {
+        const whole = this.#filter.update(object, 0);
+        return whole === undefined ? undefined : { ...whole, kind: 'modify' };
+      }
+    }
     if (readings === undefined || before === undefined) return this.#filter.update(object, from);
     return this.#filter.partialUpdate(object, { before, after: readings });
   }

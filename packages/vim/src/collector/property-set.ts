@@ -24,6 +24,9 @@ interface Observation {
   answer: { readonly after: number; readonly before: number; readonly update: ObjectUpdate | undefined } | undefined;
 }
 
+/** How a view begins in which something depends on who looks. */
+export const personalView = 'personal ';
+
 const nothingMissing: readonly MissingProperty[] = [];
 
 /** The property paths that are read of the objects of one type: shared by all who ask for the same ones. */
@@ -76,6 +79,13 @@ export class PropertySet {
     if (readable === this) return update;
     const missingSet = this.#missing(object, access, from);
     return missingSet.length === 0 ? update : { ...(update ?? { kind: 'modify', obj: object.ref }), missingSet };
+  }
+
+  /** What is kept from a reader, as a text that is the same when it is the same. */
+  view(object: ManagedObject, access: Access): string {
+    const denied = this.#privileges.filter((privilege) => !access.mayRead(object, privilege)).join();
+    const personal = object.class.perSession !== undefined && this.paths.some((path) => path.isPersonal(object));
+    return personal ? `${personalView}${denied}` : denied;
   }
 
   /** All readings now, for `partialUpdate` to compare later ones with. */

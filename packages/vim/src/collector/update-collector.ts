@@ -58,6 +58,12 @@ export class UpdateCollector {
     filter.close();
   }
 
+  /** Shows what the session may see now: its rights changed. */
+  lookAgain(): void {
+    this.#followFeed();
+    for (const filter of this.#filters.keys()) filter.lookAgain();
+  }
+
   /** Ends all waits with RequestCanceled. */
   cancelWaits(): void {
     for (const waiter of [...this.#waiters]) waiter.cancel();

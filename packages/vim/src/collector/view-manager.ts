@@ -56,6 +56,14 @@ class ViewManager {
     this.#contents = new ContainerContents({ registry, feed });
     this.#objects = new SessionObjects(registry, { most: mostViews });
     feed.onChanges(() => this.#tellChanges());
+    // What a view shows depends on who looks.
+    authorizer.onChange?.((concerns) => {
+      for (const value of this.#views.keys()) {
+        const owner = registry.byValue(value)?.owner;
+        if (owner !== undefined && concerns(owner)) this.#changed.add(value);
+      }
+      this.#tellChanges();
+    });
   }
 
   add(value: string): ManagedObjectReference<'ViewManager'> {

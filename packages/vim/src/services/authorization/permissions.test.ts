@@ -177,7 +177,17 @@ test('roles and permissions change through the manager, leave events, and are th
   const roles = registry.read(manager, 'roleList')!;
   assert.deepEqual(
     roles.map((role) => role.name),
-    ['NoTrustedAdmin', 'TrustedAdmin', 'NoCryptoAdmin', 'NoAccess', 'Anonymous', 'View', 'ReadOnly', 'Admin', 'Operator'],
+    [
+      'NoTrustedAdmin',
+      'TrustedAdmin',
+      'NoCryptoAdmin',
+      'NoAccess',
+      'Anonymous',
+      'View',
+      'ReadOnly',
+      'Admin',
+      'Operator',
+    ],
   );
   await assert.rejects(
     admin.call(manager, 'RemoveAuthorizationRole', { roleId, failIfUsed: true }),
