@@ -1,5 +1,6 @@
 import type { Schema } from '@hypostyle/vim';
 import { invalidArgument } from '../errors.ts';
+import { constantCase } from '../schemas/common.ts';
 
 /** Identifiers whose words cannot be told from their letters. */
 const exceptions: Readonly<Record<string, string>> = {
@@ -26,15 +27,7 @@ const identifiers = new WeakMap<Schema, ReadonlyMap<string, string>>();
 export function guestOsOf(guestId: string): string {
   const known = exceptions[guestId];
   if (known !== undefined) return known;
-  return guestId
-    .replace(/Guest$/, '')
-    .replace(/([a-zA-Z])(\d)/g, '$1_$2')
-    .replace(/([a-z0-9])([A-Z][a-zA-Z])/g, (all, before: string, after: string) =>
-      // `24xLinux`, `7Server`, `XPHome`: a capital begins a word.
-      /[a-z0-9]/.test(before) ? `${before}_${after}` : all,
-    )
-    .replace(/([A-Z]{2})([A-Z][a-z])/g, '$1_$2')
-    .toUpperCase();
+  return constantCase(guestId.replace(/Guest$/, '').replace(/([a-zA-Z])(\d)/g, '$1_$2'));
 }
 
 /** `debian12_64Guest` of `DEBIAN_12_64`. Fails with `invalid_argument`. */

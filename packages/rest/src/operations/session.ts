@@ -1,4 +1,4 @@
-import type { SessionService } from '@hypostyle/vim';
+import { type SessionService, VimFault } from '@hypostyle/vim';
 import { Type } from '@sinclair/typebox';
 import { basicCredentials, single } from '../edge/session-token.ts';
 import { AutomationError } from '../errors.ts';
@@ -37,7 +37,14 @@ export function sessionOperations(sessions: SessionService): Operation[] {
         const credentials = basicCredentials(request);
         if (credentials === undefined) throw new AutomationError('unauthenticated', 'Basic sign-in is required.');
         const origin = { clientAddress: request.clientAddress, userAgent: single(request, 'user-agent') ?? '' };
-        return (await sessions.signIn(credentials, origin)).token;
+        try {
+          return (await sessions.signIn(credentials, origin)).token;
+        } catch (error) {
+          if (!(error instanceof VimFault)) throw error;
+          throw error.type === 'InvalidLogin'
+            ? new AutomationError('unauthenticated', error.message, { cause: error })
+            : new AutomationError('service_unavailable', error.message, { cause: error });
+        }
       },
     }),
     operation({

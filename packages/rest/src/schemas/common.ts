@@ -36,7 +36,10 @@ export function defined<T extends object>(value: T): { [K in keyof T]: Exclude<T
 export const powerStates = oneOf('POWERED_OFF', 'POWERED_ON', 'SUSPENDED');
 export type PowerState = 'POWERED_OFF' | 'POWERED_ON' | 'SUSPENDED';
 
-/** `POWERED_ON` of `poweredOn`. */
+/** `POWERED_ON` of `poweredOn`, `OPEN_VM_TOOLS` of `OpenVMTools`. */
 export function constantCase(text: string): string {
-  return text.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toUpperCase();
+  return text
+    .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
+    .replace(/([A-Z])([A-Z][a-z])/g, '$1_$2')
+    .toUpperCase();
 }

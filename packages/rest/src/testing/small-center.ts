@@ -37,9 +37,7 @@ const rights: Readonly<Record<string, (object: ManagedObjectReference, privilege
 
 const identities: IdentityProvider = {
   authenticate: async (userName, password) =>
-    password === 'secret' && Object.hasOwn(rights, userName)
-      ? { userName, fullName: userName, groups: [] }
-      : undefined,
+    password === 'secret' && Object.hasOwn(rights, userName) ? { userName, fullName: userName, groups: [] } : undefined,
 };
 
 /** A center of two hosts and some machines, whose methods change the registry and nothing else. */
@@ -76,7 +74,12 @@ export class SmallCenter {
       sessions: this.sessions,
       persistence: this.persistence,
       rootFolder: ref('Folder', 'group-d1'),
-      product: { name: 'Hypostyle', version: '8.0.3', build: '1', instanceUuid: 'b3b0b2c8-0000-4000-8000-000000000001' },
+      product: {
+        name: 'Hypostyle',
+        version: '8.0.3',
+        build: '1',
+        instanceUuid: 'b3b0b2c8-0000-4000-8000-000000000001',
+      },
       onDefect,
     });
   }
@@ -95,9 +98,7 @@ export class SmallCenter {
   #task(session: Session | undefined, work: () => unknown): ManagedObjectReference<'Task'> {
     this.#tasks += 1;
     const info = { key: `task-${this.#tasks}`, state: 'running', cancelable: false, queueTime: '', eventChainId: 1 };
-    const task = this.registry.commit((draft) =>
-      draft.add(taskClass, `task-${this.#tasks}`, { info: info as never }),
-    );
+    const task = this.registry.commit((draft) => draft.add(taskClass, `task-${this.#tasks}`, { info: info as never }));
     void session;
     setImmediate(() => {
       let end: object;
@@ -255,7 +256,9 @@ export class SmallCenter {
         this.#task(session, () => {
           this.#made += 1;
           return this.registry.commit((draft) =>
-            draft.add(this.#machineClass, `vm-${this.#made}`, { ...machineProperties(this.#made, { name: name ?? '' }) }),
+            draft.add(this.#machineClass, `vm-${this.#made}`, {
+              ...machineProperties(this.#made, { name: name ?? '' }),
+            }),
           );
         }),
       AddStandaloneHost_Task: ({ session }, { spec }) =>
