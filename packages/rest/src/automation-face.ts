@@ -20,6 +20,7 @@ import { readJson } from './edge/read-json.ts';
 import { type Match, type Route, Router } from './edge/router.ts';
 import { sessionCookie, sessionToken, single } from './edge/session-token.ts';
 import type { Style } from './edge/style.ts';
+import { writeJson } from './edge/write-json.ts';
 import { AutomationError, asAutomationError } from './errors.ts';
 import { automationOperations } from './operations/automation-operations.ts';
 import { PolicyEndpoint } from './storage/policy-endpoint.ts';
@@ -127,7 +128,7 @@ export class AutomationFace {
         body: await this.#body(match, request),
       };
       const value = await operation.run(call as never);
-      this.#send(match.route, request, value, respond);
+      await this.#send(match.route, request, value, respond);
     } finally {
       leave?.();
     }
@@ -142,7 +143,7 @@ export class AutomationFace {
     return checkInput(schema, body, wrap ?? 'The body');
   }
 
-  #send(route: Route, request: HttpRequest, value: unknown, respond: HttpResponder): void {
+  async #send(route: Route, request: HttpRequest, value: unknown, respond: HttpResponder): Promise<void> {
     const { operation, style } = route;
     if (operation.answer === undefined) {
       respond.send(style === 'api' ? 204 : 200, { 'cache-control': 'no-store' }, '');
@@ -151,10 +152,10 @@ export class AutomationFace {
     const headers: HttpHeaders =
       operation.open === true && operation.id === 'cis.session.create' ? cookieHeaders(request, style, value) : json;
     if (style === 'rest') {
-      respond.send(200, headers, JSON.stringify({ value: oldShape(operation.answer, value) }));
+      respond.send(200, headers, `{"value":${await writeJson(oldShape(operation.answer, value))}}`);
       return;
     }
-    respond.send(operation.created === true ? 201 : 200, headers, JSON.stringify(value));
+    respond.send(operation.created === true ? 201 : 200, headers, await writeJson(value));
   }
 
   #fail(failure: AutomationError, style: Style, respond: HttpResponder): void {

@@ -34,7 +34,6 @@ export function defined<T extends object>(value: T): { [K in keyof T]: Exclude<T
 }
 
 export const powerStates = oneOf('POWERED_OFF', 'POWERED_ON', 'SUSPENDED');
-export type PowerState = 'POWERED_OFF' | 'POWERED_ON' | 'SUSPENDED';
 
 /** `POWERED_ON` of `poweredOn`, `OPEN_VM_TOOLS` of `OpenVMTools`. */
 export function constantCase(text: string): string {
