@@ -64,7 +64,9 @@ export function eventManagerClass(events: EventOperations): ManagedObjectClass<'
         if (type === undefined || !schema.isSubtype(type.name, 'Event')) {
           throw fault('InvalidArgument', { invalidProperty: 'eventTypeId' }, `${eventTypeId} is no event type.`);
         }
-        return type.properties.map(({ name, type: { name: declared } }) => ({ name, type: declared }));
+        return type.properties
+          .filter(({ name }) => !name.startsWith('dynamic'))
+          .map(({ name, type: { name: declared, array } }) => ({ name, type: array ? `${declared}[]` : declared }));
       },
     },
   };
@@ -104,6 +106,11 @@ function subject(event: VimEvent): ManagedObjectReference | undefined {
   );
 }
 
+/** What goes without saying where an event is shown beside the object that it is of. */
+const inDatacenter = / in \{datacenter\.name\}/g;
+const onItsHost = / on (host )?\{host\.name\}/g;
+const machineName = /\{vm\.name\}/g;
+
 function eventDescription(schema: Schema): DataTypes['EventDescription'] {
   return {
     category: ['info', 'warning', 'error', 'user'].map((key) => ({
@@ -113,14 +120,16 @@ function eventDescription(schema: Schema): DataTypes['EventDescription'] {
     })),
     eventInfo: schema.subtypes('Event').map((key) => {
       const { category, format } = eventFormat(key);
+      const onDatacenter = format.replace(inDatacenter, '');
+      const onHost = onDatacenter.replace(onItsHost, '');
       return {
         key,
         description: key.replace(/Event$/, '').replace(/([a-z])([A-Z])/g, '$1 $2'),
         category,
-        formatOnDatacenter: format,
-        formatOnComputeResource: format,
-        formatOnHost: format,
-        formatOnVm: format,
+        formatOnDatacenter: onDatacenter,
+        formatOnComputeResource: onDatacenter,
+        formatOnHost: onHost,
+        formatOnVm: onHost.replace(machineName, 'this virtual machine').replace(/^this/, 'This'),
         fullFormat: format,
       };
     }),

@@ -293,4 +293,34 @@ test('clients log and post events, of event types only', async () => {
   );
   const description = registry.read(events.ref, 'description') as DataTypes['EventDescription'];
   assert.ok(description.eventInfo.length > 300);
+  const on = description.eventInfo.find(({ key }) => key === 'VmPoweredOnEvent');
+  assert.deepEqual(
+    [on?.fullFormat, on?.formatOnDatacenter, on?.formatOnHost, on?.formatOnVm, on?.category],
+    [
+      '{vm.name} on {host.name} in {datacenter.name} is powered on',
+      '{vm.name} on {host.name} is powered on',
+      '{vm.name} is powered on',
+      'This virtual machine is powered on',
+      'info',
+    ],
+  );
+  const categories = description.category.map(({ key }) => key);
+  for (const { key, description: label, category, ...formats } of description.eventInfo) {
+    assert.ok(label && categories.includes(category) && Object.values(formats).every((text) => text !== ''), key);
+  }
+  const named = (await client.call(events.ref, 'RetrieveArgumentDescription', {
+    eventTypeId: 'vim.event.VmRenamedEvent',
+  })) as { name: string; type: string }[];
+  assert.deepEqual(named.slice(-2), [
+    { name: 'oldName', type: 'string' },
+    { name: 'newName', type: 'string' },
+  ]);
+  const plain = { eventTypeId: ['com.example.done'], disableFullMessage: true };
+  const collector = (await client.call(events.ref, 'CreateCollectorForEvents', {
+    filter: plain,
+  })) as ManagedObjectReference<'EventHistoryCollector'>;
+  const read = (await client.call(collector, 'ReadNextEvents', { maxCount: 5 })) as VimEvent[];
+  for (const [event] of [read, registry.read(collector, 'latestPage') ?? []]) {
+    assert.deepEqual([event?.fullFormattedMessage, event?.userName], [undefined, 'ann']);
+  }
 });

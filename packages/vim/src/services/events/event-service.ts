@@ -90,15 +90,16 @@ export class EventService implements EventPoster {
       queryLimit,
     );
     const events = (await cursor.previous(count)).map((record) => record.event);
-    if (filter.disableFullMessage)
-      return events.reverse().map((event) => ({ ...event, fullFormattedMessage: undefined }));
-    return events.reverse();
+    const view = viewOf(filter);
+    return view === undefined ? events.reverse() : events.reverse().map(view);
   }
 
   /** A collector of the session's own. Fails with InvalidState when it has too many. */
   async collect(session: Session, filter: EventFilterSpec): Promise<ManagedObjectReference<'EventHistoryCollector'>> {
     const tagged = { ...filter, _typeName: 'EventFilterSpec' } as AnyValue;
-    return await this.#collectors.create(session, tagged, this.#matcher(session, filter));
+    return await this.#collectors.create(session, tagged, this.#matcher(session, filter), {
+      view: viewOf(filter),
+    });
   }
 
   #matcher(session: Session, filter: EventFilterSpec): (record: EventRecord) => boolean {
@@ -139,6 +140,10 @@ export class EventService implements EventPoster {
     draft.onApplied(() => this.#log.append(record, alongside));
     return key;
   }
+}
+
+function viewOf({ disableFullMessage }: EventFilterSpec): ((event: VimEvent) => VimEvent) | undefined {
+  return disableFullMessage ? (event) => ({ ...event, fullFormattedMessage: undefined }) : undefined;
 }
 
 function isTemplate(config: unknown): boolean {

@@ -18,9 +18,10 @@ export interface CollectorReader<V> {
   previous(count: number): Promise<V[]>;
 }
 
-interface Collector<R> {
+interface Collector<R, V> {
   readonly ref: ManagedObjectReference<CollectorType>;
   readonly matches: (record: R) => boolean;
+  readonly view: (value: V) => V;
   page: HistoryItem<R>[];
   /** The page as a commit under way makes it. */
   staged: { readonly draft: Draft; readonly page: HistoryItem<R>[] } | undefined;
@@ -39,24 +40,33 @@ interface HistoryCollectorsOptions<R, V, T extends CollectorType> {
   ) => ManagedObjectClass<T>;
 }
 
+/** How one collector differs from others of its kind. */
+interface CollectorVariant<R, V> {
+  /** Where fewer items need be read. */
+  readonly source?: HistorySource<R> | undefined;
+  /** What its client wants to see of a value. */
+  readonly view?: ((value: V) => V) | undefined;
+}
+
 /** History collectors of sessions: a page of the latest items that follows what happens, and a place to read from. */
 export class HistoryCollectors<R, V, T extends CollectorType> {
   readonly #options: HistoryCollectorsOptions<R, V, T>;
-  readonly #collectors = new Map<Session, Set<Collector<R>>>();
+  readonly #collectors = new Map<Session, Set<Collector<R, V>>>();
   #last = 0;
 
   constructor(options: HistoryCollectorsOptions<R, V, T>) {
     this.#options = options;
   }
 
-  /** Adds a collector that goes with its session; with a source of its own where fewer items need be read. Fails with InvalidState when the session has too many. */
+  /** Adds a collector that goes with its session. Fails with InvalidState when the session has too many. */
   async create(
     session: Session,
     filter: AnyValue,
     matches: (record: R) => boolean,
-    source: HistorySource<R> = this.#options.source,
+    variant: CollectorVariant<R, V> = {},
   ): Promise<ManagedObjectReference<T>> {
     const { registry, referencePrefix } = this.#options;
+    const { source = this.#options.source, view = (shown) => shown } = variant;
     const own = this.#collectors.get(session) ?? new Set();
     if (own.size === 0) {
       this.#collectors.set(session, own);
@@ -69,14 +79,14 @@ export class HistoryCollectors<R, V, T extends CollectorType> {
     const value = `session[${session.key}]${referencePrefix}-${this.#last}`;
     const cursor = new HistoryCursor(source, matches);
     const ref: ManagedObjectReference<CollectorType> = { type: 'HistoryCollector', value };
-    const collector: Collector<R> = { ref, matches, page: [], staged: undefined, pageSize: defaultPageSize };
+    const collector: Collector<R, V> = { ref, matches, view, page: [], staged: undefined, pageSize: defaultPageSize };
     const objectClass = this.#class(session, collector, cursor);
     own.add(collector);
     // What happens while the page is read goes into the page, too.
     this.#fill(collector, await cursor.latest(collector.pageSize));
     if (session.ended || !own.has(collector)) throw fault('NotAuthenticated', {}, 'The session is over.');
     return registry.commit((draft) =>
-      draft.add(objectClass, value, { filter, latestPage: this.#values(collector.page) } as never, { owner: session }),
+      draft.add(objectClass, value, { filter, latestPage: this.#values(collector) } as never, { owner: session }),
     );
   }
 
@@ -92,7 +102,7 @@ export class HistoryCollectors<R, V, T extends CollectorType> {
         if (matches) page.push(item);
         const staged = { draft, page: page.sort((a, b) => b.number - a.number).slice(0, collector.pageSize) };
         collector.staged = staged;
-        if (draft.has(collector.ref)) draft.set(collector.ref, { latestPage: this.#values(staged.page) });
+        if (draft.has(collector.ref)) draft.set(collector.ref, { latestPage: this.#values(collector, staged.page) });
         draft.onApplied(() => {
           if (collector.staged !== staged) return;
           collector.page = staged.page;
@@ -102,9 +112,9 @@ export class HistoryCollectors<R, V, T extends CollectorType> {
     }
   }
 
-  #class(session: Session, collector: Collector<R>, cursor: HistoryCursor<R>): ManagedObjectClass<T> {
+  #class(session: Session, collector: Collector<R, V>, cursor: HistoryCursor<R>): ManagedObjectClass<T> {
     const { define, registry, value } = this.#options;
-    const read = async (records: Promise<R[]>) => (await records).map(value);
+    const read = async (records: Promise<R[]>) => (await records).map((record) => collector.view(value(record)));
     return define(
       {
         next: (count) => read(cursor.next(pageSize(count))),
@@ -118,7 +128,7 @@ export class HistoryCollectors<R, V, T extends CollectorType> {
           collector.page = collector.page.slice(0, collector.pageSize);
           this.#fill(collector, await cursor.latest(collector.pageSize));
           registry.commit((draft) => {
-            if (draft.has(collector.ref)) draft.set(collector.ref, { latestPage: this.#values(collector.page) });
+            if (draft.has(collector.ref)) draft.set(collector.ref, { latestPage: this.#values(collector) });
           });
         },
         DestroyCollector: () => {
@@ -130,14 +140,14 @@ export class HistoryCollectors<R, V, T extends CollectorType> {
     );
   }
 
-  #fill(collector: Collector<R>, items: HistoryItem<R>[]): void {
+  #fill(collector: Collector<R, V>, items: HistoryItem<R>[]): void {
     const numbers = new Set(collector.page.map((item) => item.number));
     const page = [...collector.page, ...items.filter((item) => !numbers.has(item.number))];
     collector.page = page.sort((a, b) => b.number - a.number).slice(0, collector.pageSize);
   }
 
-  #values(page: readonly HistoryItem<R>[]): never {
-    return page.map((item) => this.#options.value(item.record)) as never;
+  #values({ page: own, view }: Collector<R, V>, page: readonly HistoryItem<R>[] = own): never {
+    return page.map((item) => view(this.#options.value(item.record))) as never;
   }
 
   #endOf(session: Session): void {

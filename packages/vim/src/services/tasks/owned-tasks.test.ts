@@ -190,6 +190,48 @@ test('a task is found by its token through collectors, after a restart too, with
   assert.equal(second.registry.read(narrow, 'latestPage')?.length, 1);
 });
 
+test('a collector leaves out the results that its client does not want', async () => {
+  const { registry, tasks, client } = await build();
+  for (const kind of ['Test.a', 'Test.b']) {
+    const start = tasks.define<null>(kind, { run: async () => kind });
+    await tasks.finished(await start({}, { input: null }));
+  }
+  const results = async (filterTaskResults: object) => {
+    const ref = (await client.call(tasks.ref, 'CreateCollectorWithInfoFilterForTasks', {
+      filter: {},
+      infoFilter: { filterTaskResults },
+    })) as ManagedObjectReference<'TaskHistoryCollector'>;
+    const read = (await client.call(ref, 'ReadNextTasks', { maxCount: 5 })) as TaskInfo[];
+    const page = registry.read(ref, 'latestPage') as TaskInfo[];
+    assert.deepEqual(read.toReversed(), page);
+    return read.map(({ result }) => result);
+  };
+  assert.deepEqual(await results({}), ['Test.a', 'Test.b']);
+  assert.deepEqual(await results({ removeAll: true }), [undefined, undefined]);
+  assert.deepEqual(await results({ descriptionIds: ['Test.a'] }), [undefined, 'Test.b']);
+  assert.deepEqual(await results({ descriptionIds: ['Test.a'], filterIn: true }), ['Test.a', undefined]);
+});
+
+test('every kind of task is described, those of others too', async () => {
+  const { registry, clock } = await build();
+  const tasks = await TaskService.open({
+    registry,
+    persistence: new KillablePersistence(),
+    events: new RecordedEvents(),
+    clock,
+    authorizer: allowEverything,
+    referenceValue: 'OtherTaskManager',
+    foreignKinds: ['VirtualMachine.powerOn', 'Datastore.refresh'],
+  });
+  tasks.define('VirtualMachine.powerOn', { run: async () => {} });
+  await tasks.recover();
+  const description = registry.read(tasks.ref, 'description');
+  assert.deepEqual(description?.methodInfo, [
+    { key: 'Datastore.refresh', label: 'Refresh', summary: 'Refresh: datastore' },
+    { key: 'VirtualMachine.powerOn', label: 'Power on', summary: 'Power on: virtual machine' },
+  ]);
+});
+
 test('tokens of tasks that leave the history leave with them', async () => {
   const { tasks, persistence } = await build(undefined, undefined, 100);
   const start = tasks.define<null>('Test.quick', { run: async () => {} });

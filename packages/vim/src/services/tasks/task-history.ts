@@ -12,6 +12,7 @@ import { numberKey, type Persistence } from '../persistence.ts';
 import { type TaskInfo, type TaskRecord, taskCollection } from './task-record.ts';
 
 export type TaskFilterSpec = DataTypes['TaskFilterSpec'];
+export type TaskInfoFilterSpec = DataTypes['TaskInfoFilterSpec'];
 
 interface TaskHistoryOptions {
   readonly registry: Registry;
@@ -41,7 +42,11 @@ export class TaskHistory {
   }
 
   /** A collector of the session's own. Fails with InvalidState when it has too many. */
-  async collect(session: Session, filter: TaskFilterSpec): Promise<ManagedObjectReference<'TaskHistoryCollector'>> {
+  async collect(
+    session: Session,
+    filter: TaskFilterSpec,
+    infoFilter?: TaskInfoFilterSpec,
+  ): Promise<ManagedObjectReference<'TaskHistoryCollector'>> {
     const matches = taskMatcher(filter);
     const { registry, authorizer, manager } = this.#options;
     // A task of an entity that is gone, or of none, is for those who may read the root folder, and its own user.
@@ -52,7 +57,10 @@ export class TaskHistory {
     const tagged = { ...filter, _typeName: 'TaskFilterSpec' } as AnyValue;
     const { activationId: tokens } = filter;
     const source = tokens?.length ? { read: (range: HistoryRange) => this.#readActivated(tokens, range) } : undefined;
-    return await this.#collectors.create(session, tagged, (record) => matches(record) && visible(record), source);
+    return await this.#collectors.create(session, tagged, (record) => matches(record) && visible(record), {
+      source,
+      view: viewOf(infoFilter),
+    });
   }
 
   happened(record: TaskRecord, draft: Draft): void {
@@ -90,6 +98,17 @@ export class TaskHistory {
     const record = this.#options.current(fromDocument<TaskRecord>(document));
     return { number: record.number, record };
   }
+}
+
+/** Tasks without the results that a client does not want. */
+function viewOf({ filterTaskResults }: TaskInfoFilterSpec = {}): ((info: TaskInfo) => TaskInfo) | undefined {
+  if (filterTaskResults === undefined) return undefined;
+  const { removeAll = false, descriptionIds = [], filterIn = false } = filterTaskResults;
+  return (info) => {
+    const named = descriptionIds.includes(info.descriptionId);
+    const removed = removeAll || (descriptionIds.length > 0 && named !== filterIn);
+    return removed && info.result !== undefined ? { ...info, result: undefined } : info;
+  };
 }
 
 /** The filter as a test of records. */

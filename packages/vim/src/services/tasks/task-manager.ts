@@ -7,10 +7,12 @@ import type { TaskOperations } from './task-operations.ts';
 export function taskManagerClass(tasks: TaskOperations): ManagedObjectClass<'TaskManager'> {
   return {
     type: 'TaskManager',
-    derived: { description: { from: [], compute: () => taskDescription(tasks.kinds.keys()) } },
+    derived: {
+      description: { from: [], compute: () => taskDescription([...tasks.kinds.keys(), ...tasks.foreignKinds]) },
+    },
     methods: {
       CreateCollectorForTasks: (call, { filter }) => collect(tasks, call, filter),
-      CreateCollectorWithInfoFilterForTasks: (call, { filter }) => collect(tasks, call, filter),
+      CreateCollectorWithInfoFilterForTasks: (call, { filter, infoFilter }) => collect(tasks, call, filter, infoFilter),
       CreateTask: (call, { obj, taskTypeId, initiatedBy, cancelable, parentTaskKey, activationId }) =>
         tasks.startExternal(call, {
           obj,
@@ -21,16 +23,21 @@ export function taskManagerClass(tasks: TaskOperations): ManagedObjectClass<'Tas
   };
 }
 
-function collect(tasks: TaskOperations, call: Call, filter: DataTypes['TaskFilterSpec']) {
+function collect(
+  tasks: TaskOperations,
+  call: Call,
+  filter: DataTypes['TaskFilterSpec'],
+  infoFilter?: DataTypes['TaskInfoFilterSpec'],
+) {
   if (call.session === undefined) throw fault('NotAuthenticated', { object: call.self.ref }, 'There is no session.');
-  return tasks.history.collect(call.session, filter);
+  return tasks.history.collect(call.session, filter, infoFilter);
 }
 
 function taskDescription(kinds: Iterable<string>): DataTypes['TaskDescription'] {
   return {
-    methodInfo: [...kinds].map((key) => {
+    methodInfo: [...new Set(kinds)].sort().map((key) => {
       const label = words(key.slice(key.indexOf('.') + 1));
-      return { key, label, summary: label };
+      return { key, label, summary: summaryOf(key, label) };
     }),
     state: [
       { key: 'queued', label: 'Queued', summary: 'The task waits for its turn' },
@@ -45,6 +52,12 @@ function taskDescription(kinds: Iterable<string>): DataTypes['TaskDescription'] 
       { key: 'TaskReasonSchedule', label: 'Scheduled task', summary: 'Started by a scheduled task' },
     ],
   };
+}
+
+/** `VirtualMachine.powerOn` is `Power on: virtual machine`. */
+function summaryOf(key: string, label: string): string {
+  const dot = key.indexOf('.');
+  return dot < 1 ? label : `${label}: ${words(key.slice(0, dot)).toLowerCase()}`;
 }
 
 /** `powerOn` becomes `Power on`. */

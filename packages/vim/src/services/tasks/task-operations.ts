@@ -1,7 +1,7 @@
 import type { Call } from '../../runtime/managed-object.ts';
 import type { Session } from '../../runtime/session.ts';
 import type { ManagedObjectReference } from '../../schema/values.ts';
-import type { TaskFilterSpec } from './task-history.ts';
+import type { TaskFilterSpec, TaskInfoFilterSpec } from './task-history.ts';
 import type { TaskKind } from './task-kind.ts';
 import type { TaskInfo } from './task-record.ts';
 import type { TrackedTask } from './tracked-task.ts';
@@ -9,8 +9,14 @@ import type { TrackedTask } from './tracked-task.ts';
 /** What the managed objects of tasks need of the service behind them. */
 export interface TaskOperations {
   readonly kinds: ReadonlyMap<string, TaskKind>;
+  /** Description ids of tasks whose work is done elsewhere. */
+  readonly foreignKinds: readonly string[];
   readonly history: {
-    collect(session: Session, filter: TaskFilterSpec): Promise<ManagedObjectReference<'TaskHistoryCollector'>>;
+    collect(
+      session: Session,
+      filter: TaskFilterSpec,
+      infoFilter?: TaskInfoFilterSpec,
+    ): Promise<ManagedObjectReference<'TaskHistoryCollector'>>;
   };
   startExternal(
     call: Call,

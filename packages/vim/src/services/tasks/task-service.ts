@@ -28,6 +28,8 @@ export interface TaskServiceOptions {
   readonly clock?: Clock;
   /** Reference value of the TaskManager. */
   readonly referenceValue?: string;
+  /** Description ids of tasks whose work is done elsewhere, such as those of hosts: to be described as the own kinds are. */
+  readonly foreignKinds?: readonly string[];
   /** Reference value of a task by its number, which is never reused. */
   readonly taskReferenceValue?: (number: number) => string;
   /** Most heavy tasks that run at a time. */
@@ -62,6 +64,7 @@ export class TaskService implements TaskKeeper {
   readonly clock: Clock;
   readonly progressInterval = progressInterval;
   readonly kinds = new Map<string, TaskKind>();
+  readonly foreignKinds: readonly string[];
   readonly #authorizer: Authorizer;
   readonly #taskReferenceValue: (number: number) => string;
   readonly #unfinishedLimit: number;
@@ -87,6 +90,7 @@ export class TaskService implements TaskKeeper {
     this.persistence = options.persistence;
     this.events = options.events;
     this.clock = options.clock ?? systemClock;
+    this.foreignKinds = options.foreignKinds ?? [];
     this.#authorizer = options.authorizer;
     this.#taskReferenceValue = options.taskReferenceValue ?? ((number) => `task-${number}`);
     this.#unfinishedLimit = options.unfinishedLimit ?? 10_000;
