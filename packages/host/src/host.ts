@@ -10,6 +10,7 @@ import { type FolderAccess, removeLeftovers, systemClock, TransferLeases } from 
 import { type Authorizer, Dispatcher, Registry, type Schema, type Session } from '@hypostyle/vim';
 import { GuestOsNames } from './configuration/guest-os.ts';
 import { busyFiles } from './datastore/busy-files.ts';
+import { type DatastoreRename, defineDatastoreRename } from './datastore/datastore-rename.ts';
 import { Datastores } from './datastore/datastores.ts';
 import type { HostCore } from './host-core.ts';
 import { type HostServices, openHostServices } from './host-services.ts';
@@ -159,8 +160,9 @@ export class Host {
     services.center.follow(services.sessions, () =>
       registry.commit((draft) => draft.touch(references.host, 'summary')),
     );
-    for (const datastore of datastores.all()) await addDatastoreObject(core, datastore);
-    addManagers(core);
+    const rename = defineDatastoreRename(core);
+    for (const datastore of datastores.all()) await addDatastoreObject(core, datastore, rename);
+    addManagers(core, rename);
     await clearLeftovers(core);
     const runtimes = await loadMachines(core);
     const stopAdopting = await adoptMachines(core, watch, runtimes);
@@ -267,14 +269,14 @@ function showPermissions(core: HostCore): void {
   });
 }
 
-function addManagers(core: HostCore): void {
+function addManagers(core: HostCore, rename: DatastoreRename): void {
   const browsers = new DatastoreBrowsers(core);
   core.registry.commit((draft) => {
     draft.add(fileManagerClass(core, busyFiles(core.machines)), references.fileManager.value, {});
     draft.add(autoStartManagerClass, references.autoStartManager.value, { config: noAutoStart });
     draft.add(virtualDiskManagerClass(core), references.virtualDiskManager.value, {});
     draft.add(ovfManagerClass(core), references.ovfManager.value, {});
-    draft.add(datastoreSystemClass(core, browsers), references.datastoreSystem.value, {});
+    draft.add(datastoreSystemClass(core, browsers, rename), references.datastoreSystem.value, {});
     draft.add(environmentBrowserClass(core), references.environmentBrowser.value, {
       datastoreBrowser: references.hostBrowser,
     });

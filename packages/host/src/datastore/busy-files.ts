@@ -4,15 +4,14 @@ import type { Machines } from '../machine/record/machines.ts';
 /** True for the files of machines that run or are suspended: nobody moves, writes or deletes them. */
 export function busyFiles(machines: Machines): BusyCheck {
   return (root, path) => {
-    const shown = `[${root.name}] ${path}`;
     for (const machine of machines.all()) {
       if (machine.powerState === 'poweredOff' || machine.datastore.name !== root.name) continue;
-      if (machine.datastore.format(machine.vmxPath) === shown) return true;
+      if (machine.vmxPath === path) return true;
       // Memory of a suspended machine is as good as its disks: whoever writes it says what the guest goes on with.
-      if (machine.files.list.some(({ name, type }) => name === shown && /^(suspend|nvram)$/.test(type))) return true;
-      if (machine.datastore.resolve(machine.vmxPath, machine.configuration.nvram) === shown) return true;
+      if (machine.files.list.some((file) => file.path === path && /^(suspend|nvram)$/.test(file.type))) return true;
+      if (machine.datastore.relative(machine.vmxPath, machine.configuration.nvram) === path) return true;
       for (const disk of machine.disks.values()) {
-        if (disk.chain.some((files) => files.includes(shown))) return true;
+        if (disk.chain.some((files) => files.includes(path))) return true;
       }
     }
     return false;

@@ -13,15 +13,26 @@ import { type ManagedObjectReference, VimFault } from '@hypostyle/vim';
 export class Datastore implements DatastoreRoot {
   /** Kept in the folder; also the reference's value. */
   readonly uuid: string;
-  readonly name: string;
   readonly directory: string;
   readonly ref: ManagedObjectReference<'Datastore'>;
 
+  #name: string;
+
   constructor(options: { readonly uuid: string; readonly name: string; readonly directory: string }) {
     this.uuid = options.uuid;
-    this.name = options.name;
+    this.#name = options.name;
     this.directory = options.directory;
     this.ref = { _typeName: 'ManagedObjectReference', type: 'Datastore', value: options.uuid };
+  }
+
+  /** Its name now: `rename` changes it, and what is shown of it follows. */
+  get name(): string {
+    return this.#name;
+  }
+
+  /** In the commit that shows it, once it is durable. */
+  rename(name: string): void {
+    this.#name = name;
   }
 
   /** As `Datastore.info.url` has it. */

@@ -9,11 +9,14 @@ import { Datastore } from './datastore.ts';
 
 const identityFile = '.hypo-datastore';
 const collection = 'datastore';
+const mostFormerNames = 4;
 
 interface DatastoreDocument {
   readonly uuid: string;
   readonly name: string;
   readonly directory: string;
+  /** Names that it had, youngest last: what was asked for by them is still done. */
+  readonly formerNames?: readonly string[];
 }
 
 export interface DatastoreSpace {
@@ -25,6 +28,9 @@ export interface DatastoreSpace {
 export class Datastores {
   readonly #store: Store;
   readonly #byUuid = new Map<string, Datastore>();
+  readonly #formerNames = new Map<string, readonly string[]>();
+  /** Names are given one after another. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(store: Store) {
     this.#store = store;
@@ -34,6 +40,7 @@ export class Datastores {
   async load(): Promise<void> {
     for (const { value } of await this.#store.list<DatastoreDocument>(collection)) {
       this.#byUuid.set(value.uuid, new Datastore(value));
+      this.#formerNames.set(value.uuid, value.formerNames ?? []);
     }
   }
 
@@ -65,14 +72,53 @@ export class Datastores {
     return { datastore, path };
   }
 
-  /** Adds a folder: makes it and gives it an identity where it has none. */
-  async add(name: string, directory: string): Promise<Datastore> {
-    if (this.find(name) !== undefined)
-      throw fault(
-        'DuplicateName',
-        { name, object: this.find(name)?.ref as ManagedObjectReference },
-        `The datastore '${name}' exists already.`,
-      );
+  /** The datastore of a name that it has, or had when a task that goes on now was asked for. */
+  named(name: string): Datastore | undefined {
+    const found = this.find(name) ?? this.#byUuid.get(name);
+    if (found !== undefined) return found;
+    return this.all().findLast(({ uuid }) => this.#formerNames.get(uuid)?.includes(name));
+  }
+
+  /** As `parse`, by a name that was right when the task was asked for. */
+  parseOfTask(text: string): { readonly datastore: Datastore; readonly path: string } {
+    const { datastore: name, path } = parseDatastorePath(text);
+    const datastore = this.named(name);
+    return datastore === undefined ? this.parse(text) : { datastore, path };
+  }
+
+  /** Adds a folder: makes it and gives it an identity where it has none. DuplicateName. */
+  add(name: string, directory: string): Promise<Datastore> {
+    return this.#inTurn(() => this.#add(name, directory));
+  }
+
+  /** Gives a datastore another name: durable first, then `show` makes it true. DuplicateName. */
+  rename(datastore: Datastore, name: string, show: () => void): Promise<void> {
+    return this.#inTurn(async () => {
+      if (datastore.name === name) return;
+      this.#checkFree(name);
+      const { uuid, directory } = datastore;
+      const former = [...(this.#formerNames.get(uuid) ?? []), datastore.name].filter((other) => other !== name);
+      const formerNames = former.slice(-mostFormerNames);
+      const value: DatastoreDocument = { uuid, name, directory, formerNames };
+      await this.#store.transact([{ put: { collection, key: uuid, value } }]);
+      this.#formerNames.set(uuid, formerNames);
+      show();
+    });
+  }
+
+  #inTurn<R>(change: () => Promise<R>): Promise<R> {
+    const turn = this.#turn.then(change);
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
+  #checkFree(name: string): void {
+    const object = this.find(name)?.ref;
+    if (object !== undefined) throw fault('DuplicateName', { name, object }, `The datastore '${name}' exists already.`);
+  }
+
+  async #add(name: string, directory: string): Promise<Datastore> {
+    this.#checkFree(name);
     await mkdir(directory, { recursive: true });
     const real = await realpath(directory);
     const uuid = await writeIdentity(real);
@@ -90,6 +136,7 @@ export class Datastores {
   async remove(datastore: Datastore): Promise<void> {
     await this.#store.transact([{ delete: { collection, key: datastore.uuid } }]);
     this.#byUuid.delete(datastore.uuid);
+    this.#formerNames.delete(datastore.uuid);
   }
 }
 

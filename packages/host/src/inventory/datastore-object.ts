@@ -1,7 +1,10 @@
-import { type DatastoreSummary, data, fault, type ManagedObjectClass } from '@hypostyle/vim';
+import { requireForRename } from '@hypostyle/services';
+import { actingUser, type Call, type DatastoreSummary, data, fault, type ManagedObjectClass } from '@hypostyle/vim';
 import type { Datastore } from '../datastore/datastore.ts';
+import { type DatastoreRename, renameDatastore } from '../datastore/datastore-rename.ts';
 import { type DatastoreSpace, spaceOf } from '../datastore/datastores.ts';
 import type { HostCore } from '../host-core.ts';
+import { privilegeScope } from '../managed/privilege-scope.ts';
 import { entityDefaults, entityPerSession, reference } from './entity-defaults.ts';
 import { references } from './references.ts';
 
@@ -14,10 +17,10 @@ export function browserReference(datastore: Datastore) {
 }
 
 /** Puts a datastore into the inventory with the space that it has now. */
-export async function addDatastoreObject(core: HostCore, datastore: Datastore): Promise<void> {
+export async function addDatastoreObject(core: HostCore, datastore: Datastore, rename: DatastoreRename): Promise<void> {
   const space = await spaceOf(datastore);
   core.registry.commit((draft) => {
-    draft.add(datastoreClass(core, datastore), datastore.ref.value, {
+    draft.add(datastoreClass(core, datastore, rename), datastore.ref.value, {
       ...entityDefaults(datastore.name, references.datastoreFolder),
       browser: browserReference(datastore),
       capability: data('DatastoreCapability', {
@@ -48,7 +51,11 @@ export async function addDatastoreObject(core: HostCore, datastore: Datastore): 
   });
 }
 
-function datastoreClass(core: HostCore, datastore: Datastore): ManagedObjectClass<'Datastore'> {
+function datastoreClass(
+  core: HostCore,
+  datastore: Datastore,
+  rename: DatastoreRename,
+): ManagedObjectClass<'Datastore'> {
   return {
     type: 'Datastore',
     perSession: entityPerSession(core.authorizer),
@@ -62,7 +69,12 @@ function datastoreClass(core: HostCore, datastore: Datastore): ManagedObjectClas
     methods: {
       RefreshDatastore: () => refreshSpace(core, datastore),
       RefreshDatastoreStorageInfo: () => refreshSpace(core, datastore),
-      DestroyDatastore: () => removeDatastore(core, datastore),
+      DestroyDatastore: (call) => removeDatastore(core, call, datastore),
+      RenameDatastore: (call, { newName }) => renameDatastore(core, datastore, newName, actingUser(call)),
+      Rename_Task: (call, { newName }) => {
+        requireForRename(privilegeScope(core), call, datastore.ref);
+        return rename(call, datastore, newName);
+      },
     },
   };
 }
@@ -109,7 +121,7 @@ async function refreshSpace(core: HostCore, datastore: Datastore): Promise<void>
 }
 
 /** Removes a datastore with no machines; its folder stays as it is. */
-export async function removeDatastore(core: HostCore, datastore: Datastore): Promise<void> {
+export async function removeDatastore(core: HostCore, call: Call, datastore: Datastore): Promise<void> {
   const user = [...core.machines.all()].find((machine) => machine.datastore === datastore);
   if (user !== undefined) {
     throw fault(
@@ -123,6 +135,7 @@ export async function removeDatastore(core: HostCore, datastore: Datastore): Pro
     core.events.post(draft, {
       type: 'DatastoreRemovedOnHostEvent',
       entity: datastore.ref,
+      userName: actingUser(call),
       members: { host: undefined },
     });
     draft.remove(datastore.ref);

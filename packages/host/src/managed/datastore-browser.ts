@@ -87,7 +87,7 @@ export class DatastoreBrowsers {
     recursive: boolean,
     signal: AbortSignal,
   ): Promise<HostDatastoreBrowserSearchResults[]> {
-    const { datastore, path: folder } = this.#core.datastores.parse(path);
+    const { datastore, path: folder } = this.#core.datastores.parseOfTask(path);
     const results: HostDatastoreBrowserSearchResults[] = [];
     for await (const result of searchDatastore(datastore, {
       path: folder,

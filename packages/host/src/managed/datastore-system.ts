@@ -1,5 +1,7 @@
 import { isAbsolute } from 'node:path';
-import { fault, type ManagedObjectClass } from '@hypostyle/vim';
+import { actingUser, fault, type ManagedObjectClass } from '@hypostyle/vim';
+import { checkDatastoreName } from '../datastore/datastore-name.ts';
+import type { DatastoreRename } from '../datastore/datastore-rename.ts';
 import { HostError } from '../errors.ts';
 import type { HostCore } from '../host-core.ts';
 import { addDatastoreObject, removeDatastore } from '../inventory/datastore-object.ts';
@@ -9,30 +11,26 @@ import type { DatastoreBrowsers } from './datastore-browser.ts';
 export function datastoreSystemClass(
   core: HostCore,
   browsers: DatastoreBrowsers,
+  rename: DatastoreRename,
 ): ManagedObjectClass<'HostDatastoreSystem'> {
   return {
     type: 'HostDatastoreSystem',
     derived: { datastore: { from: [], compute: () => core.datastores.all().map((datastore) => datastore.ref) } },
     methods: {
       CreateLocalDatastore: async (call, { name, path }) => {
-        if (!/^[^/\\[\]%\u0000-\u001f]{1,80}$/.test(name))
-          throw fault(
-            'InvalidName',
-            { name: name.slice(0, 200) },
-            `'${name.slice(0, 80)}' is no name for a datastore.`,
-          );
+        checkDatastoreName(name);
         if (!isAbsolute(path))
           throw fault('InvalidArgument', { invalidProperty: 'path' }, `'${path.slice(0, 200)}' is no absolute path.`);
         try {
           const datastore = await core.datastores.add(name, path);
-          await addDatastoreObject(core, datastore);
+          await addDatastoreObject(core, datastore, rename);
           browsers.add(datastore);
           core.registry.commit((draft) => {
             draft.touch(call.self.ref, 'datastore');
             core.events.post(draft, {
               type: 'LocalDatastoreCreatedEvent',
               entity: datastore.ref,
-              userName: call.session?.userName,
+              userName: actingUser(call),
             });
           });
           return datastore.ref;
@@ -42,7 +40,7 @@ export function datastoreSystemClass(
           throw fault('HostConfigFault', {}, message, { cause: error });
         }
       },
-      RemoveDatastore: (_, { datastore }) => removeDatastore(core, core.datastores.get(datastore)),
+      RemoveDatastore: (call, { datastore }) => removeDatastore(core, call, core.datastores.get(datastore)),
     },
   };
 }

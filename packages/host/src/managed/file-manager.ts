@@ -19,7 +19,7 @@ interface TransferInput {
 /** FileManager: files and folders of datastores. What a machine that runs uses is never touched. */
 export function fileManagerClass(core: HostCore, isBusy: BusyCheck): ManagedObjectClass<'FileManager'> {
   const place = (name: string) => {
-    const { datastore, path } = core.datastores.parse(name);
+    const { datastore, path } = core.datastores.parseOfTask(name);
     return { root: datastore, path };
   };
   const mayManage = (call: Call, name: string) =>

@@ -160,7 +160,10 @@ function diskBacking(
   const links = facts?.chain ?? [];
   const link = (depth: number): ReturnType<typeof data<'VirtualDiskFlatVer2BackingInfo'>> =>
     data('VirtualDiskFlatVer2BackingInfo', {
-      fileName: links[depth]?.[0] ?? machine.datastore.resolve(machine.vmxPath, disk.fileName),
+      fileName:
+        links[depth]?.[0] === undefined
+          ? machine.datastore.resolve(machine.vmxPath, disk.fileName)
+          : machine.datastore.format(links[depth][0]),
       datastore: names.datastore(machine.datastore),
       backingObjectId: '',
       diskMode: disk.mode,

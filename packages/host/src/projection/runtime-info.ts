@@ -178,12 +178,12 @@ export function heartbeat(machine: MachineRecord): 'green' | 'gray' {
 
 /** `VirtualMachine.layoutEx`: every file with its size, and the chain of each disk. */
 export function fileLayout(machine: MachineRecord): VirtualMachineFileLayoutEx {
-  const keys = new Map(machine.files.list.map((file, key) => [file.name, key]));
+  const keys = new Map(machine.files.list.map((file, key) => [file.path, key]));
   return data('VirtualMachineFileLayoutEx', {
     file: machine.files.list.map((file, key) =>
       data('VirtualMachineFileLayoutExFileInfo', {
         key,
-        name: file.name,
+        name: machine.datastore.format(file.path),
         type: file.type,
         size: file.bytes,
         uniqueSize: file.bytes,
@@ -196,8 +196,8 @@ export function fileLayout(machine: MachineRecord): VirtualMachineFileLayoutEx {
         // The model has the base first.
         chain: facts.chain.toReversed().map((files) =>
           data('VirtualMachineFileLayoutExDiskUnit', {
-            fileKey: files.flatMap((name) => {
-              const fileKey = keys.get(name);
+            fileKey: files.flatMap((path) => {
+              const fileKey = keys.get(path);
               return fileKey === undefined ? [] : [fileKey];
             }),
           }),

@@ -107,11 +107,12 @@ export async function doomedDisks(
 export async function destroyDisks(core: HostCore, datastore: Datastore, doomed: readonly DoomedDisk[]): Promise<void> {
   if (doomed.length === 0) return;
   const inUse = new Set(
-    [...core.machines.all()].flatMap((machine) => [...machine.disks.values()].flatMap((disk) => disk.chain.flat())),
+    [...core.machines.all()]
+      .filter((machine) => machine.datastore === datastore)
+      .flatMap((machine) => [...machine.disks.values()].flatMap((disk) => disk.chain.flat())),
   );
   for (const file of doomed.flatMap((disk) => disk.files)) {
-    const shown = datastore.format(file.slice(datastore.directory.length + 1));
-    if (!inUse.has(shown)) await rm(file, { force: true });
+    if (!inUse.has(file.slice(datastore.directory.length + 1))) await rm(file, { force: true });
   }
 }
 
@@ -168,7 +169,7 @@ function pathOnDatastore(core: HostCore, datastore: Datastore, vmxPath: string, 
     if (path === undefined) throw faults.invalidPath(fileName, `it is not on the datastore '${datastore.name}'`);
     return path;
   }
-  const parsed = core.datastores.parse(
+  const parsed = core.datastores.parseOfTask(
     fileName.startsWith('[]') ? `[${datastore.name}]${fileName.slice(2)}` : fileName,
   );
   if (parsed.datastore !== datastore) {

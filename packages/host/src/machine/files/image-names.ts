@@ -9,13 +9,13 @@ import type { Datastores } from '../../datastore/datastores.ts';
  * files, libvirt's among them, know no `[datastore] path`.
  */
 export function withImageNames(
-  datastores: Pick<Datastores, 'find'>,
+  datastores: Pick<Datastores, 'named'>,
   { datastore, vmxPath }: { readonly datastore: Datastore; readonly vmxPath: string },
   configuration: MachineConfiguration,
 ): MachineConfiguration {
   const named = (fileName: string): string => {
     const parsed = parsedPath(fileName);
-    const found = parsed && datastores.find(parsed.datastore);
+    const found = parsed && datastores.named(parsed.datastore);
     if (found === undefined || !parsed?.path) return fileName;
     const { folder, name } = splitPath(parsed.path);
     return found === datastore && folder === splitPath(vmxPath).folder ? name : join(found.url, parsed.path);

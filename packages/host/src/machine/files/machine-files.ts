@@ -67,13 +67,13 @@ export async function readDisk(datastore: Datastore, vmxPath: string, fileName: 
     const chain = await readDiskChain(diskPath(datastore, vmxPath, fileName), {
       allowOutside: (path) => path.startsWith(`${datastore.directory}/`),
     });
-    const shown = (path: string) => datastore.format(path.slice(datastore.directory.length + 1));
+    const relative = (path: string) => path.slice(datastore.directory.length + 1);
     return {
       capacityBytes: chain.capacityBytes,
       thin: chain.thin,
       uuid: chain.uuid,
       contentId: chain.links[0].descriptor.contentId.toString(16).padStart(8, '0'),
-      chain: chain.links.map((link) => [shown(link.descriptorPath), ...link.extentPaths.map(shown)]),
+      chain: chain.links.map((link) => [relative(link.descriptorPath), ...link.extentPaths.map(relative)]),
       problem: undefined,
     };
   } catch (error) {
@@ -129,13 +129,12 @@ export async function listFiles(
     if (blocks === undefined) continue;
     const bytes = blocks * 512;
     committedBytes += bytes;
-    const name = datastore.format(path);
-    sizes.set(name, bytes);
-    list.push({ name, type, bytes });
+    sizes.set(path, bytes);
+    list.push({ path, type, bytes });
   }
   let uncommittedBytes = 0;
   for (const disk of disks.values()) {
-    const own = disk.chain.flat().reduce((sum, name) => sum + (sizes.get(name) ?? 0), 0);
+    const own = disk.chain.flat().reduce((sum, path) => sum + (sizes.get(path) ?? 0), 0);
     if (disk.thin) uncommittedBytes += Math.max(0, disk.capacityBytes - own);
   }
   return { list, committedBytes, uncommittedBytes, unsharedBytes: committedBytes, at: new Date().toISOString() };

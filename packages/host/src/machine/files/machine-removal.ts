@@ -37,9 +37,9 @@ export async function filesOf(
   const names = entries
     .filter((entry) => {
       const { name } = entry;
-      const shown = datastore.format(joinPath(folder, name));
-      if (foreign.has(shown)) return false;
-      if (own.has(shown)) return true;
+      const path = joinPath(folder, name);
+      if (foreign.has(path)) return false;
+      if (own.has(path)) return true;
       if (isHiddenName(name)) return alone;
       if (entry.isDirectory() || fileType(name) === undefined || /\.(vmdk|qcow2)$/i.test(name)) return false;
       return alone || name === vmxName || name.startsWith(`${stem}.`) || name.startsWith(`${stem}-`);
@@ -70,11 +70,11 @@ export async function deleteDoomed(
   }
 }
 
-/** Datastore paths of the disks of every other machine. */
+/** Paths of the disks of every other machine on the machine's datastore. */
 export function usedByOthers(core: Pick<Core, 'machines'>, machine: MachineRecord): Set<string> {
   const used = new Set<string>();
   for (const other of core.machines.all()) {
-    if (other.id === machine.id) continue;
+    if (other.id === machine.id || other.datastore !== machine.datastore) continue;
     for (const disk of other.disks.values()) for (const files of disk.chain) for (const file of files) used.add(file);
   }
   return used;

@@ -102,7 +102,7 @@ export function defineLifecycleWork(core: HostCore): LifecycleWork {
     method: 'RegisterVM_Task',
     run: (task, input) => provisioning(core, () => registerMachine(core, task, input)),
     resume: async (task, input) => {
-      const { datastore, path } = core.datastores.parse(input.path);
+      const { datastore, path } = core.datastores.parseOfTask(input.path);
       const made = core.machines.at(datastore.uuid, path)?.ref;
       return made ?? provisioning(core, () => registerMachine(core, task, input));
     },
@@ -326,7 +326,7 @@ interface Place {
 
 /** Folder and `.vmx` for a new machine, which no other has meanwhile: what the client names, or a free folder. */
 async function choosePlace(core: HostCore, vmPathName: string, name: string, task: RunningTask): Promise<Place> {
-  const { datastore, path } = core.datastores.parse(vmPathName);
+  const { datastore, path } = core.datastores.parseOfTask(vmPathName);
   const claim = (folder: string, vmxName: string): Place => {
     // The root of a datastore is nobody's own.
     const places = [joinPath(folder, vmxName), ...(folder === '' ? [] : [folder])];
@@ -374,7 +374,7 @@ async function registerMachine(
   task: RunningTask,
   input: RegisterInput,
 ): Promise<ManagedObjectReference<'VirtualMachine'>> {
-  const { datastore, path } = core.datastores.parse(input.path);
+  const { datastore, path } = core.datastores.parseOfTask(input.path);
   if (!path.toLowerCase().endsWith('.vmx'))
     throw fault('InvalidDatastorePath', { datastorePath: input.path }, `${input.path} names no .vmx file.`);
   const known = core.machines.at(datastore.uuid, path);

@@ -287,18 +287,17 @@ async function checkLinks(datastore: Datastore, chain: DiskChain): Promise<void>
  */
 function checkWritable(core: HostCore, machine: MachineRecord, disk: Disk, chain: DiskChain): void {
   const { datastore } = machine;
-  const shown = chain.links.map(({ descriptorPath }) =>
-    datastore.format(descriptorPath.slice(datastore.directory.length + 1)),
-  );
+  const paths = chain.links.map(({ descriptorPath }) => descriptorPath.slice(datastore.directory.length + 1));
   const written = chain.links[0].kind !== 'foreign' && disk.mode !== 'independent_nonpersistent';
   for (const other of core.machines.all()) {
-    if (other.id === machine.id) continue;
+    if (other.id === machine.id || other.datastore !== datastore) continue;
     for (const facts of other.disks.values()) {
       const [top, ...bases] = facts.chain.map(([descriptor]) => descriptor);
-      const running = other.powerState !== 'poweredOff' && shown.find((path) => path === top);
-      const below = written ? bases.find((path) => path === shown[0]) : undefined;
-      const file = running || below;
-      if (!file) continue;
+      const running = other.powerState !== 'poweredOff' && paths.find((path) => path === top);
+      const below = written ? bases.find((path) => path === paths[0]) : undefined;
+      const path = running || below;
+      if (!path) continue;
+      const file = datastore.format(path);
       const why = running ? `is used by '${other.configuration.name}'` : `is the base of '${other.configuration.name}'`;
       throw fault('FileLocked', { file }, `The disk ${file} ${why}.`);
     }

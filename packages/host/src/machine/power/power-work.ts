@@ -3,7 +3,14 @@ import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { HypervisorError } from '@hypostyle/contracts';
 import { splitPath } from '@hypostyle/services';
-import { type Call, fault, type ManagedObjectReference, type RunningTask, type VimFault } from '@hypostyle/vim';
+import {
+  actingUser,
+  type Call,
+  fault,
+  type ManagedObjectReference,
+  type RunningTask,
+  type VimFault,
+} from '@hypostyle/vim';
 import type { HostCore } from '../../host-core.ts';
 import type { MachineWatch } from '../engine/machine-watch.ts';
 import { readVmx, writeVmx } from '../files/machine-files.ts';
@@ -134,7 +141,7 @@ export function definePowerWork(core: HostCore, watch: MachineWatch): PowerWork 
       }
       throw error;
     }
-    core.events.post(undefined, { type: event, entity: machine.ref, userName: call.session?.userName });
+    core.events.post(undefined, { type: event, entity: machine.ref, userName: actingUser(call) });
   };
 
   return {

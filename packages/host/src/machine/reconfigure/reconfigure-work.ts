@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { machineDiskFiles } from '@hypostyle/services';
 import {
   type Call,
+  type Draft,
   fault,
   type ManagedObjectReference,
   type RunningTask,
@@ -41,6 +42,8 @@ const liveMembers = new Set([
   '_typeName',
   'changeVersion',
   'name',
+  // The name that a center knows the machine by: no engine has it.
+  'instanceUuid',
   'annotation',
   'extraConfig',
   // The guest hears of it at its next start.
@@ -188,6 +191,7 @@ async function change(
         members: { oldName: machine.configuration.name, newName: now.configuration.name },
       });
     }
+    tellInstanceUuid(core, task, draft, machine, now.configuration.instanceUuid);
     task.post(draft, {
       type: 'VmReconfiguredEvent',
       entity: machine.ref,
@@ -195,6 +199,34 @@ async function change(
     });
   });
   await destroyDisks(core, datastore, destroyed);
+}
+
+/** Two machines of one instance UUID are allowed, as copies of a folder have it, and told. */
+function tellInstanceUuid(
+  core: HostCore,
+  task: RunningTask,
+  draft: Draft,
+  { id, ref, configuration: { instanceUuid: before } }: MachineRecord,
+  now: string,
+): void {
+  if (now === before) return;
+  const { type, members } =
+    before === ''
+      ? { type: 'VmInstanceUuidAssignedEvent' as const, members: { instanceUuid: now } }
+      : {
+          type: 'VmInstanceUuidChangedEvent' as const,
+          members: { oldInstanceUuid: before, newInstanceUuid: now },
+        };
+  task.post(draft, { type, entity: ref, members });
+  for (const other of core.machines.all()) {
+    if (other.id === id || other.configuration.instanceUuid !== now) continue;
+    const conflictedVm = { _typeName: 'VmEventArgument', name: other.configuration.name, vm: other.ref };
+    task.post(draft, {
+      type: 'VmInstanceUuidConflictEvent',
+      entity: ref,
+      members: { conflictedVm, instanceUuid: now },
+    });
+  }
 }
 
 function withoutSecrets({ vAppConfig, extraConfig, ...rest }: VirtualMachineConfigSpec): VirtualMachineConfigSpec {

@@ -43,7 +43,7 @@ export interface DiskFacts {
   readonly thin: boolean;
   readonly uuid: string | undefined;
   readonly contentId: string;
-  /** Datastore paths of the files of each link, top first. */
+  /** Paths in the machine's datastore of the files of each link, top first. */
   readonly chain: readonly (readonly string[])[];
   /** False when a file of the chain is missing or damaged; then `problem` says which and why. */
   readonly problem: string | undefined;
@@ -59,8 +59,8 @@ export interface MachineFiles {
 }
 
 export interface MachineFile {
-  /** Datastore path. */
-  readonly name: string;
+  /** Path in the machine's datastore. */
+  readonly path: string;
   readonly type: string;
   readonly bytes: number;
 }
