@@ -15,7 +15,7 @@ export { createPropertyCollector, type PropertyCollectorOptions } from './collec
 export { createSearchIndex, type SearchIndexOptions } from './collector/search-index.ts';
 export { createViewManager, type ViewManagerOptions } from './collector/view-manager.ts';
 export type * from './generated/types.ts';
-export type { Authorizer } from './runtime/authorizer.ts';
+export type { Authorizer, RightsListener } from './runtime/authorizer.ts';
 export { actingUser, type CallContext } from './runtime/call-context.ts';
 export { Dispatcher, type Invocation, noPermission, type Outcome } from './runtime/dispatcher.ts';
 export { asFault, fault, localizedFault, VimFault } from './runtime/fault.ts';
@@ -35,7 +35,7 @@ export { data, isData } from './schema/data.ts';
 export { loadSchema, type Schema } from './schema/schema.ts';
 export type { AnyValue, BoxedValue, DataObject, ManagedObjectReference } from './schema/values.ts';
 export { addAccountManager, addUserDirectory } from './services/accounts/account-managers.ts';
-export { LocalAccounts } from './services/accounts/local-accounts.ts';
+export { LocalAccounts, type LocalAccountsOptions } from './services/accounts/local-accounts.ts';
 export type { PerformMethod } from './services/alarms/action-runner.ts';
 export type { EventSource } from './services/alarms/alarm-events.ts';
 export { AlarmService, type AlarmServiceOptions } from './services/alarms/alarm-service.ts';
@@ -47,13 +47,19 @@ export {
   addAuthorizationManager,
 } from './services/authorization/authorization-manager.ts';
 export { Permissions, type PermissionsOptions, type Principal } from './services/authorization/permissions.ts';
-export type { PrincipalDirectory } from './services/authorization/principal-directory.ts';
+export type { PrincipalDirectory, PrincipalWatcher } from './services/authorization/principal-directory.ts';
 export { type Clock, dateTime, systemClock } from './services/clock.ts';
+export {
+  type CustomFieldProperties,
+  CustomFields,
+  type CustomFieldsOptions,
+} from './services/custom-fields/custom-fields.ts';
 export { fromDocument, toDocument } from './services/document.ts';
 export type { EventPoster, EventRequest } from './services/events/event-poster.ts';
 export { EventService, type EventServiceOptions } from './services/events/event-service.ts';
 export { MemoryPersistence } from './services/memory-persistence.ts';
 export type { Persistence, PersistenceEntry, PersistenceRange, PersistenceWrite } from './services/persistence.ts';
+export type { LockOutPolicy } from './services/sessions/account-locks.ts';
 export type { Identity, IdentityProvider } from './services/sessions/identity-provider.ts';
 export type { ServiceRequest } from './services/sessions/service-request.ts';
 export {
