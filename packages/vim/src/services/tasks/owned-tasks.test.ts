@@ -101,6 +101,25 @@ test('a cancel is passed on; a fault of it is the answer, and leaves the task un
   await assert.rejects(client.call(other.ref, 'CancelTask'), faultNamed('NotSupported'));
 });
 
+test('a task may be over before its cancel was passed on', async () => {
+  const { tasks, client, info, persistence } = await build();
+  const task = await tasks.owned.start({
+    owner: 'center',
+    state: 'running',
+    info: { descriptionId: 'x.y', cancelable: true },
+  });
+  task.onCancel(async () => {
+    await task.update({ state: 'success', cancelled: false });
+  });
+  await client.call(task.ref, 'CancelTask');
+  assert.deepEqual([info(task.ref).state, info(task.ref).cancelled], ['success', false]);
+  const [kept] = await persistence.disk.list<{ info: TaskInfo }>('tasks');
+  assert.deepEqual([kept?.value.info.state, kept?.value.info.cancelled], ['success', false]);
+  const other = await tasks.owned.start({ owner: 'center', state: 'running', info: { descriptionId: 'x.y' } });
+  await other.update({ cancelled: true, cancelable: true });
+  assert.deepEqual([info(other.ref).cancelled, info(other.ref).cancelable], [true, true]);
+});
+
 test('owned tasks outlive the process; their owner finds them and is told of cancels that it missed', async () => {
   const persistence = new KillablePersistence();
   const clock = new ManualClock();

@@ -58,6 +58,8 @@ export interface OwnedTaskChange {
   readonly progress?: number;
   readonly description?: DataTypes['LocalizableMessage'];
   readonly cancelable?: boolean;
+  /** Somebody cancelled it where the work is done. */
+  readonly cancelled?: boolean;
   readonly result?: TaskInfo['result'];
   /** With state `error`. */
   readonly error?: TaskInfo['error'];
@@ -189,8 +191,10 @@ export class OwnedTask {
   async update(change: OwnedTaskChange): Promise<boolean> {
     const task = this.#task;
     if (task.over || this.#service.isClosed()) return false;
-    const { state, startTime, completeTime, progress, description, cancelable, result, error } = change;
-    if (cancelable !== undefined) task.change({ cancelable });
+    const { state, startTime, completeTime, progress, description, result, error } = change;
+    const { cancelable = task.info.cancelable, cancelled = task.info.cancelled } = change;
+    const flagged = cancelable !== task.info.cancelable || cancelled !== task.info.cancelled;
+    if (flagged) task.change({ cancelable, cancelled });
     if (startTime !== undefined) task.change({ startTime });
     if (progress !== undefined) task.progress(progress);
     if (description !== undefined) task.describe(description);
@@ -199,8 +203,8 @@ export class OwnedTask {
       await this.#service.end(task, completeTime === undefined ? end : { ...end, completeTime });
       return true;
     }
-    if (state === 'running' && task.info.state === 'queued') await this.#service.begin(task, startTime);
-    else if (cancelable !== undefined || startTime !== undefined) {
+    if (state === 'running' && task.info.state === 'queued') await this.#service.begin(task, task.info.startTime);
+    else if (flagged || startTime !== undefined) {
       await this.#service.save(task);
       this.#service.show(task);
     }
