@@ -1,0 +1,7 @@
+import type { CenterBase } from './center-base.ts';
+import type { HostLinks } from './hosts/host-links.ts';
+
+/** What the parts of a center share. Made once, by `Center.open`. */
+export interface CenterCore extends CenterBase {
+  readonly hosts: HostLinks;
+}

@@ -1,0 +1,120 @@
+import type { Store } from '@hypostyle/contracts';
+import { reference } from '@hypostyle/services';
+import {
+  type AboutInfo,
+  addAccountManager,
+  addAuthorizationManager,
+  addLicenseManager,
+  addServiceInstance,
+  addUserDirectory,
+  ChangeFeed,
+  createPropertyCollector,
+  createSearchIndex,
+  createViewManager,
+  EventService,
+  LocalAccounts,
+  Permissions,
+  type Registry,
+  SessionService,
+  TaskService,
+} from '@hypostyle/vim';
+import { services } from './services.ts';
+
+export interface CenterServicesOptions {
+  readonly registry: Registry;
+  readonly store: Store;
+  readonly about: AboutInfo;
+  readonly administrator: { readonly userName: string; readonly password: string };
+  readonly sslThumbprint: () => string;
+  readonly onDefect: (where: string, error: unknown) => void;
+}
+
+/** What a center has beside its inventory: accounts, sessions, rights, tasks, events, collectors. */
+export interface CenterServices {
+  readonly authorizer: Permissions;
+  readonly sessions: SessionService;
+  readonly tasks: TaskService;
+  readonly events: EventService;
+  close(): Promise<void>;
+}
+
+export async function openCenterServices(options: CenterServicesOptions): Promise<CenterServices> {
+  const { registry, store, about, administrator, onDefect } = options;
+  const accounts = await LocalAccounts.open({ persistence: store });
+  if (accounts.empty) await accounts.createUser(administrator.userName, administrator.password, 'Administrator');
+  const authorizer = await Permissions.open({
+    registry,
+    persistence: store,
+    rootFolder: services.rootFolder,
+    administrators: [{ principal: administrator.userName, group: false }],
+  });
+  const events = await EventService.open({ registry, persistence: store, authorizer, onDefect });
+  const sessions = new SessionService({
+    registry,
+    identities: accounts,
+    events,
+    ticketHost: () => ({ sslThumbprint: options.sslThumbprint() }),
+    onDefect,
+  });
+  const tasks = await TaskService.open({ registry, persistence: store, events, authorizer, onDefect });
+  const authorizationManager = addAuthorizationManager({
+    registry,
+    permissions: authorizer,
+    events,
+    sessions,
+    principals: accounts,
+  });
+  const accountManager = addAccountManager({
+    registry,
+    accounts,
+    events,
+    checkPassword: (call, userName, password) => sessions.checkPassword(userName, password, call.clientAddress),
+    referenceValue: 'AccountManager',
+  });
+  const userDirectory = addUserDirectory({ registry, accounts });
+  const feed = new ChangeFeed(registry, { onDefect: (error) => onDefect('property collector', error) });
+  const propertyCollector = createPropertyCollector({ registry, authorizer, feed, value: 'propertyCollector' });
+  const viewManager = createViewManager({
+    registry,
+    authorizer,
+    feed,
+    rootFolder: services.rootFolder,
+    value: 'ViewManager',
+  });
+  const searchIndex = createSearchIndex({
+    registry,
+    authorizer,
+    rootFolder: services.rootFolder,
+    value: 'SearchIndex',
+  });
+  const licenseManager = addLicenseManager({ registry, productName: about.name, productVersion: about.version });
+  addServiceInstance({
+    registry,
+    capability: { provisioningSupported: true, multiHostSupported: true, userShellAccessSupported: false },
+    content: {
+      rootFolder: reference('Folder', services.rootFolder.value),
+      propertyCollector,
+      viewManager,
+      about,
+      sessionManager: sessions.ref,
+      authorizationManager,
+      eventManager: events.ref,
+      taskManager: tasks.ref,
+      accountManager,
+      userDirectory,
+      licenseManager,
+      searchIndex,
+    },
+  });
+  return {
+    authorizer,
+    sessions,
+    tasks,
+    events,
+    close: async () => {
+      tasks.close();
+      sessions.close();
+      await events.flush();
+    },
+  };
+}

@@ -1,0 +1,199 @@
+/**
+ * A center: one place over many hosts.
+ *
+ *     const center = await Center.open({ schema, store, connector, … });
+ *     await center.close(); // hosts and machines run on
+ */
+import { randomUUID } from 'node:crypto';
+import type { Store } from '@hypostyle/contracts';
+import {
+  type Authorizer,
+  Dispatcher,
+  type ManagedObjectClass,
+  type ManagedTypeName,
+  Registry,
+  type Schema,
+  type SessionService,
+} from '@hypostyle/vim';
+import { aboutCenter } from './about.ts';
+import type { CenterCore } from './center-core.ts';
+import { type CenterServices, openCenterServices } from './center-services.ts';
+import { entityClasses } from './entities/entity-classes.ts';
+import { Forwarding } from './forwarding/forwarding.ts';
+import { hostOverlay, machineOverlay } from './hosts/connection-overlay.ts';
+import type { HostConnector } from './hosts/host-connection.ts';
+import { HostLinks } from './hosts/host-links.ts';
+import { LastKnown } from './hosts/last-known.ts';
+import type { EntityDocument } from './inventory/entity-document.ts';
+import { Inventory } from './inventory/inventory.ts';
+import { newDatacenter } from './inventory/new-datacenter.ts';
+import { meetHost, takeIn } from './joining/host-joining.ts';
+import { ReferenceNumbers } from './references/reference-numbers.ts';
+import { ReferenceRewriter } from './references/reference-rewriter.ts';
+import { services } from './services.ts';
+
+export interface CenterOptions {
+  readonly schema: Schema;
+  readonly store: Store;
+  readonly connector: HostConnector;
+  /** Name of the host of this process, which joins at the first start; none unless told. */
+  readonly localHost?: string;
+  /** Account with every right, made at the first start. */
+  readonly administrator: { readonly userName: string; readonly password: string };
+  /** Version of the product. */
+  readonly version: string;
+  /** SHA-1 of the server's certificate, `AB:CD:…`. */
+  readonly sslThumbprint: () => string;
+  /** Seconds that a host may be silent before it counts as not responding; 10 unless told. */
+  readonly heartbeat?: number;
+  /** Told of what failed in the background, with where. */
+  readonly onDefect: (where: string, error: unknown) => void;
+  /** Told of what an operator would look for. */
+  readonly onLog?: (what: string, why: unknown) => void;
+}
+
+const identityCollection = 'center';
+
+export class Center {
+  readonly registry: Registry;
+  readonly authorizer: Authorizer;
+  readonly dispatcher: Dispatcher;
+  readonly sessions: SessionService;
+  readonly core: CenterCore;
+  readonly #services: CenterServices;
+
+  private constructor(core: CenterCore, services: CenterServices) {
+    this.core = core;
+    this.#services = services;
+    this.registry = core.registry;
+    this.authorizer = core.authorizer;
+    this.sessions = services.sessions;
+    this.dispatcher = new Dispatcher({
+      registry: core.registry,
+      authorizer: core.authorizer,
+      onDefect: core.onDefect,
+    });
+  }
+
+  /** Shows what was last known, goes on with unfinished tasks, and connects to its hosts as they answer. */
+  static async open(options: CenterOptions): Promise<Center> {
+    const { schema, store, onDefect, onLog = () => {} } = options;
+    const registry = new Registry(schema);
+    const about = aboutCenter({ version: options.version, instanceUuid: await instanceUuid(store) });
+    const opened = await openCenterServices({
+      registry,
+      store,
+      about,
+      administrator: options.administrator,
+      sslThumbprint: options.sslThumbprint,
+      onDefect,
+    });
+    const numbers = await ReferenceNumbers.open(store, (error) => onDefect('reference numbers', error));
+    const inventory = await Inventory.open(registry, store, numbers);
+    const lastKnown = new LastKnown({ store, onDefect: (error) => onDefect('last known state', error) });
+    const core: CenterCore = {
+      schema,
+      registry,
+      store,
+      about,
+      authorizer: opened.authorizer,
+      events: opened.events,
+      tasks: opened.tasks,
+      inventory,
+      numbers,
+      rewriter: new ReferenceRewriter(schema),
+      lastKnown,
+      get hosts() {
+        return hosts;
+      },
+      onDefect,
+      onLog,
+    };
+    const forwarding = new Forwarding(core);
+    const partClass = (type: string): ManagedObjectClass => {
+      const name = type as ManagedTypeName;
+      return { type: name, methods: forwarding.methods(name) } as ManagedObjectClass;
+    };
+    const hosts = new HostLinks({
+      core,
+      connector: options.connector,
+      partClass,
+      ...(options.heartbeat === undefined ? {} : { heartbeat: options.heartbeat }),
+      onDuplicate: () => {},
+      onSameName: () => {},
+    });
+    const known = await lastKnown.load();
+    inventory.showAll(entityClasses(core, forwarding), (document) =>
+      shownAtStart(core, document, known.get(document.value)),
+    );
+    await firstStart(core);
+    await opened.tasks.recover();
+    await hosts.open();
+    await joinLocalHost(core, options);
+    return new Center(core, opened);
+  }
+
+  /** Stops. Hosts and their machines run on; tasks under way go on at the next start. */
+  async close(): Promise<void> {
+    await this.core.hosts.close();
+    await this.core.lastKnown.flush();
+    await this.#services.close();
+  }
+}
+
+async function instanceUuid(store: Store): Promise<string> {
+  const known = await store.get<string>(identityCollection, 'instanceUuid');
+  if (known !== undefined) return known;
+  const value = randomUUID();
+  await store.transact([{ put: { collection: identityCollection, key: 'instanceUuid', value } }]);
+  return value;
+}
+
+/** What an entity of a host shows until the host has spoken. */
+function shownAtStart(core: CenterCore, document: EntityDocument, known: Readonly<Record<string, unknown>> = {}) {
+  switch (document.type) {
+    case 'HostSystem':
+      return { ...known, ...hostOverlay(known, document, document.disconnected ? 'disconnected' : 'notResponding') };
+    case 'VirtualMachine':
+      core.inventory.uses.set(
+        document.value,
+        [known.datastore, known.network].flatMap((list) =>
+          ((list ?? []) as { value: string }[]).map(({ value }) => value),
+        ),
+      );
+      return { ...known, ...machineOverlay(known, 'notResponding') };
+    case 'Datastore':
+    case 'Network':
+      core.hosts.shared.restore(document.value, known);
+      return { ...known, ...core.hosts.shared.merged(document.value) };
+    default:
+      return known;
+  }
+}
+
+/** A root folder, and one datacenter to begin with. */
+async function firstStart(core: CenterCore): Promise<void> {
+  if (core.inventory.find(services.rootFolder.value) !== undefined) return;
+  await core.inventory.edit((edit) => {
+    const { value } = services.rootFolder;
+    edit.put({ type: 'Folder', value, name: 'Datacenters', childType: ['Folder', 'Datacenter'], fixed: true });
+    // The root folder's number is given.
+    edit.mint('group-d');
+    newDatacenter(edit, 'Datacenter', value);
+  });
+}
+
+async function joinLocalHost(core: CenterCore, { localHost, connector }: CenterOptions): Promise<void> {
+  if (localHost === undefined) return;
+  const known = [...core.inventory.all('HostSystem')].find((host) => host.address.local);
+  const signal = AbortSignal.timeout(120_000);
+  if (known !== undefined) {
+    if (!known.disconnected) await core.hosts.link(known.value)?.ready(signal);
+    return;
+  }
+  const [datacenter] = core.inventory.all('Datacenter');
+  if (datacenter === undefined) return;
+  const address = { local: true } as const;
+  const newcomer = await meetHost(localHost, address, await connector.connect(address));
+  await takeIn(core, newcomer, { kind: 'standalone', folder: datacenter.hostFolder }, signal);
+}

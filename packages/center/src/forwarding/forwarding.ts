@@ -1,0 +1,167 @@
+import {
+  type Call,
+  fault,
+  localizedFault,
+  type ManagedObjectReference,
+  type ManagedTypeName,
+  type MethodTable,
+  type RunningTask,
+  type TaskInfo,
+  VimFault,
+} from '@hypostyle/vim';
+import type { CenterCore } from '../center-core.ts';
+import { activationPrefix, type HostLink } from '../hosts/host-link.ts';
+import type { Route } from '../hosts/host-links.ts';
+import { taskDescriptionId } from './task-names.ts';
+import { toHost } from './to-host.ts';
+
+type Arguments = Readonly<Record<string, unknown>>;
+
+/** Methods that only look: what they answer changes nothing that is followed. */
+const looking = /^(Query|Retrieve|Find|Check|Validate|Estimate|List|Get|Acquire|Has|Fetch|Read|Extract|Is)/;
+
+/** What the center answers with its own table where the host has a method of the same name. */
+const never = new Set(['Destroy_Task', 'Rename_Task', 'setCustomValue', 'Reload']);
+
+/** Sends calls to the host that the called object is on: arguments, results, faults and tasks in the caller's words. */
+export class Forwarding {
+  readonly #core: CenterCore;
+
+  constructor(core: CenterCore) {
+    this.#core = core;
+  }
+
+  /** Every method of a type, answered by the object's host; `own` goes before. */
+  methods<T extends ManagedTypeName>(type: T, own: MethodTable<T> = {}): MethodTable<T> {
+    const table: Record<string, (call: Call, args: Arguments) => Promise<unknown>> = {};
+    for (const [name, method] of this.#core.schema.managed(type)?.methods ?? []) {
+      if (never.has(name)) continue;
+      table[name] =
+        method.returns?.name === 'Task' && !method.returns.array
+          ? (call, args) => this.task(call, args)
+          : (call, args) => this.call(call, args);
+    }
+    return { ...table, ...own } as MethodTable<T>;
+  }
+
+  /** Calls the method where the object is; the answer comes once its effect is seen here. */
+  async call(call: Call, args: Arguments, at: Route = this.#core.hosts.route(call.self.ref)): Promise<unknown> {
+    const { method } = call;
+    const result = await at.link.call(at.ref, method.name, this.#arguments(at.link, call, args), this.#context(call));
+    if (!looking.test(method.name)) await at.link.caughtUp();
+    if (method.returns === undefined || result === undefined) return result;
+    const { name, array } = method.returns;
+    if (name === 'HttpNfcLease') return at.link.showLease(result as ManagedObjectReference<'HttpNfcLease'>);
+    return this.#core.rewriter.rewrite({ name, array }, result, (ref) => at.link.mirror.references.toCenter(ref));
+  }
+
+  /** Begins the method's task where the object is; the task here goes as that one goes. */
+  async task(
+    call: Call,
+    args: Arguments,
+    at: Route = this.#core.hosts.route(call.self.ref),
+  ): Promise<ManagedObjectReference<'Task'>> {
+    const { tasks } = this.#core;
+    const { method, context } = call;
+    const given = this.#arguments(at.link, call, args);
+    const task = await tasks.owned.start({
+      owner: at.link.host,
+      entity: call.self.ref,
+      userName: call.session?.userName ?? '',
+      info: {
+        descriptionId: taskDescriptionId(call.self.ref.type, method.name),
+        name: method.name as never,
+        reason: { _typeName: 'TaskReasonUser', userName: call.session?.userName ?? '' } as TaskInfo['reason'],
+        ...(context.activationId === undefined ? {} : { activationId: context.activationId }),
+      },
+      announced: false,
+    });
+    try {
+      const activationId = activationPrefix(this.#core) + task.ref.value;
+      await at.link.call(at.ref, method.name, given, { ...this.#context(call), activationId });
+    } catch (error) {
+      // A connection that broke does not say whether it began: the next one will.
+      if (error instanceof VimFault && error.type !== 'HostNotConnected') {
+        await task.update({ state: 'error', error: localizedFault(error) });
+      }
+      throw error;
+    }
+    return task.ref;
+  }
+
+  /**
+   * Does a task of the host as a step of one of the center's: begins it, or finds it again after a restart or a broken
+   * connection, and waits for its end. Answers the result, throws the fault.
+   */
+  async step(
+    task: RunningTask,
+    link: HostLink,
+    self: ManagedObjectReference,
+    method: string,
+    args: Arguments,
+    { again = false }: { readonly again?: boolean } = {},
+  ): Promise<unknown> {
+    const activationId = activationPrefix(this.#core) + task.ref.value;
+    let uncertain = again;
+    for (;;) {
+      await link.ready(task.signal);
+      const found = uncertain ? await link.tasks.begun(task.ref.value) : undefined;
+      try {
+        const key =
+          found?.key ??
+          ((await link.call(self, method, args, { activationId, realUser: task.userName })) as ManagedObjectReference)
+            .value;
+        const info = await this.#ended(task, link, key);
+        if (info !== undefined) return this.#outcome(link, info);
+      } catch (error) {
+        if (!(error instanceof VimFault) || error.type !== 'HostNotConnected') throw error;
+      }
+      uncertain = true;
+    }
+  }
+
+  async #ended(task: RunningTask, link: HostLink, key: string): Promise<TaskInfo | undefined> {
+    const ref = { _typeName: 'ManagedObjectReference', type: 'Task', value: key } as const;
+    // The host may refuse to cancel; its task then goes on, and so does this one.
+    const cancel = () => void link.call(ref, 'CancelTask', {}).catch(() => {});
+    task.signal.addEventListener('abort', cancel, { once: true });
+    try {
+      const never = new AbortController().signal;
+      return await link.tasks.finished(key, ({ progress }) => progress !== undefined && task.progress(progress), never);
+    } finally {
+      task.signal.removeEventListener('abort', cancel);
+    }
+  }
+
+  #outcome(link: HostLink, info: TaskInfo): unknown {
+    const map = (ref: ManagedObjectReference) => link.mirror.references.toCenter(ref);
+    if (info.state === 'success') return this.#core.rewriter.rewriteAny(info.result, map);
+    const { error } = this.#core.rewriter.rewrite({ name: 'TaskInfo', array: false }, info, map) as TaskInfo;
+    if (error === undefined) throw fault('SystemError', { reason: 'unknown' }, 'The host says no reason.');
+    const detail = error.fault as VimFault['detail'];
+    throw new VimFault(detail._typeName, detail, error.localizedMessage ?? detail._typeName);
+  }
+
+  #arguments(link: HostLink, { method }: Call, args: Arguments): Arguments {
+    return this.toHost(link, method.name, args);
+  }
+
+  /** A method's arguments in the host's references. */
+  toHost(link: HostLink, method: string, args: Arguments): Arguments {
+    const given: Record<string, unknown> = {};
+    for (const { name, type } of this.#core.schema.method(method)?.parameters ?? []) {
+      const value = args[name];
+      if (value === undefined) continue;
+      given[name] = this.#core.rewriter.rewrite(type, value, (ref) => toHost(this.#core, link, ref));
+    }
+    return given;
+  }
+
+  #context({ session, context, signal }: Call) {
+    return {
+      signal,
+      ...(session === undefined ? {} : { realUser: session.userName }),
+      ...(context.operationId === undefined ? {} : { operationId: context.operationId }),
+    };
+  }
+}

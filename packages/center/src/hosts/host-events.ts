@@ -1,0 +1,111 @@
+import type { Caller, DataTypes, ManagedObjectReference } from '@hypostyle/vim';
+import type { CenterBase } from '../center-base.ts';
+import { plainUserName } from './host-user.ts';
+
+const collection = 'host-events';
+const pageSize = 100;
+
+type VimEvent = DataTypes['Event'] & { readonly _typeName?: string };
+
+interface Place {
+  /** Key of the last event that was taken over, as the host numbers them. */
+  readonly key: number;
+  readonly createdTime: string;
+}
+
+export interface HostEventsOptions {
+  readonly core: CenterBase;
+  readonly host: string;
+  readonly rewrite: (value: unknown) => unknown;
+  /** The center's chain for one of the host's. */
+  readonly chain: (hostChain: number) => number | undefined;
+}
+
+/** Arguments that the center tells better than the host does: by its own tree and names. */
+const ownArguments = ['datacenter', 'computeResource', 'host'] as const;
+
+/** A host's events, taken over into the center's: each once, in order. */
+export class HostEvents {
+  readonly #options: HostEventsOptions;
+  #place: Place | undefined;
+  #collector: ManagedObjectReference<'EventHistoryCollector'> | undefined;
+  #caller: Caller | undefined;
+
+  constructor(options: HostEventsOptions) {
+    this.#options = options;
+  }
+
+  /** A connection was made: goes on after the event that was taken over last, or with what is to come. */
+  async begin(caller: Caller): Promise<void> {
+    const { core, host } = this.#options;
+    const { eventManager } = await caller.content();
+    this.#caller = caller;
+    this.#collector = undefined;
+    if (eventManager === undefined) return;
+    this.#place = await core.store.get<Place>(collection, host);
+    if (this.#place === undefined) {
+      const recent = (await caller.call(eventManager, 'QueryEvents', { filter: {} })) ?? [];
+      const last = recent.reduce<VimEvent | undefined>((a, b) => (a === undefined || b.key > a.key ? b : a), undefined);
+      const place = { key: last?.key ?? 0, createdTime: last?.createdTime ?? new Date(0).toISOString() };
+      await core.store.transact([{ put: { collection, key: host, value: place } }]);
+      this.#place = place;
+    }
+    const filter = { time: { beginTime: this.#place.createdTime } };
+    const collector = await caller.call(eventManager, 'CreateCollectorForEvents', { filter });
+    await caller.call(collector, 'RewindCollector', {});
+    this.#collector = collector;
+  }
+
+  /** Takes over every event that the host has and the center has not. */
+  async pull(): Promise<void> {
+    const collector = this.#collector;
+    const caller = this.#caller;
+    if (collector === undefined || caller === undefined) return;
+    for (;;) {
+      const events = (await caller.call(collector, 'ReadNextEvents', { maxCount: pageSize })) ?? [];
+      const fresh = [...events].sort((a, b) => a.key - b.key).filter((event) => event.key > (this.#place?.key ?? 0));
+      if (fresh.length > 0) this.#take(fresh);
+      if (events.length < pageSize) return;
+    }
+  }
+
+  /** Forgets where it was, as the host leaves. */
+  async forget(): Promise<void> {
+    await this.#options.core.store.transact([{ delete: { collection, key: this.#options.host } }]);
+  }
+
+  #take(events: readonly VimEvent[]): void {
+    const { core, host } = this.#options;
+    core.registry.commit((draft) => {
+      for (const event of events) {
+        const place: Place = { key: event.key, createdTime: event.createdTime };
+        this.#place = place;
+        const kept = this.#request(event);
+        if (kept === undefined) continue;
+        core.events.post(draft, { ...kept, alongside: [{ put: { collection, key: host, value: place } }] });
+      }
+    });
+  }
+
+  /** The event as the center posts it; undefined for the comings and goings of the center itself. */
+  #request(event: VimEvent) {
+    const { host, rewrite, chain } = this.#options;
+    const type = (event._typeName ?? 'Event') as keyof DataTypes;
+    const session = this.#options.core.schema.isSubtype(type, 'SessionEvent');
+    const userName = plainUserName(event.userName);
+    if (session && userName === '') return undefined;
+    const rewritten = rewrite(event) as VimEvent & Record<string, unknown>;
+    const { _typeName, key: _key, chainId, createdTime, userName: _user, fullFormattedMessage, ...members } = rewritten;
+    const entity =
+      (event.vm === undefined ? undefined : rewritten.vm?.vm) ?? rewritten.ds?.datastore ?? rewritten.net?.network;
+    for (const name of ownArguments) delete members[name];
+    return {
+      type,
+      entity: entity ?? { _typeName: 'ManagedObjectReference', type: 'HostSystem', value: host },
+      userName,
+      chainId: chain(chainId),
+      createdTime,
+      members,
+    };
+  }
+}

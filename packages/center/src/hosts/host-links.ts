@@ -1,0 +1,172 @@
+import {
+  type EventRequest,
+  fault,
+  type HttpNfcLeaseInfo,
+  type ManagedObjectClass,
+  type ManagedObjectReference,
+} from '@hypostyle/vim';
+import type { CenterBase } from '../center-base.ts';
+import type { DatastoreDocument, EntityDocument, HostDocument, MachineDocument } from '../inventory/entity-document.ts';
+import { referenceOf } from '../inventory/entity-document.ts';
+import type { ConnectionState } from './connection-overlay.ts';
+import type { HostConnection, HostConnector } from './host-connection.ts';
+import { HostLink } from './host-link.ts';
+import { type PartDocument, partCollection } from './host-parts.ts';
+import { SharedViews } from './shared-views.ts';
+
+export interface HostLinksOptions {
+  readonly core: CenterBase;
+  readonly connector: HostConnector;
+  /** What answers for a part of a host. */
+  readonly partClass: (type: string) => ManagedObjectClass;
+  /** Seconds that a host may be silent before it counts as not responding; 10 unless told. */
+  readonly heartbeat?: number;
+  /** Makes duplicates tellable apart. */
+  readonly onDuplicate: (machine: MachineDocument, of: MachineDocument) => void;
+  readonly onSameName: (datastore: DatastoreDocument) => void;
+}
+
+/** Where a reference of the center lies: which host, and what it is there. */
+export interface Route {
+  readonly link: HostLink;
+  readonly ref: ManagedObjectReference;
+}
+
+/** Lines to every host of the center. */
+export class HostLinks {
+  readonly shared: SharedViews;
+  readonly #options: HostLinksOptions;
+  readonly #core: CenterBase;
+  readonly #links = new Map<string, HostLink>();
+  readonly #parts = new Map<string, PartDocument[]>();
+  #closed = false;
+
+  constructor(options: HostLinksOptions) {
+    this.#options = options;
+    this.#core = options.core;
+    this.shared = new SharedViews((host) => this.#links.get(host)?.connected === true);
+  }
+
+  /** Takes up every host that is not disconnected. Each connects as it can. */
+  async open(): Promise<void> {
+    for (const { value } of await this.#core.store.list<PartDocument>(partCollection)) {
+      const parts = this.#parts.get(value.host) ?? [];
+      parts.push(value);
+      this.#parts.set(value.host, parts);
+    }
+    for (const host of this.#core.inventory.all('HostSystem')) if (!host.disconnected) this.start(host);
+  }
+
+  /** Begins to follow a host; `first` is a connection that is made already. */
+  start(host: HostDocument, first?: HostConnection): HostLink {
+    const known = this.#links.get(host.value);
+    if (known !== undefined) return known;
+    const { connector, partClass, heartbeat = 10, onDuplicate, onSameName } = this.#options;
+    const link = new HostLink({
+      core: this.#core,
+      host: host.value,
+      shared: this.shared,
+      parts: this.#parts.get(host.value) ?? [],
+      partClass,
+      leaseInfo: (info) => leaseInfoAt(this.#core.inventory.find(host.value), info),
+      heartbeat,
+      onDuplicate,
+      onSameName,
+      isElsewhere: (machine) => this.#has(machine),
+      connect: (document) => connector.connect(document.address),
+      onState: (state, why) => this.#stateChanged(host.value, state, why),
+    });
+    this.#links.set(host.value, link);
+    if (!this.#closed) link.start(first);
+    return link;
+  }
+
+  /** Lets go of a host; it is shown with the state from now on. */
+  async stop(host: string, state?: ConnectionState): Promise<void> {
+    const link = this.#links.get(host);
+    if (link === undefined) return;
+    this.#links.delete(host);
+    this.#parts.set(host, link.mirror.parts());
+    await link.close();
+    if (state !== undefined) link.mirror.setState(state);
+  }
+
+  link(host: string): HostLink | undefined {
+    return this.#links.get(host);
+  }
+
+  /** The line to a connected host. Throws HostNotConnected. */
+  connected(host: string): HostLink {
+    const link = this.#links.get(host);
+    if (link?.connected === true) return link;
+    const name = this.#core.inventory.find(host)?.name ?? host;
+    throw fault('HostNotConnected', {}, `The host '${name}' is not connected; reconnect it, or wait until it is back.`);
+  }
+
+  /** Where the thing is. Throws HostNotConnected where its host is away, ManagedObjectNotFound where it has none. */
+  route(ref: ManagedObjectReference): Route {
+    const document = this.#core.inventory.find(ref.value);
+    if (document?.type === 'VirtualMachine') return this.#at(document.host, ref);
+    if (document?.type === 'HostSystem') return this.#at(document.value, ref);
+    for (const link of this.#linksOf(document === undefined ? undefined : document.value)) {
+      const there = link.connected ? link.mirror.references.toHost(ref) : undefined;
+      if (there !== undefined) return { link, ref: there };
+    }
+    throw this.#core.registry.get(ref) === undefined
+      ? fault('ManagedObjectNotFound', { obj: ref }, `There is no ${ref.type} ${ref.value} here.`)
+      : fault('HostNotConnected', {}, `No host of ${ref.value} is connected; wait until one is back.`);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.#links.values()].map((link) => link.close()));
+  }
+
+  #at(host: string, ref: ManagedObjectReference): Route {
+    const link = this.connected(host);
+    const there = link.mirror.references.toHost(ref);
+    if (there !== undefined) return { link, ref: there };
+    throw fault('ManagedObjectNotFound', { obj: ref }, `The host no longer has ${ref.value}.`);
+  }
+
+  /** Lines to the hosts that have a shared thing; to all for what belongs to one. */
+  #linksOf(shared: string | undefined): HostLink[] {
+    const hosts = shared === undefined ? [] : this.shared.hostsOf(shared);
+    if (hosts.length === 0) return [...this.#links.values()];
+    return hosts.flatMap((host) => this.#links.get(host) ?? []);
+  }
+
+  /** True when the machine's host has it; where that cannot be asked, it is taken for granted. */
+  #has(machine: MachineDocument): boolean {
+    const link = this.#links.get(machine.host);
+    if (link?.connected !== true) return this.#core.inventory.find(machine.host) !== undefined;
+    return link.mirror.references.toHost(referenceOf(machine)) !== undefined;
+  }
+
+  #stateChanged(host: string, state: 'connected' | 'notResponding', why: unknown): void {
+    const link = this.#links.get(host);
+    const document = this.#core.inventory.find(host);
+    if (link === undefined || document?.type !== 'HostSystem') return;
+    if (state === 'connected') {
+      this.#post({ type: 'HostConnectedEvent', entity: referenceOf(document) });
+      return;
+    }
+    if (link.mirror.shown === 'notResponding') return;
+    link.mirror.setState('notResponding');
+    this.#post({ type: 'HostConnectionLostEvent', entity: referenceOf(document) });
+    if (why !== undefined) this.#core.onLog(`the host '${document.name}' does not respond`, why);
+  }
+
+  #post(event: EventRequest): void {
+    this.#core.events.post(undefined, event);
+  }
+}
+
+/** Addresses of transfers lead to the host itself; `*` is the center's own address, where the local host answers. */
+function leaseInfoAt(host: EntityDocument | undefined, info: HttpNfcLeaseInfo): HttpNfcLeaseInfo {
+  if (host?.type !== 'HostSystem' || host.address.local || info.deviceUrl === undefined) return info;
+  const { host: name, port } = host.address;
+  const address = `${name.includes(':') ? `[${name}]` : name}${port === 443 ? '' : `:${port}`}`;
+  const deviceUrl = info.deviceUrl.map((device) => ({ ...device, url: device.url.replace('://*', `://${address}`) }));
+  return { ...info, deviceUrl };
+}

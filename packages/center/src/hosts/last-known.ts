@@ -1,0 +1,76 @@
+import type { Store, StoreWrite } from '@hypostyle/contracts';
+import { fromDocument, toDocument } from '@hypostyle/vim';
+
+const collection = 'last-known';
+
+type Properties = Readonly<Record<string, unknown>>;
+
+export interface LastKnownOptions {
+  readonly store: Store;
+  /** Milliseconds that a change may wait to be written; 5,000 unless told. */
+  readonly delay?: number;
+  readonly onDefect: (error: unknown) => void;
+}
+
+/**
+ * What hosts said of their entities, for a start at which a host is away. It is no truth, so it is written lazily, in
+ * batches.
+ */
+export class LastKnown {
+  readonly #store: Store;
+  readonly #delay: number;
+  readonly #onDefect: (error: unknown) => void;
+  readonly #waiting = new Map<string, (() => Properties) | undefined>();
+  #timer: NodeJS.Timeout | undefined;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor({ store, delay = 5_000, onDefect }: LastKnownOptions) {
+    this.#store = store;
+    this.#delay = delay;
+    this.#onDefect = onDefect;
+  }
+
+  async load(): Promise<Map<string, Properties>> {
+    const entries = await this.#store.list(collection);
+    return new Map(entries.map(({ key, value }) => [key, fromDocument<Properties>(value)]));
+  }
+
+  /** Has the entity's properties written soon, as they are then. */
+  keep(value: string, properties: () => Properties): void {
+    this.#later(value, properties);
+  }
+
+  forget(value: string): void {
+    this.#later(value, undefined);
+  }
+
+  /** Writes what waits. */
+  async flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#writing = this.#writing.then(() => this.#write());
+    await this.#writing;
+  }
+
+  #later(value: string, properties: (() => Properties) | undefined): void {
+    this.#waiting.set(value, properties);
+    this.#timer ??= setTimeout(() => {
+      this.flush().catch(this.#onDefect);
+    }, this.#delay).unref();
+  }
+
+  async #write(): Promise<void> {
+    for (;;) {
+      const writes: StoreWrite[] = [];
+      for (const [key, properties] of this.#waiting) {
+        this.#waiting.delete(key);
+        if (properties === undefined) writes.push({ delete: { collection, key } });
+        else writes.push({ put: { collection, key, value: toDocument(properties()) } });
+        // A batch at a time: a center has thousands of machines, and others wait for their turn.
+        if (writes.length === 50) break;
+      }
+      if (writes.length === 0) return;
+      await this.#store.transact(writes);
+    }
+  }
+}

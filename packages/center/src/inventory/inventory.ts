@@ -1,0 +1,323 @@
+import type { Store, StoreWrite } from '@hypostyle/contracts';
+import { entityDefaults } from '@hypostyle/services';
+import {
+  type Draft,
+  fault,
+  fromDocument,
+  type ManagedObjectClass,
+  type ManagedObjectReference,
+  type Registry,
+  toDocument,
+} from '@hypostyle/vim';
+import type { ReferenceNumbers } from '../references/reference-numbers.ts';
+import { type DocumentOf, type EntityDocument, type EntityType, referenceOf } from './entity-document.ts';
+import { Relation } from './relation.ts';
+import { TurnTaking } from './turn-taking.ts';
+
+const collection = 'entity';
+
+export type EntityClasses = { readonly [T in EntityType]: ManagedObjectClass<T> };
+type Properties = Readonly<Record<string, unknown>>;
+
+/** A change of the inventory in the making: checked against what is there, written down, then shown at once. */
+export interface InventoryEdit {
+  /** The document as this change has it. */
+  find(value: string): EntityDocument | undefined;
+  children(parent: string): EntityDocument[];
+  /** A reference's value that nothing ever had. */
+  mint(prefix: string): string;
+  /** Adds or replaces; `properties` are what the entity shows beside what its document says. */
+  put(document: EntityDocument, properties?: Properties): void;
+  /** Takes an entity out; those below it must be gone or go with it. */
+  remove(value: string): void;
+  /** Writes that come true with this change. */
+  write(...writes: readonly StoreWrite[]): void;
+  /** Runs in the commit that shows the change: for events, and properties of others. */
+  show(run: (draft: Draft) => void): void;
+}
+
+/**
+ * The inventory tree of a center: an entity a document. One change at a time is checked, made durable, and then shown
+ * by one commit, so that nobody sees what a crash could take back.
+ */
+export class Inventory {
+  readonly registry: Registry;
+  /** Machines by what they use: datastores and networks. */
+  readonly uses = new Relation();
+  readonly #store: Store;
+  readonly #numbers: ReferenceNumbers;
+  readonly #documents = new Map<string, EntityDocument>();
+  readonly #below = new Relation();
+  readonly #onHost = new Relation();
+  readonly #inPool = new Relation();
+  readonly #ofInstance = new Relation();
+  readonly #turns = new TurnTaking();
+  #classes: EntityClasses | undefined;
+
+  private constructor(registry: Registry, store: Store, numbers: ReferenceNumbers) {
+    this.registry = registry;
+    this.#store = store;
+    this.#numbers = numbers;
+  }
+
+  static async open(registry: Registry, store: Store, numbers: ReferenceNumbers): Promise<Inventory> {
+    const inventory = new Inventory(registry, store, numbers);
+    for (const { value } of await store.list(collection)) inventory.#index(fromDocument<EntityDocument>(value));
+    return inventory;
+  }
+
+  /** Shows every entity that is remembered; `properties` are what was last known of it. */
+  showAll(classes: EntityClasses, properties: (document: EntityDocument) => Properties): void {
+    this.#classes = classes;
+    this.registry.commit((draft) => {
+      for (const document of this.#documents.values()) this.#add(draft, document, properties(document));
+    });
+  }
+
+  find(value: string): EntityDocument | undefined {
+    return this.#documents.get(value);
+  }
+
+  /** The document of an entity of that type. Throws ManagedObjectNotFound. */
+  get<T extends EntityType>(type: T, ref: { readonly value: string }): DocumentOf<T> {
+    const document = this.#documents.get(ref.value);
+    if (document?.type !== type) {
+      const obj: ManagedObjectReference = { _typeName: 'ManagedObjectReference', type, value: ref.value };
+      throw fault('ManagedObjectNotFound', { obj }, `There is no ${type} ${ref.value} here.`);
+    }
+    return document as DocumentOf<T>;
+  }
+
+  *all<T extends EntityType>(type: T): IterableIterator<DocumentOf<T>> {
+    for (const document of this.#documents.values()) if (document.type === type) yield document as DocumentOf<T>;
+  }
+
+  children(parent: string): EntityDocument[] {
+    return this.#resolved(this.#below.members(parent));
+  }
+
+  machinesOnHost(host: string): DocumentOf<'VirtualMachine'>[] {
+    return this.#resolved(this.#onHost.members(host)) as DocumentOf<'VirtualMachine'>[];
+  }
+
+  machinesInPool(pool: string): DocumentOf<'VirtualMachine'>[] {
+    return this.#resolved(this.#inPool.members(pool)) as DocumentOf<'VirtualMachine'>[];
+  }
+
+  machinesOfInstance(instanceUuid: string): DocumentOf<'VirtualMachine'>[] {
+    return this.#resolved(this.#ofInstance.members(instanceUuid)) as DocumentOf<'VirtualMachine'>[];
+  }
+
+  /** The nearest entity of a type at or above. */
+  above<T extends EntityType>(value: string, types: readonly T[]): DocumentOf<T> | undefined {
+    for (let at = this.#documents.get(value); at !== undefined; ) {
+      if ((types as readonly string[]).includes(at.type)) return at as DocumentOf<T>;
+      at = at.parent === undefined ? undefined : this.#documents.get(at.parent);
+    }
+    return undefined;
+  }
+
+  /** Makes a change: alone, durable, then shown. Throws what `work` throws, with nothing changed. */
+  edit<R>(work: (edit: InventoryEdit) => R | Promise<R>): Promise<R> {
+    return this.#turns.take(async () => {
+      const change = new Change(this, this.#numbers);
+      const result = await work(change);
+      await this.#numbers.settled();
+      if (change.writes.length > 0) await this.#store.transact(change.writes);
+      this.registry.commit((draft) => this.#apply(draft, change));
+      return result;
+    });
+  }
+
+  #apply(draft: Draft, change: Change): void {
+    const before = new Map([...change.documents.keys()].map((value) => [value, this.#documents.get(value)]));
+    for (const [value, after] of change.documents) {
+      const old = before.get(value);
+      if (old !== undefined && old.type !== after?.document.type) this.#remove(draft, old);
+    }
+    // All are known before the first is shown: they name one another.
+    const touched: string[] = [];
+    for (const after of change.documents.values())
+      if (after !== undefined) touched.push(...this.#index(after.document));
+    for (const [value, after] of change.documents) {
+      if (after === undefined) continue;
+      const { document, properties } = after;
+      if (before.get(value)?.type !== document.type) this.#add(draft, document, properties);
+      else draft.set(referenceOf(document), { ...stored(document, this), ...properties } as never);
+    }
+    this.#touch(draft, touched);
+    for (const show of change.shows) show(draft);
+  }
+
+  #add(draft: Draft, document: EntityDocument, properties: Properties): void {
+    const classes = this.#classes;
+    if (classes === undefined) throw new Error('the inventory is not shown yet');
+    const entityClass = classes[document.type] as unknown as ManagedObjectClass<'ManagedEntity'>;
+    const all = { ...entityDefaults(document.name, undefined), ...stored(document, this), ...properties };
+    draft.add(entityClass, document.value, all as never);
+  }
+
+  #remove(draft: Draft, document: EntityDocument): void {
+    this.#documents.delete(document.value);
+    this.#touch(draft, [
+      ...this.#below.set(document.value, []),
+      ...this.#onHost.set(document.value, []),
+      ...this.#inPool.set(document.value, []),
+      ...this.uses.set(document.value, []),
+    ]);
+    this.#ofInstance.set(document.value, []);
+    draft.remove(referenceOf(document));
+  }
+
+  /** Remembers a document; answers the entities whose lists changed. */
+  #index(document: EntityDocument): string[] {
+    const { value, parent } = document;
+    this.#documents.set(value, document);
+    const changed = this.#below.set(value, parent === undefined ? [] : [parent]);
+    if (document.type === 'VirtualMachine') {
+      this.#ofInstance.set(value, [document.instanceUuid]);
+      changed.push(...this.#onHost.set(value, [document.host]));
+      changed.push(...this.#inPool.set(value, document.pool === undefined ? [] : [document.pool]));
+    }
+    return changed;
+  }
+
+  /** Says that lists of these entities changed. */
+  #touch(draft: Draft, values: readonly string[]): void {
+    for (const value of values) this.touchLists(draft, value);
+  }
+
+  /** Says that the lists of an entity may have changed, and those of what is above it that are made of them. */
+  touchLists(draft: Draft, value: string): void {
+    const document = this.#documents.get(value);
+    if (document === undefined || !draft.has(referenceOf(document))) return;
+    const ref = referenceOf(document);
+    for (const property of lists[document.type]) draft.touch(ref, property);
+    if (document.type === 'Folder') {
+      const datacenter = this.above(value, ['Datacenter']);
+      if (datacenter === undefined) return;
+      if (document.childType.includes('Datastore')) draft.touch(referenceOf(datacenter), 'datastore');
+      if (document.childType.includes('Network')) draft.touch(referenceOf(datacenter), 'network');
+    }
+  }
+
+  #resolved(values: Iterable<string>): EntityDocument[] {
+    const found: EntityDocument[] = [];
+    for (const value of values) {
+      const document = this.#documents.get(value);
+      if (document !== undefined) found.push(document);
+    }
+    return found;
+  }
+}
+
+/** Derived properties that list others. */
+const lists: { readonly [T in EntityType]: readonly string[] } = {
+  Folder: ['childEntity'],
+  Datacenter: [],
+  ComputeResource: ['host', 'datastore', 'network', 'summary'],
+  ClusterComputeResource: ['host', 'datastore', 'network', 'summary'],
+  ResourcePool: ['vm', 'resourcePool'],
+  VirtualApp: ['vm', 'resourcePool'],
+  HostSystem: ['vm'],
+  VirtualMachine: [],
+  Datastore: ['vm'],
+  Network: ['vm'],
+};
+
+/** Properties that a document says. */
+function stored(document: EntityDocument, inventory: Inventory): Properties {
+  const { name, parent } = document;
+  const above = parent === undefined ? undefined : inventory.find(parent);
+  const place = { name, parent: above === undefined ? undefined : referenceOf(above) };
+  const to = (type: string, value: string) => ({ _typeName: 'ManagedObjectReference', type, value });
+  switch (document.type) {
+    case 'Folder':
+      return { ...place, childType: document.childType };
+    case 'Datacenter':
+      return {
+        ...place,
+        vmFolder: to('Folder', document.vmFolder),
+        hostFolder: to('Folder', document.hostFolder),
+        datastoreFolder: to('Folder', document.datastoreFolder),
+        networkFolder: to('Folder', document.networkFolder),
+        configuration: document.configuration,
+      };
+    case 'ComputeResource':
+    case 'ClusterComputeResource':
+      return {
+        ...place,
+        resourcePool: to('ResourcePool', document.pool),
+        environmentBrowser: to('EnvironmentBrowser', document.environmentBrowser),
+        configurationEx: document.configuration,
+      };
+    case 'ResourcePool':
+    case 'VirtualApp': {
+      const owner = inventory.find(document.owner);
+      return {
+        ...place,
+        owner: owner === undefined ? to('ComputeResource', document.owner) : referenceOf(owner),
+        config: { ...document.resources, entity: referenceOf(document) },
+        ...(document.vApp === undefined
+          ? {}
+          : { vAppConfig: document.vApp.config, parentFolder: to('Folder', document.vApp.folder) }),
+      };
+    }
+    case 'VirtualMachine': {
+      const pool = document.pool === undefined ? undefined : inventory.find(document.pool);
+      return {
+        ...place,
+        resourcePool: pool === undefined ? undefined : referenceOf(pool),
+        parentVApp: pool?.type === 'VirtualApp' ? referenceOf(pool) : undefined,
+      };
+    }
+    default:
+      return place;
+  }
+}
+
+class Change implements InventoryEdit {
+  readonly writes: StoreWrite[] = [];
+  readonly documents = new Map<string, { document: EntityDocument; properties: Properties } | undefined>();
+  readonly shows: ((draft: Draft) => void)[] = [];
+  readonly #inventory: Inventory;
+  readonly #numbers: ReferenceNumbers;
+
+  constructor(inventory: Inventory, numbers: ReferenceNumbers) {
+    this.#inventory = inventory;
+    this.#numbers = numbers;
+  }
+
+  find(value: string): EntityDocument | undefined {
+    return this.documents.has(value) ? this.documents.get(value)?.document : this.#inventory.find(value);
+  }
+
+  children(parent: string): EntityDocument[] {
+    const unchanged = this.#inventory.children(parent).filter((child) => !this.documents.has(child.value));
+    const changed = [...this.documents.values()].flatMap((entry) => entry?.document ?? []);
+    return [...unchanged, ...changed.filter((child) => child.parent === parent)];
+  }
+
+  mint(prefix: string): string {
+    return this.#numbers.mint(prefix);
+  }
+
+  put(document: EntityDocument, properties: Properties = {}): void {
+    const before = this.documents.get(document.value)?.properties;
+    this.documents.set(document.value, { document, properties: { ...before, ...properties } });
+    this.writes.push({ put: { collection, key: document.value, value: toDocument(document) } });
+  }
+
+  remove(value: string): void {
+    this.documents.set(value, undefined);
+    this.writes.push({ delete: { collection, key: value } });
+  }
+
+  write(...writes: readonly StoreWrite[]): void {
+    this.writes.push(...writes);
+  }
+
+  show(run: (draft: Draft) => void): void {
+    this.shows.push(run);
+  }
+}

@@ -1,0 +1,193 @@
+import { Computer, type Daemon, MortalStore } from '@hypostyle/host/testing';
+import {
+  ClientError,
+  createLocalCaller,
+  fault,
+  loadSchema,
+  type ManagedObjectReference,
+  type ManagedTypeName,
+  MemoryPersistence,
+  type Properties,
+  type Session,
+  type TaskInfo,
+  VimFault,
+} from '@hypostyle/vim';
+import { Center } from '../center.ts';
+import type { HostConnection, HostConnector } from '../hosts/host-connection.ts';
+import type { HostAddress } from '../inventory/entity-document.ts';
+
+const schema = loadSchema();
+
+/** Hosts by name, reached in the same process; each can be cut off and come back. */
+export class HostNetwork implements HostConnector {
+  readonly computers = new Map<string, Computer>();
+  readonly daemons = new Map<string, Daemon>();
+  readonly #cut = new Set<string>();
+  readonly #open = new Map<string, Set<() => void>>();
+
+  async add(name: string): Promise<Daemon> {
+    const computer = this.computers.get(name) ?? (await Computer.make({ name }));
+    this.computers.set(name, computer);
+    const daemon = await computer.start();
+    this.daemons.set(name, daemon);
+    return daemon;
+  }
+
+  /** No byte goes through any more; calls under way break. */
+  cut(name: string): void {
+    this.#cut.add(name);
+    for (const end of this.#open.get(name) ?? []) end();
+  }
+
+  heal(name: string): void {
+    this.#cut.delete(name);
+  }
+
+  /** Ends the host's process and starts it anew. */
+  async restart(name: string): Promise<Daemon> {
+    this.cut(name);
+    const daemon = this.daemons.get(name);
+    await daemon?.host.close();
+    const next = await this.add(name);
+    this.heal(name);
+    return next;
+  }
+
+  async introduce(address: HostAddress, credentials: { userName: string; password: string }): Promise<HostConnection> {
+    if (credentials.password !== 'Very-secret-1') throw fault('InvalidLogin', {}, 'No.');
+    return this.connect(address);
+  }
+
+  async enroll(): Promise<void> {}
+
+  async dismiss(): Promise<void> {}
+
+  async connect(address: HostAddress): Promise<HostConnection> {
+    const name = address.local ? 'local' : address.host;
+    const daemon = this.daemons.get(name);
+    if (daemon === undefined || this.#cut.has(name)) throw new ClientError('connection', `${name} does not answer`);
+    const { session, end } = daemon.host.sessions.openInternal({ userName: 'root' });
+    const caller = createLocalCaller({
+      dispatcher: daemon.host.dispatcher,
+      registry: daemon.host.registry,
+      session,
+    });
+    const broken = new AbortController();
+    const ends = this.#open.get(name) ?? new Set();
+    this.#open.set(name, ends);
+    const breakOff = () => broken.abort(new ClientError('connection', `${name} was cut off`));
+    ends.add(breakOff);
+    return {
+      content: () => caller.content(),
+      call: (self, method, args, options = {}) => {
+        if (broken.signal.aborted) throw broken.signal.reason;
+        const signal = options.signal === undefined ? broken.signal : AbortSignal.any([broken.signal, options.signal]);
+        return caller.call(self, method, args, { ...options, signal });
+      },
+      close: async () => {
+        ends.delete(breakOff);
+        end();
+      },
+    };
+  }
+
+  async thumbprint(): Promise<string> {
+    return 'AA';
+  }
+
+  async remove(): Promise<void> {
+    for (const daemon of this.daemons.values()) await daemon.host.close();
+    for (const computer of this.computers.values()) await computer.remove();
+  }
+}
+
+/** A center over hosts of the same process, and a client signed in to it. */
+export class TestCenter {
+  readonly center: Center;
+  readonly defects: unknown[];
+  readonly #session: Session;
+
+  private constructor(center: Center, defects: unknown[]) {
+    this.center = center;
+    this.defects = defects;
+    this.#session = center.sessions.openInternal({ userName: 'administrator@vsphere.local' }).session;
+  }
+
+  static async open(network: HostNetwork, disk = new MemoryPersistence(), localHost?: string): Promise<TestCenter> {
+    const defects: unknown[] = [];
+    const center = await Center.open({
+      schema,
+      store: new MortalStore(disk),
+      connector: network,
+      administrator: { userName: 'administrator@vsphere.local', password: 'Very-secret-1' },
+      version: '0.1.0',
+      sslThumbprint: () => '',
+      heartbeat: 2,
+      ...(localHost === undefined ? {} : { localHost }),
+      onDefect: (where, error) => defects.push([where, error]),
+      onLog: (what, why) => defects.push([what, why]),
+    });
+    return new TestCenter(center, defects);
+  }
+
+  async call(self: ManagedObjectReference, name: string, args: Record<string, unknown> = {}): Promise<unknown> {
+    const method = schema.method(name);
+    if (method === undefined) throw new Error(`no method ${name}`);
+    const { value } = await this.center.dispatcher.invoke({
+      self,
+      method,
+      args,
+      session: this.#session,
+      version: '8.0.3.0',
+      signal: new AbortController().signal,
+      connection: { clientAddress: '192.0.2.1', userAgent: 'test', establish: () => {}, release: () => {} } as never,
+    });
+    return value;
+  }
+
+  /** Calls a method that answers a task, and waits for its end; throws the task's fault. */
+  async task(self: ManagedObjectReference, name: string, args: Record<string, unknown> = {}): Promise<unknown> {
+    return this.outcome((await this.call(self, name, args)) as ManagedObjectReference<'Task'>);
+  }
+
+  async outcome(task: ManagedObjectReference<'Task'>): Promise<unknown> {
+    const { error, result } = await this.finished(task);
+    if (error === undefined) return result;
+    throw new VimFault(error.fault._typeName ?? '', error.fault, error.localizedMessage ?? 'failed');
+  }
+
+  async finished(task: ManagedObjectReference<'Task'>): Promise<TaskInfo> {
+    await this.until(() => ['success', 'error'].includes(this.read(task, 'info')?.state ?? ''));
+    return this.read(task, 'info') as TaskInfo;
+  }
+
+  /** Waits until it is so; looked at after every change. */
+  async until(so: () => boolean): Promise<void> {
+    while (!so()) {
+      await new Promise<void>((resolve) => {
+        const stop = this.center.registry.onCommit(() => {
+          stop();
+          setImmediate(resolve);
+        });
+      });
+    }
+  }
+
+  read<T extends ManagedTypeName, P extends keyof Properties<T> & string>(ref: ManagedObjectReference<T>, property: P) {
+    return this.center.registry.read(ref, property);
+  }
+
+  all<T extends ManagedTypeName>(type: T): ManagedObjectReference<T>[] {
+    return [...this.center.registry.all(type)].map(({ ref }) => ref as ManagedObjectReference<T>);
+  }
+
+  named<T extends 'VirtualMachine' | 'HostSystem' | 'Datastore'>(type: T, name: string): ManagedObjectReference<T> {
+    const ref = this.all(type).find((one) => this.center.registry.get(one)?.value('name') === name);
+    if (ref === undefined) throw new Error(`there is no ${type} ${name}`);
+    return ref;
+  }
+
+  async close(): Promise<void> {
+    await this.center.close();
+  }
+}
