@@ -92,3 +92,60 @@ test('the directory finds users and groups by name, description and membership',
   assert.deepEqual(await find({ findGroups: false }), ['ann', 'bob']);
   await assert.rejects(find({ belongsToGroup: 'none' }), faultNamed('NotFound'));
 });
+
+test('accounts of a domain go by one name, however it is written', async () => {
+  const accounts = await LocalAccounts.open({
+    persistence: new MemoryPersistence(),
+    passwordCost,
+    domain: 'vsphere.local',
+    aliases: { root: 'administrator' },
+  });
+  const name = await accounts.createUser('Administrator', 'correct horse');
+  assert.equal(name, 'Administrator@vsphere.local');
+  for (const written of [
+    'administrator',
+    'ADMINISTRATOR@VSPHERE.LOCAL',
+    'VSPHERE.LOCAL\\Administrator',
+    'root',
+    'Root@vsphere.local',
+  ]) {
+    assert.equal((await accounts.authenticate(written, 'correct horse'))?.userName, name, written);
+    assert.equal(await accounts.find(written, false), name);
+  }
+  for (const stranger of ['administrator@other.local', 'OTHER\\administrator', 'ann'])
+    assert.equal(await accounts.authenticate(stranger, 'correct horse'), undefined, stranger);
+  await assert.rejects(accounts.createUser('ADMINISTRATOR', 'correct horse'), faultNamed('AlreadyExists'));
+  await assert.rejects(accounts.createUser('root', 'correct horse'), faultNamed('AlreadyExists'));
+  await assert.rejects(accounts.createUser('ann@other.local', 'correct horse'), faultNamed('InvalidArgument'));
+});
+
+test('whoever is in a group is in the groups that it is in, and groups do not hold each other', async () => {
+  const { accounts } = await build();
+  await accounts.createUser('ann', 'correct horse');
+  for (const group of ['staff', 'ops', 'all']) await accounts.createGroup(group);
+  await accounts.assign('ann', 'staff');
+  const told: string[] = [];
+  accounts.watch({
+    removing: () => {},
+    removed: async () => {},
+    regrouped: (user, groups) => told.push(`${user}: ${groups}`),
+  });
+  await accounts.assign('staff', 'ops', { group: true });
+  await accounts.assign('ops', 'all', { group: true });
+  assert.deepEqual(await accounts.groupsOf('ANN'), ['staff', 'ops', 'all']);
+  await assert.rejects(accounts.assign('all', 'staff', { group: true }), faultNamed('InvalidArgument'));
+  await assert.rejects(accounts.assign('all', 'all', { group: true }), faultNamed('InvalidArgument'));
+  await accounts.removeGroup('ops');
+  assert.deepEqual(await accounts.groupsOf('ann'), ['staff']);
+  assert.deepEqual(told, ['ann: staff,ops', 'ann: staff,ops,all', 'ann: staff']);
+});
+
+test('a password keeps the rules, and says which one it does not', async () => {
+  const passwords = { least: 8, kinds: 3 };
+  const accounts = await LocalAccounts.open({ persistence: new MemoryPersistence(), passwordCost, passwords });
+  await assert.rejects(accounts.createUser('ann', 'Ab1'), /8 to/);
+  await assert.rejects(accounts.createUser('ann', 'onlysmallones'), /3 kinds/);
+  await assert.rejects(accounts.createUser('Password1', 'password1'), faultNamed('InvalidArgument'));
+  await accounts.createUser('ann', 'Correct1horse');
+  await assert.rejects(accounts.updateUser('ann', { password: 'short' }), faultNamed('InvalidArgument'));
+});
