@@ -235,3 +235,39 @@ test('no method of the schema runs without a session, or without its privilege',
 function needsViewOnly(name: string, privilege: string | undefined): boolean {
   return (privilege ?? methodPrivileges[name]) === 'System.View';
 }
+
+test('a center begins with sample roles, which are its own to change and stay away once removed', async () => {
+  const registry = new Registry(schema);
+  const persistence = new MemoryPersistence();
+  const rootFolder = { _typeName: 'ManagedObjectReference', type: 'Folder', value: 'root' } as const;
+  const open = () =>
+    Permissions.open({
+      registry,
+      persistence,
+      rootFolder,
+      administrators: [{ principal: 'root', group: false }],
+      sampleRoles: true,
+    });
+  const permissions = await open();
+  const names = (of: Permissions) => of.roles().flatMap(({ id, name }) => (id < 0 ? [] : [name]));
+  assert.deepEqual(names(permissions).slice(0, 6), [
+    'VirtualMachinePowerUser',
+    'VirtualMachineUser',
+    'ResourcePoolAdministrator',
+    'VMwareConsolidatedBackupUser',
+    'DatastoreConsumer',
+    'NetworkConsumer',
+  ]);
+  const known = new Set(permissions.privileges);
+  for (const { name, privileges } of permissions.roles())
+    assert.deepEqual(
+      privileges.filter((id) => !known.has(id)),
+      [],
+      name,
+    );
+  const network = permissions.roles().find(({ name }) => name === 'NetworkConsumer')!;
+  await permissions.removeRole(network.id, true);
+  const after = await open();
+  assert.equal(names(after).includes('NetworkConsumer'), false);
+  assert.ok((await after.addRole('Ours', [])).id > network.id);
+});
