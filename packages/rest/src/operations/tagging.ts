@@ -408,13 +408,12 @@ function associationOperations(tags: TagService): Operation[] {
         if (!readsTags(view)) return [];
         const { schema } = view.registry;
         const records = await tags.records();
-        return [...records.tags.values()]
-          .filter(({ category_id }) => {
-            const associable = records.categories.get(category_id)?.associable_types ?? [];
-            const names = associable.map((type) => type.replace(/^urn:vim25:/, ''));
-            return names.length === 0 || names.some((type) => schema.isSubtype(object.ref.type, type));
-          })
-          .map(({ id }) => id);
+        const fitting = new Set<string>();
+        for (const { id, associable_types: associable } of records.categories.values()) {
+          const names = associable.map((each) => each.replace(/^urn:vim25:/, ''));
+          if (names.length === 0 || names.some((each) => schema.isSubtype(object.ref.type, each))) fitting.add(id);
+        }
+        return [...records.tags.values()].filter(({ category_id }) => fitting.has(category_id)).map(({ id }) => id);
       },
     }),
     ...(['attach', 'detach'] as const).flatMap((verb) => {

@@ -32,6 +32,12 @@ const rights: Readonly<Record<string, (object: ManagedObjectReference, privilege
   root: () => true,
   reader: (_object, privilege) => privilege === 'System.Read' || privilege === 'System.View',
   nobody: () => false,
+  /** May everything, and takes its time to be told so. */
+  slow: () => {
+    const end = performance.now() + 0.02;
+    while (performance.now() < end);
+    return true;
+  },
   'one-machine': (object) => object.value === 'vm-2',
 };
 
