@@ -40,7 +40,7 @@ import { MaintenanceMode } from './maintenance/maintenance-mode.ts';
 import { defineMaintenanceWork } from './maintenance/maintenance-work.ts';
 import { autoStartManagerClass, noAutoStart } from './managed/auto-start-manager.ts';
 import { DatastoreBrowsers } from './managed/datastore-browser.ts';
-import { datastoreSystemClass } from './managed/datastore-system.ts';
+import { datastoreSystemCapabilities, datastoreSystemClass } from './managed/datastore-system.ts';
 import { environmentBrowserClass } from './managed/environment-browser.ts';
 import { fileManagerClass } from './managed/file-manager.ts';
 import { ovfManagerClass } from './managed/ovf-manager.ts';
@@ -276,7 +276,9 @@ function addManagers(core: HostCore, rename: DatastoreRename): void {
     draft.add(autoStartManagerClass, references.autoStartManager.value, { config: noAutoStart });
     draft.add(virtualDiskManagerClass(core), references.virtualDiskManager.value, {});
     draft.add(ovfManagerClass(core), references.ovfManager.value, {});
-    draft.add(datastoreSystemClass(core, browsers, rename), references.datastoreSystem.value, {});
+    draft.add(datastoreSystemClass(core, browsers, rename), references.datastoreSystem.value, {
+      capabilities: datastoreSystemCapabilities,
+    });
     draft.add(environmentBrowserClass(core), references.environmentBrowser.value, {
       datastoreBrowser: references.hostBrowser,
     });

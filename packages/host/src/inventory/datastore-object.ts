@@ -34,6 +34,13 @@ export async function addDatastoreObject(core: HostCore, datastore: Datastore, r
         vmfsSparseSupported: false,
         vmdkExpandSupported: false,
       }),
+      iormConfiguration: data('StorageIORMInfo', {
+        enabled: false,
+        congestionThresholdMode: 'automatic',
+        congestionThreshold: 30,
+        statsCollectionEnabled: false,
+        reservationEnabled: false,
+      }),
       ...spaceProperties(core, datastore, space),
       host: [
         data('DatastoreHostMount', {

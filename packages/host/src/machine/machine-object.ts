@@ -4,12 +4,14 @@ import type { HostCore } from '../host-core.ts';
 import { entityPerSession } from '../inventory/entity-defaults.ts';
 import { privilegeScope } from '../managed/privilege-scope.ts';
 import { configInfo } from '../projection/config-info.ts';
+import { resourceConfig } from '../projection/resource-config.ts';
 import {
   fileLayout,
   guestInfo,
   heartbeat,
   machineCapability,
   machineSummary,
+  oldFileLayout,
   runtimeInfo,
   storageInfo,
 } from '../projection/runtime-info.ts';
@@ -41,6 +43,8 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
       runtime: { from: [], compute: (self) => runtimeInfo(record(self), core.names, core.hostMHz) },
       guest: { from: ['config'], compute: (self) => guestInfo(record(self), core.names) },
       layoutEx: { from: [], compute: (self) => fileLayout(record(self)) },
+      layout: { from: ['layoutEx'], compute: (self) => oldFileLayout(record(self)) },
+      resourceConfig: { from: ['config'], compute: (self) => resourceConfig(record(self)) },
       storage: { from: [], compute: (self) => storageInfo(record(self), core.names) },
       summary: {
         from: ['config', 'runtime', 'guest', 'storage'],

@@ -1,11 +1,18 @@
 import { isAbsolute } from 'node:path';
-import { actingUser, fault, type ManagedObjectClass } from '@hypostyle/vim';
+import { actingUser, data, fault, type ManagedObjectClass } from '@hypostyle/vim';
 import { checkDatastoreName } from '../datastore/datastore-name.ts';
 import type { DatastoreRename } from '../datastore/datastore-rename.ts';
 import { HostError } from '../errors.ts';
 import type { HostCore } from '../host-core.ts';
 import { addDatastoreObject, removeDatastore } from '../inventory/datastore-object.ts';
 import type { DatastoreBrowsers } from './datastore-browser.ts';
+
+export const datastoreSystemCapabilities = data('HostDatastoreSystemCapabilities', {
+  nfsMountCreationRequired: false,
+  nfsMountCreationSupported: false,
+  localDatastoreSupported: true,
+  vmfsExtentExpansionSupported: false,
+});
 
 /** HostDatastoreSystem: folders of this machine as datastores. */
 export function datastoreSystemClass(

@@ -1,8 +1,9 @@
-import { data, type ResourceAllocationInfo, type VirtualMachineConfigInfo } from '@hypostyle/vim';
-import type { Allocation, MachineConfiguration } from '../configuration/machine-configuration.ts';
+import { data, type VirtualMachineConfigInfo } from '@hypostyle/vim';
+import type { MachineConfiguration } from '../configuration/machine-configuration.ts';
 import type { MachineRecord } from '../machine/record/machine-record.ts';
 import { virtualDevices } from './devices.ts';
 import type { InventoryNames } from './inventory-names.ts';
+import { allocationInfo } from './resource-config.ts';
 
 // The same for all machines, and there once.
 const defaultPowerOps = data('VirtualMachineDefaultPowerOpInfo', {
@@ -78,8 +79,8 @@ export function configInfo(machine: MachineRecord, names: InventoryNames): Virtu
       virtualSMCPresent: false,
       device: virtualDevices(machine, names),
     }),
-    cpuAllocation: allocation(c.cpuAllocation),
-    memoryAllocation: allocation(c.memoryAllocation),
+    cpuAllocation: allocationInfo(c.cpuAllocation),
+    memoryAllocation: allocationInfo(c.memoryAllocation),
     latencySensitivity: normalLatency,
     memoryHotAddEnabled: c.memoryHotAdd,
     cpuHotAddEnabled: c.cpuHotAdd,
@@ -128,15 +129,6 @@ function extraValues({ configuration, powerState, guestEnvironment }: MachineRec
 function extraFlag(machine: MachineRecord, key: string): boolean {
   const value = machine.configuration.extra.find(([name]) => name.toLowerCase() === key)?.[1];
   return value?.toLowerCase() === 'true';
-}
-
-function allocation(from: Allocation): ResourceAllocationInfo {
-  return data('ResourceAllocationInfo', {
-    reservation: from.reservation,
-    expandableReservation: false,
-    limit: from.limit,
-    shares: data('SharesInfo', { shares: from.shares, level: from.level }),
-  });
 }
 
 function bootOrder({

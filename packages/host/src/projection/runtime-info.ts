@@ -2,6 +2,7 @@ import {
   data,
   type GuestInfo,
   type VirtualMachineCapability,
+  type VirtualMachineFileLayout,
   type VirtualMachineFileLayoutEx,
   type VirtualMachineRuntimeInfo,
   type VirtualMachineStorageInfo,
@@ -205,6 +206,23 @@ export function fileLayout(machine: MachineRecord): VirtualMachineFileLayoutEx {
       }),
     ),
     timestamp: machine.files.at,
+  });
+}
+
+/** `VirtualMachine.layout`, the older form: what makes up the machine, by name. */
+export function oldFileLayout({ files, disks, datastore }: MachineRecord): VirtualMachineFileLayout {
+  const names = (types: readonly string[]) =>
+    files.list.filter(({ type }) => types.includes(type)).map(({ path }) => path.slice(path.lastIndexOf('/') + 1));
+  return data('VirtualMachineFileLayout', {
+    configFile: names(['config', 'extendedConfig', 'nvram']),
+    logFile: names(['log']),
+    disk: [...disks].map(([key, { chain }]) =>
+      data('VirtualMachineFileLayoutDiskLayout', {
+        key,
+        diskFile: chain.toReversed().map(([descriptor = '']) => datastore.format(descriptor)),
+      }),
+    ),
+    snapshot: [],
   });
 }
 

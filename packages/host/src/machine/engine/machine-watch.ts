@@ -9,7 +9,7 @@ import { type RuntimeDocument, saveRuntime } from '../registration/registration.
 /** Milliseconds between looks at a guest that has not said its address yet, at one that has, and at its use. */
 const firstFactsInterval = 1_000;
 const factsInterval = 15_000;
-const statsInterval = 10_000;
+const statsInterval = 20_000;
 
 type EndReason = Extract<MachineEvent, { kind: 'ended' }>['reason'];
 

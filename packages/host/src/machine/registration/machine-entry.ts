@@ -8,6 +8,7 @@ export function addMachineObject(core: HostCore, draft: Draft, machine: MachineR
   draft.add(core.inventory.machineClass, machine.id, {
     ...quietEntity,
     parent: core.vmFolder,
+    rootSnapshot: [],
     resourcePool: machine.resourcePool,
     environmentBrowser: core.names.environmentBrowser,
   });
