@@ -10,7 +10,7 @@ const arrows = {
   services: ['vim', 'vmdk', 'ovf', 'contracts'],
   host: ['services', 'vim', 'contracts'],
   center: ['services', 'vim', 'contracts'],
-  rest: ['services', 'vim'],
+  rest: ['vim'],
   server: ['center', 'rest', 'host', 'services', 'qemu', 'vswitch', 'store', 'vim', 'contracts'],
   cli: ['server', 'vim', 'vmdk', 'ovf'],
   web: ['vim'],

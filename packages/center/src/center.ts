@@ -7,13 +7,16 @@
 import { randomUUID } from 'node:crypto';
 import type { Store } from '@hypostyle/contracts';
 import {
+  type AboutInfo,
   type Authorizer,
   Dispatcher,
   type ManagedObjectClass,
+  type ManagedObjectReference,
   type ManagedTypeName,
   Registry,
   type Schema,
   type SessionService,
+  type VirtualMachineRuntimeInfo,
 } from '@hypostyle/vim';
 import { aboutCenter } from './about.ts';
 import type { CenterCore } from './center-core.ts';
@@ -73,6 +76,25 @@ export class Center {
       authorizer: core.authorizer,
       onDefect: core.onDefect,
     });
+  }
+
+  get about(): AboutInfo {
+    return this.core.about;
+  }
+
+  get rootFolder(): ManagedObjectReference<'Folder'> {
+    return services.rootFolder;
+  }
+
+  machineCounts(): { readonly registered: number; readonly running: number } {
+    let registered = 0;
+    let running = 0;
+    for (const { ref } of this.registry.all('VirtualMachine')) {
+      registered += 1;
+      const runtime = this.registry.get(ref)?.value('runtime') as VirtualMachineRuntimeInfo | undefined;
+      if (runtime?.powerState === 'poweredOn') running += 1;
+    }
+    return { registered, running };
   }
 
   /** Shows what was last known, goes on with unfinished tasks, and connects to its hosts as they answer. */

@@ -4,7 +4,6 @@ import { Host } from '@hypostyle/host';
 import { QemuHypervisor } from '@hypostyle/qemu';
 import { loadSchema } from '@hypostyle/vim';
 import type { Home } from './home/home.ts';
-import type { ServedHost } from './served-host.ts';
 
 export interface ComposeHostOptions {
   readonly home: Home;
@@ -19,7 +18,7 @@ export interface ComposeHostOptions {
 }
 
 /** One host on QEMU: the only place that names a driver. */
-export async function composeHost(options: ComposeHostOptions): Promise<ServedHost> {
+export async function composeHost(options: ComposeHostOptions): Promise<Host> {
   const { home, store, runDirectory, administrator, version, port, sslThumbprint, onDefect } = options;
   const hypervisor = new QemuHypervisor({ cacheDirectory: join(home.cacheDirectory, 'qemu') });
   return Host.open({

@@ -1,24 +1,30 @@
 import type { Store } from '@hypostyle/contracts';
-import { openStore, StoreError } from '@hypostyle/store';
+import { openPostgresStore, openStore, StoreError } from '@hypostyle/store';
 import type { Logger } from 'pino';
+import { composeCenter } from './compose-center.ts';
 import { composeHost } from './compose-host.ts';
 import { ServerError } from './errors.ts';
-import { HttpsFaces } from './faces/https-faces.ts';
+import { Door, reachable } from './faces/door.ts';
 import { findDaemon, removeDaemonRecord, writeDaemonRecord } from './home/daemon-record.ts';
 import { type Home, openHome } from './home/home.ts';
 import { administratorPassword } from './home/password.ts';
 import { openRunDirectory, removeRunDirectory } from './home/run-directory.ts';
 import { formatAddress, type ListenAddress } from './http/https-listener.ts';
 import { openLog } from './log/log.ts';
-import { loadTlsMaterial, serverNames, type TlsMaterial } from './tls/tls-material.ts';
+import { KeptTls } from './tls/kept-tls.ts';
+import { serverNames } from './tls/tls-material.ts';
 import { serverVersion } from './version.ts';
 
 export interface StartServerOptions {
   /** Folder of everything that this server keeps; made when missing. */
   readonly home: string;
   readonly listen: ListenAddress;
-  /** One host; there is nothing else yet. */
-  readonly mode: 'host';
+  /** A host alone, or a center with the host of this machine. */
+  readonly mode: 'host' | 'center';
+  /** Where the host of a center answers by itself; any free port of the same address unless told. */
+  readonly hostListen?: ListenAddress;
+  /** The center's state in this PostgreSQL database rather than in the home: a `postgres://` URL. */
+  readonly postgres?: string;
   /** Least severe line that is logged: `info` unless told. */
   readonly logLevel?: 'debug' | 'info' | 'warn' | 'error';
 }
@@ -27,6 +33,8 @@ export interface RunningServer {
   /** Such as `https://127.0.0.1:8443`: an address that works from this machine. */
   readonly url: string;
   readonly username: string;
+  /** The host's own address, where `url` is its center's. */
+  readonly hostUrl?: string;
   readonly passwordFile: string;
   readonly home: Home;
   readonly accelerator: 'kvm' | 'tcg';
@@ -37,8 +45,9 @@ export interface RunningServer {
   close(): Promise<void>;
 }
 
-const userName = 'root';
-const day = 86_400_000;
+/** Names that people type. */
+const hostUserName = 'root';
+const centerUserName = 'administrator@vsphere.local';
 
 /** What is open so far, closed in reverse when a step fails or at the end. */
 class Opened {
@@ -97,38 +106,61 @@ async function start(
   const password = await administratorPassword(home.passwordFile);
   const runDirectory = await openRunDirectory(home.directory);
   opened.add(() => removeRunDirectory(runDirectory));
-  let tls = await loadTlsMaterial(home, serverNames(listenHost));
-  let port = options.listen.port;
-  let faces: HttpsFaces | undefined;
-  opened.add(() => faces?.end());
+  const names = serverNames(listenHost);
+  const tls = await KeptTls.open(home, names, (error) =>
+    logger.error({ err: error }, 'the certificate was not renewed'),
+  );
+  opened.add(() => tls.close());
+  const isCenter = options.mode === 'center';
+  const hostDoor = new Door(isCenter ? (options.hostListen ?? { host: listenHost, port: 0 }) : options.listen);
+  const onDefect = (where: string, error: unknown) => logger.error({ where, err: error }, 'a defect');
+  opened.add(() => hostDoor.end());
   const host = await composeHost({
     home,
     store,
     runDirectory,
-    administrator: { userName, password },
+    administrator: { userName: hostUserName, password },
     version: serverVersion,
-    port: () => port,
-    sslThumbprint: () => tls.thumbprint,
-    onDefect: (where, error) => logger.error({ where, err: error }, 'a defect'),
+    port: () => hostDoor.port,
+    sslThumbprint: () => tls.material.thumbprint,
+    onDefect,
   });
   opened.add(() => host.close());
-  const served = new HttpsFaces({ host, tls, version: serverVersion, logger });
-  faces = served;
-  opened.add(() => served.stop());
-  port = await served.listen(options.listen);
-  opened.add(
-    renewDaily(home, listenHost, logger, (renewed) => {
-      tls = renewed;
-      served.renewCertificate(renewed);
-    }),
-  );
-  const url = `https://${formatAddress(reachable(listenHost), port)}`;
+  const shared = { tls, version: serverVersion, logger };
+  await hostDoor.open({ ...shared, endpoint: host, asksForCertificates: true });
+  opened.add(() => hostDoor.stop());
+  let door = hostDoor;
+  if (isCenter) {
+    door = new Door(options.listen);
+    const centerDoor = door;
+    const centerStore = await openCenterStore(home, options.postgres, logger);
+    opened.add(() => centerStore.close());
+    opened.add(() => centerDoor.end());
+    const center = await composeCenter({
+      home,
+      store: centerStore,
+      host,
+      hostAdministrator: hostUserName,
+      administrator: { userName: centerUserName, password },
+      version: serverVersion,
+      url: () => `https://${formatAddress(reachable(listenHost), options.listen.port)}/sdk`,
+      sslThumbprint: () => tls.material.thumbprint,
+      onDefect,
+      onLog: (what, why) => logger.warn({ err: why }, what),
+    });
+    opened.add(() => center.close());
+    await centerDoor.open({ ...shared, endpoint: center });
+    opened.add(() => centerDoor.stop());
+  }
+  const userName = isCenter ? centerUserName : hostUserName;
+  const url = door.url;
   await writeDaemonRecord(home, { url, userName });
   const { accelerator, acceleratorReason } = host.hypervisorInfo;
   logger.info({ url, accelerator, acceleratorReason, machines: host.machineCounts() }, 'the server is ready');
   return {
     url,
     username: userName,
+    ...(isCenter ? { hostUrl: hostDoor.url } : {}),
     passwordFile: home.passwordFile,
     home,
     accelerator,
@@ -157,18 +189,15 @@ async function openLocked(home: Home): Promise<Store> {
   }
 }
 
-/** Makes the certificate anew before it ends, in a server that runs for a year; the answer stops that. */
-function renewDaily(home: Home, listenHost: string, logger: Logger, use: (tls: TlsMaterial) => void): () => void {
-  const timer = setInterval(() => {
-    loadTlsMaterial(home, serverNames(listenHost)).then(use, (error: unknown) => {
-      logger.error({ err: error }, 'the certificate could not be renewed');
-    });
-  }, day).unref();
-  return () => clearInterval(timer);
-}
-
-/** An address of this machine for a wildcard. */
-function reachable(host: string): string {
-  if (host === '0.0.0.0') return '127.0.0.1';
-  return host === '::' ? '::1' : host;
+async function openCenterStore(home: Home, postgres: string | undefined, logger: Logger): Promise<Store> {
+  if (postgres === undefined) return openStore({ path: home.centerStoreFile });
+  return openPostgresStore({
+    connection: postgres,
+    namespace: 'hypostyle_center',
+    onLost: (error) => {
+      // Another center owns the state now: whatever this one still did would be lost, or done twice.
+      logger.fatal({ err: error }, 'the database belongs to another process; this one ends, machines run on');
+      process.exit(1);
+    },
+  });
 }

@@ -48,7 +48,7 @@ Examples:
           next: 'Use debug, info, warn or error.',
         });
       }
-      const settings = { home, listen, logLevel: options.logLevel };
+      const settings = { mode: 'host', home, listen, logLevel: options.logLevel } as const;
       if (options.detach) await startDetached(settings, options, context);
       else await serveInForeground(settings, options, context);
     });

@@ -12,9 +12,11 @@ import { definePower } from './power.ts';
 import { defineRegister } from './register.ts';
 import { defineRm } from './rm.ts';
 import { defineTasks } from './tasks.ts';
+import { defineUp } from './up.ts';
 
 /** Every command, in the order of the help. */
 export const commands: readonly CommandDefinition[] = [
+  defineUp,
   defineHost,
   defineDeploy,
   defineLs,

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { findDaemon, homeAt, type ReadyMessage, writeReadyFile } from '@hypostyle/server';
+import { findDaemon, homeAt, type ListenAddress, type ReadyMessage, writeReadyFile } from '@hypostyle/server';
 import type { CommandContext } from '../command-context.ts';
 import { CliError } from '../errors.ts';
 import { print, printJson } from '../output/terminal.ts';
@@ -12,7 +12,7 @@ import type { HostSettings } from './foreground.ts';
 /** Milliseconds that a start may take: machines are found again, and the engine is tried out at the first one. */
 const patience = 120_000;
 
-/** Starts a host in a session of its own, and tells where it is once it answers. */
+/** Starts a server in a session of its own, and tells where it is once it answers. */
 export async function startDetached(
   settings: HostSettings,
   { readyFile, json }: { readonly readyFile?: string; readonly json?: boolean },
@@ -23,9 +23,9 @@ export async function startDetached(
   if (running !== undefined) {
     throw new CliError(
       'failed',
-      `A host runs already for ${home.directory}, as process ${running.pid}${running.url ? ` at ${running.url}` : ''}.`,
+      `A server runs already for ${home.directory}, as process ${running.pid}${running.url ? ` at ${running.url}` : ''}.`,
       {
-        next: "Use that one, or stop it with 'hypo host stop'.",
+        next: "Use that one, or stop it with 'hypo down'.",
       },
     );
   }
@@ -38,7 +38,11 @@ export async function startDetached(
     if (readyFile !== undefined) await writeReadyFile(readyFile, message);
     const { url, username, pid } = message;
     if (json) printJson(terminal, { url, username, passwordFile: home.passwordFile, home: home.directory, pid });
-    else print(terminal, `The host answers at ${url} (process ${pid}). Its password is in ${home.passwordFile}.`);
+    else
+      print(
+        terminal,
+        `The ${settings.mode} answers at ${url} (process ${pid}). Its password is in ${home.passwordFile}.`,
+      );
   } finally {
     await Promise.all([rm(ready, { force: true }), rm(words, { force: true })]);
   }
@@ -50,17 +54,19 @@ function memorySettings(home: string): Readonly<Record<string, string>> {
 }
 
 async function launch(
-  { home, listen, logLevel }: HostSettings,
+  { mode, home, listen, hostListen, postgres, logLevel }: HostSettings,
   { ready, words, signal }: { readonly ready: string; readonly words: string; readonly signal: AbortSignal },
 ): Promise<ReadyMessage> {
   const main = fileURLToPath(new URL('../main.ts', import.meta.url));
-  const where = listen.host.includes(':') ? `[${listen.host}]:${listen.port}` : `${listen.host}:${listen.port}`;
-  const settings = ['--home', home, '--listen', where, '--log-level', logLevel, '--ready-file', ready];
+  const settings = ['--home', home, '--listen', addressText(listen), '--log-level', logLevel, '--ready-file', ready];
+  if (hostListen !== undefined) settings.push('--host-listen', addressText(hostListen));
+  // A URL may hold a password, and arguments are for everybody to see.
+  const database = postgres === undefined ? {} : { HYPOSTYLE_POSTGRES: postgres };
   const output = await open(words, 'w', 0o600);
-  const child = spawn(process.execPath, [main, 'host', ...settings], {
+  const child = spawn(process.execPath, [main, mode === 'center' ? 'up' : 'host', ...settings], {
     cwd: '/',
     detached: true,
-    env: { ...memorySettings(home), ...process.env },
+    env: { ...memorySettings(home), ...process.env, ...database },
     stdio: ['ignore', 'ignore', output.fd],
   });
   await output.close();
@@ -89,6 +95,10 @@ async function launch(
     child.removeAllListeners();
     child.unref();
   }
+}
+
+function addressText({ host, port }: ListenAddress): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 async function lastWords(path: string, ended: string): Promise<string> {

@@ -4,9 +4,15 @@ import type { CommandContext } from '../command-context.ts';
 import { print, printJson } from '../output/terminal.ts';
 
 export interface HostSettings {
+  /** A host alone, or a center with the host of this machine. */
+  readonly mode: 'host' | 'center';
   /** Absolute. */
   readonly home: string;
   readonly listen: ListenAddress;
+  /** Where the host of a center answers by itself. */
+  readonly hostListen?: ListenAddress;
+  /** Database of the center's state, a `postgres://` URL. */
+  readonly postgres?: string;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
 
@@ -16,7 +22,7 @@ export async function serveInForeground(
   { readyFile, json }: { readonly readyFile?: string; readonly json?: boolean },
   { terminal, signal }: CommandContext,
 ): Promise<void> {
-  const server = await startServer({ ...settings, mode: 'host' });
+  const server = await startServer(settings);
   const crash = (error: unknown) => {
     server.logger.fatal({ err: error }, 'an error that nothing caught; the server ends, machines run on');
     void server.close().finally(() => process.exit(1));
@@ -42,15 +48,32 @@ export async function serveInForeground(
   }
 }
 
-function summary({ url, username, passwordFile, home, accelerator, acceleratorReason }: RunningServer) {
-  return { url, username, passwordFile, home: home.directory, pid: process.pid, accelerator, acceleratorReason };
+function summary({ url, hostUrl, username, passwordFile, home, accelerator, acceleratorReason }: RunningServer) {
+  return {
+    url,
+    hostUrl,
+    username,
+    passwordFile,
+    home: home.directory,
+    pid: process.pid,
+    accelerator,
+    acceleratorReason,
+  };
 }
 
-function greeting({ url, username, passwordFile, home, accelerator, acceleratorReason }: RunningServer): string {
+function greeting({
+  url,
+  hostUrl,
+  username,
+  passwordFile,
+  home,
+  accelerator,
+  acceleratorReason,
+}: RunningServer): string {
   const speed = accelerator === 'kvm' ? 'KVM' : `emulation, which is slow. ${acceleratorReason ?? ''}`;
   return `Hypostyle ${serverVersion} is ready.
 
-  Address    ${url}  (API: ${url}/sdk)
+  Address    ${url}  (API: ${url}/sdk)${hostUrl === undefined ? '' : `\n  Host       ${hostUrl}  (this machine's own endpoint; user root, the same password)`}
   User       ${username}
   Password   in ${passwordFile}
   Authority  ${home.authorityFile}  (for clients that check the certificate)

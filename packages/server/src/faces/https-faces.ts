@@ -3,35 +3,39 @@ import type { Logger } from 'pino';
 import { type ListenAddress, listen, makeHttpsServer } from '../http/https-listener.ts';
 import { routeRequests } from '../http/request-router.ts';
 import { StallWatch } from '../http/stall-watch.ts';
-import type { ServedHost } from '../served-host.ts';
+import type { ServedEndpoint } from '../served-endpoint.ts';
 import type { TlsMaterial } from '../tls/tls-material.ts';
 import { ConsoleFace } from './console-face.ts';
 import { healthOf } from './health.ts';
 import { makePages } from './pages.ts';
 
 export interface HttpsFacesOptions {
-  readonly host: ServedHost;
+  readonly endpoint: ServedEndpoint;
   readonly tls: TlsMaterial;
   readonly version: string;
   readonly logger: Logger;
+  /** Whether clients may show certificates: centers sign in to hosts by theirs. */
+  readonly asksForCertificates?: boolean;
 }
 
 /** Milliseconds that answers under way have at the end. */
 const farewell = 3_000;
 
-/** Every HTTPS face of a host, on one port. */
+/** Every HTTPS face of a host or a center, on one port. */
 export class HttpsFaces {
   readonly #pages: ReturnType<typeof makePages>;
   readonly #stalls = new StallWatch();
   readonly #consoles: ConsoleFace;
 
-  constructor({ host, tls, version, logger }: HttpsFacesOptions) {
+  constructor({ endpoint, tls, version, logger, asksForCertificates = false }: HttpsFacesOptions) {
     const startedAt = Date.now();
-    this.#consoles = new ConsoleFace({ redeem: (ticket) => host.redeemConsole(ticket), logger });
+    this.#consoles = new ConsoleFace({ redeem: (ticket) => endpoint.redeemConsole(ticket), logger });
     this.#pages = makePages({
       version,
-      health: () => healthOf({ version, startedAt, machines: host.machineCounts(), hypervisor: host.hypervisorInfo }),
-      serve: (pages) => makeHttpsServer(tls, routeRequests({ host, logger, stalls: this.#stalls, pages })),
+      health: () =>
+        healthOf({ version, startedAt, machines: endpoint.machineCounts(), hypervisor: endpoint.hypervisorInfo }),
+      serve: (pages) =>
+        makeHttpsServer(tls, routeRequests({ endpoint, logger, stalls: this.#stalls, pages }), { asksForCertificates }),
       onError: (url, error) => logger.error({ path: url.split('?', 1)[0], err: error }, 'a page failed'),
     });
     this.#server.on('upgrade', (incoming, socket, head) => this.#consoles.handleUpgrade(incoming, socket, head));
@@ -52,7 +56,7 @@ export class HttpsFaces {
     this.#server.setSecureContext({ key: tls.key, cert: tls.certificateChain, minVersion: 'TLSv1.2' });
   }
 
-  /** Accepts nothing more. What clients wait for is the host's to end now; `end` comes after that. */
+  /** Accepts nothing more. What clients wait for is the endpoint's to end now; `end` comes after that. */
   stop(): void {
     this.#consoles.close();
     if (this.#server.listening) this.#server.close();

@@ -12,7 +12,10 @@ export interface Home {
   readonly authorityFile: string;
   /** The administrator's password, made at the first start. */
   readonly passwordFile: string;
+  /** What the host keeps. */
   readonly storeFile: string;
+  /** What the center keeps. */
+  readonly centerStoreFile: string;
   readonly datastoreDirectory: string;
   readonly logFile: string;
   readonly cacheDirectory: string;
@@ -28,6 +31,7 @@ export function homeAt(path: string): Home {
     authorityFile: join(directory, 'tls', 'ca.crt'),
     passwordFile: join(directory, 'password'),
     storeFile: join(directory, 'store', 'host.db'),
+    centerStoreFile: join(directory, 'store', 'center.db'),
     datastoreDirectory: join(directory, 'datastores', 'datastore1'),
     logFile: join(directory, 'log', 'hypostyle.log'),
     cacheDirectory: join(directory, 'cache'),

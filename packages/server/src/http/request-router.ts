@@ -1,15 +1,15 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { handleFolderRequest, handleTransferRequest } from '@hypostyle/services';
-import { handleNodeRequest, ManagementEndpoint } from '@hypostyle/vim';
+import { type HttpHandler, handleNodeRequest, ManagementEndpoint } from '@hypostyle/vim';
 import type { Logger } from 'pino';
 import { loggedPath } from '../log/log.ts';
-import type { ServedHost } from '../served-host.ts';
+import type { ServedEndpoint } from '../served-endpoint.ts';
 import { RequestSignIn } from '../sign-in/request-sign-in.ts';
 import { exchangeFile } from './file-exchange.ts';
 import type { StallWatch } from './stall-watch.ts';
 
 export interface RequestRouterOptions {
-  readonly host: ServedHost;
+  readonly endpoint: ServedEndpoint;
   readonly logger: Logger;
   readonly stalls: StallWatch;
   /** Answers what is neither API, file nor transfer. */
@@ -19,18 +19,21 @@ export interface RequestRouterOptions {
 /** Milliseconds within which the body of a call must have come. */
 const callBodyTime = 300_000;
 
+/** Where the Automation interface is. */
+const automationPaths = ['/rest', '/api', '/pbm'] as const;
+
 /**
  * The first look at a request. Calls of the API go to their endpoint without a framework on the way; files and transfers
  * are streams, which a framework would only stand in the way of.
  */
-export function routeRequests({ host, logger, stalls, pages }: RequestRouterOptions): RequestListener {
-  const { registry, dispatcher, authorizer, sessions, leases } = host;
+export function routeRequests({ endpoint, logger, stalls, pages }: RequestRouterOptions): RequestListener {
+  const { registry, dispatcher, authorizer, sessions, leases, automation } = endpoint;
   const onDefect = (method: string, error: unknown) => logger.error({ method, err: error }, 'an answer failed');
-  const endpoint = new ManagementEndpoint({ registry, dispatcher, authorizer, sessions, onDefect });
+  const management = new ManagementEndpoint({ registry, dispatcher, authorizer, sessions, onDefect });
   const signIn = new RequestSignIn(sessions);
 
-  const call = (incoming: IncomingMessage, outgoing: ServerResponse) => {
-    handleNodeRequest(endpoint, incoming, outgoing).catch((error: unknown) => {
+  const call = (handler: HttpHandler, incoming: IncomingMessage, outgoing: ServerResponse) => {
+    handleNodeRequest(handler, incoming, outgoing).catch((error: unknown) => {
       onDefect(loggedPath(incoming.url ?? ''), error);
       outgoing.destroy();
     });
@@ -40,7 +43,7 @@ export function routeRequests({ host, logger, stalls, pages }: RequestRouterOpti
     const { session, setCookie, unavailable } = await signIn.identify(incoming);
     return exchangeFile(incoming, outgoing, async (request) => {
       if (unavailable !== undefined) return { status: 503, headers: {}, body: Buffer.from(`${unavailable}\n`) };
-      const answer = await handleFolderRequest(request, host.folderAccess(session));
+      const answer = await handleFolderRequest(request, endpoint.folderAccess(session));
       return setCookie === undefined ? answer : { ...answer, headers: { ...answer.headers, 'set-cookie': setCookie } };
     });
   };
@@ -65,7 +68,9 @@ export function routeRequests({ host, logger, stalls, pages }: RequestRouterOpti
     const url = incoming.url ?? '';
     const isFile = isBelow(url, '/folder') || isBelow(url, '/nfc');
     stalls.begin(incoming, outgoing, isFile ? undefined : callBodyTime);
-    if (isBelow(url, '/sdk')) call(incoming, outgoing);
+    if (isBelow(url, '/sdk')) call(management, incoming, outgoing);
+    else if (automation !== undefined && automationPaths.some((path) => isBelow(url, path)))
+      call(automation, incoming, outgoing);
     else if (isBelow(url, '/folder')) follow(incoming, outgoing, folder(incoming, outgoing));
     else if (isFile) follow(incoming, outgoing, transfer(incoming, outgoing));
     else pages(incoming, outgoing);

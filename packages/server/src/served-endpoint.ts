@@ -1,21 +1,26 @@
 import type { HypervisorInfo } from '@hypostyle/contracts';
+import type { AutomationFace } from '@hypostyle/rest';
 import type { FolderAccess, TransferLeases } from '@hypostyle/services';
 import type { Authorizer, Dispatcher, Registry, Session, SessionService } from '@hypostyle/vim';
 import type { ConsoleTarget } from './faces/console-face.ts';
 
-/** What the HTTPS faces need of the endpoint behind them. */
-export interface ServedHost {
+/** What the HTTPS faces need of what is behind them: a host, or a center. */
+export interface ServedEndpoint {
   readonly registry: Registry;
   readonly dispatcher: Dispatcher;
   readonly authorizer: Authorizer;
   readonly sessions: SessionService;
+  /** Transfers that go through this port. */
   readonly leases: TransferLeases;
+  /** How the machines of this computer run. */
   readonly hypervisorInfo: HypervisorInfo;
+  /** The Automation interface; a host has none. */
+  readonly automation?: AutomationFace;
   /** Uses a ticket up; undefined when it is not good. */
   redeemConsole(ticket: string): ConsoleTarget | undefined;
   /** Datastore files as the session may see them; nobody is signed in without one. */
   folderAccess(session: Session | undefined): FolderAccess;
   machineCounts(): { readonly registered: number; readonly running: number };
-  /** Ends waits, transfers and sessions, and lets go of engines, which run on. */
+  /** Ends waits, transfers and sessions. Machines run on. */
   close(): Promise<void>;
 }

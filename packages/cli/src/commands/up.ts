@@ -1,0 +1,79 @@
+import { homeAt, parseListenAddress } from '@hypostyle/server';
+import type { Command } from 'commander';
+import type { CommandDefinition } from '../command-context.ts';
+import { optionsOf } from '../command-context.ts';
+import { homePath } from '../connection/server-address.ts';
+import { CliError } from '../errors.ts';
+import { startDetached } from '../host/detached.ts';
+import { serveInForeground } from '../host/foreground.ts';
+import { stopDaemon } from '../host/stop-daemon.ts';
+import { print, printJson } from '../output/terminal.ts';
+
+interface UpOptions {
+  readonly listen: string;
+  readonly hostListen?: string;
+  readonly postgres?: string;
+  readonly readyFile?: string;
+  readonly detach?: boolean;
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+}
+
+/** `hypo up`: a center, with this machine as its first host. */
+export const defineUp: CommandDefinition = (program, context) => {
+  program
+    .command('up')
+    .description('run a center with this machine as its first host; machines run on when it stops')
+    .option(
+      '--listen <host:port>',
+      'where the center answers',
+      context.environment.HYPOSTYLE_LISTEN || '127.0.0.1:8443',
+    )
+    .option('--host-listen <host:port>', "where this machine's host answers by itself; any free port unless told")
+    .option('--postgres <url>', "keep the center's state in PostgreSQL; also HYPOSTYLE_POSTGRES")
+    .option('--ready-file <file>', 'write address, user, password and pid there as JSON once it answers')
+    .option('--detach', 'start it in the background and wait until it answers')
+    .option('--log-level <level>', 'least severe line of the log: debug, info, warn or error', 'info')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  hypo up                                    in the foreground, until Ctrl-C
+  hypo up --detach                           in the background
+  hypo up --listen 0.0.0.0:443 --host-listen 0.0.0.0:8443 --home /var/lib/hypostyle
+  hypo down`,
+    )
+    .action(async (_options: unknown, command: Command) => {
+      const options = optionsOf<UpOptions>(command);
+      if (!['debug', 'info', 'warn', 'error'].includes(options.logLevel)) {
+        throw new CliError('usage', `'${options.logLevel}' is no log level.`, {
+          next: 'Use debug, info, warn or error.',
+        });
+      }
+      const postgres = options.postgres ?? context.environment.HYPOSTYLE_POSTGRES;
+      const settings = {
+        mode: 'center',
+        home: homePath(options, context.environment),
+        listen: parseListenAddress(options.listen),
+        ...(options.hostListen === undefined ? {} : { hostListen: parseListenAddress(options.hostListen) }),
+        ...(postgres ? { postgres } : {}),
+        logLevel: options.logLevel,
+      } as const;
+      if (options.detach) await startDetached(settings, options, context);
+      else await serveInForeground(settings, options, context);
+    });
+  program
+    .command('down')
+    .description('end the center or host of the home folder; machines run on')
+    .addHelpText('after', '\nExample:\n  hypo down --home /var/lib/hypostyle')
+    .action(async (_options: unknown, command: Command) => {
+      const options = optionsOf(command);
+      const home = homeAt(homePath(options, context.environment));
+      const pid = await stopDaemon(home, context.signal);
+      if (options.json) {
+        printJson(context.terminal, { stopped: pid !== undefined, ...(pid === undefined ? {} : { pid }) });
+        return;
+      }
+      const nothing = `Nothing runs for ${home.directory}.`;
+      print(context.terminal, pid === undefined ? nothing : `Stopped (process ${pid}). Machines run on.`);
+    });
+};
