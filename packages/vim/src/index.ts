@@ -13,6 +13,7 @@ export type { SessionResolver } from './codec/session-resolver.ts';
 export { ChangeFeed } from './collector/change-feed.ts';
 export { createPropertyCollector, type PropertyCollectorOptions } from './collector/property-collector.ts';
 export { createSearchIndex, type SearchIndexOptions } from './collector/search-index.ts';
+export { TimeSlice } from './collector/time-slice.ts';
 export { createViewManager, type ViewManagerOptions } from './collector/view-manager.ts';
 export type * from './generated/types.ts';
 export type { Authorizer, RightsListener } from './runtime/authorizer.ts';

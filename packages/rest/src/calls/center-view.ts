@@ -11,10 +11,10 @@ import type {
   Registry,
   Session,
 } from '@hypostyle/vim';
+import { TimeSlice } from '@hypostyle/vim';
 import { single } from '../edge/session-token.ts';
 import { AutomationError, notFound, unauthorized } from '../errors.ts';
 import type { TaskWatch } from './task-watch.ts';
-import { TimeSlice } from './time-slice.ts';
 
 export interface CenterViewOptions {
   readonly registry: Registry;

@@ -1,4 +1,4 @@
-import { TimeSlice } from '../calls/time-slice.ts';
+import { TimeSlice } from '@hypostyle/vim';
 
 /** Lists from this many elements on are written in slices. */
 const longList = 200;

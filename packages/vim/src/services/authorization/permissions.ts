@@ -1,6 +1,7 @@
 import type { DataTypes } from '../../generated/types.ts';
 import type { Authorizer, RightsListener } from '../../runtime/authorizer.ts';
 import { fault } from '../../runtime/fault.ts';
+import type { ManagedObject } from '../../runtime/managed-object.ts';
 import type { Registry } from '../../runtime/registry.ts';
 import type { Session } from '../../runtime/session.ts';
 import type { ManagedObjectReference } from '../../schema/values.ts';
@@ -285,12 +286,7 @@ export class Permissions implements Authorizer {
     const object = this.#registry.get(ref);
     if (object === undefined) return undefined;
     if (isEntity(this.#registry, object.ref)) return object.ref;
-    const of =
-      object.ref.type === 'Task'
-        ? (object.value('info') as DataTypes['TaskInfo'] | undefined)?.entity
-        : object.ref.type === 'VirtualMachineSnapshot'
-          ? (object.value('vm') as ManagedObjectReference | undefined)
-          : undefined;
+    const of = aboutEntity(object);
     return of !== undefined && this.#registry.get(of) !== undefined ? of : this.rootFolder;
   }
 
@@ -383,4 +379,18 @@ export function principalKey({ principal, group }: { readonly principal: string;
 
 function put(role: Role) {
   return { put: { collection: roleCollection, key: String(role.id), value: role } };
+}
+
+/** The entity that a task, an alarm or a snapshot is about: who may do what with them is decided there. */
+function aboutEntity(object: ManagedObject): ManagedObjectReference | undefined {
+  switch (object.ref.type) {
+    case 'Task':
+      return (object.value('info') as DataTypes['TaskInfo'] | undefined)?.entity;
+    case 'Alarm':
+      return (object.value('info') as DataTypes['AlarmInfo'] | undefined)?.entity;
+    case 'VirtualMachineSnapshot':
+      return object.value('vm') as ManagedObjectReference | undefined;
+    default:
+      return undefined;
+  }
 }

@@ -77,6 +77,26 @@ test('an event is about what its commit makes, and does not happen when the comm
   );
 });
 
+test('listeners are told of every event of a commit, and of none that was thrown away', async () => {
+  const { registry, refs, events } = await build();
+  const told: (string | undefined)[] = [];
+  const stop = events.onPosted((event) => told.push(event._typeName));
+  registry.commit((draft) => {
+    events.post(draft, { type: 'VmStartingEvent', entity: refs.vm });
+    events.post(draft, { type: 'VmPoweredOnEvent', entity: refs.vm });
+    assert.deepEqual(told, []);
+  });
+  const broken = () =>
+    registry.commit((draft) => {
+      events.post(draft, { type: 'VmPoweredOffEvent', entity: refs.vm });
+      throw new Error('no');
+    });
+  assert.throws(broken);
+  stop();
+  events.post(undefined, { type: 'VmPoweredOffEvent', entity: refs.vm });
+  assert.deepEqual(told, ['VmStartingEvent', 'VmPoweredOnEvent']);
+});
+
 test('keys go up over restarts, even of a process that was killed before it could write', async () => {
   const persistence = new KillablePersistence();
   const first = await build(persistence);

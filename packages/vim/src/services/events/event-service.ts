@@ -40,6 +40,7 @@ export class EventService implements EventPoster {
   readonly #clock: Clock;
   readonly #log: EventLog;
   readonly #collectors: HistoryCollectors<EventRecord, VimEvent, 'EventHistoryCollector'>;
+  readonly #listeners = new Set<(event: EventRecord['event']) => void>();
 
   private constructor(options: EventServiceOptions, log: EventLog) {
     this.registry = options.registry;
@@ -72,6 +73,12 @@ export class EventService implements EventPoster {
   post(draft: Draft | undefined, event: EventRequest): number {
     if (draft !== undefined) return this.#post(draft, event);
     return this.registry.commit((own) => this.#post(own, event));
+  }
+
+  /** Tells of every event once its commit is true, in order; the answer stops it. */
+  onPosted(listener: (event: EventRecord['event']) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   newChain(): number {
@@ -137,7 +144,10 @@ export class EventService implements EventPoster {
     const record: EventRecord = { event: { ...event, fullFormattedMessage }, entity, within: around.within };
     draft.set(this.ref, { latestEvent: record.event });
     this.#collectors.happened({ number: key, record }, draft);
-    draft.onApplied(() => this.#log.append(record, alongside));
+    draft.onApplied(() => {
+      this.#log.append(record, alongside);
+      for (const listener of this.#listeners) listener(record.event);
+    });
     return key;
   }
 }
