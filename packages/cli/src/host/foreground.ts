@@ -36,7 +36,9 @@ export async function serveInForeground(
   try {
     if (readyFile !== undefined) {
       const password = (await readFile(server.passwordFile, 'utf8')).split('\n', 1)[0] ?? '';
-      await writeReadyFile(readyFile, { url: server.url, username: server.username, password, pid: process.pid });
+      const { url, hostUrl, username } = server;
+      const addresses = { url, ...(hostUrl === undefined ? {} : { hostUrl }) };
+      await writeReadyFile(readyFile, { ...addresses, username, password, pid: process.pid });
     }
     if (json) printJson(terminal, summary(server));
     else print(terminal, greeting(server));

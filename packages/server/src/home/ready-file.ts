@@ -4,6 +4,8 @@ import { writePrivateFile } from './private-file.ts';
 /** What somebody needs who started the server and wants to use it. */
 export interface ReadyMessage {
   readonly url: string;
+  /** The host's own address, where `url` is its center's. */
+  readonly hostUrl?: string;
   readonly username: string;
   readonly password: string;
   readonly pid: number;
