@@ -10,6 +10,7 @@ import {
   type AboutInfo,
   type Authorizer,
   Dispatcher,
+  type HostRuntimeInfo,
   type ManagedObjectClass,
   type ManagedObjectReference,
   type ManagedTypeName,
@@ -150,7 +151,7 @@ export class Center {
     );
     await firstStart(core);
     await opened.tasks.recover();
-    await hosts.open();
+    await hosts.open((host) => (known.get(host.value)?.runtime as HostRuntimeInfo | undefined)?.connectionState);
     await joinLocalHost(core, options);
     return new Center(core, opened);
   }

@@ -11,12 +11,15 @@ export interface HostConnection extends Caller {
 export interface HostConnector {
   /** First contact, by a password. Throws InvalidLogin, SSLVerifyFault, NoHost, HostConnectFault. */
   introduce(address: HostAddress, credentials: HostCredentials): Promise<HostConnection>;
-  /** Makes the host trust this center from now on: it is told of the center, and given its certificate. */
-  enroll(connection: HostConnection): Promise<void>;
+  /**
+   * Makes the host trust this center from now on: it is told of the center, and given its certificate. Throws
+   * AlreadyBeingManaged where another center manages it, unless `force`.
+   */
+  enroll(connection: HostConnection, force: boolean): Promise<void>;
   /** Takes that back. */
   dismiss(connection: HostConnection): Promise<void>;
-  /** Every later contact, by the center's certificate. */
-  connect(address: HostAddress): Promise<HostConnection>;
+  /** Every later contact, by the center's certificate. Throws NoHost, SSLVerifyFault, InvalidLogin. */
+  connect(address: HostAddress, signal?: AbortSignal): Promise<HostConnection>;
   /** SHA-1 of the certificate that answers there, `AB:CD:…`. Throws NoHost. */
   thumbprint(host: string, port: number): Promise<string>;
 }

@@ -42,15 +42,18 @@ export class HostEvents {
     this.#caller = caller;
     this.#collector = undefined;
     if (eventManager === undefined) return;
-    this.#place = await core.store.get<Place>(collection, host);
-    if (this.#place === undefined) {
-      const recent = (await caller.call(eventManager, 'QueryEvents', { filter: {} })) ?? [];
-      const last = recent.reduce<VimEvent | undefined>((a, b) => (a === undefined || b.key > a.key ? b : a), undefined);
-      const place = { key: last?.key ?? 0, createdTime: last?.createdTime ?? new Date(0).toISOString() };
-      await core.store.transact([{ put: { collection, key: host, value: place } }]);
-      this.#place = place;
+    // What was posted may be on its way to the store still.
+    this.#place ??= await core.store.get<Place>(collection, host);
+    const recent = (await caller.call(eventManager, 'QueryEvents', { filter: {} })) ?? [];
+    const last = newest(recent);
+    if (this.#place === undefined) await this.#begin(placeOf(last));
+    else if ((last?.key ?? 0) < this.#place.key) {
+      // The host counts anew: it was restored from an older state. What happened since is what is younger.
+      const { createdTime } = this.#place;
+      const before = newest(recent.filter((event) => Date.parse(event.createdTime) <= Date.parse(createdTime)));
+      await this.#begin({ key: before?.key ?? 0, createdTime });
     }
-    const filter = { time: { beginTime: this.#place.createdTime } };
+    const filter = { time: { beginTime: this.#place?.createdTime } };
     const collector = await caller.call(eventManager, 'CreateCollectorForEvents', { filter });
     await caller.call(collector, 'RewindCollector', {});
     this.#collector = collector;
@@ -72,6 +75,12 @@ export class HostEvents {
   /** Forgets where it was, as the host leaves. */
   async forget(): Promise<void> {
     await this.#options.core.store.transact([{ delete: { collection, key: this.#options.host } }]);
+  }
+
+  async #begin(place: Place): Promise<void> {
+    const { core, host } = this.#options;
+    await core.store.transact([{ put: { collection, key: host, value: place } }]);
+    this.#place = place;
   }
 
   #take(events: readonly VimEvent[]): void {
@@ -108,4 +117,12 @@ export class HostEvents {
       members,
     };
   }
+}
+
+function newest(events: readonly VimEvent[]): VimEvent | undefined {
+  return events.reduce<VimEvent | undefined>((a, b) => (a === undefined || b.key > a.key ? b : a), undefined);
+}
+
+function placeOf(event: VimEvent | undefined): Place {
+  return { key: event?.key ?? 0, createdTime: event?.createdTime ?? new Date(0).toISOString() };
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  type Caller,
   type CallOptions,
   ClientError,
   fault,
@@ -10,7 +11,10 @@ import {
   VimFault,
 } from '@hypostyle/vim';
 import type { CenterBase } from '../center-base.ts';
+import { CenterError } from '../errors.ts';
 import { type HostDocument, referenceOf } from '../inventory/entity-document.ts';
+import { Barriers } from './barriers.ts';
+import { boundedCaller } from './bounded-caller.ts';
 import type { HostConnection } from './host-connection.ts';
 import { HostEvents } from './host-events.ts';
 import { type HostLayout, hostFilter, readHostLayout } from './host-layout.ts';
@@ -21,15 +25,10 @@ import { changesOf, type ObjectChange } from './object-updates.ts';
 export interface HostLinkOptions extends Omit<HostMirrorOptions, 'core' | 'host'> {
   readonly core: CenterBase;
   readonly host: string;
-  readonly connect: (document: HostDocument) => Promise<HostConnection>;
+  readonly connect: (document: HostDocument, signal: AbortSignal) => Promise<HostConnection>;
   /** Seconds that a host may be silent. */
   readonly heartbeat: number;
   readonly onState: (state: 'connected' | 'notResponding', why: unknown) => void;
-}
-
-interface Barrier {
-  readonly filter: string;
-  readonly passed: () => void;
 }
 
 const firstPause = 500;
@@ -41,14 +40,18 @@ export class HostLink {
   readonly host: string;
   readonly mirror: HostMirror;
   readonly tasks: HostTasks;
+  /** Why the host cannot be connected, where that was told already. */
+  trouble: string | undefined;
   readonly #options: HostLinkOptions;
   readonly #core: CenterBase;
   readonly #events: HostEvents;
   readonly #stop = new AbortController();
-  readonly #barriers = new Set<Barrier>();
+  readonly #barriers = new Barriers();
   /** The connection once all was taken over, and the one that is being made. */
   #connection: HostConnection | undefined;
-  #current: HostConnection | undefined;
+  #current: Caller | undefined;
+  /** Ends what goes over the connection that is there. */
+  #cut = new AbortController();
   #collector: ManagedObjectReference<'PropertyCollector'> | undefined;
   #layout: HostLayout | undefined;
   #ready = Promise.withResolvers<void>();
@@ -124,6 +127,11 @@ export class HostLink {
     return this.#alive();
   }
 
+  /** The host's place in the inventory changed. */
+  placeChanged(): void {
+    if (this.#layout !== undefined) this.mirror.references.bindLayout(this.#layout, this.#place());
+  }
+
   /** Calls a method on the host, all in the host's references. A fault speaks of the center's. */
   async call(
     self: ManagedObjectReference,
@@ -131,11 +139,18 @@ export class HostLink {
     args: Readonly<Record<string, unknown>>,
     options: CallOptions = {},
   ): Promise<unknown> {
-    const connection = this.#alive();
-    try {
-      return await connection.call(self as never, method as never, args as never, options);
-    } catch (error) {
-      throw this.#translated(error);
+    for (let again = false; ; again = true) {
+      const connection = this.#alive();
+      const cut = this.#cut;
+      try {
+        return await boundedCaller(connection, cut.signal).call(self as never, method as never, args as never, options);
+      } catch (error) {
+        if (options.signal?.aborted) throw error;
+        if (cut.signal.aborted || again || !isSignedOut(error)) throw this.#translated(error, cut);
+        // The session ended there, which says that nothing was done: a new one is signed in.
+        cut.abort(error);
+        await this.#backAgain(options.signal);
+      }
     }
   }
 
@@ -150,11 +165,15 @@ export class HostLink {
       objectSet: [{ obj: layout.content.rootFolder, skip: false }],
       propSet: [{ type: 'Folder', all: false, pathSet: ['name'] }],
     };
-    const filter = await connection.call(collector, 'CreateFilter', { spec, partialUpdates: false });
-    await new Promise<void>((resolve) => {
-      this.#barriers.add({ filter: filter.value, passed: resolve });
-    });
-    await connection.call(filter, 'DestroyPropertyFilter', {}).catch(() => {});
+    const caller = boundedCaller(connection, this.#cut.signal);
+    try {
+      const filter = await caller.call(collector, 'CreateFilter', { spec, partialUpdates: false });
+      await this.#barriers.passed(filter.value);
+      await caller.call(filter, 'DestroyPropertyFilter', {});
+    } catch (error) {
+      // A connection that broke is no reason to call what was done undone: all is told anew when it is back.
+      if (!(error instanceof ClientError) && !(error instanceof VimFault) && !this.#cut.signal.aborted) throw error;
+    }
   }
 
   /** A lease of the host as the center shows it, until it is gone. */
@@ -176,7 +195,7 @@ export class HostLink {
     let next = first;
     while (!signal.aborted) {
       try {
-        const connection = next ?? (await this.#options.connect(this.#document()));
+        const connection = next ?? (await this.#options.connect(this.#document(), signal));
         next = undefined;
         try {
           await this.#follow(connection, () => {
@@ -188,6 +207,12 @@ export class HostLink {
         }
       } catch (error) {
         if (signal.aborted) return;
+        // A session that ended is no reason to call the host away.
+        if (isSignedOut(error) && this.mirror.shown === 'connected' && pause === firstPause) {
+          pause *= 2;
+          continue;
+        }
+        if (isDefect(error)) this.#core.onDefect(`host ${this.host}`, error);
         this.#options.onState('notResponding', error);
         await sleep(pause, undefined, { signal }).catch(() => {});
         pause = Math.min(pause * 2, longestPause);
@@ -196,19 +221,28 @@ export class HostLink {
   }
 
   async #follow(connection: HostConnection, established: () => void): Promise<void> {
-    this.#current = connection;
-    const layout = await readHostLayout(connection);
+    const cut = new AbortController();
+    this.#cut = cut;
+    const { heartbeat } = this.#options;
+    const ends = AbortSignal.any([this.#stop.signal, cut.signal]);
+    // What is asked before the first update is small.
+    const caller = boundedCaller(connection, AbortSignal.any([ends, AbortSignal.timeout(6 * heartbeat * 1000)]));
+    this.#current = caller;
+    const layout = await readHostLayout(caller);
+    this.#checkIdentity(layout);
     const { propertyCollector } = layout.content;
-    const collector = await connection.call(propertyCollector, 'CreatePropertyCollector', {});
-    await connection.call(collector, 'CreateFilter', { spec: hostFilter(layout), partialUpdates: false });
-    await this.#events.begin(connection);
+    const collector = await caller.call(propertyCollector, 'CreatePropertyCollector', {});
+    const main = await caller.call(collector, 'CreateFilter', { spec: hostFilter(layout), partialUpdates: false });
+    this.#barriers.begin(main.value);
+    this.#current = boundedCaller(connection, ends);
+    await this.#events.begin(this.#current);
     this.mirror.begin(layout, this.#place());
     this.tasks.begin();
     let version = '';
     let first = true;
     let waiting: ObjectChange[] = [];
     for (;;) {
-      const updates = await this.#wait(connection, collector, version, first);
+      const updates = await this.#wait(connection, collector, version, first, ends);
       if (updates === undefined) continue;
       version = updates.version;
       const changes = changesOf(updates);
@@ -221,17 +255,24 @@ export class HostLink {
       if (first) {
         await this.mirror.complete();
         await this.tasks.complete();
+        ends.throwIfAborted();
         first = false;
         this.#connection = connection;
         this.#collector = collector;
         this.#layout = layout;
-        this.mirror.setState('connected');
         established();
         this.#options.onState('connected', undefined);
         this.#ready.resolve();
       }
-      this.#pass(updates);
+      this.#barriers.pass(updates);
     }
+  }
+
+  /** Another host at the same address is not the one that this center took in. */
+  #checkIdentity({ content: { about } }: HostLayout): void {
+    const { identity, name } = this.#document();
+    if (about.instanceUuid === identity) return;
+    throw new CenterError('another-host', `${name} answers as ${about.instanceUuid ?? 'nobody'}, and was ${identity}`);
   }
 
   async #wait(
@@ -239,10 +280,11 @@ export class HostLink {
     collector: ManagedObjectReference<'PropertyCollector'>,
     version: string,
     first: boolean,
+    ends: AbortSignal,
   ): Promise<UpdateSet | undefined> {
     const { heartbeat } = this.#options;
     const patience = AbortSignal.timeout((first ? 6 : 2) * heartbeat * 1000);
-    const signal = AbortSignal.any([this.#stop.signal, patience]);
+    const signal = AbortSignal.any([ends, patience]);
     const options = { maxWaitSeconds: heartbeat, maxObjectUpdates: 500 };
     return connection.call(collector, 'WaitForUpdatesEx', { version, options }, { signal });
   }
@@ -258,22 +300,27 @@ export class HostLink {
     for (const { kind, ref } of changes) if (kind === 'leave' && ref.type === 'Task') this.tasks.forget(ref.value);
   }
 
-  #pass(updates: UpdateSet): void {
-    const told = new Set((updates.filterSet ?? []).map(({ filter }) => filter.value));
-    for (const barrier of this.#barriers) {
-      if (!told.has(barrier.filter)) continue;
-      this.#barriers.delete(barrier);
-      barrier.passed();
-    }
-  }
-
   #lost(): void {
+    const wasReady = this.#connection !== undefined;
     this.#connection = undefined;
     this.#current = undefined;
     this.#collector = undefined;
-    this.#ready = Promise.withResolvers<void>();
-    for (const barrier of this.#barriers) barrier.passed();
-    this.#barriers.clear();
+    this.#cut.abort(this.#away());
+    // Whoever waits already goes on waiting.
+    if (wasReady) this.#ready = Promise.withResolvers<void>();
+    this.#barriers.end();
+  }
+
+  /** Resolves when a session that ended has been signed in anew. Throws HostNotConnected when that takes too long. */
+  async #backAgain(signal: AbortSignal | undefined): Promise<void> {
+    // The line notices in its own turn.
+    await sleep(0);
+    const patience = AbortSignal.timeout(this.#options.heartbeat * 1000);
+    try {
+      await this.ready(signal === undefined ? patience : AbortSignal.any([signal, patience]));
+    } catch (error) {
+      throw signal?.aborted ? error : this.#away();
+    }
   }
 
   async #taskHistory(activationIds: readonly string[]): Promise<readonly TaskInfo[]> {
@@ -329,13 +376,23 @@ export class HostLink {
     );
   }
 
-  #translated(error: unknown): unknown {
-    if (error instanceof ClientError) return this.#away();
+  #translated(error: unknown, cut: AbortController): unknown {
+    if (error instanceof ClientError || cut.signal.aborted || isSignedOut(error)) return this.#away();
     if (!(error instanceof VimFault)) return error;
     const map = (ref: ManagedObjectReference) => this.mirror.references.toCenter(ref) ?? ref;
     const detail = this.#core.rewriter.rewriteAny(error.detail, map) as VimFault['detail'];
     return detail === error.detail ? error : new VimFault(error.type, detail, error.message, { cause: error });
   }
+}
+
+function isSignedOut(error: unknown): boolean {
+  return error instanceof VimFault && error.type === 'NotAuthenticated';
+}
+
+/** What a host or the way to it does is none. */
+function isDefect(error: unknown): boolean {
+  if (error instanceof ClientError || error instanceof VimFault || error instanceof CenterError) return false;
+  return !(error instanceof DOMException && error.name === 'TimeoutError');
 }
 
 /** Start of the token by which a center finds its own tasks on a host. */

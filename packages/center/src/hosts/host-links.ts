@@ -1,17 +1,13 @@
-import {
-  type EventRequest,
-  fault,
-  type HttpNfcLeaseInfo,
-  type ManagedObjectClass,
-  type ManagedObjectReference,
-} from '@hypostyle/vim';
+import { fault, type HttpNfcLeaseInfo, type ManagedObjectClass, type ManagedObjectReference } from '@hypostyle/vim';
 import type { CenterBase } from '../center-base.ts';
 import type { DatastoreDocument, EntityDocument, HostDocument, MachineDocument } from '../inventory/entity-document.ts';
 import { referenceOf } from '../inventory/entity-document.ts';
 import type { ConnectionState } from './connection-overlay.ts';
 import type { HostConnection, HostConnector } from './host-connection.ts';
 import { HostLink } from './host-link.ts';
+import type { NewMachinesPlace } from './host-mirror.ts';
 import { type PartDocument, partCollection } from './host-parts.ts';
+import { showState } from './host-presence.ts';
 import { SharedViews } from './shared-views.ts';
 
 export interface HostLinksOptions {
@@ -32,9 +28,18 @@ export interface Route {
   readonly ref: ManagedObjectReference;
 }
 
+export interface StartOptions {
+  /** A connection that is made already. */
+  readonly first?: HostConnection | undefined;
+  readonly newMachines?: NewMachinesPlace | undefined;
+  /** The state that the host shows now; undefined for one that is new. */
+  readonly shown?: ConnectionState | undefined;
+}
+
 /** Lines to every host of the center. */
 export class HostLinks {
   readonly shared: SharedViews;
+  readonly connector: HostConnector;
   readonly #options: HostLinksOptions;
   readonly #core: CenterBase;
   readonly #links = new Map<string, HostLink>();
@@ -44,21 +49,23 @@ export class HostLinks {
   constructor(options: HostLinksOptions) {
     this.#options = options;
     this.#core = options.core;
+    this.connector = options.connector;
     this.shared = new SharedViews((host) => this.#links.get(host)?.connected === true);
   }
 
   /** Takes up every host that is not disconnected. Each connects as it can. */
-  async open(): Promise<void> {
+  async open(shownBefore: (host: HostDocument) => ConnectionState | undefined): Promise<void> {
     for (const { value } of await this.#core.store.list<PartDocument>(partCollection)) {
       const parts = this.#parts.get(value.host) ?? [];
       parts.push(value);
       this.#parts.set(value.host, parts);
     }
-    for (const host of this.#core.inventory.all('HostSystem')) if (!host.disconnected) this.start(host);
+    for (const host of this.#core.inventory.all('HostSystem'))
+      if (!host.disconnected) this.start(host, { shown: shownBefore(host) });
   }
 
-  /** Begins to follow a host; `first` is a connection that is made already. */
-  start(host: HostDocument, first?: HostConnection): HostLink {
+  /** Begins to follow a host. */
+  start(host: HostDocument, { first, newMachines, shown }: StartOptions = {}): HostLink {
     const known = this.#links.get(host.value);
     if (known !== undefined) return known;
     const { connector, partClass, heartbeat = 10, onDuplicate, onSameName } = this.#options;
@@ -66,29 +73,41 @@ export class HostLinks {
       core: this.#core,
       host: host.value,
       shared: this.shared,
-      parts: this.#parts.get(host.value) ?? [],
+      parts: this.parts(host.value),
+      shown,
+      ...(newMachines === undefined ? {} : { newMachines }),
       partClass,
       leaseInfo: (info) => leaseInfoAt(this.#core.inventory.find(host.value), info),
       heartbeat,
       onDuplicate,
       onSameName,
       isElsewhere: (machine) => this.#has(machine),
-      connect: (document) => connector.connect(document.address),
-      onState: (state, why) => this.#stateChanged(host.value, state, why),
+      connect: (document, signal) => connector.connect(document.address, signal),
+      onState: (state, why) => showState(this.#core, link, state, why),
     });
     this.#links.set(host.value, link);
     if (!this.#closed) link.start(first);
     return link;
   }
 
-  /** Lets go of a host; it is shown with the state from now on. */
-  async stop(host: string, state?: ConnectionState): Promise<void> {
+  /** Lets go of a host; what it shows stays as it is. Answers the line that was. */
+  async stop(host: string): Promise<HostLink | undefined> {
     const link = this.#links.get(host);
-    if (link === undefined) return;
+    if (link === undefined) return undefined;
     this.#links.delete(host);
     this.#parts.set(host, link.mirror.parts());
     await link.close();
-    if (state !== undefined) link.mirror.setState(state);
+    return link;
+  }
+
+  /** Parts of a host that have references. */
+  parts(host: string): readonly PartDocument[] {
+    return this.#links.get(host)?.mirror.parts() ?? this.#parts.get(host) ?? [];
+  }
+
+  /** Forgets a host that has left. */
+  forget(host: string): void {
+    this.#parts.delete(host);
   }
 
   link(host: string): HostLink | undefined {
@@ -141,24 +160,6 @@ export class HostLinks {
     const link = this.#links.get(machine.host);
     if (link?.connected !== true) return this.#core.inventory.find(machine.host) !== undefined;
     return link.mirror.references.toHost(referenceOf(machine)) !== undefined;
-  }
-
-  #stateChanged(host: string, state: 'connected' | 'notResponding', why: unknown): void {
-    const link = this.#links.get(host);
-    const document = this.#core.inventory.find(host);
-    if (link === undefined || document?.type !== 'HostSystem') return;
-    if (state === 'connected') {
-      this.#post({ type: 'HostConnectedEvent', entity: referenceOf(document) });
-      return;
-    }
-    if (link.mirror.shown === 'notResponding') return;
-    link.mirror.setState('notResponding');
-    this.#post({ type: 'HostConnectionLostEvent', entity: referenceOf(document) });
-    if (why !== undefined) this.#core.onLog(`the host '${document.name}' does not respond`, why);
-  }
-
-  #post(event: EventRequest): void {
-    this.#core.events.post(undefined, event);
   }
 }
 

@@ -33,6 +33,10 @@ export interface HostMirrorOptions {
   readonly shared: SharedViews;
   /** Parts of the host that have a reference already. */
   readonly parts: readonly PartDocument[];
+  /** The state that clients see already; undefined for a host that is new. */
+  readonly shown: ConnectionState | undefined;
+  /** Where machines go that are met for the first time, unless that is the datacenter's folder or the root pool. */
+  readonly newMachines?: NewMachinesPlace;
   /** What answers for a part of the host. */
   readonly partClass: (type: string) => ManagedObjectClass;
   /** A lease's addresses as clients of the center reach them. */
@@ -43,6 +47,12 @@ export interface HostMirrorOptions {
   readonly onDuplicate: (machine: MachineDocument, of: MachineDocument) => void;
   /** Told of a datastore whose name another one has that is not the same. */
   readonly onSameName: (datastore: DatastoreDocument) => void;
+}
+
+/** Values of references. */
+export interface NewMachinesPlace {
+  readonly folder?: string | undefined;
+  readonly pool?: string | undefined;
 }
 
 /** What is staged of one update: whose properties become what, and parts that were met for the first time. */
@@ -60,7 +70,6 @@ export class HostMirror {
   readonly #options: HostMirrorOptions;
   readonly #core: CenterBase;
   readonly #knownParts: Map<string, PartDocument>;
-  readonly #shownParts = new Set<string>();
   readonly #transients = new Set<string>();
   /** Machines of the last connection by the host's references. */
   #byHostValue: Map<string | undefined, string> | undefined;
@@ -72,6 +81,7 @@ export class HostMirror {
   constructor(options: HostMirrorOptions) {
     this.#options = options;
     this.#core = options.core;
+    this.#shown = options.shown;
     this.#knownParts = new Map(options.parts.map((part) => [part.hostValue, part]));
   }
 
@@ -151,8 +161,8 @@ export class HostMirror {
     });
   }
 
-  /** Shows the state of the connection on the host and its machines. */
-  setState(state: ConnectionState): void {
+  /** Shows the state of the connection on the host and its machines; `alongside` runs in the same commit. */
+  setState(state: ConnectionState, alongside: (draft: Draft) => void = () => {}): void {
     this.#state = state;
     this.#shown = state;
     const { inventory, registry } = this.#core;
@@ -168,12 +178,15 @@ export class HostMirror {
       if (document.parent !== undefined) inventory.touchLists(draft, document.parent);
       for (const machine of inventory.machinesOnHost(host)) {
         const at = referenceOf(machine);
+        if (!draft.has(at)) continue;
         draft.set(at, machineOverlay({ runtime: draft.get(at, 'runtime'), summary: draft.get(at, 'summary') }, state));
       }
       for (const value of shared.ofHost(host)) {
         const entity = inventory.find(value);
         if (entity !== undefined) draft.set(referenceOf(entity) as never, shared.merged(value) as never);
       }
+      this.#keep(ref);
+      alongside(draft);
     });
   }
 
@@ -198,7 +211,7 @@ export class HostMirror {
   }
 
   #edit(changes: readonly ObjectChange[], edit: InventoryEdit): void {
-    const staged = new Map<string, MachineDocument>();
+    const staged = new StagedMachines(this.#core.inventory.machinesOnHost(this.#options.host));
     // All are bound before the first is rewritten: they name one another.
     for (const change of changes) {
       if (change.ref.type === 'VirtualMachine') this.#bindMachine(change, staged, edit);
@@ -221,15 +234,12 @@ export class HostMirror {
     }
     for (const value of stage.touched) this.#core.inventory.touchLists(draft, value);
     for (const { ref, values } of stage.parts) {
-      if (this.#shownParts.has(ref.value) || this.#transients.has(ref.value)) draft.set(ref as never, values as never);
-      else {
-        this.#shownParts.add(ref.value);
-        draft.add(this.#options.partClass(ref.type), ref.value, values as never);
-      }
+      if (draft.has(ref)) draft.set(ref as never, values as never);
+      else draft.add(this.#options.partClass(ref.type), ref.value, values as never);
     }
   }
 
-  #bindMachine({ kind, ref, values }: ObjectChange, staged: Map<string, MachineDocument>, edit: InventoryEdit): void {
+  #bindMachine({ kind, ref, values }: ObjectChange, staged: StagedMachines, edit: InventoryEdit): void {
     const { inventory } = this.#core;
     const { host, isElsewhere, onDuplicate } = this.#options;
     this.#told?.add(ref.value);
@@ -240,12 +250,15 @@ export class HostMirror {
       const document = edit.find(bound.value);
       if (document?.type !== 'VirtualMachine') return;
       const instanceUuid = config?.instanceUuid ?? document.instanceUuid;
-      edit.put({ ...document, name: name ?? document.name, instanceUuid });
+      const changed = { ...document, name: name ?? document.name, instanceUuid };
+      edit.put(changed);
+      const [other] = inventory.machinesOfInstance(instanceUuid).filter(({ value }) => value !== document.value);
+      if (instanceUuid !== document.instanceUuid && other !== undefined) onDuplicate(changed, other);
       return;
     }
     const instanceUuid = config?.instanceUuid;
     const ofInstance = instanceUuid === undefined ? [] : inventory.machinesOfInstance(instanceUuid);
-    const sibling = instanceUuid === undefined ? undefined : staged.get(instanceUuid);
+    const sibling = instanceUuid === undefined ? undefined : staged.byInstance.get(instanceUuid);
     const binding = bindMachine(
       { host, instanceUuid },
       {
@@ -258,7 +271,10 @@ export class HostMirror {
         isElsewhere,
       },
     );
-    const before = binding.kind === 'known' ? binding.document : undefined;
+    const expected = staged.expectedAt(config?.files?.vmPathName);
+    if (expected !== undefined && binding.kind === 'known') edit.remove(expected.value);
+    const before = binding.kind === 'known' ? binding.document : expected;
+    const { parent, pool } = expected ?? before ?? firstPlace(this.#options.newMachines);
     const document = this.#placed({
       type: 'VirtualMachine',
       value: before?.value ?? edit.mint('vm-'),
@@ -266,10 +282,10 @@ export class HostMirror {
       instanceUuid: instanceUuid ?? before?.instanceUuid ?? '',
       host,
       hostValue: ref.value,
-      ...(before?.host === host ? { parent: before.parent as string, pool: before.pool as string } : {}),
-      ...(before !== undefined && before.host !== host && before.parent !== undefined ? { parent: before.parent } : {}),
+      ...(parent === undefined ? {} : { parent }),
+      ...(pool === undefined ? {} : { pool }),
     });
-    if (instanceUuid !== undefined) staged.set(instanceUuid, document);
+    if (instanceUuid !== undefined) staged.byInstance.set(instanceUuid, document);
     edit.put(document);
     this.references.bind(ref, referenceOf(document));
     if (binding.kind === 'duplicate') onDuplicate(document, binding.of);
@@ -379,10 +395,7 @@ export class HostMirror {
 
   /** The EnvironmentBrowser of a compute resource is the center's own object. */
   #stageBrowser(ref: ManagedObjectReference, values: Properties, stage: Stage): void {
-    if (this.#core.registry.get(ref) !== undefined) {
-      this.#shownParts.add(ref.value);
-      stage.parts.push({ ref, values });
-    }
+    if (this.#core.registry.get(ref) !== undefined) stage.parts.push({ ref, values });
   }
 
   #stageEntity(
@@ -525,8 +538,10 @@ export class HostMirror {
     this.#knownParts.delete(part.hostValue);
     this.references.unbind(part.hostValue);
     edit.write(deletePart(part.host, part.hostValue));
-    if (!this.#shownParts.delete(part.value)) return;
-    edit.show((draft) => draft.remove({ type: part.type, value: part.value }));
+    edit.show((draft) => {
+      const ref = { type: part.type, value: part.value };
+      if (draft.has(ref)) draft.remove(ref);
+    });
   }
 
   #keep(center: ManagedObjectReference): void {
@@ -541,6 +556,24 @@ export class HostMirror {
       return known;
     });
   }
+}
+
+/** Machines met in one update, and those of the host that are expected at a path. */
+class StagedMachines {
+  readonly byInstance = new Map<string, MachineDocument>();
+  readonly #expected: readonly MachineDocument[];
+
+  constructor(machines: readonly MachineDocument[]) {
+    this.#expected = machines.filter((machine) => machine.expectedPath !== undefined);
+  }
+
+  expectedAt(path: string | undefined): MachineDocument | undefined {
+    return path === undefined ? undefined : this.#expected.find(({ expectedPath }) => expectedPath === path);
+  }
+}
+
+function firstPlace({ folder, pool }: NewMachinesPlace = {}): { readonly parent?: string; readonly pool?: string } {
+  return { ...(folder === undefined ? {} : { parent: folder }), ...(pool === undefined ? {} : { pool }) };
 }
 
 /** What is kept of an entity for a start at which its host is away. */

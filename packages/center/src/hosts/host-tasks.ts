@@ -34,7 +34,7 @@ export class HostTasks {
     this.#options = options;
   }
 
-  /** Which task of this center it is, by the token that it was begun with. */
+  /** Which task of this center it is, by the token that it was begun with: its reference, and the part of it. */
   ownKey(info: TaskInfo): string | undefined {
     const { prefix } = this.#options;
     return info.activationId?.startsWith(prefix) ? info.activationId.slice(prefix.length) : undefined;
@@ -146,7 +146,8 @@ export class HostTasks {
   /** A task that this center began: one that only goes on there is told as it goes. */
   #pair(own: string, info: TaskInfo): void {
     const { tasks, host, cancel } = this.#options;
-    const chain = tasks.registry.read<'Task', 'info'>({ type: 'Task', value: own }, 'info')?.eventChainId;
+    const [value = own] = own.split('/', 1);
+    const chain = tasks.registry.read<'Task', 'info'>({ type: 'Task', value }, 'info')?.eventChainId;
     if (chain !== undefined) this.#chains.set(info.eventChainId, chain);
     const task = tasks.owned.of(host).find(({ ref }) => ref.value === own);
     if (task === undefined) return;

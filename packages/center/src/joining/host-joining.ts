@@ -50,7 +50,7 @@ export async function takeIn(
     edit.show((draft) => core.events.post(draft, { type: 'HostAddedEvent', entity: referenceOf(document) }));
     return document;
   });
-  const link = core.hosts.start(host, connection);
+  const link = core.hosts.start(host, { first: connection });
   await link.ready(signal);
   return host;
 }

@@ -1,0 +1,32 @@
+import { ClientError, type DataTypes, type EventRequest, VimFault } from '@hypostyle/vim';
+import { CenterError } from '../errors.ts';
+
+/** The event that says why a host could not be connected; without its entity. */
+export function connectFailureEvent(error: unknown, name: string): EventRequest {
+  if (error instanceof VimFault) {
+    switch (error.type) {
+      case 'InvalidLogin':
+        return { type: 'HostCnxFailedBadUsernameEvent' };
+      case 'NoPermission':
+        return { type: 'HostCnxFailedNoAccessEvent' };
+      case 'NoHost':
+        return { type: 'HostCnxFailedNoConnectionEvent' };
+      case 'AlreadyBeingManaged': {
+        const { ipAddress } = error.detail as unknown as DataTypes['AlreadyBeingManaged'];
+        return { type: 'HostCnxFailedAlreadyManagedEvent', members: { serverName: ipAddress } };
+      }
+      default:
+        return { type: 'HostCnxFailedEvent', message: `Cannot connect ${name}: ${error.message}` };
+    }
+  }
+  if (error instanceof ClientError && error.code === 'timeout') return { type: 'HostCnxFailedTimeoutEvent' };
+  if (error instanceof ClientError && error.code === 'connection') return { type: 'HostCnxFailedNetworkErrorEvent' };
+  const reason = error instanceof Error ? error.message : 'for an unknown reason';
+  return { type: 'HostCnxFailedEvent', message: `Cannot connect ${name}: ${reason}` };
+}
+
+/** True for a reason that somebody has to do something about. */
+export function isLasting(error: unknown): boolean {
+  if (error instanceof CenterError) return true;
+  return error instanceof VimFault && ['InvalidLogin', 'SSLVerifyFault', 'NoPermission'].includes(error.type);
+}

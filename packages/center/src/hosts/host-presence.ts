@@ -1,0 +1,64 @@
+import type { Draft, EventRequest } from '@hypostyle/vim';
+import type { CenterBase } from '../center-base.ts';
+import { type MachineDocument, referenceOf } from '../inventory/entity-document.ts';
+import { connectFailureEvent, isLasting } from './connect-failure.ts';
+import type { ConnectionState } from './connection-overlay.ts';
+import type { HostLink } from './host-link.ts';
+
+const hostEvents = {
+  connected: 'HostConnectedEvent',
+  notResponding: 'HostConnectionLostEvent',
+  disconnected: 'HostDisconnectedEvent',
+} as const;
+
+/** What the line to a host says of it: shown, with the events that tell of a change. */
+export function showState(core: CenterBase, link: HostLink, state: 'connected' | 'notResponding', why: unknown): void {
+  const document = core.inventory.find(link.host);
+  if (document?.type !== 'HostSystem') return;
+  if (state === 'notResponding') tellTrouble(core, link, why);
+  if (link.mirror.shown === state) {
+    // It is shown anew all the same: the host's own words came in between.
+    if (state === 'connected') link.mirror.setState(state);
+    return;
+  }
+  if (why !== undefined) core.onLog(`the host '${document.name}' does not respond`, why);
+  changeState(core, link, state, (draft, event) => core.events.post(draft, event));
+}
+
+/** Shows another state of a host and its machines, with the events that tell of it. */
+export function changeState(
+  core: CenterBase,
+  link: HostLink,
+  state: ConnectionState,
+  post: (draft: Draft, event: EventRequest) => void,
+): void {
+  const document = core.inventory.find(link.host);
+  if (document?.type !== 'HostSystem') return;
+  const before = link.mirror.shown;
+  const machines = core.inventory.machinesOnHost(document.value);
+  link.mirror.setState(state, (draft) => {
+    post(draft, { type: hostEvents[state], entity: referenceOf(document) });
+    if (state === 'connected') {
+      link.trouble = undefined;
+      // Machines of a host that is new were never away.
+      if (before !== undefined) for (const machine of machines) post(draft, machineEvent('VmConnectedEvent', machine));
+    } else if (before === 'connected') {
+      for (const machine of machines) post(draft, machineEvent('VmDisconnectedEvent', machine));
+    }
+  });
+}
+
+function machineEvent(type: 'VmConnectedEvent' | 'VmDisconnectedEvent', machine: MachineDocument): EventRequest {
+  return { type, entity: referenceOf(machine), members: { template: false } };
+}
+
+/** A reason that will not pass by itself is told once. */
+function tellTrouble(core: CenterBase, link: HostLink, why: unknown): void {
+  const document = core.inventory.find(link.host);
+  if (document?.type !== 'HostSystem' || !isLasting(why)) return;
+  const event = connectFailureEvent(why, document.name);
+  const trouble = `${event.type} ${event.message ?? ''}`;
+  if (link.trouble === trouble) return;
+  link.trouble = trouble;
+  core.events.post(undefined, { ...event, entity: referenceOf(document) });
+}
