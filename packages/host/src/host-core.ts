@@ -8,6 +8,8 @@ import type { Claims } from './machine/record/claims.ts';
 import type { Machines } from './machine/record/machines.ts';
 import type { MaintenanceMode } from './maintenance/maintenance-mode.ts';
 import type { ManagingCenter } from './management/managing-center.ts';
+import type { PoolUsage } from './pools/pool-usage.ts';
+import type { Pools } from './pools/pools.ts';
 import type { InventoryNames } from './projection/inventory-names.ts';
 
 /** What the parts of a host share. Made once, by `Host.open`. */
@@ -21,6 +23,8 @@ export interface HostCore {
   readonly authorizer: Permissions;
   readonly maintenance: MaintenanceMode;
   readonly center: ManagingCenter;
+  readonly pools: Pools;
+  readonly poolUsage: PoolUsage;
   readonly machines: Machines;
   readonly claims: Claims;
   readonly datastores: Datastores;

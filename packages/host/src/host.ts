@@ -45,6 +45,8 @@ import { environmentBrowserClass } from './managed/environment-browser.ts';
 import { fileManagerClass } from './managed/file-manager.ts';
 import { ovfManagerClass } from './managed/ovf-manager.ts';
 import { virtualDiskManagerClass } from './managed/virtual-disk-manager.ts';
+import { PoolUsage } from './pools/pool-usage.ts';
+import { Pools } from './pools/pools.ts';
 
 export interface HostOptions {
   readonly schema: Schema;
@@ -133,8 +135,8 @@ export class Host {
     await datastores.load();
     if (datastores.all().length === 0)
       await datastores.add(options.defaultDatastore.name, options.defaultDatastore.directory);
-    const maintenance = await MaintenanceMode.open(store);
-    const core = makeCore(options, { facts, hypervisorInfo, registry, services, datastores, maintenance });
+    const [maintenance, pools] = await Promise.all([MaintenanceMode.open(store), Pools.open(store)]);
+    const core = makeCore(options, { facts, hypervisorInfo, registry, services, datastores, maintenance, pools });
     const watch = new MachineWatch(core);
     const consoles = new ConsoleTickets(core, options.sslThumbprint);
     const leases = new TransferLeases({
@@ -218,11 +220,14 @@ function makeCore(
     readonly services: HostServices;
     readonly datastores: Datastores;
     readonly maintenance: MaintenanceMode;
+    readonly pools: Pools;
   },
 ): HostCore {
-  const { facts, hypervisorInfo, registry, services, datastores, maintenance } = parts;
+  const { facts, hypervisorInfo, registry, services, datastores, maintenance, pools } = parts;
   const { capabilities } = hypervisorInfo;
   const networks = new Networks(['VM Network']);
+  const inventory = new Inventory(options.store, datastores, networks, pools);
+  const machines = new Machines(registry, (draft) => inventory.usageChanged(draft));
   const guestOs = new GuestOsNames(options.schema);
   return {
     registry,
@@ -234,12 +239,17 @@ function makeCore(
     authorizer: services.authorizer,
     maintenance,
     center: services.center,
-    machines: new Machines(registry),
+    pools,
+    poolUsage: new PoolUsage(pools, machines, {
+      cpuMHz: Math.floor((facts.threads * facts.hertz) / 1e6),
+      memoryMiB: Math.floor(facts.memoryBytes / 2 ** 20),
+    }),
+    machines,
     claims: new Claims(),
     datastores,
     networks,
     guestOs,
-    inventory: new Inventory(options.store, datastores, networks),
+    inventory,
     names: {
       host: references.host,
       environmentBrowser: references.environmentBrowser,
@@ -299,7 +309,7 @@ async function loadMachines(core: HostCore): Promise<ReturnType<typeof runtimeDo
     const records = await Promise.all(
       documents
         .slice(at, at + atOnce)
-        .map((document) => loadMachine(core, document, runtimes.get(document.id), core.rootPool)),
+        .map((document) => loadMachine(core, document, runtimes.get(document.id), core.pools.poolOf(document.id))),
     );
     core.registry.commit((draft) => {
       for (const record of records) {

@@ -1,9 +1,10 @@
-import { requireForCreate, requireForImport, requireForRegister } from '@hypostyle/services';
-import { type Draft, data, fault, type ManagedObjectClass, type ResourceConfigSpec } from '@hypostyle/vim';
+import { requireForCreate, requireForRegister } from '@hypostyle/services';
+import { type Draft, data, fault, type ManagedObjectClass } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
 import type { ImportWork } from '../machine/import/import-work.ts';
 import type { MachineWork } from '../machine/machine-object.ts';
 import { privilegeScope } from '../managed/privilege-scope.ts';
+import { addPools } from '../pools/pool-object.ts';
 import { entityDefaults, entityPerSession } from './entity-defaults.ts';
 import type { HostFacts } from './host-facts.ts';
 import { references } from './references.ts';
@@ -107,7 +108,7 @@ export function addContainers(
     environmentBrowser: references.environmentBrowser,
     configurationEx: data('ComputeResourceConfigInfo', { vmSwapPlacement: 'vmDirectory' }),
   });
-  addRootPool(core, draft, facts, totalMHz, machines, imports);
+  addPools(core, draft, imports, work.reconfigure);
   for (const network of core.networks.all()) {
     const networkClass: ManagedObjectClass<'Network'> = {
       type: 'Network',
@@ -149,72 +150,4 @@ function computeSummary(facts: HostFacts, totalMHz: number, effective: boolean) 
 function mustBeVmFolder(value: string): void {
   if (value !== references.vmFolder.value)
     throw fault('NotSupported', {}, 'Virtual machines are made in the folder vm.');
-}
-
-function addRootPool(
-  core: HostCore,
-  draft: Draft,
-  facts: HostFacts,
-  totalMHz: number,
-  machines: () => unknown[],
-  imports: ImportWork,
-): void {
-  const memoryMiB = Math.floor(facts.memoryBytes / 2 ** 20);
-  const allocation = (reservation: number) =>
-    data('ResourceAllocationInfo', {
-      reservation,
-      expandableReservation: false,
-      limit: reservation,
-      shares: data('SharesInfo', { shares: 4000, level: 'normal' }),
-    });
-  const config: ResourceConfigSpec = data('ResourceConfigSpec', {
-    entity: entityDefaults('', references.rootPool).parent,
-    cpuAllocation: allocation(totalMHz),
-    memoryAllocation: allocation(memoryMiB),
-  });
-  const usage = (most: number) =>
-    data('ResourcePoolResourceUsage', {
-      reservationUsed: 0,
-      reservationUsedForVm: 0,
-      unreservedForPool: most,
-      unreservedForVm: most,
-      overallUsage: 0,
-      maxUsage: most,
-    });
-  const runtime = data('ResourcePoolRuntimeInfo', {
-    memory: usage(facts.memoryBytes),
-    cpu: usage(totalMHz),
-    overallStatus: 'green',
-  });
-  const scope = privilegeScope(core);
-  const place = { folder: references.vmFolder, pool: references.rootPool };
-  const poolClass: ManagedObjectClass<'ResourcePool'> = {
-    type: 'ResourcePool',
-    perSession: entityPerSession(core.authorizer),
-    derived: { vm: { from: [], compute: machines } },
-    methods: {
-      ImportVApp: (call, { spec }) => {
-        requireForImport(scope, call, place, spec);
-        return imports.begin(call, spec);
-      },
-      CreateChildVM_Task: (call, { config: spec }) => {
-        requireForCreate(scope, call, place, spec);
-        return imports.createChild(call, spec);
-      },
-      RegisterChildVM_Task: (call, { path, name }) => {
-        requireForRegister(scope, call, place, path);
-        return imports.registerChild(call, path, name);
-      },
-      RefreshRuntime: () => {},
-    },
-  };
-  draft.add(poolClass, references.rootPool.value, {
-    ...entityDefaults('Resources', references.computeResource),
-    owner: references.computeResource,
-    resourcePool: [],
-    config,
-    runtime,
-    summary: data('ResourcePoolSummary', { name: 'Resources', config, runtime, configuredMemoryMB: 0 }),
-    childConfiguration: [],
-  });
 }

@@ -4,7 +4,7 @@ import { data, type HostCapability } from '@hypostyle/vim';
 /** What a host can do: what is not there yet is `false`, and its methods answer NotSupported. */
 export function hostCapability(hypervisor: HypervisorCapabilities): HostCapability {
   return data('HostCapability', {
-    recursiveResourcePoolsSupported: false,
+    recursiveResourcePoolsSupported: true,
     cpuMemoryResourceConfigurationSupported: false,
     rebootSupported: false,
     shutdownSupported: false,

@@ -196,7 +196,10 @@ export function watchHost(
       overallMemoryUsage: memoryMiB,
       uptime: uptimeSeconds,
     });
-    core.registry.commit((draft) => draft.touch(references.host, 'summary'));
+    core.registry.commit((draft) => {
+      draft.touch(references.host, 'summary');
+      core.inventory.usageChanged(draft);
+    });
   }, 20_000);
   timer.unref();
   return () => clearInterval(timer);

@@ -1,6 +1,8 @@
 import type { Store, StoreWrite } from '@hypostyle/contracts';
 import type { Draft, ManagedObjectClass } from '@hypostyle/vim';
 import type { Datastores } from '../datastore/datastores.ts';
+import { poolReference } from '../pools/pool-record.ts';
+import type { Pools } from '../pools/pools.ts';
 import type { Networks } from './networks.ts';
 import { references } from './references.ts';
 
@@ -12,10 +14,12 @@ export class Inventory {
   readonly #store: Store;
   readonly #datastores: Datastores;
   readonly #networks: Networks;
+  readonly #pools: Pools;
   #machineClass: ManagedObjectClass<'VirtualMachine'> | undefined;
   #last: Promise<number>;
 
-  constructor(store: Store, datastores: Datastores, networks: Networks) {
+  constructor(store: Store, datastores: Datastores, networks: Networks, pools: Pools) {
+    this.#pools = pools;
     this.#store = store;
     this.#datastores = datastores;
     this.#networks = networks;
@@ -46,9 +50,27 @@ export class Inventory {
   refresh(draft: Draft): void {
     draft.touch(references.vmFolder, 'childEntity');
     draft.touch(references.host, 'vm');
-    draft.touch(references.rootPool, 'vm');
+    this.poolsChanged(draft);
     for (const datastore of this.#datastores.all()) if (draft.has(datastore.ref)) draft.touch(datastore.ref, 'vm');
     this.networksChanged(draft);
+  }
+
+  /** Says that pools, or what is in them, changed. */
+  poolsChanged(draft: Draft): void {
+    for (const id of this.#pools.withBelow(references.rootPool.value)) {
+      const ref = poolReference(id);
+      if (!draft.has(ref)) continue;
+      for (const property of ['vm', 'resourcePool', 'config', 'childConfiguration', 'runtime'])
+        draft.touch(ref, property);
+    }
+  }
+
+  /** Says that pools use more or less than before. */
+  usageChanged(draft: Draft): void {
+    for (const id of this.#pools.withBelow(references.rootPool.value)) {
+      const ref = poolReference(id);
+      if (draft.has(ref)) draft.touch(ref, 'runtime');
+    }
   }
 
   networksChanged(draft: Draft): void {

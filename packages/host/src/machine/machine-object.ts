@@ -38,6 +38,7 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
     perSession: entityPerSession(core.authorizer),
     derived: {
       name: { from: [], compute: (self) => record(self).configuration.name },
+      resourcePool: { from: [], compute: (self) => record(self).resourcePool },
       capability: { from: [], compute: () => capability },
       config: { from: [], compute: (self) => configInfo(record(self), core.names) },
       runtime: { from: [], compute: (self) => runtimeInfo(record(self), core.names, core.hostMHz) },

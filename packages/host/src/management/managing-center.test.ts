@@ -139,3 +139,34 @@ test('a message for everybody who signs in is an option of the host, kept over r
     await computer.remove();
   }
 });
+
+test('what a center does for somebody names both', async () => {
+  const computer = await Computer.make();
+  try {
+    const daemon = await computer.start();
+    await register(daemon, 'center-1', 'https://192.0.2.7/sdk');
+    const { registry, dispatcher } = daemon.host;
+    const session = signIn(daemon, 'center-1');
+    const call = (self: ManagedObjectReference, name: string, args: Record<string, unknown>) =>
+      dispatcher.invoke({
+        self,
+        method: registry.schema.method(name)!,
+        args,
+        session,
+        version: '8.0.3.0',
+        signal: new AbortController().signal,
+        connection,
+        context: { realUser: 'VSPHERE.LOCAL\\ann' },
+      });
+    const { value } = await call(vmFolder, 'CreateVM_Task', smallMachine('web'));
+    await daemon.finished(value as ManagedObjectReference<'Task'>);
+    await call(registry.read(host, 'datastore')![0]!, 'RenameDatastore', { newName: 'fast' });
+    const info = registry.read(value as ManagedObjectReference<'Task'>, 'info');
+    assert.equal((info?.reason as { readonly userName?: string } | undefined)?.userName, 'vpxuser:VSPHERE.LOCAL\\ann');
+    const eventManager: ManagedObjectReference<'EventManager'> = { type: 'EventManager', value: 'ha-eventmgr' };
+    assert.equal(registry.read(eventManager, 'latestEvent')?.userName, 'vpxuser:VSPHERE.LOCAL\\ann');
+    await daemon.host.close();
+  } finally {
+    await computer.remove();
+  }
+});

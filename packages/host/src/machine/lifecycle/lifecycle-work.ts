@@ -14,6 +14,7 @@ import type { SpecContext } from '../../configuration/device-draft.ts';
 import { writeConfiguration } from '../../configuration/to-vmx.ts';
 import type { Datastore } from '../../datastore/datastore.ts';
 import type { HostCore } from '../../host-core.ts';
+import { poolReference } from '../../pools/pool-record.ts';
 import { applyVApp } from '../../vapp/apply-vapp.ts';
 import { vAppPath, writeVApp } from '../../vapp/vapp-file.ts';
 import { VmxFile } from '../../vmx/vmx-file.ts';
@@ -131,11 +132,13 @@ export function defineLifecycleWork(core: HostCore): LifecycleWork {
     create: (call, input) => {
       core.maintenance.check();
       checkCreate(core, input.spec);
+      core.pools.get(poolReference(input.pool));
       return create(call, { input, entity: call.self.ref });
     },
     register: (call, input) => {
       core.maintenance.check();
       if (input.name !== undefined) machineName(input.name);
+      core.pools.get(poolReference(input.pool));
       return register(call, { input, entity: call.self.ref });
     },
     destroy: (call) => {
@@ -189,7 +192,8 @@ export async function removeMachine(
   machine: MachineRecord,
   userName: string | undefined,
 ): Promise<void> {
-  await core.store.transact(deleteMachine(machine.id));
+  await core.store.transact([...deleteMachine(machine.id), ...core.pools.assign([machine.id], core.rootPool.value)]);
+  core.pools.showAssigned(machine.id, core.rootPool.value);
   await rmdir(runDirectoryOf(core, machine.id)).catch(() => {});
   core.registry.commit((draft) => {
     core.events.post(draft, { type: 'VmRemovedEvent', entity: machine.ref, userName });
@@ -230,7 +234,7 @@ export function claimName(core: HostCore, task: RunningTask, name: string): () =
 export async function createMachine(
   core: HostCore,
   task: RunningTask,
-  { spec }: CreateInput,
+  { spec, pool }: CreateInput,
   disks: 'create' | 'upload',
 ): Promise<CreatedMachine> {
   const name = machineName(spec.name ?? '');
@@ -282,6 +286,7 @@ export async function createMachine(
         vmxPath,
         event: 'VmCreatedEvent',
         held: disks === 'upload',
+        pool,
       });
       return { record, uploads: applied.uploads };
     } catch (error) {
@@ -399,6 +404,7 @@ async function registerMachine(
       event: 'VmRegisteredEvent',
       name: input.name,
       held: false,
+      pool: input.pool,
     });
     return record.ref;
   } finally {
@@ -412,6 +418,8 @@ interface Registration {
   readonly vmxPath: string;
   readonly event: 'VmCreatedEvent' | 'VmRegisteredEvent';
   readonly name?: string | undefined;
+  /** Reference value. */
+  readonly pool: string;
   /** The task keeps the machine to itself until it says otherwise. */
   readonly held: boolean;
 }
@@ -419,19 +427,19 @@ interface Registration {
 async function register(
   core: HostCore,
   task: RunningTask,
-  { datastore, vmxPath, event, name, held }: Registration,
+  { datastore, vmxPath, event, name, held, pool }: Registration,
 ): Promise<MachineRecord> {
   const id = String(await core.inventory.nextMachineId());
   const document: MachineDocument = {
     id,
     datastore: datastore.uuid,
     vmxPath,
-    resourcePool: core.rootPool.value,
     created: event === 'VmCreatedEvent' ? new Date().toISOString() : undefined,
     ...(name === undefined ? {} : { name }),
   };
-  const record = await loadMachine(core, document, undefined, core.rootPool);
-  await core.store.transact([putMachine(document)]);
+  const record = await loadMachine(core, document, undefined, core.pools.referenceOf(pool));
+  await core.store.transact([putMachine(document), ...core.pools.assign([id], pool)]);
+  core.pools.showAssigned(id, pool);
   if (held) holdMachine(core, task, id);
   core.registry.commit((draft) => {
     core.machines.insert(record);

@@ -33,7 +33,12 @@ interface ReconfigureJournal {
 }
 
 export interface ReconfigureWork {
-  reconfigure(call: Call, spec: VirtualMachineConfigSpec): Promise<ManagedObjectReference<'Task'>>;
+  /** Of the called machine unless told. */
+  reconfigure(
+    call: Call,
+    spec: VirtualMachineConfigSpec,
+    ref?: ManagedObjectReference,
+  ): Promise<ManagedObjectReference<'Task'>>;
   rename(call: Call, name: string): Promise<ManagedObjectReference<'Task'>>;
 }
 
@@ -74,13 +79,13 @@ export function defineReconfigureWork(core: HostCore): ReconfigureWork {
     resume: async (task, { id, name }) => changeMachine(core, task, id, { name }),
   });
   return {
-    reconfigure: (call, spec) => {
-      const machine = core.machines.get(call.self.ref);
+    reconfigure: (call, spec, ref = call.self.ref) => {
+      const machine = core.machines.get(ref);
       mustBeFree(core, machine);
       checkState(machine, spec);
       applySpec(machine.configuration, spec, specContext(core));
       applyVApp(machine.vApp, spec);
-      return reconfigure(call, { input: { id: machine.id, spec }, queueKey: machine.id });
+      return reconfigure(call, { input: { id: machine.id, spec }, entity: machine.ref, queueKey: machine.id });
     },
     rename: (call, newName) => {
       const name = machineName(newName);
@@ -176,7 +181,6 @@ async function change(
       id,
       datastore: datastore.uuid,
       vmxPath,
-      resourcePool: machine.resourcePool.value,
       created: machine.created,
     }),
   ]);

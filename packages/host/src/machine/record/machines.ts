@@ -5,6 +5,7 @@ import { SharedEntries } from './shared-entries.ts';
 
 /** Which properties of the managed object say what a member of the record says. */
 const shownBy: { readonly [M in keyof MachineRecord]?: readonly string[] } = {
+  resourcePool: ['resourcePool'],
   configuration: ['config', 'name', 'network', 'runtime'],
   modified: ['config'],
   vApp: ['config', 'summary'],
@@ -25,6 +26,8 @@ const shownBy: { readonly [M in keyof MachineRecord]?: readonly string[] } = {
 /** Every registered machine, with its engine while one runs. */
 export class Machines {
   readonly #registry: Registry;
+  /** Told when a machine begins or ends to use what it is granted. */
+  readonly #usageChanged: (draft: Draft) => void;
   readonly #records = new Map<string, MachineRecord>();
   readonly #engines = new Map<string, RunningMachine>();
   readonly #byPath = new Map<string, string>();
@@ -32,8 +35,9 @@ export class Machines {
   readonly #names = new Map<string, number>();
   readonly #entries = new SharedEntries();
 
-  constructor(registry: Registry) {
+  constructor(registry: Registry, usageChanged: (draft: Draft) => void) {
     this.#registry = registry;
+    this.#usageChanged = usageChanged;
   }
 
   get size(): number {
@@ -105,6 +109,9 @@ export class Machines {
     this.#records.set(id, changed);
     this.#countName(record, -1);
     this.#countName(changed, 1);
+    const { powerState, configuration } = record;
+    if (changed.powerState !== powerState || (powerState === 'poweredOn' && changed.configuration !== configuration))
+      this.#usageChanged(draft);
     const properties = new Set<string>();
     for (const member in members) {
       const key = member as keyof MachineRecord;

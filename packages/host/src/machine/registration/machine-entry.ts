@@ -9,7 +9,6 @@ export function addMachineObject(core: HostCore, draft: Draft, machine: MachineR
     ...quietEntity,
     parent: core.vmFolder,
     rootSnapshot: [],
-    resourcePool: machine.resourcePool,
     environmentBrowser: core.names.environmentBrowser,
   });
 }

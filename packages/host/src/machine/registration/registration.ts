@@ -19,7 +19,6 @@ export interface MachineDocument {
   readonly id: string;
   readonly datastore: string;
   readonly vmxPath: string;
-  readonly resourcePool: string;
   readonly created: string | undefined;
   /** Name given at registration, until the next change writes it into the `.vmx`. */
   readonly name?: string;
