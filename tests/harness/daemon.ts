@@ -16,19 +16,29 @@ const stopLimit = 20_000;
 export interface DaemonOptions {
   /** A home that is there already, which `remove` then leaves alone. Default: a new one under the temporary folder. */
   readonly home?: string;
+  /** A host alone, or a center with a host of its own (`hypo up`). Default: host. */
+  readonly mode?: 'host' | 'center';
+  /** Where it answers, `host:port`. Default: a free port of 127.0.0.1. */
+  readonly listen?: string;
+  /** Network namespace that it runs in; that of the test unless told. */
+  readonly networkNamespace?: string;
 }
 
 interface Ready {
   readonly url: string;
+  readonly hostUrl?: string;
   readonly username: string;
   readonly password: string;
   readonly pid: number;
 }
 
-/** A host in a process of its own, as `hypo host` starts it. */
+/** A host or a center in a process of its own, as `hypo host` and `hypo up` start it. */
 export class Daemon implements AsyncDisposable {
   readonly home: string;
+  readonly mode: 'host' | 'center';
   readonly url: string;
+  /** Address of the host of a center, where `url` is the center's. */
+  readonly hostUrl: string;
   readonly host: string;
   readonly port: number;
   readonly username: string;
@@ -41,11 +51,18 @@ export class Daemon implements AsyncDisposable {
   private constructor(
     home: string,
     ready: Ready,
-    child: { readonly process: ChildProcess; readonly output: () => string; readonly ownsHome: boolean },
+    child: {
+      readonly process: ChildProcess;
+      readonly output: () => string;
+      readonly ownsHome: boolean;
+      readonly mode: 'host' | 'center';
+    },
   ) {
     const url = new URL(ready.url);
     this.home = home;
+    this.mode = child.mode;
     this.url = ready.url;
+    this.hostUrl = ready.hostUrl ?? ready.url;
     this.host = url.hostname;
     this.port = Number(url.port);
     this.username = ready.username;
@@ -56,16 +73,17 @@ export class Daemon implements AsyncDisposable {
     this.#ownsHome = child.ownsHome;
   }
 
-  /** Starts a host and waits until it answers. Rejects with what it said when it does not. */
+  /** Starts one and waits until it answers. Rejects with what it said when it does not. */
   static async start(options: DaemonOptions = {}): Promise<Daemon> {
+    const { mode = 'host', listen = '127.0.0.1:0', networkNamespace } = options;
     const home = options.home ?? (await mkdtemp(join(tmpdir(), 'hypostyle-test-')));
     const readyFile = join(home, 'ready.json');
     await rm(readyFile, { force: true });
-    const child = spawn(
-      process.execPath,
-      [hypo, '--home', home, 'host', '--listen', '127.0.0.1:0', '--ready-file', readyFile],
-      { stdio: ['ignore', 'pipe', 'pipe'] },
-    );
+    // ip executes the command in its own process: the process ids are the daemon's all the same.
+    const within = networkNamespace === undefined ? [] : ['ip', 'netns', 'exec', networkNamespace];
+    const words = [process.execPath, hypo, '--home', home, mode === 'center' ? 'up' : 'host', '--listen', listen];
+    const [command = '', ...rest] = [...within, ...words, '--ready-file', readyFile];
+    const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
     let said = '';
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8');
@@ -78,12 +96,13 @@ export class Daemon implements AsyncDisposable {
       if (hasEnded(child) || Date.now() > deadline) {
         child.kill('SIGKILL');
         if (options.home === undefined) await rm(home, { recursive: true, force: true });
-        throw new Error(`the host did not start; it said: ${said}`);
+        throw new Error(`the ${mode} did not start; it said: ${said}`);
       }
       await sleep(25);
     }
     const ready = JSON.parse(await readFile(readyFile, 'utf8')) as Ready;
-    return new Daemon(home, ready, { process: child, output: () => said, ownsHome: options.home === undefined });
+    const ownsHome = options.home === undefined;
+    return new Daemon(home, ready, { process: child, output: () => said, ownsHome, mode });
   }
 
   /** Folder of the datastore that every host has. */
@@ -119,7 +138,7 @@ export class Daemon implements AsyncDisposable {
     await this.#ended();
   }
 
-  /** Ends the host and its engines, and deletes the home if it was made for it. */
+  /** Ends it and its engines, and deletes the home if it was made for it. */
   async remove(): Promise<void> {
     try {
       await this.stop();
@@ -137,7 +156,7 @@ export class Daemon implements AsyncDisposable {
   async #ended(): Promise<void> {
     const deadline = Date.now() + stopLimit;
     while (!hasEnded(this.#process)) {
-      if (Date.now() > deadline) throw new Error(`the host did not end; it said: ${this.output}`);
+      if (Date.now() > deadline) throw new Error(`the ${this.mode} did not end; it said: ${this.output}`);
       await sleep(20);
     }
   }
