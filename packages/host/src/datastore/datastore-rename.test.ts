@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ManagedObjectReference, VimFault } from '@hypostyle/vim';
 import { references } from '../inventory/references.ts';
-import { Computer, type Daemon, rootPool, smallMachine, vmFolder } from '../testing/host-fixture.ts';
+import { Computer, type Daemon, newDisk, rootPool, smallMachine, vmFolder } from '../testing/host-fixture.ts';
 
 type Machine = ManagedObjectReference<'VirtualMachine'>;
+type Task = ManagedObjectReference<'Task'>;
 const named = (type: string) => (error: unknown) => (error as VimFault).type === type;
 const datastoreOf = (daemon: Daemon) => daemon.host.registry.read(references.host, 'datastore')![0]!;
 
@@ -49,13 +50,15 @@ test('what was asked for by the old name is done', async () => {
   const computer = await Computer.make();
   try {
     const daemon = await computer.start();
-    const create = (await daemon.call(
-      vmFolder,
-      'CreateVM_Task',
-      smallMachine('web'),
-    )) as ManagedObjectReference<'Task'>;
+    const web = (await daemon.task(vmFolder, 'CreateVM_Task', smallMachine('web'))) as Machine;
+    const change = (spec: object) => daemon.call(web, 'ReconfigVM_Task', { spec }) as Promise<Task>;
+    // Tasks of one machine go one after another: the last has not begun when the name changes.
+    for (const annotation of ['a', 'b', 'c']) await change({ annotation });
+    const last = await change({ deviceChange: [newDisk(1000, '[datastore1] web/more.vmdk')] });
     await daemon.call(datastoreOf(daemon), 'RenameDatastore', { newName: 'fast' });
-    const web = (await daemon.outcome(create)) as Machine;
+    assert.equal(daemon.host.registry.read(last, 'info')?.state, 'queued');
+    await daemon.outcome(last);
+    assert.ok(said(daemon, web).includes('[fast] web/more.vmdk'));
     assert.equal(daemon.read(web, 'summary')?.config.vmPathName, '[fast] web/web.vmx');
     assert.ok(!said(daemon, web).includes('[datastore1]'));
     assert.deepEqual(computer.defects, []);

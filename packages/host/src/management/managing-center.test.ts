@@ -115,9 +115,11 @@ test('nobody signs in as the center by a password', async () => {
     await register(daemon, 'center-1', 'https://192.0.2.7/sdk');
     const password = 'Very-secret-2';
     const user = { _typeName: 'HostAccountSpec', id: 'vpxuser', password };
-    await daemon.call(accountManager, 'CreateUser', { user }).catch(() => {});
-    const login = daemon.call(sessionManager, 'Login', { userName: 'vpxuser', password });
-    await assert.rejects(login, named('InvalidLogin'));
+    const other = { ...user, id: 'ann' };
+    for (const each of [user, other]) await daemon.call(accountManager, 'CreateUser', { user: each });
+    const login = (userName: string) => daemon.host.sessions.signIn({ userName, password }, connection);
+    assert.equal((await login('ann')).session.userName, 'ann');
+    for (const name of ['vpxuser', 'VPXUSER']) await assert.rejects(login(name), named('InvalidLogin'));
     await daemon.host.close();
   } finally {
     await computer.remove();
