@@ -17,6 +17,13 @@ import { toHost } from './to-host.ts';
 
 type Arguments = Readonly<Record<string, unknown>>;
 
+export interface StepOptions {
+  /** It may have begun before: looked for first. */
+  readonly again?: boolean;
+  /** Tells steps of one task on one host apart. */
+  readonly part?: string;
+}
+
 /** Methods that only look: what they answer changes nothing that is followed. */
 const looking = /^(Query|Retrieve|Find|Check|Validate|Estimate|List|Get|Acquire|Has|Fetch|Read|Extract|Is)/;
 
@@ -91,27 +98,38 @@ export class Forwarding {
 
   /**
    * Does a task of the host as a step of one of the center's: begins it, or finds it again after a restart or a broken
-   * connection, and waits for its end. Answers the result, throws the fault.
+   * connection, and waits for its end. Answers the result, throws the fault. What is called, and with what, may depend
+   * on the connection, and is asked for once there is one.
    */
   async step(
     task: RunningTask,
     link: HostLink,
-    self: ManagedObjectReference,
+    self: ManagedObjectReference | (() => ManagedObjectReference),
     method: string,
-    args: Arguments,
-    { again = false }: { readonly again?: boolean } = {},
+    args: Arguments | (() => Arguments),
+    { again = false, part }: StepOptions = {},
   ): Promise<unknown> {
-    const activationId = activationPrefix(this.#core) + task.ref.value;
+    const own = part === undefined ? task.ref.value : `${task.ref.value}/${part}`;
+    const activationId = activationPrefix(this.#core) + own;
+    const realUser = task.userName === '' ? {} : { realUser: task.userName };
     let uncertain = again;
+    let begun = false;
     for (;;) {
       await link.ready(task.signal);
-      const found = uncertain ? await link.tasks.begun(task.ref.value) : undefined;
       try {
+        const found = uncertain ? await link.tasks.begun(own) : undefined;
+        if (found !== undefined && isOver(found)) return this.#outcome(link, found);
+        if (found === undefined && begun) throw lost();
         const key =
           found?.key ??
-          ((await link.call(self, method, args, { activationId, realUser: task.userName })) as ManagedObjectReference)
-            .value;
-        const info = await this.#ended(task, link, key);
+          (
+            (await link.call(typeof self === 'function' ? self() : self, method, asArguments(args), {
+              activationId,
+              ...realUser,
+            })) as ManagedObjectReference
+          ).value;
+        begun = true;
+        const info = await this.ended(task, link, key);
         if (info !== undefined) return this.#outcome(link, info);
       } catch (error) {
         if (!(error instanceof VimFault) || error.type !== 'HostNotConnected') throw error;
@@ -120,11 +138,13 @@ export class Forwarding {
     }
   }
 
-  async #ended(task: RunningTask, link: HostLink, key: string): Promise<TaskInfo | undefined> {
+  /** The final info of a host's task; cancelled there when the center's is. Undefined when the host has forgotten it. */
+  async ended(task: RunningTask, link: HostLink, key: string): Promise<TaskInfo | undefined> {
     const ref = { _typeName: 'ManagedObjectReference', type: 'Task', value: key } as const;
     // The host may refuse to cancel; its task then goes on, and so does this one.
     const cancel = () => void link.call(ref, 'CancelTask', {}).catch(() => {});
-    task.signal.addEventListener('abort', cancel, { once: true });
+    if (task.signal.aborted) cancel();
+    else task.signal.addEventListener('abort', cancel, { once: true });
     try {
       const never = new AbortController().signal;
       return await link.tasks.finished(key, ({ progress }) => progress !== undefined && task.progress(progress), never);
@@ -164,4 +184,16 @@ export class Forwarding {
       ...(context.operationId === undefined ? {} : { operationId: context.operationId }),
     };
   }
+}
+
+function asArguments(args: Arguments | (() => Arguments)): Arguments {
+  return typeof args === 'function' ? args() : args;
+}
+
+function isOver({ state }: TaskInfo): boolean {
+  return state === 'success' || state === 'error';
+}
+
+function lost(): VimFault {
+  return fault('SystemError', { reason: 'lost' }, 'The host has forgotten the task; look there what became of it.');
 }

@@ -1,0 +1,66 @@
+import { requireForCreate, requireForRegister } from '@hypostyle/services';
+import { type Call, fault, type ManagedObjectReference, type MethodTable } from '@hypostyle/vim';
+import type { CenterCore } from '../center-core.ts';
+import type { Forwarding } from '../forwarding/forwarding.ts';
+import { privilegeScope } from '../inventory/privilege-scope.ts';
+import { type CreateWork, defineCreateWork } from './create-work.ts';
+import { poolOf } from './machine-place.ts';
+
+/** Work on machines that the center has a part in, beside what it passes on. Defined once a center. */
+export interface MachineWork {
+  readonly core: CenterCore;
+  readonly creating: CreateWork;
+}
+
+export function defineMachineWork(core: CenterCore, forwarding: Forwarding): MachineWork {
+  return { core, creating: defineCreateWork(core, forwarding) };
+}
+
+/** Methods of a folder that make machines in it. */
+export function machineMethodsOfFolder({ core, creating }: MachineWork): MethodTable<'Folder'> {
+  const scope = privilegeScope(core);
+  return {
+    CreateVM_Task: (call, { config, pool, host }) => {
+      const folder = call.self.ref;
+      requireForCreate(scope, call, { folder, pool }, config);
+      return creating.create(call, { folder, pool, host }, config);
+    },
+    RegisterVM_Task: (call, { path, name, asTemplate, pool, host }) => {
+      const folder = call.self.ref;
+      if (asTemplate) throw noTemplates();
+      if (pool === undefined)
+        throw fault('InvalidArgument', { invalidProperty: 'pool' }, 'A virtual machine needs a resource pool.');
+      requireForRegister(scope, call, { folder, pool }, path);
+      return creating.register(call, { folder, pool, host }, path, name);
+    },
+  };
+}
+
+/** Methods of a resource pool, or a vApp, that make machines in it. */
+export function machineMethodsOfPool({ core, creating }: MachineWork): MethodTable<'ResourcePool'> {
+  const scope = privilegeScope(core);
+  return {
+    CreateChildVM_Task: (call, { config, host }) => {
+      const pool = call.self.ref;
+      requireForCreate(scope, call, { folder: near(core, call), pool }, config);
+      return creating.create(call, { folder: undefined, pool, host }, config);
+    },
+    RegisterChildVM_Task: (call, { path, name, host }) => {
+      const pool = call.self.ref;
+      requireForRegister(scope, call, { folder: near(core, call), pool }, path);
+      return creating.register(call, { folder: undefined, pool, host }, path, name);
+    },
+  };
+}
+
+/** Where rights on what comes into a pool without a folder are held: the folder of its datacenter, for a vApp itself. */
+function near(core: CenterCore, { self }: Call): ManagedObjectReference {
+  const pool = poolOf(core, self.ref);
+  const datacenter = core.inventory.above(pool.owner, ['Datacenter']);
+  if (pool.type === 'VirtualApp' || datacenter === undefined) return self.ref;
+  return { _typeName: 'ManagedObjectReference', type: 'Folder', value: datacenter.vmFolder };
+}
+
+function noTemplates() {
+  return fault('NotSupported', {}, 'There are no templates here yet; register it as a virtual machine.');
+}
