@@ -89,7 +89,6 @@ export function addHostObject(core: HostCore, options: HostObjectOptions): void 
         flags: data('HostFlagInfo', { backgroundSnapshotsEnabled: false }),
         adminDisabled: false,
         lockdownMode: 'lockdownDisabled',
-        option: core.registry.read(references.options, 'setting') ?? [],
       }),
       systemResources: data('HostSystemResourceInfo', { key: 'host' }),
       datastoreBrowser: references.hostBrowser,
