@@ -32,23 +32,30 @@ export interface DemoMachine {
   readonly port: number | undefined;
 }
 
-/** Where the daemon of the home answers; undefined when none runs. */
-export async function daemonUrl(): Promise<string | undefined> {
-  return (await findDaemon(home))?.url;
+export interface RunningDaemon {
+  readonly url: string;
+  /** Its administrator. */
+  readonly userName: string;
 }
 
-/** Signed in at the daemon of the home, by the certificate that it made. */
-export async function signIn(url: string): Promise<Client> {
+/** Where the daemon of the home answers; undefined when none runs. */
+export async function runningDaemon(): Promise<RunningDaemon | undefined> {
+  const { url, userName = 'root' } = (await findDaemon(home)) ?? {};
+  return url === undefined ? undefined : { url, userName };
+}
+
+/** Signed in at the daemon of the home as its administrator, by the certificate that it made. */
+export async function signIn({ url, userName }: RunningDaemon): Promise<Client> {
   const [ca, password] = await Promise.all([readFile(home.authorityFile, 'utf8'), readFile(home.passwordFile, 'utf8')]);
   const client = createClient({ url, tls: { ca }, encoding: 'json' });
-  await client.signIn('root', password.trim());
+  await client.signIn(userName, password.trim());
   return client;
 }
 
 /** The demo machine as it is now; undefined before it is deployed. */
 export async function findDemo(client: Client): Promise<DemoMachine | undefined> {
   const { rootFolder, viewManager } = await client.content();
-  if (viewManager === undefined) throw new Error('the host has no ViewManager');
+  if (viewManager === undefined) throw new Error('the server has no ViewManager');
   const view = await client.call(viewManager, 'CreateContainerView', {
     container: rootFolder,
     type: ['VirtualMachine'],

@@ -7,7 +7,7 @@ import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@hypostyle/vim';
 import { buildAppliance } from '../appliance/build.ts';
-import { type DemoMachine, daemonUrl, demoName, findDemo, home, hypo, signIn } from './demo.ts';
+import { type DemoMachine, demoName, findDemo, home, hypo, type RunningDaemon, runningDaemon, signIn } from './demo.ts';
 
 const started = Date.now();
 const say = (line: string) => console.log(line);
@@ -15,18 +15,25 @@ const say = (line: string) => console.log(line);
 async function main(): Promise<void> {
   say('Building the demo appliance (kept from the last time when nothing changed) …');
   const appliance = await buildAppliance({ log: say });
-  if ((await daemonUrl()) === undefined) await hypo('host', '--detach', '--home', home.directory);
-  const url = await daemonUrl();
-  if (url === undefined) throw new Error(`the host does not answer; its log is ${home.logFile}`);
-  const client = await signIn(url);
+  const daemon = await startedDaemon();
+  const client = await signIn(daemon);
   try {
     const demo = await bringUp(client, appliance.ova);
     const page = `http://127.0.0.1:${demo.port}/`;
     const title = await waitForPage(page);
-    report(url, page, title, demo);
+    await report(client, daemon, page, title, demo);
   } finally {
     await client[Symbol.asyncDispose]();
   }
+}
+
+/** The daemon of the home, started where none runs. One that runs as a host alone stays that, and is told. */
+async function startedDaemon(): Promise<RunningDaemon> {
+  const running = await runningDaemon();
+  if (running === undefined) await hypo('up', '--detach', '--home', home.directory);
+  const daemon = running ?? (await runningDaemon());
+  if (daemon === undefined) throw new Error(`the daemon does not answer; its log is ${home.logFile}`);
+  return daemon;
 }
 
 async function bringUp(client: Client, ova: string): Promise<DemoMachine> {
@@ -76,12 +83,19 @@ async function waitForPage(page: string): Promise<string> {
   throw new Error(`the demo's page ${page} does not answer: ${last instanceof Error ? last.message : String(last)}`);
 }
 
-function report(url: string, page: string, title: string, demo: DemoMachine): void {
+async function report(
+  client: Client,
+  { url, userName }: RunningDaemon,
+  page: string,
+  title: string,
+  demo: DemoMachine,
+): Promise<void> {
+  const isCenter = (await client.content()).about.apiType === 'VirtualCenter';
   say(`
 Hypostyle runs (${Math.round((Date.now() - started) / 1000)} s).
 
-  Endpoint   ${url}/sdk
-  Sign in    root, password in ${home.passwordFile}
+  Endpoint   ${url}/sdk  (${isCenter ? "a center over this machine's host; REST at /api" : 'a host by itself; npm stop && npm start makes it a center'})
+  Sign in    ${userName}, password in ${home.passwordFile}
   Machine    ${demoName}, ${demo.address} in its own network
   Its page   ${page}  (${title})
 
@@ -90,6 +104,7 @@ Try next:
   npx hypo console ${demoName}   its serial console; Ctrl-] leaves
   npx hypo info ${demoName}
   npx hypo deploy FILE.ova --power-on --wait-ip
+  npx hypo host ls                  the hosts of the center; hypo host join takes in another
   npx hypo help
 
 npm stop ends the daemon; machines run on. npm run demo:clean removes the demo.`);

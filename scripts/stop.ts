@@ -1,4 +1,4 @@
 /** `npm stop`: ends the daemon; machines run on. */
 import { home, hypo } from './demo.ts';
 
-await hypo('host', 'stop', '--home', home.directory);
+await hypo('down', '--home', home.directory);

@@ -44,7 +44,7 @@ test('wrong usage is 2, and says what is wrong', async () => {
 test('no server is 3, with the way to start one', async () => {
   const { code, errors } = await runHere(['ls'], { HYPOSTYLE_HOME: '/nonexistent' });
   assert.equal(code, 3);
-  assert.match(errors, /No host runs for \/nonexistent[\s\S]*hypo host --detach/);
+  assert.match(errors, /No server runs for \/nonexistent[\s\S]*hypo up --detach/);
   const remote = await runHere(['ls', '--url', 'https://127.0.0.1:1'], { HYPOSTYLE_PASSWORD: 'x' });
   assert.equal(remote.code, 3);
   assert.match(remote.errors, /127\.0\.0\.1:1 cannot be reached/);
@@ -95,6 +95,6 @@ test('completion knows every command and option', () => {
   assert.ok(places.find(({ path }) => path === 'deploy')?.options.some(({ flag }) => flag === '--wait-ip'));
   for (const shell of shells) {
     const script = completionScript(shell, places);
-    for (const word of ['deploy', 'wait-ip', '__machines']) assert.ok(script.includes(word), `${shell}: ${word}`);
+    for (const word of ['deploy', 'wait-ip', '__names']) assert.ok(script.includes(word), `${shell}: ${word}`);
   }
 });

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { type CommandDefinition, onServer, optionsOf } from '../command-context.ts';
+import { reachTransfer } from '../connection/reach-transfer.ts';
 import { attachSerial } from '../console/serial-console.ts';
 import { CliError } from '../errors.ts';
 import { findMachine } from '../inventory/find-object.ts';
@@ -11,7 +12,7 @@ export const defineConsole: CommandDefinition = (program, context) => {
   program
     .command('console')
     .description("join a machine's serial console; Ctrl-] leaves")
-    .argument('<machine>', 'name or id')
+    .argument('<machine>', 'name, path or id')
     .option('--follow', 'with a piped input: stay after its end')
     .addHelpText(
       'after',
@@ -32,9 +33,9 @@ Examples:
             throw withName(machine.name, error);
           });
         if (ticket.url === undefined) throw new CliError('failed', 'The server gives no address of the console.');
-        const url = new URL(ticket.url.replace('://*', `://${session.address.url.host}`));
+        const { url, tls } = await reachTransfer(session, ticket.url, ticket.sslThumbprint);
         if (terminal.input.isTTY) note(terminal, `Console of ${machine.name}; Ctrl-] leaves.`);
-        await attachSerial({ url, tls: session.tls, terminal, signal, follow });
+        await attachSerial({ url, tls, terminal, signal, follow });
         if (terminal.input.isTTY) note(terminal, '');
       });
     });

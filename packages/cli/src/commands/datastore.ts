@@ -2,8 +2,8 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { type CommandDefinition, onServer, optionsOf } from '../command-context.ts';
 import { CliError } from '../errors.ts';
+import { loadInventory } from '../inventory/load-inventory.ts';
 import { withName } from '../inventory/run-task.ts';
-import { listObjects } from '../inventory/walk.ts';
 import { formatBytes } from '../output/format.ts';
 import { formatTable } from '../output/table.ts';
 import { print, printJson } from '../output/terminal.ts';
@@ -20,11 +20,8 @@ export const defineDatastore: CommandDefinition = (program, context) => {
     .addHelpText('after', '\nExample:\n  hypo datastore ls --json')
     .action(async (_options: unknown, command: Command) => {
       const rows = await onServer(command, context, async (session) => {
-        const all = await listObjects(session, 'Datastore');
-        const found = await session.client.retrieve(
-          all.map(({ ref }) => ref),
-          ['summary'],
-        );
+        const all = (await loadInventory(session)).all('Datastore').map(({ ref }) => ref);
+        const found = all.length === 0 ? [] : await session.client.retrieve(all, ['summary']);
         return found.flatMap(({ values: { summary } }) =>
           summary === undefined
             ? []
@@ -56,11 +53,23 @@ export const defineDatastore: CommandDefinition = (program, context) => {
     .command('add')
     .description("make a folder of the host's file system a datastore")
     .argument('<name>')
-    .argument('<folder>', 'absolute path on the host')
-    .addHelpText('after', '\nExample:\n  hypo datastore add fast /mnt/nvme/machines')
+    .argument('<path>', 'absolute path on the host')
+    .option('--host <name>', 'host at a center; the only one unless told')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  hypo datastore add fast /mnt/nvme/machines\n  hypo datastore add fast /mnt/nvme --host esx2',
+    )
     .action(async (name: string, folder: string, _options: unknown, command: Command) => {
       await onServer(command, context, async (session) => {
-        const [host] = await listObjects(session, 'HostSystem');
+        const inventory = await loadInventory(session);
+        const { host: hostName } = optionsOf<{ host?: string }>(command);
+        const hosts = hostName === undefined ? inventory.all('HostSystem') : [inventory.find('HostSystem', hostName)];
+        const [host] = hosts;
+        if (hosts.length > 1) {
+          throw new CliError('usage', `The server has ${hosts.length} hosts.`, {
+            next: `Say whose folder it is with --host: ${hosts.map(({ name: one }) => one).join(', ')}.`,
+          });
+        }
         const [found] = host === undefined ? [] : await session.client.retrieve(host.ref, ['configManager']);
         const system = found?.values.configManager?.datastoreSystem;
         if (system === undefined) throw new CliError('failed', 'The server has no host with datastores of its own.');

@@ -9,9 +9,10 @@ import { CliError } from '../errors.ts';
 import { runTask } from '../inventory/run-task.ts';
 import { watchObject } from '../inventory/watch.ts';
 import { note, print, printJson } from '../output/terminal.ts';
+import { type PlaceOptions, placeOf, placeOptions } from './place-options.ts';
 import { seconds } from './power.ts';
 
-interface DeployOptions {
+interface DeployOptions extends PlaceOptions {
   readonly name?: string;
   readonly datastore?: string;
   readonly network: readonly string[];
@@ -27,12 +28,12 @@ interface DeployOptions {
 
 /** `hypo deploy`: a machine from an OVA or OVF. */
 export const defineDeploy: CommandDefinition = (program, context) => {
-  program
+  const deploy = program
     .command('deploy')
     .description('make a machine of an OVA, an OVF, or the address of one')
     .argument('<package>', 'file.ova, file.ovf, or https://…')
     .option('--name <name>', 'name of the machine; that of the package unless told')
-    .option('--datastore <name>', 'where it goes; the one with most room unless told')
+    .option('--datastore <name>', 'where its files go; the one of the host with most room unless told')
     .option(
       '--network <name>',
       "network for every card, or 'NETWORK OF THE PACKAGE=NAME'; may be repeated",
@@ -50,13 +51,15 @@ export const defineDeploy: CommandDefinition = (program, context) => {
     .option('--option <id>', 'deployment option of the package')
     .option('--power-on', 'start it')
     .option('--wait-ip', 'start it, wait for its address and print it')
-    .option('--timeout <seconds>', 'how long to wait for the address', seconds, 300)
+    .option('--timeout <seconds>', 'how long to wait for the address', seconds, 300);
+  placeOptions(deploy)
     .addHelpText(
       'after',
       `
 Examples:
   hypo deploy appliance.ova
   hypo deploy appliance.ova --name web --property hostname=web --forward 8080:80 --power-on --wait-ip
+  hypo deploy appliance.ova --host esx2 --folder /Datacenter/vm/web --pool production
   hypo deploy https://example.org/appliance.ova --network 'VM Network'`,
     )
     .action(async (source: string, _options: unknown, command: Command) => {
@@ -72,8 +75,9 @@ Examples:
           properties: property,
           forwards: forward,
           disks: options.disks as 'thin' | 'thick',
+          datastore,
+          place: placeOf(options),
           ...(name === undefined ? {} : { name }),
-          ...(datastore === undefined ? {} : { datastore }),
           ...(option === undefined ? {} : { deploymentOption: option }),
         });
         await finish(session, context, machine, options);

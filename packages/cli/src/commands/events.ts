@@ -19,7 +19,7 @@ export const defineEvents: CommandDefinition = (program, context) => {
   program
     .command('events')
     .description('show what happened, oldest first')
-    .argument('[machine]', 'only what concerns this machine')
+    .argument('[machine]', 'only what concerns this machine: name, path or id')
     .option('--follow', 'go on with what happens, until Ctrl-C')
     .option('--limit <count>', 'newest events to begin with', count, 50)
     .addHelpText('after', '\nExamples:\n  hypo events\n  hypo events web --follow\n  hypo events --json --limit 1000')

@@ -1,113 +1,66 @@
-import { isData, type VirtualDevice, type VirtualMachineConfigInfo } from '@hypostyle/vim';
 import type { Command } from 'commander';
-import { type CommandDefinition, onServer, optionsOf } from '../command-context.ts';
-import { findMachine } from '../inventory/find-object.ts';
-import { formatBytes, formatDuration } from '../output/format.ts';
-import { printable } from '../output/table.ts';
-import { print, printJson } from '../output/terminal.ts';
+import { type CommandDefinition, onServer } from '../command-context.ts';
+import { isCenter } from '../connection/server-session.ts';
+import { CliError } from '../errors.ts';
+import { describeMachine, machineInfo } from '../info/machine-info.ts';
+import { objectInfo } from '../info/object-info.ts';
+import type { Inventory, InventoryKind, InventoryObject } from '../inventory/inventory.ts';
+import { loadInventory } from '../inventory/load-inventory.ts';
+import { answer, answerOne } from '../output/answer.ts';
 
-/** `hypo info`: all that matters of one machine. */
+/** `hypo info`: all that matters of one machine, or of anything else in the inventory. */
 export const defineInfo: CommandDefinition = (program, context) => {
   program
     .command('info')
-    .description('show one machine')
-    .argument('<machine>', 'name or id')
-    .addHelpText('after', '\nExamples:\n  hypo info web\n  hypo info web --json')
+    .description('show one machine, host, datastore, folder, pool, cluster or datacenter')
+    .argument('<object>', 'name, path or id; a machine comes first')
+    .addHelpText('after', '\nExamples:\n  hypo info web\n  hypo info /Datacenter/vm/web --json\n  hypo info datastore1')
     .action(async (name: string, _options: unknown, command: Command) => {
-      const info = await onServer(command, context, async (session) => {
-        const machine = await findMachine(session, name);
-        const [found] = await session.client.retrieve(machine.ref, ['summary', 'config', 'guest']);
-        const { summary, config, guest } = found?.values ?? {};
-        const { runtime } = summary ?? {};
-        return {
-          id: machine.ref.value,
-          name: machine.name,
-          state: runtime?.powerState,
-          bootTime: runtime?.bootTime,
-          question: runtime?.question?.text,
-          guest: config?.guestFullName,
-          cpus: config?.hardware.numCPU,
-          memoryMiB: config?.hardware.memoryMB,
-          firmware: config?.firmware,
-          hardwareVersion: config?.version,
-          uuid: config?.uuid,
-          path: config?.files.vmPathName,
-          hostName: guest?.hostName,
-          addresses: (guest?.net ?? []).flatMap((nic) => nic.ipAddress ?? []),
-          disks: config === undefined ? [] : disksOf(config),
-          networks: config === undefined ? [] : networksOf(config),
-          annotation: config?.annotation || undefined,
-        };
+      await onServer(command, context, async (session) => {
+        const inventory = await loadInventory(session);
+        const object = firstNamed(inventory, name);
+        if (object.ref.type !== 'VirtualMachine') {
+          const { value, shown } = await objectInfo(session, inventory, object);
+          answerOne(context, command, value, shown);
+          return;
+        }
+        const machine = object as InventoryObject<'VirtualMachine'>;
+        const host = isCenter(session.content) ? await hostOf() : undefined;
+        const info = await machineInfo(session, machine, host);
+        answer(context, command, info, describeMachine(info));
+
+        async function hostOf(): Promise<string | undefined> {
+          const [found] = await session.client.retrieve(machine.ref, ['runtime.host']);
+          const id = (found?.values['runtime.host'] as { readonly value?: string } | undefined)?.value;
+          return id === undefined ? undefined : inventory.byId(id)?.name;
+        }
       });
-      if (optionsOf(command).json) printJson(context.terminal, info);
-      else print(context.terminal, describe(info));
     });
 };
 
-interface MachineInfo {
-  readonly [label: string]: unknown;
-  readonly bootTime: string | undefined;
-  readonly state: string | undefined;
-  readonly memoryMiB: number | undefined;
-  readonly disks: ReturnType<typeof disksOf>;
-  readonly networks: ReturnType<typeof networksOf>;
-  readonly addresses: readonly string[];
-}
+const kinds: readonly InventoryKind[] = [
+  'VirtualMachine',
+  'HostSystem',
+  'Datastore',
+  'ClusterComputeResource',
+  'Datacenter',
+  'Network',
+  'ResourcePool',
+  'Folder',
+  'ComputeResource',
+];
 
-function describe(info: MachineInfo): string {
-  const { bootTime, state, memoryMiB, disks, networks, addresses, ...others } = info;
-  const running = state === 'poweredOn' && bootTime !== undefined;
-  const shown: Readonly<Record<string, unknown>> = {
-    name: others.name,
-    state: running ? `${state}, for ${formatDuration(Date.now() - Date.parse(bootTime))}` : state,
-    ...others,
-    memory: memoryMiB === undefined ? undefined : formatBytes(memoryMiB * 2 ** 20),
-    addresses: addresses.join(', ') || undefined,
-  };
-  const lines = Object.entries(shown)
-    .filter(([, value]) => value !== undefined)
-    .map(([label, value]) => line(label, printable(String(value))));
-  for (const { label, bytes, file } of disks) lines.push(line('disk', `${label}, ${formatBytes(bytes)}, ${file}`));
-  for (const { label, mac, network } of networks) lines.push(line('network', `${label}, ${mac}, ${network}`));
-  return lines.join('\n');
-}
-
-function line(label: string, text: string): string {
-  return `${label.padEnd(16)} ${text}`;
-}
-
-function disksOf(config: VirtualMachineConfigInfo) {
-  return devices(config).flatMap((device) =>
-    isData('VirtualDisk', device)
-      ? [
-          {
-            label: labelOf(device),
-            bytes: Number(device.capacityInBytes ?? Number(device.capacityInKB) * 1024),
-            file: backingMember(device, 'fileName'),
-          },
-        ]
-      : [],
-  );
-}
-
-function networksOf(config: VirtualMachineConfigInfo) {
-  return devices(config).flatMap((device) =>
-    // Each model of card is a type of its own.
-    'macAddress' in device
-      ? [{ label: labelOf(device), mac: String(device.macAddress ?? ''), network: backingMember(device, 'deviceName') }]
-      : [],
-  );
-}
-
-function devices(config: VirtualMachineConfigInfo): readonly VirtualDevice[] {
-  return config.hardware.device ?? [];
-}
-
-function labelOf(device: VirtualDevice): string {
-  return device.deviceInfo?.label ?? `device ${device.key}`;
-}
-
-function backingMember(device: VirtualDevice, member: string): string {
-  const value = (device.backing as unknown as Readonly<Record<string, unknown>> | undefined)?.[member];
-  return typeof value === 'string' ? value : '';
+/** Of the first kind that has something of that name. */
+function firstNamed(inventory: Inventory, name: string): InventoryObject {
+  let missing: unknown;
+  for (const kind of kinds) {
+    try {
+      return inventory.find(kind, name);
+    } catch (error) {
+      if (!(error instanceof CliError) || error.kind !== 'not-found') throw error;
+      // Most people look for a machine.
+      missing ??= error;
+    }
+  }
+  throw missing;
 }

@@ -6,8 +6,8 @@ import { type CommandContext, type CommandDefinition, onServer, optionsOf } from
 import { homePath } from '../connection/server-address.ts';
 import type { ServerSession } from '../connection/server-session.ts';
 import { CliError } from '../errors.ts';
-import { findMachine } from '../inventory/find-object.ts';
-import { listObjects } from '../inventory/walk.ts';
+import type { InventoryObject } from '../inventory/inventory.ts';
+import { loadInventory } from '../inventory/load-inventory.ts';
 import { type DatastoreFile, parseDatastorePath, readRemote } from '../logs/remote-file.ts';
 
 interface LogsOptions {
@@ -25,7 +25,7 @@ export const defineLogs: CommandDefinition = (program, context) => {
   program
     .command('logs')
     .description("show the end of a machine's log, or of the local host's own")
-    .argument('[machine]', 'name or id; the host itself unless told')
+    .argument('[machine]', 'name, path or id; the host itself unless told')
     .option('--serial', 'what the guest wrote on its serial port, where that is kept in a file')
     .option('--follow', 'go on with what comes, until Ctrl-C')
     .addHelpText('after', '\nExamples:\n  hypo logs\n  hypo logs web\n  hypo logs web --serial --follow')
@@ -37,40 +37,37 @@ export const defineLogs: CommandDefinition = (program, context) => {
         return;
       }
       await onServer(command, context, async (session) => {
-        const machine = await findMachine(session, name);
-        const file = options.serial ? await serialFile(session, machine) : await engineLog(session, machine);
+        const inventory = await loadInventory(session);
+        const machine = inventory.find('VirtualMachine', name);
+        const datacenter = inventory.within(machine, 'Datacenter')?.name ?? '';
+        const path = options.serial ? await serialFile(session, machine) : await engineLog(session, machine);
+        const file = { ...parseDatastorePath(path), datacenter };
         await showRemote(session, context, file, machine.name, options.follow ?? false);
       });
     });
 };
 
-type Machine = Awaited<ReturnType<typeof findMachine>>;
+type Machine = InventoryObject<'VirtualMachine'>;
 
-async function engineLog(session: ServerSession, { ref }: Machine): Promise<DatastoreFile> {
+// Both answer a path such as `[datastore1] web/hypostyle.log`.
+
+async function engineLog(session: ServerSession, { ref }: Machine): Promise<string> {
   const [found] = await session.client.retrieve(ref, ['summary']);
-  const { datastore, path } = parseDatastorePath(found?.values.summary?.config.vmPathName ?? '');
-  return { datastore, datacenter: await datacenterName(session), path: path.replace(/[^/]*$/, 'hypostyle.log') };
+  return (found?.values.summary?.config.vmPathName ?? '').replace(/[^/]*$/, 'hypostyle.log');
 }
 
-async function serialFile(session: ServerSession, { ref, name }: Machine): Promise<DatastoreFile> {
+async function serialFile(session: ServerSession, { ref, name }: Machine): Promise<string> {
   const [found] = await session.client.retrieve(ref, ['config']);
   for (const { backing } of found?.values.config?.hardware.device ?? []) {
     const { _typeName: type, fileName } = (backing ?? {}) as {
       readonly _typeName?: string;
       readonly fileName?: string;
     };
-    if (type !== 'VirtualSerialPortFileBackingInfo' || !fileName) continue;
-    const { datastore, path } = parseDatastorePath(fileName);
-    return { datastore, datacenter: await datacenterName(session), path };
+    if (type === 'VirtualSerialPortFileBackingInfo' && fileName) return fileName;
   }
   throw new CliError('not-found', `${name} keeps nothing of its serial port in a file.`, {
     next: `See it as it comes with 'hypo console ${name}'.`,
   });
-}
-
-async function datacenterName(session: ServerSession): Promise<string> {
-  const [datacenter] = await listObjects(session, 'Datacenter');
-  return datacenter?.name ?? '';
 }
 
 async function showRemote(

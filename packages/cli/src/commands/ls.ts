@@ -1,11 +1,11 @@
 import type { VirtualMachineSummary } from '@hypostyle/vim';
 import type { Command } from 'commander';
-import { type CommandDefinition, onServer, optionsOf } from '../command-context.ts';
-import type { ServerSession } from '../connection/server-session.ts';
-import { decodeName, listObjects } from '../inventory/walk.ts';
+import { type CommandDefinition, onServer } from '../command-context.ts';
+import { isCenter, type ServerSession } from '../connection/server-session.ts';
+import { decodeName, type Inventory } from '../inventory/inventory.ts';
+import { loadInventory } from '../inventory/load-inventory.ts';
+import { answerRows } from '../output/answer.ts';
 import { formatBytes, formatDuration } from '../output/format.ts';
-import { formatTable } from '../output/table.ts';
-import { print, printJson } from '../output/terminal.ts';
 
 interface MachineRow {
   readonly id: string;
@@ -16,6 +16,10 @@ interface MachineRow {
   readonly ip: string | undefined;
   readonly bootTime: string | undefined;
   readonly datastore: string | undefined;
+  readonly host: string | undefined;
+  /** In the inventory. */
+  readonly inventoryPath: string;
+  /** Of its `.vmx`. */
   readonly path: string;
 }
 
@@ -26,27 +30,30 @@ export const defineLs: CommandDefinition = (program, context) => {
     .description('list machines')
     .addHelpText('after', '\nExamples:\n  hypo ls\n  hypo ls --json | jq -r ".[].name"')
     .action(async (_options: unknown, command: Command) => {
-      const machines = await onServer(command, context, listMachines);
-      if (optionsOf(command).json) printJson(context.terminal, machines);
-      else print(context.terminal, formatTable(head, machines.map(tableRow)));
+      const { machines, withHosts } = await onServer(command, context, async (session) => ({
+        machines: await listMachines(session),
+        withHosts: isCenter(session.content),
+      }));
+      answerRows(context, command, machines, withHosts ? [...head, 'HOST'] : head, (machine) => [
+        ...tableRow(machine),
+        ...(withHosts ? [machine.host ?? '-'] : []),
+      ]);
     });
 };
 
 const head = ['NAME', 'STATE', 'CPUS', 'MEMORY', 'IP', 'UPTIME', 'DATASTORE'];
 
 async function listMachines(session: ServerSession): Promise<MachineRow[]> {
-  const machines = await listObjects(session, 'VirtualMachine');
-  const found = await session.client.retrieve(
-    machines.map(({ ref }) => ref),
-    ['summary'],
-  );
+  const inventory = await loadInventory(session);
+  const machines = inventory.all('VirtualMachine').map(({ ref }) => ref);
+  const found = machines.length === 0 ? [] : await session.client.retrieve(machines, ['summary']);
   const rows = found.flatMap(({ ref, values }) =>
-    values.summary === undefined ? [] : [rowOf(ref.value, values.summary)],
+    values.summary === undefined ? [] : [rowOf(inventory, ref.value, values.summary)],
   );
   return rows.sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
 }
 
-function rowOf(id: string, { config, runtime, guest }: VirtualMachineSummary): MachineRow {
+function rowOf(inventory: Inventory, id: string, { config, runtime, guest }: VirtualMachineSummary): MachineRow {
   return {
     id,
     name: decodeName(config.name),
@@ -56,6 +63,8 @@ function rowOf(id: string, { config, runtime, guest }: VirtualMachineSummary): M
     ip: guest?.ipAddress,
     bootTime: runtime.powerState === 'poweredOn' ? runtime.bootTime : undefined,
     datastore: /^\[([^\]]*)\]/.exec(config.vmPathName)?.[1],
+    host: runtime.host && inventory.byId(runtime.host.value)?.name,
+    inventoryPath: inventory.byId(id)?.path ?? '',
     path: config.vmPathName,
   };
 }

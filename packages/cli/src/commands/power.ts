@@ -5,8 +5,8 @@ import type { ServerSession } from '../connection/server-session.ts';
 import { CliError } from '../errors.ts';
 import { describeFailure } from '../failure.ts';
 import { findObjects } from '../inventory/find-object.ts';
+import type { InventoryObject } from '../inventory/inventory.ts';
 import { runTask, withName } from '../inventory/run-task.ts';
-import type { NamedObject } from '../inventory/walk.ts';
 import { watchObject } from '../inventory/watch.ts';
 import { note, print, printJson } from '../output/terminal.ts';
 
@@ -59,7 +59,7 @@ export const definePower: CommandDefinition = (program, context) => {
     const command = power
       .command(verb)
       .description(action.description)
-      .argument('<machines...>', 'names or ids')
+      .argument('<machines...>', 'names, paths or ids')
       .addHelpText('after', `\nExample:\n  hypo power ${verb} web`);
     if (verb === 'shutdown') {
       command
@@ -87,7 +87,7 @@ async function perform(
   session: ServerSession,
   context: CommandContext,
   { task, request }: PowerAction,
-  { ref, name }: NamedObject<'VirtualMachine'>,
+  { ref, name }: InventoryObject<'VirtualMachine'>,
   { wait = false, timeout = 300 }: { readonly wait?: boolean; readonly timeout?: number },
 ): Promise<{ readonly name: string; readonly error?: string }> {
   try {

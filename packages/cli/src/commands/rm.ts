@@ -10,7 +10,7 @@ export const defineRm: CommandDefinition = (program, context) => {
   program
     .command('rm')
     .description('remove machines and their files')
-    .argument('<machines...>', 'names or ids')
+    .argument('<machines...>', 'names, paths or ids')
     .option('--force', 'power off those that run')
     .option('--keep-files', 'only forget them; hypo register takes them up again')
     .addHelpText('after', '\nExamples:\n  hypo rm web\n  hypo rm --force web db\n  hypo rm --keep-files web')

@@ -6,6 +6,7 @@ import { homePath } from '../connection/server-address.ts';
 import { CliError } from '../errors.ts';
 import { startDetached } from '../host/detached.ts';
 import { serveInForeground } from '../host/foreground.ts';
+import { hostAddressBeside, usualHostPort } from '../host/free-port.ts';
 import { stopDaemon } from '../host/stop-daemon.ts';
 import { print, printJson } from '../output/terminal.ts';
 
@@ -28,7 +29,10 @@ export const defineUp: CommandDefinition = (program, context) => {
       'where the center answers',
       context.environment.HYPOSTYLE_LISTEN || '127.0.0.1:8443',
     )
-    .option('--host-listen <host:port>', "where this machine's host answers by itself; any free port unless told")
+    .option(
+      '--host-listen <host:port>',
+      `where this machine's host answers by itself; port ${usualHostPort} unless told, or any when that is taken`,
+    )
     .option('--postgres <url>', "keep the center's state in PostgreSQL; also HYPOSTYLE_POSTGRES")
     .option('--ready-file <file>', 'write address, user, password and pid there as JSON once it answers')
     .option('--detach', 'start it in the background and wait until it answers')
@@ -50,11 +54,13 @@ Examples:
         });
       }
       const postgres = options.postgres ?? context.environment.HYPOSTYLE_POSTGRES;
+      const listen = parseListenAddress(options.listen);
       const settings = {
         mode: 'center',
         home: homePath(options, context.environment),
-        listen: parseListenAddress(options.listen),
-        ...(options.hostListen === undefined ? {} : { hostListen: parseListenAddress(options.hostListen) }),
+        listen,
+        hostListen:
+          options.hostListen === undefined ? await hostAddressBeside(listen) : parseListenAddress(options.hostListen),
         ...(postgres ? { postgres } : {}),
         logLevel: options.logLevel,
       } as const;

@@ -1,14 +1,15 @@
-import type { CompletionPlace } from './command-tree.ts';
+import { type CompletionPlace, namedArguments } from './command-tree.ts';
 
 export type Shell = 'bash' | 'zsh' | 'fish';
 export const shells: readonly Shell[] = ['bash', 'zsh', 'fish'];
 
-/** The script that makes a shell complete `hypo`. Names of machines are asked of the server while typing. */
+/** The script that makes a shell complete `hypo`. Names of objects are asked of the server while typing. */
 export function completionScript(shell: Shell, places: readonly CompletionPlace[]): string {
   return { bash: bashScript, zsh: zshScript, fish: fishScript }[shell](places);
 }
 
-const machines = 'hypo __machines 2>/dev/null';
+const listNames = 'hypo __names';
+const isNamed = (argument: string) => namedArguments.some((kind) => kind === argument);
 
 function bashScript(places: readonly CompletionPlace[]): string {
   const cases = places.map(({ path, commands, options, argument }) => {
@@ -37,9 +38,9 @@ _hypo() {
 ${cases.join('\n')}
   esac
   if [[ $current == -* ]]; then words=$flags argument=none; fi
-  if [[ $argument == machine ]]; then
+  if [[ $argument != file && $argument != none ]]; then
     local IFS=$'\\n'
-    COMPREPLY=($(compgen -W "$(${machines})" -- "$current"))
+    COMPREPLY=($(compgen -W "$(${listNames} $argument 2>/dev/null)" -- "$current"))
     return
   fi
   COMPREPLY=($(compgen -W "$words" -- "$current"))
@@ -55,13 +56,13 @@ function zshScript(places: readonly CompletionPlace[]): string {
       ...commands.map(({ name, description }) => `${name}:${description}`),
       ...options.map(({ flag, description }) => `${flag}:${description}`),
     ];
-    const more = argument === 'machine' ? `; machines=1` : argument === 'file' ? '; files=1' : '';
+    const more = isNamed(argument) ? `; kind=${argument}` : argument === 'file' ? '; files=1' : '';
     return `    ${quoted(path)}) entries=(${entries.map(quoted).join(' ')})${more} ;;`;
   });
   return `#compdef hypo
 # hypo completion for zsh: source <(hypo completion zsh)
 _hypo() {
-  local place="" word machines=0 files=0
+  local place="" word kind="" files=0
   local -a entries names
   for word in \${words[2,CURRENT-1]}; do
     case "\${place:+$place }$word" in
@@ -75,7 +76,7 @@ ${places
 ${cases.join('\n')}
   esac
   if [[ \${words[CURRENT]} != -* ]]; then
-    if (( machines )); then names=("\${(@f)$(${machines})}"); compadd -a names; return; fi
+    if [[ -n $kind ]]; then names=("\${(@f)$(${listNames} $kind 2>/dev/null)}"); compadd -a names; return; fi
     if (( files )); then _files; return; fi
   fi
   _describe hypo entries
@@ -97,7 +98,9 @@ function fishScript(places: readonly CompletionPlace[]): string {
       ...options.map(
         ({ flag, description }) => `complete -c hypo${when} -l ${flag.slice(2)} -d ${quoted(description)}`,
       ),
-      ...(argument === 'machine' ? [`complete -c hypo${when} -f -a ${quoted(`(${machines})`)}`] : []),
+      ...(isNamed(argument)
+        ? [`complete -c hypo${when} -f -a ${quoted(`(${listNames} ${argument} 2>/dev/null)`)}`]
+        : []),
     ];
   });
   return `# hypo completion for fish: hypo completion fish | source\n${lines.join('\n')}\n`;

@@ -21,7 +21,8 @@ export interface GlobalOptions {
 export interface ServerAddress {
   /** Without a path, such as `https://127.0.0.1:8443`. */
   readonly url: URL;
-  readonly userName: string;
+  /** Undefined for the administrator, whatever the server calls that. */
+  readonly userName: string | undefined;
   readonly password: string;
   readonly tls: ClientTls;
 }
@@ -30,7 +31,7 @@ export function homePath(options: GlobalOptions, environment: NodeJS.ProcessEnv)
   return resolve(options.home || environment.HYPOSTYLE_HOME || join(homedir(), '.hypostyle'));
 }
 
-/** The server that options and environment name; without one, the host of the local home. */
+/** The server that options and environment name; without one, that of the local home. */
 export async function findServer(options: GlobalOptions, environment: NodeJS.ProcessEnv): Promise<ServerAddress> {
   const text = options.url ?? environment.HYPOSTYLE_URL;
   return text ? named(text, options, environment) : local(options, environment);
@@ -40,14 +41,14 @@ async function local(options: GlobalOptions, environment: NodeJS.ProcessEnv): Pr
   const home = homeAt(homePath(options, environment));
   const daemon = await findDaemon(home);
   if (daemon?.url === undefined) {
-    throw new CliError('unreachable', `No host runs for ${home.directory}${daemon === undefined ? '' : ' yet'}.`, {
-      next: "Start one with 'hypo host --detach', or name a server with --url.",
+    throw new CliError('unreachable', `No server runs for ${home.directory}${daemon === undefined ? '' : ' yet'}.`, {
+      next: "Start one with 'hypo up --detach', or name a server with --url.",
     });
   }
   const own = options.passwordFile === undefined && environment.HYPOSTYLE_PASSWORD === undefined;
   return {
     url: new URL(daemon.url),
-    userName: options.username ?? environment.HYPOSTYLE_USERNAME ?? daemon.userName ?? 'root',
+    userName: options.username ?? environment.HYPOSTYLE_USERNAME ?? daemon.userName,
     password: own ? await readPassword(home.passwordFile) : await password(options, environment, ''),
     tls: { ca: await readFile(home.authorityFile, 'utf8') },
   };
@@ -62,7 +63,7 @@ async function named(text: string, options: GlobalOptions, environment: NodeJS.P
   }
   const url = new URL(spelled);
   const userName =
-    options.username ?? environment.HYPOSTYLE_USERNAME ?? (decodeURIComponent(url.username) || undefined) ?? 'root';
+    options.username ?? environment.HYPOSTYLE_USERNAME ?? (decodeURIComponent(url.username) || undefined);
   const written = decodeURIComponent(url.password);
   return {
     url: new URL(url.origin),

@@ -9,6 +9,7 @@ export interface ServerSession {
   readonly address: ServerAddress;
   readonly client: Client;
   readonly content: ServiceContent;
+  readonly userName: string;
   /** For files, transfers and consoles. */
   readonly tls: ConnectionOptions;
 }
@@ -17,13 +18,16 @@ export interface ServerSession {
 export async function withSession<T>(address: ServerAddress, work: (session: ServerSession) => Promise<T>): Promise<T> {
   const tls = await tlsOptions(address);
   await using client = createClient({ url: new URL('/sdk', address.url), tls: address.tls, userAgent: 'hypo' });
-  await signIn(client, address);
-  return await work({ address, client, content: await client.content(), tls });
+  const userName = await signIn(client, address);
+  return await work({ address, client, content: await client.content(), userName, tls });
 }
 
-async function signIn(client: Client, address: ServerAddress): Promise<void> {
+/** Answers who signed in. */
+async function signIn(client: Client, address: ServerAddress): Promise<string> {
   try {
-    await client.signIn(address.userName, address.password);
+    const userName = address.userName ?? (isCenter(await client.content()) ? 'administrator@vsphere.local' : 'root');
+    await client.signIn(userName, address.password);
+    return userName;
   } catch (error) {
     if (!(error instanceof ClientError)) throw error;
     throw new CliError('unreachable', `${address.url.origin} cannot be reached. ${error.message}`, {
@@ -33,4 +37,9 @@ async function signIn(client: Client, address: ServerAddress): Promise<void> {
       cause: error,
     });
   }
+}
+
+/** Whether a server is a center over hosts, not a host by itself. */
+export function isCenter({ about }: ServiceContent): boolean {
+  return about.apiType === 'VirtualCenter';
 }

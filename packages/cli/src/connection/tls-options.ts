@@ -3,7 +3,7 @@ import { CliError } from '../errors.ts';
 import type { ServerAddress } from './server-address.ts';
 
 /** Whom connections other than those of the API trust: files, transfers, consoles. */
-export async function tlsOptions({ url, tls }: ServerAddress): Promise<ConnectionOptions> {
+export async function tlsOptions({ url, tls }: Pick<ServerAddress, 'url' | 'tls'>): Promise<ConnectionOptions> {
   if (tls.insecure) return { rejectUnauthorized: false };
   if (tls.fingerprint === undefined) return tls.ca === undefined ? {} : { ca: [tls.ca].flat() };
   const certificate = await serverCertificate(url);

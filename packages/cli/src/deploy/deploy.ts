@@ -1,5 +1,6 @@
 import type { HttpNfcLeaseInfo, ManagedObjectReference, OvfFileItem } from '@hypostyle/vim';
 import type { CommandContext } from '../command-context.ts';
+import { reachTransfer } from '../connection/reach-transfer.ts';
 import type { ServerSession } from '../connection/server-session.ts';
 import { CliError } from '../errors.ts';
 import { machinePlace } from '../inventory/machine-place.ts';
@@ -20,11 +21,15 @@ export async function deployPackage(
   source: DeployPackage,
   choices: DeployChoices,
 ): Promise<ManagedObjectReference<'VirtualMachine'>> {
-  const place = await machinePlace(session);
+  const place = await machinePlace(session, { ...choices.place, datastore: choices.datastore });
   const plan = await planImport(session, place, source, choices);
   for (const warning of [...source.warnings, ...plan.warnings]) note(context.terminal, `hypo: warning: ${warning}`);
   const { spec } = plan;
-  const lease = await session.client.call(place.pool, 'ImportVApp', { spec, folder: place.folder });
+  const lease = await session.client.call(place.pool, 'ImportVApp', {
+    spec,
+    folder: place.folder,
+    host: place.host,
+  });
   try {
     const info = await leaseReady(session, lease, context.signal);
     await sendFiles(session, context, lease, info, source, plan);
@@ -57,11 +62,10 @@ async function sendFiles(
   const signal = AbortSignal.any([context.signal, lost.signal]);
   try {
     for await (const { href, content } of source.files([...new Set(files.map(({ path }) => path))])) {
-      const url = addressOf(session, info, files, href);
+      const target = await addressOf(session, info, files, href);
       await upload({
-        ...url,
+        ...target,
         content,
-        tls: session.tls,
         signal,
         onBytes: (count) => {
           sent += count;
@@ -85,13 +89,13 @@ function done(bar: Progress, total: number): void {
   bar.update(total);
 }
 
-/** Where a file goes. The server leaves the host to the client, which knows it by an address that works. */
-function addressOf(session: ServerSession, info: HttpNfcLeaseInfo, files: readonly OvfFileItem[], href: string) {
+/** Where a file goes. */
+async function addressOf(session: ServerSession, info: HttpNfcLeaseInfo, files: readonly OvfFileItem[], href: string) {
   const item = files.find(({ path }) => path === href);
   const target = info.deviceUrl?.find(({ importKey }) => importKey === item?.deviceId);
   if (item === undefined || target === undefined) {
     throw new CliError('failed', `The server has no place for ${href} of the package.`);
   }
-  const url = new URL(target.url.replace('://*', `://${session.address.url.host}`));
-  return { url, disk: target.disk ?? true };
+  const { url, tls } = await reachTransfer(session, target.url, target.sslThumbprint);
+  return { url, tls, disk: target.disk ?? true };
 }

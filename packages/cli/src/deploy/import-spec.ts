@@ -9,15 +9,14 @@ import {
 } from '@hypostyle/vim';
 import type { ServerSession } from '../connection/server-session.ts';
 import { CliError } from '../errors.ts';
-import { findObjects } from '../inventory/find-object.ts';
-import type { MachinePlace } from '../inventory/machine-place.ts';
-import { listObjects } from '../inventory/walk.ts';
+import type { MachinePlace, PlaceChoice } from '../inventory/machine-place.ts';
 
 const numeric = new Intl.Collator('en', { numeric: true });
 
 export interface DeployChoices {
   readonly name?: string;
-  readonly datastore?: string;
+  readonly datastore?: string | undefined;
+  readonly place?: PlaceChoice;
   /** `NAME`, or `NETWORK OF THE PACKAGE=NAME`. */
   readonly network: readonly string[];
   readonly properties: readonly { readonly key: string; readonly value: string }[];
@@ -42,15 +41,14 @@ export async function planImport(
 ): Promise<PlannedImport> {
   const { client, content } = session;
   if (content.ovfManager === undefined) throw new CliError('failed', 'The server does not import packages.');
-  const [datastore, networkMapping] = await Promise.all([
-    chooseDatastore(session, choices.datastore),
-    mapNetworks(session, envelope, choices.network),
-  ]);
+  const datastore = await chooseDatastore(session, place, choices.datastore);
+  const networkMapping = mapNetworks(place, envelope, choices.network);
   const result = await client.call(content.ovfManager, 'CreateImportSpec', {
     ovfDescriptor: descriptor,
     resourcePool: place.pool,
     datastore,
     cisp: data('OvfCreateImportSpecParams', {
+      hostSystem: place.host,
       locale: '',
       deploymentOption: choices.deploymentOption ?? '',
       entityName: choices.name ?? '',
@@ -79,17 +77,12 @@ function planned(result: OvfCreateImportSpecResult, { forwards }: DeployChoices)
 
 async function chooseDatastore(
   session: ServerSession,
+  { inventory, datacenter, datastores }: MachinePlace,
   name: string | undefined,
 ): Promise<ManagedObjectReference<'Datastore'>> {
-  if (name !== undefined) {
-    const [named] = await findObjects(session, 'Datastore', [name]);
-    if (named !== undefined) return named.ref;
-  }
-  const all = await listObjects(session, 'Datastore');
-  const summaries = await session.client.retrieve(
-    all.map(({ ref }) => ref),
-    ['summary'],
-  );
+  if (name !== undefined) return inventory.find('Datastore', name, { within: datacenter }).ref;
+  const all = [...datastores].map((value) => ({ type: 'Datastore' as const, value }));
+  const summaries = all.length === 0 ? [] : await session.client.retrieve(all, ['summary']);
   const usable = summaries.filter(({ values }) => values.summary?.accessible);
   // Two folders of one file system have the same room, give or take what is written meanwhile.
   const roomOf = (candidate: (typeof usable)[number]) =>
@@ -103,7 +96,7 @@ async function chooseDatastore(
   return roomiest.ref;
 }
 
-async function mapNetworks(session: ServerSession, envelope: Envelope, wanted: readonly string[]) {
+function mapNetworks({ inventory, datacenter }: MachinePlace, envelope: Envelope, wanted: readonly string[]) {
   if (wanted.length === 0) return [];
   const known = (envelope.networkSection?.networks ?? []).map(({ name }) => name);
   const pairs = wanted.flatMap((text) => {
@@ -117,15 +110,9 @@ async function mapNetworks(session: ServerSession, envelope: Envelope, wanted: r
     }
     return [{ name, target: text.slice(mark + 1) }];
   });
-  const networks = await findObjects(
-    session,
-    'Network',
-    pairs.map(({ target }) => target),
+  return pairs.map(({ name, target }) =>
+    data('OvfNetworkMapping', { name, network: inventory.find('Network', target, { within: datacenter }).ref }),
   );
-  return pairs.flatMap(({ name }, index) => {
-    const network = networks[index]?.ref;
-    return network === undefined ? [] : [data('OvfNetworkMapping', { name, network })];
-  });
 }
 
 function messageOf({

@@ -36,12 +36,13 @@ export async function startDetached(
   try {
     const message = await launch(settings, { ready, words, signal });
     if (readyFile !== undefined) await writeReadyFile(readyFile, message);
-    const { url, username, pid } = message;
-    if (json) printJson(terminal, { url, username, passwordFile: home.passwordFile, home: home.directory, pid });
+    const { url, hostUrl, username, pid } = message;
+    if (json)
+      printJson(terminal, { url, hostUrl, username, passwordFile: home.passwordFile, home: home.directory, pid });
     else
       print(
         terminal,
-        `The ${settings.mode} answers at ${url} (process ${pid}). Its password is in ${home.passwordFile}.`,
+        `The ${settings.mode} answers at ${url}${hostUrl === undefined ? '' : `, this machine's own host at ${hostUrl}`} (process ${pid}). The password of ${username} is in ${home.passwordFile}.`,
       );
   } finally {
     await Promise.all([rm(ready, { force: true }), rm(words, { force: true })]);

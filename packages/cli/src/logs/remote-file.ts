@@ -23,7 +23,7 @@ export function parseDatastorePath(text: string): { readonly datastore: string; 
  * Answers also how long the file is.
  */
 export async function readRemote(
-  { address, tls }: ServerSession,
+  { address, userName, tls }: ServerSession,
   { datastore, datacenter, path }: DatastoreFile,
   start: number,
   signal: AbortSignal,
@@ -31,7 +31,7 @@ export async function readRemote(
   const url = new URL(`/folder/${path.split('/').map(encodeURIComponent).join('/')}`, address.url);
   url.search = String(new URLSearchParams({ dcPath: datacenter, dsName: datastore }));
   const range = start < 0 ? `bytes=${start}` : `bytes=${start}-`;
-  const authorization = `Basic ${Buffer.from(`${address.userName}:${address.password}`).toString('base64')}`;
+  const authorization = `Basic ${Buffer.from(`${userName}:${address.password}`).toString('base64')}`;
   const incoming = await new Promise<IncomingMessage>((resolve, reject) => {
     request(url, { ...tls, headers: { authorization, range }, signal }, resolve)
       .on('error', reject)
