@@ -150,14 +150,16 @@ export class Center {
       shownAtStart(core, document, known.get(document.value)),
     );
     await firstStart(core);
-    await opened.tasks.recover();
     await hosts.open((host) => (known.get(host.value)?.runtime as HostRuntimeInfo | undefined)?.connectionState);
+    await opened.tasks.recover();
     await joinLocalHost(core, options);
     return new Center(core, opened);
   }
 
   /** Stops. Hosts and their machines run on; tasks under way go on at the next start. */
   async close(): Promise<void> {
+    // First: what the end of the lines breaks off is not over, it goes on at the next start.
+    this.#services.tasks.close();
     await this.core.hosts.close();
     await this.core.lastKnown.flush();
     await this.#services.close();
@@ -217,6 +219,6 @@ async function joinLocalHost(core: CenterCore, { localHost, connector }: CenterO
   const [datacenter] = core.inventory.all('Datacenter');
   if (datacenter === undefined) return;
   const address = { local: true } as const;
-  const newcomer = await meetHost(localHost, address, await connector.connect(address));
+  const newcomer = await meetHost(core, localHost, address, await connector.connect(address));
   await takeIn(core, newcomer, { kind: 'standalone', folder: datacenter.hostFolder }, signal);
 }

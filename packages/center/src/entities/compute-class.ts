@@ -1,15 +1,27 @@
 import type { ManagedObject, ManagedObjectClass, ManagedObjectReference } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
+import { joiningMethodsOfCluster, joiningMethodsOfStandalone } from '../joining/joining-methods.ts';
+import type { RemovalWork } from '../joining/remove-host-work.ts';
 import { computeSummary } from './compute-summary.ts';
 import { childrenOf, entityBase } from './entity-lists.ts';
 
 /** A host alone. */
-export function computeClass(core: CenterCore): ManagedObjectClass<'ComputeResource'> {
-  return { type: 'ComputeResource', ...entityBase(core), derived: derived(core), methods: {} };
+export function computeClass(core: CenterCore, removal: RemovalWork): ManagedObjectClass<'ComputeResource'> {
+  return {
+    type: 'ComputeResource',
+    ...entityBase(core),
+    derived: derived(core),
+    methods: { ...joiningMethodsOfStandalone(core, removal) },
+  };
 }
 
 export function clusterClass(core: CenterCore): ManagedObjectClass<'ClusterComputeResource'> {
-  return { type: 'ClusterComputeResource', ...entityBase(core), derived: derived(core), methods: {} };
+  return {
+    type: 'ClusterComputeResource',
+    ...entityBase(core),
+    derived: derived(core),
+    methods: { ...joiningMethodsOfCluster(core) },
+  };
 }
 
 function derived(core: CenterCore) {

@@ -1,5 +1,6 @@
 import type { ManagedObjectClass, ManagedObjectReference } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
+import { joiningMethodsOfDatacenter } from '../joining/joining-methods.ts';
 import { entityBase, inFolders } from './entity-lists.ts';
 
 export function datacenterClass(core: CenterCore): ManagedObjectClass<'Datacenter'> {
@@ -16,6 +17,6 @@ export function datacenterClass(core: CenterCore): ManagedObjectClass<'Datacente
         compute: (self) => inFolders(core, self.value('networkFolder') as ManagedObjectReference, 'Network'),
       },
     },
-    methods: {},
+    methods: { ...joiningMethodsOfDatacenter(core) },
   };
 }

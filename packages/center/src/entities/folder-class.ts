@@ -1,15 +1,20 @@
 import type { ManagedObjectClass } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
-import { referenceOf } from '../inventory/entity-document.ts';
+import { isShown, referenceOf } from '../inventory/entity-document.ts';
+import { joiningMethodsOfFolder } from '../joining/joining-methods.ts';
+import { type MachineWork, machineMethodsOfFolder } from '../machines/machine-methods.ts';
 import { entityBase } from './entity-lists.ts';
 
-export function folderClass(core: CenterCore): ManagedObjectClass<'Folder'> {
+export function folderClass(core: CenterCore, work: MachineWork): ManagedObjectClass<'Folder'> {
   return {
     type: 'Folder',
     ...entityBase(core),
     derived: {
-      childEntity: { from: [], compute: (self) => core.inventory.children(self.ref.value).map(referenceOf) },
+      childEntity: {
+        from: [],
+        compute: (self) => core.inventory.children(self.ref.value).filter(isShown).map(referenceOf),
+      },
     },
-    methods: {},
+    methods: { ...machineMethodsOfFolder(work), ...joiningMethodsOfFolder(core) },
   };
 }

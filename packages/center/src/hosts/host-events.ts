@@ -1,3 +1,4 @@
+import type { StoreWrite } from '@hypostyle/contracts';
 import type { Caller, DataTypes, ManagedObjectReference } from '@hypostyle/vim';
 import type { CenterBase } from '../center-base.ts';
 import { plainUserName } from './host-user.ts';
@@ -11,6 +12,11 @@ interface Place {
   /** Key of the last event that was taken over, as the host numbers them. */
   readonly key: number;
   readonly createdTime: string;
+}
+
+/** Forgets how far a host's events were taken over, as it leaves. */
+export function deleteHostEvents(host: string): StoreWrite {
+  return { delete: { collection, key: host } };
 }
 
 export interface HostEventsOptions {
@@ -70,11 +76,6 @@ export class HostEvents {
       if (fresh.length > 0) this.#take(fresh);
       if (events.length < pageSize) return;
     }
-  }
-
-  /** Forgets where it was, as the host leaves. */
-  async forget(): Promise<void> {
-    await this.#options.core.store.transact([{ delete: { collection, key: this.#options.host } }]);
   }
 
   async #begin(place: Place): Promise<void> {

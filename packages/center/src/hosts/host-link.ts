@@ -6,6 +6,7 @@ import {
   fault,
   type ManagedObjectReference,
   retrieve,
+  type Session,
   type TaskInfo,
   type UpdateSet,
   VimFault,
@@ -117,16 +118,6 @@ export class HostLink {
     this.#ready.reject(this.#away());
   }
 
-  /** Forgets what was taken over, as the host leaves the center. */
-  async forget(): Promise<void> {
-    await this.#events.forget();
-  }
-
-  /** The connection as it is, for work at the joining and leaving of the host. Throws HostNotConnected. */
-  connection(): HostConnection {
-    return this.#alive();
-  }
-
   /** The host's place in the inventory changed. */
   placeChanged(): void {
     if (this.#layout !== undefined) this.mirror.references.bindLayout(this.#layout, this.#place());
@@ -176,14 +167,17 @@ export class HostLink {
     }
   }
 
-  /** A lease of the host as the center shows it, until it is gone. */
-  async showLease(lease: ManagedObjectReference<'HttpNfcLease'>): Promise<ManagedObjectReference> {
+  /** A lease of the host as the center shows it to whom it belongs, until it is gone. */
+  async showLease(
+    lease: ManagedObjectReference<'HttpNfcLease'>,
+    owner: Session | undefined,
+  ): Promise<ManagedObjectReference> {
     const connection = this.#alive();
     const collector = this.#collector;
     if (collector === undefined) throw this.#away();
     const paths = ['initializeProgress', 'transferProgress', 'mode', 'capabilities', 'info', 'state', 'error'] as const;
     const [first] = await retrieve(connection, [lease], paths);
-    const shown = this.mirror.showTransient(lease, { ...first?.values });
+    const shown = this.mirror.showTransient(lease, { ...first?.values }, owner);
     const spec = { objectSet: [{ obj: lease, skip: false }], propSet: [{ type: lease.type, all: true }] };
     await connection.call(collector, 'CreateFilter', { spec, partialUpdates: false });
     return shown;

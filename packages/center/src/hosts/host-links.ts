@@ -110,6 +110,11 @@ export class HostLinks {
     this.#parts.delete(host);
   }
 
+  /** True once the center ends: what breaks off then goes on at its next start. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   link(host: string): HostLink | undefined {
     return this.#links.get(host);
   }

@@ -4,6 +4,7 @@ import type {
   HttpNfcLeaseInfo,
   ManagedObjectClass,
   ManagedObjectReference,
+  Session,
   VirtualMachineConfigInfo,
 } from '@hypostyle/vim';
 import type { CenterBase } from '../center-base.ts';
@@ -117,8 +118,8 @@ export class HostMirror {
     }
   }
 
-  /** Shows an object of the connection's own, such as a lease, for as long as the host has it. */
-  showTransient(ref: ManagedObjectReference, values: Properties): ManagedObjectReference {
+  /** Shows an object of the connection's own, such as a lease, to whom it belongs, for as long as the host has it. */
+  showTransient(ref: ManagedObjectReference, values: Properties, owner: Session | undefined): ManagedObjectReference {
     const known = this.references.toCenter(ref);
     if (known !== undefined) return known;
     const center = { ...ref, value: this.#core.numbers.mint(`${partPrefix(ref.type)}-`) };
@@ -126,7 +127,8 @@ export class HostMirror {
     this.#transients.add(center.value);
     this.#core.registry.commit((draft) => {
       const map = (other: ManagedObjectReference) => this.references.toCenter(other);
-      draft.add(this.#options.partClass(ref.type), center.value, this.#rewritten(ref.type, values, map) as never);
+      const shown = this.#rewritten(ref.type, values, map) as never;
+      draft.add(this.#options.partClass(ref.type), center.value, shown, owner === undefined ? {} : { owner });
     });
     return center;
   }

@@ -2,7 +2,7 @@ import type { Draft, EventRequest } from '@hypostyle/vim';
 import type { CenterBase } from '../center-base.ts';
 import { type MachineDocument, referenceOf } from '../inventory/entity-document.ts';
 import { connectFailureEvent, isLasting } from './connect-failure.ts';
-import type { ConnectionState } from './connection-overlay.ts';
+import { type ConnectionState, hostOverlay } from './connection-overlay.ts';
 import type { HostLink } from './host-link.ts';
 
 const hostEvents = {
@@ -45,6 +45,25 @@ export function changeState(
     } else if (before === 'connected') {
       for (const machine of machines) post(draft, machineEvent('VmDisconnectedEvent', machine));
     }
+  });
+}
+
+/** The same for a host that no line leads to. */
+export function changeStateUnfollowed(
+  core: CenterBase,
+  host: string,
+  state: 'disconnected',
+  post: (draft: Draft, event: EventRequest) => void,
+): void {
+  const document = core.inventory.find(host);
+  if (document?.type !== 'HostSystem') return;
+  const ref = { _typeName: 'ManagedObjectReference', type: 'HostSystem', value: host } as const;
+  core.registry.commit((draft) => {
+    draft.set(
+      ref,
+      hostOverlay({ runtime: draft.get(ref, 'runtime'), summary: draft.get(ref, 'summary') }, document, state),
+    );
+    post(draft, { type: hostEvents[state], entity: ref });
   });
 }
 

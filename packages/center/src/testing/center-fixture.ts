@@ -24,6 +24,9 @@ export class HostNetwork implements HostConnector {
   readonly daemons = new Map<string, Daemon>();
   readonly #cut = new Set<string>();
   readonly #open = new Map<string, Set<() => void>>();
+  readonly #sessions = new Map<string, Set<() => void>>();
+  /** Hosts that trust a center, as they were told. */
+  enrolled = 0;
 
   async add(name: string): Promise<Daemon> {
     const computer = this.computers.get(name) ?? (await Computer.make({ name }));
@@ -43,6 +46,21 @@ export class HostNetwork implements HostConnector {
     this.#cut.delete(name);
   }
 
+  /** Another host answers at that address from now on; the one that was there runs on, and is answered. */
+  replace(name: string, by: Daemon): Daemon {
+    const before = this.daemons.get(name);
+    if (before === undefined) throw new Error(`there is no host ${name}`);
+    this.cut(name);
+    this.daemons.set(name, by);
+    this.heal(name);
+    return before;
+  }
+
+  /** Ends the sessions that were signed in through this network. */
+  endSessions(name: string): void {
+    for (const end of this.#sessions.get(name) ?? []) end();
+  }
+
   /** Ends the host's process and starts it anew. */
   async restart(name: string): Promise<Daemon> {
     this.cut(name);
@@ -58,9 +76,13 @@ export class HostNetwork implements HostConnector {
     return this.connect(address);
   }
 
-  async enroll(): Promise<void> {}
+  async enroll(): Promise<void> {
+    this.enrolled += 1;
+  }
 
-  async dismiss(): Promise<void> {}
+  async dismiss(): Promise<void> {
+    this.enrolled -= 1;
+  }
 
   async connect(address: HostAddress): Promise<HostConnection> {
     const name = address.local ? 'local' : address.host;
@@ -77,6 +99,9 @@ export class HostNetwork implements HostConnector {
     this.#open.set(name, ends);
     const breakOff = () => broken.abort(new ClientError('connection', `${name} was cut off`));
     ends.add(breakOff);
+    const sessions = this.#sessions.get(name) ?? new Set();
+    this.#sessions.set(name, sessions);
+    sessions.add(end);
     return {
       content: () => caller.content(),
       call: (self, method, args, options = {}) => {
@@ -86,12 +111,14 @@ export class HostNetwork implements HostConnector {
       },
       close: async () => {
         ends.delete(breakOff);
+        sessions.delete(end);
         end();
       },
     };
   }
 
-  async thumbprint(): Promise<string> {
+  async thumbprint(host: string): Promise<string> {
+    if (!this.daemons.has(host) || this.#cut.has(host)) throw fault('NoHost', { name: host }, 'Nobody is there.');
     return 'AA';
   }
 
@@ -187,7 +214,46 @@ export class TestCenter {
     return ref;
   }
 
+  hostFolder(): ManagedObjectReference<'Folder'> {
+    const [datacenter] = this.all('Datacenter');
+    const folder = datacenter === undefined ? undefined : this.read(datacenter, 'hostFolder');
+    if (folder === undefined) throw new Error('there is no datacenter');
+    return folder as ManagedObjectReference<'Folder'>;
+  }
+
+  /** Adds a host alone; its compute resource. */
+  async addHost(hostName: string, spec: object = {}, addConnected = true): Promise<ManagedObjectReference> {
+    const all = { ...connectSpec(hostName), ...spec };
+    const args = { spec: all, addConnected };
+    return (await this.task(this.hostFolder(), 'AddStandaloneHost_Task', args)) as ManagedObjectReference;
+  }
+
+  /** Names of the events so far, oldest first. */
+  async events(): Promise<string[]> {
+    await this.center.core.events.flush();
+    const filter = { _typeName: 'EventFilterSpec' };
+    const found = (await this.call(this.center.core.events.ref, 'QueryEvents', { filter })) as { _typeName: string }[];
+    return [...found]
+      .sort((a, b) => (a as { key?: number }).key! - (b as { key?: number }).key!)
+      .map((event) => event._typeName);
+  }
+
+  state(host: ManagedObjectReference<'HostSystem'>): string | undefined {
+    return this.read(host, 'runtime')?.connectionState;
+  }
+
   async close(): Promise<void> {
     await this.center.close();
   }
+}
+
+export function connectSpec(hostName: string): Record<string, unknown> {
+  return {
+    _typeName: 'HostConnectSpec',
+    hostName,
+    sslThumbprint: 'AA',
+    userName: 'root',
+    password: 'Very-secret-1',
+    force: false,
+  };
 }
