@@ -146,8 +146,13 @@ export class Center {
       onSameName: () => {},
     });
     const known = await lastKnown.load();
-    inventory.showAll(entityClasses(core, forwarding), (document) =>
-      shownAtStart(core, document, known.get(document.value)),
+    inventory.showAll(
+      {
+        classes: entityClasses(core, forwarding),
+        environmentBrowser: { type: 'EnvironmentBrowser', methods: {} },
+        common: () => ({}),
+      },
+      (document) => shownAtStart(core, document, known.get(document.value)),
     );
     await firstStart(core);
     await hosts.open((host) => (known.get(host.value)?.runtime as HostRuntimeInfo | undefined)?.connectionState);

@@ -58,7 +58,8 @@ export class Forwarding {
     if (!looking.test(method.name)) await at.link.caughtUp();
     if (method.returns === undefined || result === undefined) return result;
     const { name, array } = method.returns;
-    if (name === 'HttpNfcLease') return at.link.showLease(result as ManagedObjectReference<'HttpNfcLease'>);
+    if (name === 'HttpNfcLease')
+      return at.link.showLease(result as ManagedObjectReference<'HttpNfcLease'>, call.session);
     return this.#core.rewriter.rewrite({ name, array }, result, (ref) => at.link.mirror.references.toCenter(ref));
   }
 

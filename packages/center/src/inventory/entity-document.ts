@@ -45,7 +45,8 @@ export interface PoolDocument extends Entity {
   /** Compute resource that it divides. */
   readonly owner: string;
   readonly resources: ResourceConfigSpec;
-  readonly vApp?: { readonly folder: string; readonly config: VAppConfigInfo };
+  /** Of a vApp. One within another is in no folder. */
+  readonly vApp?: { readonly folder?: string; readonly config: VAppConfigInfo; readonly suspended?: boolean };
 }
 
 export interface HostDocument extends Entity {
@@ -69,6 +70,8 @@ export interface MachineDocument extends Entity {
   /** Its reference's value on the host; undefined while it is only expected there. */
   readonly hostValue?: string;
   readonly pool?: string;
+  /** While it is only expected: the `.vmx` that it is met by, where its instanceUuid is not known. */
+  readonly expectedPath?: string;
 }
 
 export interface DatastoreDocument extends Entity {
@@ -99,4 +102,17 @@ export function referenceOf<T extends EntityType>(document: {
   readonly value: string;
 }): ManagedObjectReference<T> {
   return { _typeName: 'ManagedObjectReference', type: document.type, value: document.value };
+}
+
+/** False for a machine that its host has not made yet: it holds its name and its place, and nobody sees it. */
+export function isShown(document: EntityDocument): boolean {
+  return document.type !== 'VirtualMachine' || document.hostValue !== undefined;
+}
+
+export function isPool(document: EntityDocument | undefined): document is PoolDocument {
+  return document?.type === 'ResourcePool' || document?.type === 'VirtualApp';
+}
+
+export function isCompute(document: EntityDocument | undefined): document is ComputeDocument {
+  return document?.type === 'ComputeResource' || document?.type === 'ClusterComputeResource';
 }

@@ -10,7 +10,15 @@ import {
   toDocument,
 } from '@hypostyle/vim';
 import type { ReferenceNumbers } from '../references/reference-numbers.ts';
-import { type DocumentOf, type EntityDocument, type EntityType, referenceOf } from './entity-document.ts';
+import {
+  type DocumentOf,
+  type EntityDocument,
+  type EntityType,
+  isCompute,
+  isPool,
+  isShown,
+  referenceOf,
+} from './entity-document.ts';
 import { Relation } from './relation.ts';
 import { TurnTaking } from './turn-taking.ts';
 
@@ -19,11 +27,23 @@ const collection = 'entity';
 export type EntityClasses = { readonly [T in EntityType]: ManagedObjectClass<T> };
 type Properties = Readonly<Record<string, unknown>>;
 
+/** How documents become managed objects. */
+export interface Presentation {
+  readonly classes: EntityClasses;
+  /** Every compute resource has an EnvironmentBrowser, which comes and goes with it. */
+  readonly environmentBrowser: ManagedObjectClass<'EnvironmentBrowser'>;
+  /** What every entity shows whatever it is, such as its custom fields. */
+  readonly common: (ref: ManagedObjectReference) => Properties;
+}
+
 /** A change of the inventory in the making: checked against what is there, written down, then shown at once. */
 export interface InventoryEdit {
   /** The document as this change has it. */
   find(value: string): EntityDocument | undefined;
   children(parent: string): EntityDocument[];
+  /** vApps that a folder of machines shows among its own. */
+  vAppsIn(folder: string): DocumentOf<'VirtualApp'>[];
+  machinesInPool(pool: string): DocumentOf<'VirtualMachine'>[];
   /** A reference's value that nothing ever had. */
   mint(prefix: string): string;
   /** Adds or replaces; `properties` are what the entity shows beside what its document says. */
@@ -51,8 +71,10 @@ export class Inventory {
   readonly #onHost = new Relation();
   readonly #inPool = new Relation();
   readonly #ofInstance = new Relation();
+  readonly #vApps = new Relation();
   readonly #turns = new TurnTaking();
-  #classes: EntityClasses | undefined;
+  readonly #removed = new Set<(ref: ManagedObjectReference) => void>();
+  #presentation: Presentation | undefined;
 
   private constructor(registry: Registry, store: Store, numbers: ReferenceNumbers) {
     this.registry = registry;
@@ -67,10 +89,11 @@ export class Inventory {
   }
 
   /** Shows every entity that is remembered; `properties` are what was last known of it. */
-  showAll(classes: EntityClasses, properties: (document: EntityDocument) => Properties): void {
-    this.#classes = classes;
+  showAll(presentation: Presentation, properties: (document: EntityDocument) => Properties): void {
+    this.#presentation = presentation;
     this.registry.commit((draft) => {
-      for (const document of this.#documents.values()) this.#add(draft, document, properties(document));
+      for (const document of this.#documents.values())
+        if (isShown(document)) this.#add(draft, document, properties(document));
     });
   }
 
@@ -96,6 +119,11 @@ export class Inventory {
     return this.#resolved(this.#below.members(parent));
   }
 
+  /** vApps that a folder of machines shows among its own. */
+  vAppsIn(folder: string): DocumentOf<'VirtualApp'>[] {
+    return this.#resolved(this.#vApps.members(folder)) as DocumentOf<'VirtualApp'>[];
+  }
+
   machinesOnHost(host: string): DocumentOf<'VirtualMachine'>[] {
     return this.#resolved(this.#onHost.members(host)) as DocumentOf<'VirtualMachine'>[];
   }
@@ -117,6 +145,11 @@ export class Inventory {
     return undefined;
   }
 
+  /** Runs `listener` once an entity is gone for good. */
+  onRemoved(listener: (ref: ManagedObjectReference) => void): void {
+    this.#removed.add(listener);
+  }
+
   /** Makes a change: alone, durable, then shown. Throws what `work` throws, with nothing changed. */
   edit<R>(work: (edit: InventoryEdit) => R | Promise<R>): Promise<R> {
     return this.#turns.take(async () => {
@@ -125,6 +158,7 @@ export class Inventory {
       await this.#numbers.settled();
       if (change.writes.length > 0) await this.#store.transact(change.writes);
       this.registry.commit((draft) => this.#apply(draft, change));
+      for (const ref of change.removed) for (const listener of this.#removed) listener(ref);
       return result;
     });
   }
@@ -133,28 +167,34 @@ export class Inventory {
     const before = new Map([...change.documents.keys()].map((value) => [value, this.#documents.get(value)]));
     for (const [value, after] of change.documents) {
       const old = before.get(value);
-      if (old !== undefined && old.type !== after?.document.type) this.#remove(draft, old);
+      if (old === undefined || old.type === after?.document.type) continue;
+      this.#remove(draft, old);
+      change.removed.push(referenceOf(old));
     }
     // All are known before the first is shown: they name one another.
     const touched: string[] = [];
     for (const after of change.documents.values())
       if (after !== undefined) touched.push(...this.#index(after.document));
-    for (const [value, after] of change.documents) {
+    for (const after of change.documents.values()) {
       if (after === undefined) continue;
       const { document, properties } = after;
-      if (before.get(value)?.type !== document.type) this.#add(draft, document, properties);
+      if (!isShown(document)) continue;
+      if (!draft.has(referenceOf(document))) this.#add(draft, document, properties);
       else draft.set(referenceOf(document), { ...stored(document, this), ...properties } as never);
+      // What pools show is made of their documents.
+      if (isPool(document)) touched.push(document.value);
     }
     this.#touch(draft, touched);
     for (const show of change.shows) show(draft);
   }
 
   #add(draft: Draft, document: EntityDocument, properties: Properties): void {
-    const classes = this.#classes;
-    if (classes === undefined) throw new Error('the inventory is not shown yet');
+    if (this.#presentation === undefined) throw new Error('the inventory is not shown yet');
+    const { classes, environmentBrowser, common } = this.#presentation;
     const entityClass = classes[document.type] as unknown as ManagedObjectClass<'ManagedEntity'>;
-    const all = { ...entityDefaults(document.name, undefined), ...stored(document, this), ...properties };
-    draft.add(entityClass, document.value, all as never);
+    const shared = { ...entityDefaults(document.name, undefined), ...common(referenceOf(document)) };
+    draft.add(entityClass, document.value, { ...shared, ...stored(document, this), ...properties } as never);
+    if (isCompute(document)) draft.add(environmentBrowser, document.environmentBrowser, {});
   }
 
   #remove(draft: Draft, document: EntityDocument): void {
@@ -164,9 +204,11 @@ export class Inventory {
       ...this.#onHost.set(document.value, []),
       ...this.#inPool.set(document.value, []),
       ...this.uses.set(document.value, []),
+      ...this.#vApps.set(document.value, []),
     ]);
     this.#ofInstance.set(document.value, []);
-    draft.remove(referenceOf(document));
+    if (isShown(document)) draft.remove(referenceOf(document));
+    if (isCompute(document)) draft.remove({ type: 'EnvironmentBrowser', value: document.environmentBrowser });
   }
 
   /** Remembers a document; answers the entities whose lists changed. */
@@ -179,6 +221,8 @@ export class Inventory {
       changed.push(...this.#onHost.set(value, [document.host]));
       changed.push(...this.#inPool.set(value, document.pool === undefined ? [] : [document.pool]));
     }
+    const folder = isPool(document) ? document.vApp?.folder : undefined;
+    changed.push(...this.#vApps.set(value, folder === undefined ? [] : [folder]));
     return changed;
   }
 
@@ -193,12 +237,21 @@ export class Inventory {
     if (document === undefined || !draft.has(referenceOf(document))) return;
     const ref = referenceOf(document);
     for (const property of lists[document.type]) draft.touch(ref, property);
+    if (isPool(document)) {
+      if (document.parent !== undefined) this.#touchPools(draft, document.parent);
+    } else if (isCompute(document)) this.#touchPools(draft, document.pool);
     if (document.type === 'Folder') {
       const datacenter = this.above(value, ['Datacenter']);
       if (datacenter === undefined) return;
       if (document.childType.includes('Datastore')) draft.touch(referenceOf(datacenter), 'datastore');
       if (document.childType.includes('Network')) draft.touch(referenceOf(datacenter), 'network');
     }
+  }
+
+  /** A pool and those above it are made of what is below. */
+  #touchPools(draft: Draft, value: string): void {
+    const document = this.#documents.get(value);
+    if (document !== undefined && isPool(document)) this.touchLists(draft, value);
   }
 
   #resolved(values: Iterable<string>): EntityDocument[] {
@@ -211,14 +264,17 @@ export class Inventory {
   }
 }
 
+/** What a pool shows of its document, and of all that is below it. */
+const poolProperties = ['config', 'childConfiguration', 'runtime', 'summary'] as const;
+
 /** Derived properties that list others. */
 const lists: { readonly [T in EntityType]: readonly string[] } = {
   Folder: ['childEntity'],
   Datacenter: [],
   ComputeResource: ['host', 'datastore', 'network', 'summary'],
   ClusterComputeResource: ['host', 'datastore', 'network', 'summary'],
-  ResourcePool: ['vm', 'resourcePool'],
-  VirtualApp: ['vm', 'resourcePool'],
+  ResourcePool: ['vm', 'resourcePool', ...poolProperties],
+  VirtualApp: ['vm', 'resourcePool', ...poolProperties, 'vAppConfig', 'datastore', 'network'],
   HostSystem: ['vm'],
   VirtualMachine: [],
   Datastore: ['vm'],
@@ -257,10 +313,12 @@ function stored(document: EntityDocument, inventory: Inventory): Properties {
       return {
         ...place,
         owner: owner === undefined ? to('ComputeResource', document.owner) : referenceOf(owner),
-        config: { ...document.resources, entity: referenceOf(document) },
         ...(document.vApp === undefined
           ? {}
-          : { vAppConfig: document.vApp.config, parentFolder: to('Folder', document.vApp.folder) }),
+          : {
+              parentFolder: document.vApp.folder === undefined ? undefined : to('Folder', document.vApp.folder),
+              parentVApp: above?.type === 'VirtualApp' ? referenceOf(above) : undefined,
+            }),
       };
     }
     case 'VirtualMachine': {
@@ -280,6 +338,7 @@ class Change implements InventoryEdit {
   readonly writes: StoreWrite[] = [];
   readonly documents = new Map<string, { document: EntityDocument; properties: Properties } | undefined>();
   readonly shows: ((draft: Draft) => void)[] = [];
+  readonly removed: ManagedObjectReference[] = [];
   readonly #inventory: Inventory;
   readonly #numbers: ReferenceNumbers;
 
@@ -293,9 +352,23 @@ class Change implements InventoryEdit {
   }
 
   children(parent: string): EntityDocument[] {
-    const unchanged = this.#inventory.children(parent).filter((child) => !this.documents.has(child.value));
+    return this.#members(this.#inventory.children(parent), (document) => document.parent === parent);
+  }
+
+  vAppsIn(folder: string): DocumentOf<'VirtualApp'>[] {
+    const isThere = (document: EntityDocument) => isPool(document) && document.vApp?.folder === folder;
+    return this.#members(this.#inventory.vAppsIn(folder), isThere) as DocumentOf<'VirtualApp'>[];
+  }
+
+  machinesInPool(pool: string): DocumentOf<'VirtualMachine'>[] {
+    const isThere = (document: EntityDocument) => document.type === 'VirtualMachine' && document.pool === pool;
+    return this.#members(this.#inventory.machinesInPool(pool), isThere) as DocumentOf<'VirtualMachine'>[];
+  }
+
+  /** Those that this change leaves alone, then those that it makes so. */
+  #members(before: readonly EntityDocument[], belongs: (document: EntityDocument) => boolean): EntityDocument[] {
     const changed = [...this.documents.values()].flatMap((entry) => entry?.document ?? []);
-    return [...unchanged, ...changed.filter((child) => child.parent === parent)];
+    return [...before.filter(({ value }) => !this.documents.has(value)), ...changed.filter(belongs)];
   }
 
   mint(prefix: string): string {

@@ -26,7 +26,10 @@ test('a machine is made where the client says, and nothing stays of one that fai
   const stop = center.center.registry.onCommit(() => {
     for (const ref of center.all('VirtualMachine')) seen.push(center.read(ref, 'parent')?.value ?? 'none');
   });
-  const one = (await center.task(folder, 'CreateVM_Task', { config, pool })) as ManagedObjectReference<'VirtualMachine'>;
+  const one = (await center.task(folder, 'CreateVM_Task', {
+    config,
+    pool,
+  })) as ManagedObjectReference<'VirtualMachine'>;
   stop();
   assert.equal(one.type, 'VirtualMachine');
   assert.match(one.value, /^vm-\d+$/);
@@ -41,8 +44,14 @@ test('a machine is made where the client says, and nothing stays of one that fai
     pool,
   });
   await assert.rejects(center.task(folder, 'CreateVM_Task', at('[nowhere]', 'two')), named('InvalidDatastore'));
-  await assert.rejects(center.task(folder, 'CreateVM_Task', at('[datastore1] one/one.vmx', 'two')), named('FileAlreadyExists'));
-  await assert.rejects(center.task(folder, 'CreateVM_Task', { ...at('[datastore1]', 'x'.repeat(81)) }), named('InvalidName'));
+  await assert.rejects(
+    center.task(folder, 'CreateVM_Task', at('[datastore1] one/one.vmx', 'two')),
+    named('FileAlreadyExists'),
+  );
+  await assert.rejects(
+    center.task(folder, 'CreateVM_Task', { ...at('[datastore1]', 'x'.repeat(81)) }),
+    named('InvalidName'),
+  );
   assert.equal([...center.center.core.inventory.all('VirtualMachine')].length, 1);
   await center.call(one, 'UnregisterVM');
   assert.deepEqual(center.all('VirtualMachine'), []);
@@ -50,10 +59,7 @@ test('a machine is made where the client says, and nothing stays of one that fai
   const again = (await center.task(folder, 'RegisterVM_Task', register)) as ManagedObjectReference<'VirtualMachine'>;
   assert.equal(center.read(again, 'name'), 'again');
   assert.equal(daemon.machines().length, 1);
-  await assert.rejects(
-    center.task(folder, 'RegisterVM_Task', { ...register, name: 'third' }),
-    named('AlreadyExists'),
-  );
+  await assert.rejects(center.task(folder, 'RegisterVM_Task', { ...register, name: 'third' }), named('AlreadyExists'));
   assert.equal([...center.center.core.inventory.all('VirtualMachine')].length, 1);
   assert.deepEqual(center.defects, []);
   await center.close();

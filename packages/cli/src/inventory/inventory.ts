@@ -201,8 +201,3 @@ function pathOf(entry: InventoryEntry, byId: ReadonlyMap<string, InventoryEntry>
 export function decodeName(name: string): string {
   return name.replace(/%(2f|5c|25)/gi, (_match, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
 }
-
-/** A name as the inventory carries it. */
-export function encodeName(name: string): string {
-  return name.replace(/[%/\\]/g, (sign) => `%${sign.charCodeAt(0).toString(16)}`);
-}
