@@ -1,13 +1,14 @@
 import { hostname } from 'node:os';
-import { Center, type HostConnection, type HostConnector } from '@hypostyle/center';
+import { Center, createConnector, createRemoteConnector, extensionKeyOf } from '@hypostyle/center';
 import type { Store } from '@hypostyle/contracts';
 import type { Host } from '@hypostyle/host';
 import { AutomationFace } from '@hypostyle/rest';
 import type { FolderAccess } from '@hypostyle/services';
-import { fault, loadSchema, type Session } from '@hypostyle/vim';
+import { loadSchema, type Session } from '@hypostyle/vim';
 import type { Home } from './home/home.ts';
 import { localHostConnector } from './local-host-connection.ts';
 import type { ServedEndpoint } from './served-endpoint.ts';
+import { loadClientMaterial } from './tls/client-material.ts';
 
 export interface ComposeCenterOptions {
   readonly home: Home;
@@ -23,23 +24,20 @@ export interface ComposeCenterOptions {
   readonly onLog: (what: string, why: unknown) => void;
 }
 
-/** Key of the center's extension on its hosts. */
-const extensionKey = 'com.hypostyle.center';
-
 /** A center with the host of this process, and others over HTTPS. */
 export async function composeCenter(options: ComposeCenterOptions): Promise<ServedEndpoint> {
   const { store, host, administrator, version, sslThumbprint, onDefect, onLog } = options;
-  const local = localHostConnector({
-    host,
-    administrator: options.hostAdministrator,
-    extensionKey,
-    centerUrl: options.url,
-    version,
+  const schema = loadSchema();
+  const { certificate, key: privateKey } = await loadClientMaterial(options.home, `Hypostyle center ${hostname()}`);
+  const known = { extensionKey: extensionKeyOf(certificate), centerUrl: options.url, version };
+  const connector = createConnector({
+    local: localHostConnector({ ...known, host, administrator: options.hostAdministrator }),
+    remote: createRemoteConnector({ ...known, schema, certificate, privateKey }),
   });
   const center = await Center.open({
-    schema: loadSchema(),
+    schema,
     store,
-    connector: localOnly(local),
+    connector,
     localHost: hostname(),
     administrator,
     version,
@@ -89,18 +87,5 @@ function localFiles(center: Center, host: Host, session: Session | undefined): F
       if (object === undefined) return 'ok';
       return center.authorizer.holds(session, object, privilege) ? 'ok' : 'denied';
     },
-  };
-}
-
-function localOnly(local: () => Promise<HostConnection>): HostConnector {
-  const none = async (): Promise<never> => {
-    throw fault('NotSupported', {}, 'This center takes in no other hosts yet.');
-  };
-  return {
-    introduce: none,
-    enroll: async () => {},
-    dismiss: async () => {},
-    thumbprint: none,
-    connect: (address) => (address.local ? local() : none()),
   };
 }
