@@ -23,7 +23,7 @@ export function entityClasses(core: CenterCore, forwarding: Forwarding): EntityC
     ResourcePool: poolClass(core, work),
     VirtualApp: vAppClass(core, work),
     HostSystem: hostClass(core, forwarding, removal),
-    VirtualMachine: machineClass(core, forwarding),
+    VirtualMachine: machineClass(core, work),
     Datastore: datastoreClass(core, forwarding),
     Network: networkClass(core, forwarding),
   };

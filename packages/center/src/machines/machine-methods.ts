@@ -5,15 +5,24 @@ import type { Forwarding } from '../forwarding/forwarding.ts';
 import { privilegeScope } from '../inventory/privilege-scope.ts';
 import { type CreateWork, defineCreateWork } from './create-work.ts';
 import { poolOf } from './machine-place.ts';
+import { PendingNames } from './pending-names.ts';
+import { defineMachineRename, type MachineRename } from './rename-work.ts';
 
 /** Work on machines that the center has a part in, beside what it passes on. Defined once a center. */
 export interface MachineWork {
   readonly core: CenterCore;
+  readonly forwarding: Forwarding;
   readonly creating: CreateWork;
+  readonly rename: MachineRename;
 }
 
 export function defineMachineWork(core: CenterCore, forwarding: Forwarding): MachineWork {
-  return { core, creating: defineCreateWork(core, forwarding) };
+  return {
+    core,
+    forwarding,
+    creating: defineCreateWork(core, forwarding),
+    rename: defineMachineRename(core, forwarding, new PendingNames()),
+  };
 }
 
 /** Methods of a folder that make machines in it. */

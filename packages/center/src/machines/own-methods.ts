@@ -1,0 +1,112 @@
+import {
+  requireForClone,
+  requireForDestroy,
+  requireForMigrate,
+  requireForPool,
+  requireForReconfigure,
+  requireForRelocate,
+  requireForRename,
+  requirePrivilege,
+} from '@hypostyle/services';
+import {
+  type Call,
+  fault,
+  type ManagedObjectReference,
+  type MethodTable,
+  type VirtualMachineTicket,
+} from '@hypostyle/vim';
+import type { CenterCore } from '../center-core.ts';
+import type { HostDocument } from '../inventory/entity-document.ts';
+import { requireFreeName } from '../inventory/name-scope.ts';
+import { privilegeScope } from '../inventory/privilege-scope.ts';
+import type { MachineWork } from './machine-methods.ts';
+import { machineName } from './machine-place.ts';
+
+type Arguments = Readonly<Record<string, unknown>>;
+
+/** Rights that tickets need, by their kind: a console unless it is said here. */
+const ticketPrivileges: Readonly<Record<string, string>> = {
+  guestControl: 'VirtualMachine.Interact.GuestControl',
+};
+
+/** Methods of a machine that need rights on more than it, or in which its center has a word. All else is passed on. */
+export function ownMethodsOfMachine({ core, forwarding, rename }: MachineWork): MethodTable<'VirtualMachine'> {
+  const scope = privilegeScope(core);
+  /** Machines stay on their hosts: what would be another one's is said before the host is asked. */
+  const mustStay = (call: Call, refs: readonly (ManagedObjectReference | undefined)[]) => {
+    const { link } = core.hosts.route(call.self.ref);
+    for (const ref of refs) {
+      if (ref === undefined || link.mirror.references.toHost(ref) !== undefined) continue;
+      throw fault('NotSupported', {}, 'Machines are not moved or copied between hosts here yet.');
+    }
+  };
+  return {
+    ReconfigVM_Task: async (call, args) => {
+      requireForReconfigure(scope, call, call.self.ref, args.spec);
+      const { name } = args.spec;
+      if (name !== undefined && name !== '') await mustBeFree(core, call.self.ref, machineName(name));
+      return forwarding.task(call, args as unknown as Arguments);
+    },
+    Rename_Task: (call, { newName }) => {
+      requireForRename(scope, call, call.self.ref);
+      return rename(call, newName);
+    },
+    Destroy_Task: (call) => {
+      requireForDestroy(scope, call, call.self.ref);
+      return forwarding.task(call, {});
+    },
+    Reload: async (call) => {
+      await forwarding.call(call, {});
+    },
+    CloneVM_Task: (call, args) => {
+      const { folder, spec } = args;
+      requireForClone(scope, call, call.self.ref, { folder, spec });
+      mustStay(call, [spec.location.host, spec.location.datastore]);
+      return forwarding.task(call, args as unknown as Arguments);
+    },
+    RelocateVM_Task: (call, args) => {
+      const { spec } = args;
+      requireForRelocate(scope, call, call.self.ref, spec);
+      mustStay(call, [spec.host, spec.datastore, ...(spec.disk ?? []).map(({ datastore }) => datastore)]);
+      return forwarding.task(call, args as unknown as Arguments);
+    },
+    MigrateVM_Task: (call, args) => {
+      requireForMigrate(scope, call, call.self.ref, { pool: args.pool });
+      mustStay(call, [args.host]);
+      return forwarding.task(call, args as unknown as Arguments);
+    },
+    MarkAsVirtualMachine: async (call, args) => {
+      requireForPool(scope, call, args.pool);
+      await forwarding.call(call, args as unknown as Arguments);
+    },
+    AcquireTicket: async (call, args) => {
+      const privilege = ticketPrivileges[args.ticketType] ?? 'VirtualMachine.Interact.ConsoleInteract';
+      requirePrivilege(scope, call, call.self.ref, privilege);
+      const ticket = (await forwarding.call(call, args as unknown as Arguments)) as VirtualMachineTicket;
+      return ticketAt(
+        core.inventory.get('HostSystem', { value: core.inventory.get('VirtualMachine', call.self.ref).host }),
+        ticket,
+      );
+    },
+  };
+}
+
+/** Throws DuplicateName where the machine's folder has another one of that name, on whatever host. */
+async function mustBeFree(core: CenterCore, ref: ManagedObjectReference, name: string): Promise<void> {
+  const document = core.inventory.get('VirtualMachine', ref);
+  if (document.name !== name) await core.inventory.edit((edit) => requireFreeName(edit, { ...document, name }));
+}
+
+/** Consoles of another host are opened there; those of the local one are the center's own. */
+function ticketAt({ address }: HostDocument, ticket: VirtualMachineTicket): VirtualMachineTicket {
+  if (address.local) return ticket;
+  const { host = address.host, port = address.port, sslThumbprint, url } = ticket;
+  const name = host.includes(':') ? `[${host}]` : host;
+  return {
+    ...ticket,
+    host,
+    port,
+    sslThumbprint: sslThumbprint === undefined || sslThumbprint === '' ? address.thumbprint : sslThumbprint,
+    ...(url === undefined ? {} : { url: url.replace('://*', `://${name}:${port}`) }),
+  };
+}
