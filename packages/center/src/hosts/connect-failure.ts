@@ -30,3 +30,14 @@ export function isLasting(error: unknown): boolean {
   if (error instanceof CenterError) return true;
   return error instanceof VimFault && ['InvalidLogin', 'SSLVerifyFault', 'NoPermission'].includes(error.type);
 }
+
+/** True when the session ended on the host: nothing was done, and signing in again helps. */
+export function isSignedOut(error: unknown): boolean {
+  return error instanceof VimFault && error.type === 'NotAuthenticated';
+}
+
+/** False for what a host, or the way to it, does. */
+export function isDefect(error: unknown): boolean {
+  if (error instanceof ClientError || error instanceof VimFault || error instanceof CenterError) return false;
+  return !(error instanceof DOMException && error.name === 'TimeoutError');
+}

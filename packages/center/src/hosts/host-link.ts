@@ -1,27 +1,26 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
-  type Caller,
   type CallOptions,
   ClientError,
   fault,
   type ManagedObjectReference,
-  retrieve,
   type Session,
   type TaskInfo,
-  type UpdateSet,
   VimFault,
 } from '@hypostyle/vim';
 import type { CenterBase } from '../center-base.ts';
 import { CenterError } from '../errors.ts';
-import { type HostDocument, referenceOf } from '../inventory/entity-document.ts';
-import { Barriers } from './barriers.ts';
+import type { HostDocument } from '../inventory/entity-document.ts';
 import { boundedCaller } from './bounded-caller.ts';
+import { isDefect, isSignedOut } from './connect-failure.ts';
 import type { HostConnection } from './host-connection.ts';
 import { HostEvents } from './host-events.ts';
-import { type HostLayout, hostFilter, readHostLayout } from './host-layout.ts';
-import { HostMirror, type HostMirrorOptions } from './host-mirror.ts';
+import { HostFollowing } from './host-following.ts';
+import type { HostLayout } from './host-layout.ts';
+import { HostMirror } from './host-mirror.ts';
+import { hostPlace } from './host-place.ts';
 import { HostTasks } from './host-tasks.ts';
-import { changesOf, type ObjectChange } from './object-updates.ts';
+import type { HostMirrorOptions } from './mirror-context.ts';
 
 export interface HostLinkOptions extends Omit<HostMirrorOptions, 'core' | 'host'> {
   readonly core: CenterBase;
@@ -47,13 +46,9 @@ export class HostLink {
   readonly #core: CenterBase;
   readonly #events: HostEvents;
   readonly #stop = new AbortController();
-  readonly #barriers = new Barriers();
-  /** The connection once all was taken over, and the one that is being made. */
-  #connection: HostConnection | undefined;
-  #current: Caller | undefined;
-  /** Ends what goes over the connection that is there. */
-  #cut = new AbortController();
-  #collector: ManagedObjectReference<'PropertyCollector'> | undefined;
+  /** The connection that there is, and whether all was taken over. */
+  #following: HostFollowing | undefined;
+  #established = false;
   #layout: HostLayout | undefined;
   #ready = Promise.withResolvers<void>();
   #running: Promise<void> | undefined;
@@ -80,7 +75,7 @@ export class HostLink {
   }
 
   get connected(): boolean {
-    return this.#connection !== undefined;
+    return this.#established;
   }
 
   /** What the host has once. Throws HostNotConnected. */
@@ -131,56 +126,31 @@ export class HostLink {
     options: CallOptions = {},
   ): Promise<unknown> {
     for (let again = false; ; again = true) {
-      const connection = this.#alive();
-      const cut = this.#cut;
+      const following = this.#alive();
+      const { connection, broken } = following;
       try {
-        return await boundedCaller(connection, cut.signal).call(self as never, method as never, args as never, options);
+        return await boundedCaller(connection, broken).call(self as never, method as never, args as never, options);
       } catch (error) {
         if (options.signal?.aborted) throw error;
-        if (cut.signal.aborted || again || !isSignedOut(error)) throw this.#translated(error, cut);
+        if (broken.aborted || again || !isSignedOut(error)) throw this.#translated(error, broken);
         // The session ended there, which says that nothing was done: a new one is signed in.
-        cut.abort(error);
+        following.cut(error);
         await this.#backAgain(options.signal);
       }
     }
   }
 
   /** Resolves when all that the host had done before is taken over here. */
-  async caughtUp(): Promise<void> {
-    const connection = this.#alive();
-    const collector = this.#collector;
-    const layout = this.#layout;
-    if (collector === undefined || layout === undefined) throw this.#away();
-    // A new filter is told with everything that came before it.
-    const spec = {
-      objectSet: [{ obj: layout.content.rootFolder, skip: false }],
-      propSet: [{ type: 'Folder', all: false, pathSet: ['name'] }],
-    };
-    const caller = boundedCaller(connection, this.#cut.signal);
-    try {
-      const filter = await caller.call(collector, 'CreateFilter', { spec, partialUpdates: false });
-      await this.#barriers.passed(filter.value);
-      await caller.call(filter, 'DestroyPropertyFilter', {});
-    } catch (error) {
-      // A connection that broke is no reason to call what was done undone: all is told anew when it is back.
-      if (!(error instanceof ClientError) && !(error instanceof VimFault) && !this.#cut.signal.aborted) throw error;
-    }
+  caughtUp(): Promise<void> {
+    return this.#alive().caughtUp();
   }
 
   /** A lease of the host as the center shows it to whom it belongs, until it is gone. */
-  async showLease(
+  showLease(
     lease: ManagedObjectReference<'HttpNfcLease'>,
     owner: Session | undefined,
   ): Promise<ManagedObjectReference> {
-    const connection = this.#alive();
-    const collector = this.#collector;
-    if (collector === undefined) throw this.#away();
-    const paths = ['initializeProgress', 'transferProgress', 'mode', 'capabilities', 'info', 'state', 'error'] as const;
-    const [first] = await retrieve(connection, [lease], paths);
-    const shown = this.mirror.showTransient(lease, { ...first?.values }, owner);
-    const spec = { objectSet: [{ obj: lease, skip: false }], propSet: [{ type: lease.type, all: true }] };
-    await connection.call(collector, 'CreateFilter', { spec, partialUpdates: false });
-    return shown;
+    return this.#alive().showLease(lease, owner);
   }
 
   async #run(first: HostConnection | undefined): Promise<void> {
@@ -215,51 +185,26 @@ export class HostLink {
   }
 
   async #follow(connection: HostConnection, established: () => void): Promise<void> {
-    const cut = new AbortController();
-    this.#cut = cut;
     const { heartbeat } = this.#options;
-    const ends = AbortSignal.any([this.#stop.signal, cut.signal]);
-    // What is asked before the first update is small.
-    const caller = boundedCaller(connection, AbortSignal.any([ends, AbortSignal.timeout(6 * heartbeat * 1000)]));
-    this.#current = caller;
-    const layout = await readHostLayout(caller);
-    this.#checkIdentity(layout);
-    const { propertyCollector } = layout.content;
-    const collector = await caller.call(propertyCollector, 'CreatePropertyCollector', {});
-    const main = await caller.call(collector, 'CreateFilter', { spec: hostFilter(layout), partialUpdates: false });
-    this.#barriers.begin(main.value);
-    this.#current = boundedCaller(connection, ends);
-    await this.#events.begin(this.#current);
-    this.mirror.begin(layout, this.#place());
-    this.tasks.begin();
-    let version = '';
-    let first = true;
-    let waiting: ObjectChange[] = [];
-    for (;;) {
-      const updates = await this.#wait(connection, collector, version, first, ends);
-      if (updates === undefined) continue;
-      version = updates.version;
-      const changes = changesOf(updates);
-      await this.mirror.enter(changes);
-      waiting.push(...changes);
-      // What a task did may come in several parts; its end counts once all are here.
-      if (updates.truncated) continue;
-      await this.#settle(waiting);
-      waiting = [];
-      if (first) {
-        await this.mirror.complete();
-        await this.tasks.complete();
-        ends.throwIfAborted();
-        first = false;
-        this.#connection = connection;
-        this.#collector = collector;
+    const following = new HostFollowing({
+      connection,
+      mirror: this.mirror,
+      tasks: this.tasks,
+      events: this.#events,
+      stop: this.#stop.signal,
+      heartbeat,
+      checkIdentity: (layout) => this.#checkIdentity(layout),
+      place: () => this.#place(),
+      onComplete: (layout) => {
         this.#layout = layout;
+        this.#established = true;
         established();
         this.#options.onState('connected', undefined);
         this.#ready.resolve();
-      }
-      this.#barriers.pass(updates);
-    }
+      },
+    });
+    this.#following = following;
+    await following.run();
   }
 
   /** Another host at the same address is not the one that this center took in. */
@@ -269,40 +214,14 @@ export class HostLink {
     throw new CenterError('another-host', `${name} answers as ${about.instanceUuid ?? 'nobody'}, and was ${identity}`);
   }
 
-  async #wait(
-    connection: HostConnection,
-    collector: ManagedObjectReference<'PropertyCollector'>,
-    version: string,
-    first: boolean,
-    ends: AbortSignal,
-  ): Promise<UpdateSet | undefined> {
-    const { heartbeat } = this.#options;
-    const patience = AbortSignal.timeout((first ? 6 : 2) * heartbeat * 1000);
-    const signal = AbortSignal.any([ends, patience]);
-    const options = { maxWaitSeconds: heartbeat, maxObjectUpdates: 500 };
-    return connection.call(collector, 'WaitForUpdatesEx', { version, options }, { signal });
-  }
-
-  /** Events, then what is gone, then tasks: each finds what it speaks of. */
-  async #settle(changes: readonly ObjectChange[]): Promise<void> {
-    const told = changes.filter(({ ref, values, kind }) => kind !== 'leave' && ref.type === 'Task' && values.info);
-    const infos = told.map(({ values }) => values.info as TaskInfo);
-    await this.tasks.meet(infos);
-    if (changes.some(({ ref }) => ref.type === 'EventManager')) await this.#events.pull();
-    await this.mirror.leave(changes);
-    await this.tasks.tell(infos);
-    for (const { kind, ref } of changes) if (kind === 'leave' && ref.type === 'Task') this.tasks.forget(ref.value);
-  }
-
   #lost(): void {
-    const wasReady = this.#connection !== undefined;
-    this.#connection = undefined;
-    this.#current = undefined;
-    this.#collector = undefined;
-    this.#cut.abort(this.#away());
+    const wasReady = this.#established;
+    const following = this.#following;
+    this.#established = false;
+    this.#following = undefined;
     // Whoever waits already goes on waiting.
     if (wasReady) this.#ready = Promise.withResolvers<void>();
-    this.#barriers.end();
+    following?.cut(this.#away());
   }
 
   /** Resolves when a session that ended has been signed in anew. Throws HostNotConnected when that takes too long. */
@@ -318,7 +237,8 @@ export class HostLink {
   }
 
   async #taskHistory(activationIds: readonly string[]): Promise<readonly TaskInfo[]> {
-    const connection = this.#current ?? this.#alive();
+    const connection = this.#following?.caller;
+    if (connection === undefined) throw this.#away();
     const { taskManager } = await connection.content();
     if (taskManager === undefined) return [];
     const filter = { activationId: activationIds };
@@ -335,30 +255,13 @@ export class HostLink {
     return this.#core.inventory.get('HostSystem', { value: this.#options.host });
   }
 
-  /** What stands at the center for what a host has once. */
   #place() {
-    const { inventory } = this.#core;
-    const document = this.#document();
-    const compute = inventory.above(document.value, ['ComputeResource', 'ClusterComputeResource']);
-    const datacenter = inventory.above(document.value, ['Datacenter']);
-    if (compute === undefined || datacenter === undefined) throw new Error(`${document.value} is in no datacenter`);
-    const to = (type: string, value: string) => ({ _typeName: 'ManagedObjectReference', type, value });
-    return {
-      datacenter: referenceOf(datacenter),
-      vmFolder: to('Folder', datacenter.vmFolder),
-      hostFolder: to('Folder', datacenter.hostFolder),
-      datastoreFolder: to('Folder', datacenter.datastoreFolder),
-      networkFolder: to('Folder', datacenter.networkFolder),
-      computeResource: referenceOf(compute),
-      rootPool: to('ResourcePool', compute.pool),
-      host: referenceOf(document),
-      environmentBrowser: to('EnvironmentBrowser', compute.environmentBrowser),
-    };
+    return hostPlace(this.#core.inventory, this.#document());
   }
 
-  #alive(): HostConnection {
-    if (this.#connection === undefined) throw this.#away();
-    return this.#connection;
+  #alive(): HostFollowing {
+    if (this.#following === undefined || !this.#established) throw this.#away();
+    return this.#following;
   }
 
   #away(): VimFault {
@@ -370,23 +273,13 @@ export class HostLink {
     );
   }
 
-  #translated(error: unknown, cut: AbortController): unknown {
-    if (error instanceof ClientError || cut.signal.aborted || isSignedOut(error)) return this.#away();
+  #translated(error: unknown, broken: AbortSignal): unknown {
+    if (error instanceof ClientError || broken.aborted || isSignedOut(error)) return this.#away();
     if (!(error instanceof VimFault)) return error;
     const map = (ref: ManagedObjectReference) => this.mirror.references.toCenter(ref) ?? ref;
     const detail = this.#core.rewriter.rewriteAny(error.detail, map) as VimFault['detail'];
     return detail === error.detail ? error : new VimFault(error.type, detail, error.message, { cause: error });
   }
-}
-
-function isSignedOut(error: unknown): boolean {
-  return error instanceof VimFault && error.type === 'NotAuthenticated';
-}
-
-/** What a host or the way to it does is none. */
-function isDefect(error: unknown): boolean {
-  if (error instanceof ClientError || error instanceof VimFault || error instanceof CenterError) return false;
-  return !(error instanceof DOMException && error.name === 'TimeoutError');
 }
 
 /** Start of the token by which a center finds its own tasks on a host. */

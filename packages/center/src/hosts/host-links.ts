@@ -5,9 +5,9 @@ import { referenceOf } from '../inventory/entity-document.ts';
 import type { ConnectionState } from './connection-overlay.ts';
 import type { HostConnection, HostConnector } from './host-connection.ts';
 import { HostLink } from './host-link.ts';
-import type { NewMachinesPlace } from './host-mirror.ts';
 import { type PartDocument, partCollection } from './host-parts.ts';
 import { showState } from './host-presence.ts';
+import type { NewMachinesPlace } from './mirror-context.ts';
 import { SharedViews } from './shared-views.ts';
 
 export interface HostLinksOptions {

@@ -2,7 +2,7 @@ import { type Call, type DataTypes, fault, type ManagedObjectReference, type Run
 import type { CenterCore } from '../center-core.ts';
 import { connectFailureEvent } from '../hosts/connect-failure.ts';
 import type { HostCredentials } from '../hosts/host-connection.ts';
-import type { NewMachinesPlace } from '../hosts/host-mirror.ts';
+import type { NewMachinesPlace } from '../hosts/mirror-context.ts';
 import { type HostAddress, type HostDocument, referenceOf } from '../inventory/entity-document.ts';
 import { confirmedAddress, type HostTarget, hostCredentials, hostTarget } from './connect-spec.ts';
 import { type HostPlace, hostOfIdentity, meetHost, mustBeNew, takeIn } from './host-joining.ts';

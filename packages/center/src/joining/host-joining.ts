@@ -4,7 +4,7 @@ import { plainResources } from '../entities/pool-values.ts';
 import { hostOverlay } from '../hosts/connection-overlay.ts';
 import type { HostConnection } from '../hosts/host-connection.ts';
 import { readHostLayout } from '../hosts/host-layout.ts';
-import type { NewMachinesPlace } from '../hosts/host-mirror.ts';
+import type { NewMachinesPlace } from '../hosts/mirror-context.ts';
 import { type HostAddress, type HostDocument, referenceOf } from '../inventory/entity-document.ts';
 import type { InventoryEdit } from '../inventory/inventory.ts';
 import { requireFreeName } from '../inventory/name-scope.ts';

@@ -1,0 +1,172 @@
+import {
+  type Caller,
+  ClientError,
+  type ManagedObjectReference,
+  retrieve,
+  type Session,
+  type TaskInfo,
+  type UpdateSet,
+  VimFault,
+} from '@hypostyle/vim';
+import { Barriers } from './barriers.ts';
+import { boundedCaller } from './bounded-caller.ts';
+import type { HostConnection } from './host-connection.ts';
+import type { HostEvents } from './host-events.ts';
+import { type HostLayout, hostFilter, readHostLayout } from './host-layout.ts';
+import type { HostMirror } from './host-mirror.ts';
+import type { HostReferences } from './host-references.ts';
+import type { HostTasks } from './host-tasks.ts';
+import { changesOf, type ObjectChange } from './object-updates.ts';
+
+export interface HostFollowingOptions {
+  readonly connection: HostConnection;
+  readonly mirror: HostMirror;
+  readonly tasks: HostTasks;
+  readonly events: HostEvents;
+  /** Ends it all. */
+  readonly stop: AbortSignal;
+  /** Seconds that a host may be silent. */
+  readonly heartbeat: number;
+  /** Throws where another host answers than the one that is meant. */
+  readonly checkIdentity: (layout: HostLayout) => void;
+  readonly place: () => Parameters<HostReferences['bindLayout']>[1];
+  /** Told once all that the host has was taken over. */
+  readonly onComplete: (layout: HostLayout) => void;
+}
+
+/** One connection to a host, and what is followed over it: from its first answer until it breaks. */
+export class HostFollowing {
+  readonly connection: HostConnection;
+  readonly #options: HostFollowingOptions;
+  readonly #cut = new AbortController();
+  readonly #barriers = new Barriers();
+  #caller: Caller | undefined;
+  #collector: ManagedObjectReference<'PropertyCollector'> | undefined;
+  #layout: HostLayout | undefined;
+
+  constructor(options: HostFollowingOptions) {
+    this.#options = options;
+    this.connection = options.connection;
+  }
+
+  /** Fires when nothing goes over the connection any more. */
+  get broken(): AbortSignal {
+    return this.#cut.signal;
+  }
+
+  /** Ends what goes over the connection. */
+  cut(reason: unknown): void {
+    this.#cut.abort(reason);
+    this.#barriers.end();
+  }
+
+  /** Calls that end with the connection; bounded in time until the host was understood. */
+  get caller(): Caller | undefined {
+    return this.#caller;
+  }
+
+  /** Follows the host until the connection breaks, and throws why. */
+  async run(): Promise<never> {
+    const { connection, mirror, tasks, events, heartbeat, stop, checkIdentity, place, onComplete } = this.#options;
+    const ends = AbortSignal.any([stop, this.#cut.signal]);
+    // What is asked before the first update is small.
+    const caller = boundedCaller(connection, AbortSignal.any([ends, AbortSignal.timeout(6 * heartbeat * 1000)]));
+    this.#caller = caller;
+    const layout = await readHostLayout(caller);
+    checkIdentity(layout);
+    const { propertyCollector } = layout.content;
+    const collector = await caller.call(propertyCollector, 'CreatePropertyCollector', {});
+    const main = await caller.call(collector, 'CreateFilter', { spec: hostFilter(layout), partialUpdates: false });
+    this.#barriers.begin(main.value);
+    this.#caller = boundedCaller(connection, ends);
+    await events.begin(this.#caller);
+    mirror.begin(layout, place());
+    tasks.begin();
+    let version = '';
+    let first = true;
+    let waiting: ObjectChange[] = [];
+    for (;;) {
+      const updates = await this.#wait(collector, version, first, ends);
+      if (updates === undefined) continue;
+      version = updates.version;
+      const changes = changesOf(updates);
+      await mirror.enter(changes);
+      waiting.push(...changes);
+      // What a task did may come in several parts; its end counts once all are here.
+      if (updates.truncated) continue;
+      await this.#settle(waiting);
+      waiting = [];
+      if (first) {
+        await mirror.complete();
+        await tasks.complete();
+        ends.throwIfAborted();
+        first = false;
+        this.#collector = collector;
+        this.#layout = layout;
+        onComplete(layout);
+      }
+      this.#barriers.pass(updates);
+    }
+  }
+
+  /** Resolves when all that the host had done before is taken over here. */
+  async caughtUp(): Promise<void> {
+    const collector = this.#collector;
+    const layout = this.#layout;
+    if (collector === undefined || layout === undefined) return;
+    // A new filter is told with everything that came before it.
+    const spec = {
+      objectSet: [{ obj: layout.content.rootFolder, skip: false }],
+      propSet: [{ type: 'Folder', all: false, pathSet: ['name'] }],
+    };
+    const caller = boundedCaller(this.connection, this.#cut.signal);
+    try {
+      const filter = await caller.call(collector, 'CreateFilter', { spec, partialUpdates: false });
+      await this.#barriers.passed(filter.value);
+      await caller.call(filter, 'DestroyPropertyFilter', {});
+    } catch (error) {
+      // A connection that broke is no reason to call what was done undone: all is told anew when it is back.
+      if (!(error instanceof ClientError) && !(error instanceof VimFault) && !this.#cut.signal.aborted) throw error;
+    }
+  }
+
+  /** A lease of the host as the center shows it to whom it belongs, until it is gone. */
+  async showLease(
+    lease: ManagedObjectReference<'HttpNfcLease'>,
+    owner: Session | undefined,
+  ): Promise<ManagedObjectReference> {
+    const collector = this.#collector;
+    if (collector === undefined) throw new Error('the host is not followed yet');
+    const paths = ['initializeProgress', 'transferProgress', 'mode', 'capabilities', 'info', 'state', 'error'] as const;
+    const [first] = await retrieve(this.connection, [lease], paths);
+    const shown = this.#options.mirror.showTransient(lease, { ...first?.values }, owner);
+    const spec = { objectSet: [{ obj: lease, skip: false }], propSet: [{ type: lease.type, all: true }] };
+    await this.connection.call(collector, 'CreateFilter', { spec, partialUpdates: false });
+    return shown;
+  }
+
+  async #wait(
+    collector: ManagedObjectReference<'PropertyCollector'>,
+    version: string,
+    first: boolean,
+    ends: AbortSignal,
+  ): Promise<UpdateSet | undefined> {
+    const { heartbeat } = this.#options;
+    const patience = AbortSignal.timeout((first ? 6 : 2) * heartbeat * 1000);
+    const signal = AbortSignal.any([ends, patience]);
+    const options = { maxWaitSeconds: heartbeat, maxObjectUpdates: 500 };
+    return this.connection.call(collector, 'WaitForUpdatesEx', { version, options }, { signal });
+  }
+
+  /** Events, then what is gone, then tasks: each finds what it speaks of. */
+  async #settle(changes: readonly ObjectChange[]): Promise<void> {
+    const { mirror, tasks, events } = this.#options;
+    const told = changes.filter(({ ref, values, kind }) => kind !== 'leave' && ref.type === 'Task' && values.info);
+    const infos = told.map(({ values }) => values.info as TaskInfo);
+    await tasks.meet(infos);
+    if (changes.some(({ ref }) => ref.type === 'EventManager')) await events.pull();
+    await mirror.leave(changes);
+    await tasks.tell(infos);
+    for (const { kind, ref } of changes) if (kind === 'leave' && ref.type === 'Task') tasks.forget(ref.value);
+  }
+}

@@ -1,0 +1,121 @@
+import type { VirtualMachineConfigInfo } from '@hypostyle/vim';
+import { type MachineDocument, referenceOf } from '../inventory/entity-document.ts';
+import type { InventoryEdit } from '../inventory/inventory.ts';
+import { bindMachine } from './machine-binding.ts';
+import type { MirrorContext, NewMachinesPlace } from './mirror-context.ts';
+import type { ObjectChange } from './object-updates.ts';
+
+/** Machines that a host tells of, met under the references that they have at the center. */
+export class MachineMeeting {
+  readonly #context: MirrorContext;
+  /** Machines of the last connection by the host's references. */
+  #byHostValue: Map<string | undefined, string> | undefined;
+
+  constructor(context: MirrorContext) {
+    this.#context = context;
+  }
+
+  /** A connection was made. */
+  begin(): void {
+    this.#byHostValue = undefined;
+  }
+
+  meet({ kind, ref, values }: ObjectChange, staged: StagedMachines, edit: InventoryEdit): void {
+    const { inventory } = this.#context.core;
+    const { isElsewhere, onDuplicate } = this.#context.options;
+    const { host } = this.#context;
+    this.#context.told?.add(ref.value);
+    const config = values.config as VirtualMachineConfigInfo | undefined;
+    const name = values.name as string | undefined;
+    const bound = this.#context.references.toCenter(ref);
+    if (kind === 'modify' && bound !== undefined) {
+      const document = edit.find(bound.value);
+      if (document?.type !== 'VirtualMachine') return;
+      const instanceUuid = config?.instanceUuid ?? document.instanceUuid;
+      const changed = { ...document, name: name ?? document.name, instanceUuid };
+      edit.put(changed);
+      const [other] = inventory.machinesOfInstance(instanceUuid).filter(({ value }) => value !== document.value);
+      if (instanceUuid !== document.instanceUuid && other !== undefined) onDuplicate(changed, other);
+      return;
+    }
+    const instanceUuid = config?.instanceUuid;
+    const ofInstance = instanceUuid === undefined ? [] : inventory.machinesOfInstance(instanceUuid);
+    const sibling = instanceUuid === undefined ? undefined : staged.byInstance.get(instanceUuid);
+    const binding = bindMachine(
+      { host, instanceUuid },
+      {
+        ofValue: this.#machineOfValue(ref.value),
+        ofInstance: sibling === undefined ? ofInstance : [...ofInstance, sibling],
+        isHeld: (document) => {
+          const holder = this.#context.references.toHost(referenceOf(document));
+          return holder !== undefined && holder.value !== ref.value;
+        },
+        isElsewhere,
+      },
+    );
+    const expected = staged.expectedAt(config?.files?.vmPathName);
+    if (expected !== undefined && binding.kind === 'known') edit.remove(expected.value);
+    const before = binding.kind === 'known' ? binding.document : expected;
+    const { parent, pool } = expected ?? before ?? firstPlace(this.#context.options.newMachines);
+    const document = this.#placed({
+      type: 'VirtualMachine',
+      value: before?.value ?? edit.mint('vm-'),
+      name: name ?? before?.name ?? ref.value,
+      instanceUuid: instanceUuid ?? before?.instanceUuid ?? '',
+      host,
+      hostValue: ref.value,
+      ...(parent === undefined ? {} : { parent }),
+      ...(pool === undefined ? {} : { pool }),
+    });
+    if (instanceUuid !== undefined) staged.byInstance.set(instanceUuid, document);
+    edit.put(document);
+    this.#context.references.bind(ref, referenceOf(document));
+    if (binding.kind === 'duplicate') onDuplicate(document, binding.of);
+  }
+
+  #machineOfValue(hostValue: string): MachineDocument | undefined {
+    this.#byHostValue ??= new Map(
+      this.#context.core.inventory
+        .machinesOnHost(this.#context.host)
+        .map((machine) => [machine.hostValue, machine.value]),
+    );
+    const value = this.#byHostValue.get(hostValue);
+    const document = value === undefined ? undefined : this.#context.core.inventory.find(value);
+    return document?.type === 'VirtualMachine' && document.hostValue === hostValue ? document : undefined;
+  }
+
+  /** The machine in a folder of its datacenter and in a pool of its compute resource. */
+  #placed(document: MachineDocument): MachineDocument {
+    const { inventory } = this.#context.core;
+    const compute = inventory.above(this.#context.host, ['ComputeResource', 'ClusterComputeResource']);
+    const datacenter = inventory.above(this.#context.host, ['Datacenter']);
+    if (compute === undefined || datacenter === undefined) return document;
+    const pool = document.pool === undefined ? undefined : inventory.find(document.pool);
+    const inPlace = (pool?.type === 'ResourcePool' || pool?.type === 'VirtualApp') && pool.owner === compute.value;
+    if (inPlace && pool.type === 'VirtualApp') return document;
+    const at = document.parent === undefined ? undefined : inventory.above(document.parent, ['Datacenter']);
+    return {
+      ...document,
+      pool: inPlace ? pool.value : compute.pool,
+      parent: at?.value === datacenter.value && document.parent !== undefined ? document.parent : datacenter.vmFolder,
+    };
+  }
+}
+
+/** Machines met in one update, and those of the host that are expected at a path. */
+export class StagedMachines {
+  readonly byInstance = new Map<string, MachineDocument>();
+  readonly #expected: readonly MachineDocument[];
+
+  constructor(machines: readonly MachineDocument[]) {
+    this.#expected = machines.filter((machine) => machine.expectedPath !== undefined);
+  }
+
+  expectedAt(path: string | undefined): MachineDocument | undefined {
+    return path === undefined ? undefined : this.#expected.find(({ expectedPath }) => expectedPath === path);
+  }
+}
+
+function firstPlace({ folder, pool }: NewMachinesPlace = {}): { readonly parent?: string; readonly pool?: string } {
+  return { ...(folder === undefined ? {} : { parent: folder }), ...(pool === undefined ? {} : { pool }) };
+}

@@ -1,0 +1,169 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { HttpNfcLeaseInfo, ManagedObjectReference } from '@hypostyle/vim';
+import type { EntityDocument } from '../inventory/entity-document.ts';
+import type { InventoryEdit } from '../inventory/inventory.ts';
+import { hostOverlay, machineOverlay } from './connection-overlay.ts';
+import { followedParts, mirrored } from './host-layout.ts';
+import { type PartDocument, partPrefix } from './host-parts.ts';
+import type { MirrorContext } from './mirror-context.ts';
+import type { ObjectChange } from './object-updates.ts';
+
+export type Properties = Record<string, unknown>;
+
+/** What is staged of one update: whose properties become what, and parts that were met for the first time. */
+export interface Stage {
+  readonly properties: Map<string, { readonly document: EntityDocument; readonly values: Properties }>;
+  readonly parts: { readonly ref: ManagedObjectReference; readonly values: Properties }[];
+  readonly newParts: PartDocument[];
+  /** Datastores and networks whose machines changed. */
+  readonly touched: Set<string>;
+}
+
+/** What a host says in an update, as the center is to show it. */
+export class UpdateStaging {
+  readonly #context: MirrorContext;
+
+  constructor(context: MirrorContext) {
+    this.#context = context;
+  }
+
+  /** What an update makes of the host's entities and parts; within an edit of the inventory, or without. */
+  stage(changes: readonly ObjectChange[], edit: InventoryEdit | undefined): Stage {
+    const stage: Stage = { properties: new Map(), parts: [], newParts: [], touched: new Set() };
+    const map = (ref: ManagedObjectReference) => this.#context.references.toCenter(ref) ?? this.#newPart(ref, stage);
+    for (const { kind, ref, values } of changes) {
+      if (kind === 'leave') continue;
+      if (ref.type in mirrored) this.#stageEntity(ref, values, stage, map, edit);
+      else if (ref.type === 'ResourcePool') this.#stagePool(ref, values, stage, map);
+      else if (this.#context.transients.has(this.#context.references.toCenter(ref)?.value ?? '')) {
+        const center = this.#context.references.toCenter(ref) as ManagedObjectReference;
+        stage.parts.push({ ref: center, values: this.rewritten(ref.type, values, map) });
+      } else if ((followedParts as readonly string[]).includes(ref.type)) {
+        const center = map(ref);
+        if (center === undefined) continue;
+        this.#context.told?.add(ref.value);
+        const rewritten = this.rewritten(ref.type, values, map);
+        if (this.#context.references.part(ref.value) !== undefined)
+          stage.parts.push({ ref: center, values: rewritten });
+        else this.#stageBrowser(center, rewritten, stage);
+      }
+    }
+    return stage;
+  }
+
+  /** The EnvironmentBrowser of a compute resource is the center's own object. */
+  #stageBrowser(ref: ManagedObjectReference, values: Properties, stage: Stage): void {
+    if (this.#context.core.registry.get(ref) !== undefined) stage.parts.push({ ref, values });
+  }
+
+  #stageEntity(
+    ref: ManagedObjectReference,
+    values: Properties,
+    stage: Stage,
+    map: (ref: ManagedObjectReference) => ManagedObjectReference | undefined,
+    edit: InventoryEdit | undefined,
+  ): void {
+    const center = this.#context.references.toCenter(ref);
+    const document = center && (edit?.find(center.value) ?? this.#context.core.inventory.find(center.value));
+    if (center === undefined || document === undefined) return;
+    const { name: _, ...said } = values;
+    const rewritten = this.rewritten(ref.type, said, map);
+    const { host, shared } = this.#context;
+    let properties = rewritten;
+    if (document.type === 'Datastore' || document.type === 'Network') {
+      const mount = document.type === 'Network' ? { host: [hostReference(host)] } : {};
+      shared.set(center.value, host, { ...shared.view(center.value, host), ...rewritten, ...mount });
+      properties = shared.merged(center.value);
+    } else if (document.type === 'HostSystem') {
+      this.#context.told?.add(ref.value);
+      properties = { ...rewritten, ...hostOverlay(rewritten, document, this.#context.state) };
+    } else if (document.type === 'VirtualMachine') {
+      properties = { ...rewritten, ...machineOverlay(rewritten, this.#context.state) };
+      if ('datastore' in rewritten || 'network' in rewritten) this.#uses(center, rewritten, stage);
+    }
+    const unchanged = this.#context.told === undefined ? properties : this.#withoutEqual(center, properties);
+    const before = stage.properties.get(center.value)?.values;
+    stage.properties.set(center.value, { document, values: { ...before, ...unchanged } });
+    if ('name' in values || 'config' in values || 'summary' in values) this.#context.keep(center);
+  }
+
+  /** The host's own root pool says what its compute resource's says, where the host is alone in it. */
+  #stagePool(
+    ref: ManagedObjectReference,
+    values: Properties,
+    stage: Stage,
+    map: (ref: ManagedObjectReference) => ManagedObjectReference | undefined,
+  ): void {
+    const center = this.#context.references.toCenter(ref);
+    const document = center && this.#context.core.inventory.find(center.value);
+    if (document?.type !== 'ResourcePool') return;
+    const owner = this.#context.core.inventory.find(document.owner);
+    if (owner?.type !== 'ComputeResource') return;
+    const { runtime, summary } = this.rewritten('ResourcePool', values, map) as {
+      runtime?: unknown;
+      summary?: object;
+    };
+    stage.properties.set(center?.value ?? '', {
+      document,
+      values: {
+        ...(runtime === undefined ? {} : { runtime }),
+        ...(summary === undefined ? {} : { summary: { ...summary, name: document.name } }),
+      },
+    });
+  }
+
+  #uses(center: ManagedObjectReference, values: Properties, stage: Stage): void {
+    const { inventory, registry } = this.#context.core;
+    const now = (property: 'datastore' | 'network') =>
+      ((property in values ? values[property] : registry.get(center)?.value(property)) ??
+        []) as ManagedObjectReference[];
+    const changed = inventory.uses.set(
+      center.value,
+      [...now('datastore'), ...now('network')].map((ref) => ref.value),
+    );
+    for (const value of changed) stage.touched.add(value);
+  }
+
+  /** Properties of a type in the center's references. */
+  rewritten(
+    type: string,
+    values: Properties,
+    map: (ref: ManagedObjectReference) => ManagedObjectReference | undefined,
+  ): Properties {
+    const managed = this.#context.core.schema.managed(type);
+    const rewritten: Properties = {};
+    for (const name in values) {
+      const property = managed?.property(name);
+      if (property !== undefined)
+        rewritten[name] = this.#context.core.rewriter.rewrite(property.type, values[name], map);
+    }
+    const info = type === 'HttpNfcLease' ? (rewritten.info as HttpNfcLeaseInfo | undefined) : undefined;
+    if (info !== undefined) rewritten.info = this.#context.options.leaseInfo(info);
+    return rewritten;
+  }
+
+  /** After a new connection all is told anew: what is equal is no change. */
+  #withoutEqual(center: ManagedObjectReference, properties: Properties): Properties {
+    const object = this.#context.core.registry.get(center);
+    if (object === undefined) return properties;
+    const changed: Properties = {};
+    for (const name in properties) {
+      if (!isDeepStrictEqual(object.value(name), properties[name])) changed[name] = properties[name];
+    }
+    return changed;
+  }
+
+  #newPart(ref: ManagedObjectReference, stage: Stage): ManagedObjectReference | undefined {
+    if (!(followedParts as readonly string[]).includes(ref.type)) return undefined;
+    const value = this.#context.core.numbers.mint(`${partPrefix(ref.type)}-`);
+    const part = { host: this.#context.host, type: ref.type, value, hostValue: ref.value };
+    this.#context.parts.set(ref.value, part);
+    this.#context.references.addPart(part);
+    stage.newParts.push(part);
+    return this.#context.references.toCenter(ref);
+  }
+}
+
+function hostReference(value: string): ManagedObjectReference {
+  return { _typeName: 'ManagedObjectReference', type: 'HostSystem', value };
+}
