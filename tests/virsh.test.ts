@@ -16,7 +16,7 @@ import {
   machineSpec,
   signedIn,
 } from './harness/guest-machine.ts';
-import { type Virsh, virshOf } from './harness/virsh.ts';
+import { type Virsh, virshFields, virshOf } from './harness/virsh.ts';
 
 // Every command is virsh of Debian's libvirt-clients, unmodified, through its ESX driver.
 let daemon: Daemon;
@@ -42,7 +42,7 @@ async function powerState(): Promise<unknown> {
 }
 
 test('nodeinfo says what this machine is', async () => {
-  const facts = fields(await virsh('nodeinfo'));
+  const facts = virshFields(await virsh('nodeinfo'));
   assert.equal(Number(facts['CPU(s)']), availableParallelism());
   assert.ok(Math.abs(Number.parseInt(facts['Memory size'] ?? '', 10) * 1024 - totalmem()) < 2 ** 20);
   assert.match(facts['CPU model'] ?? '', /\S/);
@@ -53,7 +53,7 @@ test('nodeinfo says what this machine is', async () => {
 test('dominfo and list say what the machine is', async () => {
   assert.match(await virsh('list', '--all'), /^ -\s+alpha\s+shut off$/m);
   assert.doesNotMatch(await virsh('list'), /alpha/);
-  const facts = fields(await virsh('dominfo', 'alpha'));
+  const facts = virshFields(await virsh('dominfo', 'alpha'));
   const [machine] = await client.retrieve(guest, ['config.uuid']);
   assert.equal(facts.UUID, machine?.values['config.uuid']);
   assert.equal(facts.State, 'shut off');
@@ -138,7 +138,7 @@ test('dumpxml reads every kind of device that a machine can have', async () => {
 
 test('pool-list and vol-list show the datastore and its disks', async () => {
   assert.match(await virsh('pool-list', '--all'), /^ datastore1\s+active/m);
-  const pool = fields(await virsh('pool-info', 'datastore1'));
+  const pool = virshFields(await virsh('pool-info', 'datastore1'));
   assert.equal(pool.State, 'running');
   assert.ok(Number.parseFloat(pool.Capacity ?? '') > 0);
   assert.match(
@@ -157,7 +157,7 @@ test('start, shutdown and destroy do it to the guest', async () => {
   const [engine, ...others] = await daemon.engines();
   assert.ok(engine !== undefined && others.length === 0, 'one engine runs');
   const console = await GuestConsole.connect(serialSocketOf(engine));
-  const uuid = fields(await virsh('dominfo', 'alpha')).UUID;
+  const uuid = virshFields(await virsh('dominfo', 'alpha')).UUID;
   assert.equal(await console.ready(), uuid, 'the guest booted, and its firmware tells it the same UUID');
   assert.equal(argumentOf(engine, '-uuid') ?? uuid, uuid);
   await assert.rejects(virsh('start', 'alpha'), /already active/);
@@ -206,9 +206,3 @@ test('the .vmx lies in the datastore as virsh read it', async () => {
   assert.match(vmx, /^displayName = "alpha"$/m);
   assert.match(vmx, /^memSize = "192"$/m);
 });
-
-function fields(text: string): Record<string, string> {
-  return Object.fromEntries(
-    [...text.matchAll(/^([^:\n]+):\s+(.*)$/gm)].map(([, name, value]) => [name, value?.trim()]),
-  );
-}

@@ -64,7 +64,7 @@ export class Daemon implements AsyncDisposable {
     this.url = ready.url;
     this.hostUrl = ready.hostUrl ?? ready.url;
     this.host = url.hostname;
-    this.port = Number(url.port);
+    this.port = Number(url.port || 443);
     this.username = ready.username;
     this.password = ready.password;
     this.pid = ready.pid;

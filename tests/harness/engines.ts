@@ -27,6 +27,13 @@ export function argumentOf(engine: Engine, option: string): string | undefined {
   return at < 0 ? undefined : engine.arguments[at + 1];
 }
 
+/** Memory of the guest, MiB; an engine may round it down by some pages. */
+export function memoryMiBOf(engine: Engine): number {
+  const size = /^(\d+)K$/.exec(argumentOf(engine, '-m') ?? '')?.[1];
+  if (size === undefined) throw new Error(`no memory size in KiB: ${engine.arguments.join(' ')}`);
+  return Math.round(Number(size) / 1024);
+}
+
 /** Path of the unix socket of an engine's first serial port. */
 export function serialSocketOf(engine: Engine): string {
   const chardev = engine.arguments.find((argument) => argument.includes('id=serial0,'));

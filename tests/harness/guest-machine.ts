@@ -38,8 +38,18 @@ export interface GuestMachineOptions {
 export async function createGuest(client: Client, daemon: Daemon, options: GuestMachineOptions): Promise<Machine> {
   const folder = `images-${options.name}`;
   await placeGuestDisk(daemon, folder, options.agent ?? false);
-  return createMachine(client, {
-    ...machineSpec(options.name, options.memoryMiB ?? 192),
+  return createMachine(client, guestSpec(options, `[datastore1] ${folder}/boot.vmdk`));
+}
+
+/** A machine with a disk that is there, a serial port and a network card, in a folder of its name on a datastore. */
+export function guestSpec(
+  { name, memoryMiB = 192 }: GuestMachineOptions,
+  disk: string,
+  datastore = 'datastore1',
+): VirtualMachineConfigSpec {
+  return {
+    ...machineSpec(name, memoryMiB),
+    files: { _typeName: 'VirtualMachineFileInfo', vmPathName: `[${datastore}]` },
     deviceChange: [
       added(
         data('VirtualDisk', {
@@ -47,10 +57,7 @@ export async function createGuest(client: Client, daemon: Daemon, options: Guest
           controllerKey: 200,
           unitNumber: 0,
           capacityInKB: 0,
-          backing: data('VirtualDiskFlatVer2BackingInfo', {
-            fileName: `[datastore1] ${folder}/boot.vmdk`,
-            diskMode: 'persistent',
-          }),
+          backing: data('VirtualDiskFlatVer2BackingInfo', { fileName: disk, diskMode: 'persistent' }),
         }),
       ),
       added(
@@ -67,7 +74,7 @@ export async function createGuest(client: Client, daemon: Daemon, options: Guest
         }),
       ),
     ],
-  });
+  };
 }
 
 export function added(device: VirtualDevice): VirtualDeviceConfigSpec {
@@ -97,8 +104,8 @@ export async function powerOn(client: Client, machine: Machine): Promise<void> {
   await client.waitForTask(await client.call(machine, 'PowerOnVM_Task', {}));
 }
 
-/** A flat disk that boots the test guest, as `boot.vmdk` in a folder of the datastore. */
-async function placeGuestDisk(daemon: Daemon, folder: string, agent: boolean): Promise<void> {
+/** Writes a flat disk that boots the test guest, as `boot.vmdk` in a folder of the datastore. */
+export async function placeGuestDisk(daemon: Daemon, folder: string, agent: boolean): Promise<void> {
   const directory = join(daemon.datastore, folder);
   await mkdir(directory, { recursive: true });
   await copyFile(await bootableDisk({ agent }), join(directory, 'boot-flat.vmdk'));

@@ -6,6 +6,8 @@ import type { HostIdentity } from './host-identity.ts';
 export interface HostFacts extends HostIdentity {
   readonly vendor: string;
   readonly model: string;
+  /** The firmware of this machine, where it tells. */
+  readonly bios: { readonly vendor?: string; readonly version?: string; readonly releaseDate?: string };
   readonly cpuModel: string;
   /** `intel`, `amd`, or `unknown`. */
   readonly cpuVendor: string;
@@ -36,6 +38,11 @@ export async function readHostFacts(identity: HostIdentity): Promise<HostFacts> 
     ...identity,
     vendor: (await dmi('sys_vendor')) || 'Unknown',
     model: (await dmi('product_name')) || 'Unknown',
+    bios: biosOf({
+      vendor: await dmi('bios_vendor'),
+      version: await dmi('bios_version'),
+      date: await dmi('bios_date'),
+    }),
     cpuModel: list[0]?.model.trim() || 'Unknown processor',
     cpuVendor: vendorId === 'GenuineIntel' ? 'intel' : vendorId === 'AuthenticAMD' ? 'amd' : 'unknown',
     cpuFlags: new Set((/^flags\s*:\s*(.*)/m.exec(cpuinfo)?.[1] ?? '').split(' ')),
@@ -47,6 +54,21 @@ export async function readHostFacts(identity: HostIdentity): Promise<HostFacts> 
     memoryBytes: totalmem(),
     bootTime: new Date(bootSeconds * 1000).toISOString(),
     nics: Object.keys(networkInterfaces()).filter((name) => name !== 'lo'),
+  };
+}
+
+/** What DMI says of the firmware (SMBIOS 3.7, type 0); its date is MM/DD/YYYY. */
+export function biosOf(told: {
+  readonly vendor: string;
+  readonly version: string;
+  readonly date: string;
+}): HostFacts['bios'] {
+  const [, month, day, year] = /^(\d{2})\/(\d{2})\/(\d{4})$/.exec(told.date) ?? [];
+  const released = new Date(`${year}-${month}-${day}T00:00:00Z`);
+  return {
+    ...(told.vendor === '' ? {} : { vendor: told.vendor }),
+    ...(told.version === '' ? {} : { version: told.version }),
+    ...(Number.isNaN(released.getTime()) ? {} : { releaseDate: released.toISOString() }),
   };
 }
 

@@ -165,6 +165,7 @@ function hardwareInfo(facts: HostFacts) {
     ),
     cpuFeature: cpuFeatures(facts.cpuFlags),
     memorySize: facts.memoryBytes,
+    biosInfo: biosInfo(facts),
     // Clients take the number of NUMA nodes from here, and libvirt fails without it.
     numaInfo: data('HostNumaInfo', {
       type: 'UMA',
@@ -179,6 +180,15 @@ function hardwareInfo(facts: HostFacts) {
       ],
     }),
     smcPresent: false,
+  });
+}
+
+/** There where nothing is known of it, too: clients read its members without a question. */
+function biosInfo({ bios: { vendor, version, releaseDate } }: HostFacts) {
+  return data('HostBIOSInfo', {
+    ...(vendor === undefined ? {} : { vendor }),
+    ...(version === undefined ? {} : { biosVersion: version }),
+    ...(releaseDate === undefined ? {} : { releaseDate }),
   });
 }
 
