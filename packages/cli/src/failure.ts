@@ -19,6 +19,11 @@ const faultKinds: Readonly<Record<string, FailureKind>> = {
 const nextSteps: Readonly<Record<string, string>> = {
   InvalidLogin: 'Check --username and --password-file, or HYPOSTYLE_USERNAME and HYPOSTYLE_PASSWORD.',
   DuplicateName: 'Choose another name with --name.',
+  AlreadyBeingManaged: 'Use --force to take it from the center that has it.',
+  AlreadyConnected: "'hypo host ls' shows it.",
+  NoHost: 'Check the address and the port, and that the host runs there.',
+  SSLVerifyFault:
+    "Compare the thumbprint with what 'hypo host status' says on that machine, then give it with --thumbprint.",
   NoPermission: 'Sign in as somebody who may do it, with --username.',
 };
 

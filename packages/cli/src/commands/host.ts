@@ -1,4 +1,7 @@
-import { findDaemon, homeAt, parseListenAddress } from '@hypostyle/server';
+import { X509Certificate } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { findDaemon, type Home, homeAt, parseListenAddress } from '@hypostyle/server';
 import type { Command } from 'commander';
 import type { CommandContext, CommandDefinition } from '../command-context.ts';
 import { optionsOf } from '../command-context.ts';
@@ -8,6 +11,9 @@ import { startDetached } from '../host/detached.ts';
 import { serveInForeground } from '../host/foreground.ts';
 import { stopDaemon } from '../host/stop-daemon.ts';
 import { print, printJson } from '../output/terminal.ts';
+import { defineHostJoin } from './host-join.ts';
+import { defineHostList } from './host-list.ts';
+import { defineHostPresence } from './host-presence.ts';
 
 interface HostOptions {
   readonly listen: string;
@@ -16,11 +22,11 @@ interface HostOptions {
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
 
-/** `hypo host`: runs this machine as a host. */
+/** `hypo host`: runs this machine as a host, and the hosts of a center. */
 export const defineHost: CommandDefinition = (program, context) => {
   const host = program
     .command('host')
-    .description('run this machine as a host; machines run on when it stops')
+    .description('run this machine as a host, or work with the hosts of a center')
     .option(
       '--listen <host:port>',
       'where the server answers',
@@ -37,7 +43,9 @@ Examples:
   hypo host --detach                         in the background
   hypo host --listen 0.0.0.0:443 --home /var/lib/hypostyle
   hypo host status
-  hypo host stop`,
+  hypo host stop
+  hypo host join esx2                        at a center: take another host in
+  hypo host ls`,
     )
     .action(async (_options: unknown, command: Command) => {
       const options = optionsOf<HostOptions>(command);
@@ -54,6 +62,9 @@ Examples:
     });
   defineStop(host, context);
   defineStatus(host, context);
+  defineHostJoin(host, context);
+  defineHostList(host, context);
+  defineHostPresence(host, context);
 };
 
 function defineStop(host: Command, context: CommandContext): void {
@@ -91,7 +102,21 @@ function defineStatus(host: Command, context: CommandContext): void {
         });
       }
       const { pid, url } = daemon;
-      if (options.json) printJson(context.terminal, { running: true, home: home.directory, pid, url });
-      else print(context.terminal, `${url ?? 'The host starts'} (process ${pid}, home ${home.directory})`);
+      const thumbprint = await ownThumbprint(home);
+      if (options.json) printJson(context.terminal, { running: true, home: home.directory, pid, url, thumbprint });
+      else {
+        print(context.terminal, `${url ?? 'The host starts'} (process ${pid}, home ${home.directory})`);
+        if (thumbprint !== undefined) print(context.terminal, `Thumbprint of its certificate: ${thumbprint}`);
+      }
     });
+}
+
+/** SHA-1 of the server's certificate, as centers and clients of the interface show it. */
+async function ownThumbprint({ tlsDirectory }: Home): Promise<string | undefined> {
+  try {
+    return new X509Certificate(await readFile(join(tlsDirectory, 'server.crt'))).fingerprint;
+  } catch {
+    // It is being made, or belongs to somebody else.
+    return undefined;
+  }
 }

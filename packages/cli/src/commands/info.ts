@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { type CommandDefinition, onServer } from '../command-context.ts';
 import { isCenter } from '../connection/server-session.ts';
-import { CliError } from '../errors.ts';
 import { describeMachine, machineInfo } from '../info/machine-info.ts';
 import { objectInfo } from '../info/object-info.ts';
-import type { Inventory, InventoryKind, InventoryObject } from '../inventory/inventory.ts';
+import { findAnything } from '../inventory/find-object.ts';
+import type { InventoryObject } from '../inventory/inventory.ts';
 import { loadInventory } from '../inventory/load-inventory.ts';
 import { answer, answerOne } from '../output/answer.ts';
 
@@ -18,7 +18,7 @@ export const defineInfo: CommandDefinition = (program, context) => {
     .action(async (name: string, _options: unknown, command: Command) => {
       await onServer(command, context, async (session) => {
         const inventory = await loadInventory(session);
-        const object = firstNamed(inventory, name);
+        const object = findAnything(inventory, name);
         if (object.ref.type !== 'VirtualMachine') {
           const { value, shown } = await objectInfo(session, inventory, object);
           answerOne(context, command, value, shown);
@@ -37,30 +37,3 @@ export const defineInfo: CommandDefinition = (program, context) => {
       });
     });
 };
-
-const kinds: readonly InventoryKind[] = [
-  'VirtualMachine',
-  'HostSystem',
-  'Datastore',
-  'ClusterComputeResource',
-  'Datacenter',
-  'Network',
-  'ResourcePool',
-  'Folder',
-  'ComputeResource',
-];
-
-/** Of the first kind that has something of that name. */
-function firstNamed(inventory: Inventory, name: string): InventoryObject {
-  let missing: unknown;
-  for (const kind of kinds) {
-    try {
-      return inventory.find(kind, name);
-    } catch (error) {
-      if (!(error instanceof CliError) || error.kind !== 'not-found') throw error;
-      // Most people look for a machine.
-      missing ??= error;
-    }
-  }
-  throw missing;
-}

@@ -1,14 +1,12 @@
 import type { ManagedObjectReference } from '@hypostyle/vim';
 import type { Command } from 'commander';
-import { type CommandContext, type CommandDefinition, onServer, optionsOf } from '../command-context.ts';
+import { type CommandContext, type CommandDefinition, optionsOf } from '../command-context.ts';
 import type { ServerSession } from '../connection/server-session.ts';
 import { CliError } from '../errors.ts';
-import { describeFailure } from '../failure.ts';
-import { findObjects } from '../inventory/find-object.ts';
 import type { InventoryObject } from '../inventory/inventory.ts';
-import { runTask, withName } from '../inventory/run-task.ts';
+import { onEach } from '../inventory/on-each.ts';
+import { runTask } from '../inventory/run-task.ts';
 import { watchObject } from '../inventory/watch.ts';
-import { note, print, printJson } from '../output/terminal.ts';
 
 type Machine = ManagedObjectReference<'VirtualMachine'>;
 type Client = ServerSession['client'];
@@ -68,17 +66,11 @@ export const definePower: CommandDefinition = (program, context) => {
     }
     command.action(async (names: string[], _options: unknown, self: Command) => {
       const options = optionsOf<{ wait?: boolean; timeout?: number }>(self);
-      const outcomes = await onServer(self, context, async (session) => {
-        const machines = await findObjects(session, 'VirtualMachine', names);
-        return Promise.all(machines.map((machine) => perform(session, context, action, machine, options)));
+      await onEach(self, context, {
+        find: (inventory) => names.map((name) => inventory.find('VirtualMachine', name)),
+        done: options.wait ? 'shut down' : action.done,
+        act: (session, machine) => perform(session, context, action, machine, options),
       });
-      if (options.json) printJson(context.terminal, outcomes);
-      for (const { name, error } of outcomes) {
-        if (error !== undefined) note(context.terminal, `hypo: ${error}`);
-        else if (!options.json) print(context.terminal, `${name}: ${options.wait ? 'shut down' : action.done}`);
-      }
-      const failed = outcomes.filter(({ error }) => error !== undefined).length;
-      if (failed > 0) throw new CliError('failed', `${failed} of ${outcomes.length} machines: not ${action.done}.`);
     });
   }
 };
@@ -89,16 +81,10 @@ async function perform(
   { task, request }: PowerAction,
   { ref, name }: InventoryObject<'VirtualMachine'>,
   { wait = false, timeout = 300 }: { readonly wait?: boolean; readonly timeout?: number },
-): Promise<{ readonly name: string; readonly error?: string }> {
-  try {
-    if (task !== undefined) await runTask(session, context, name, () => task(session.client, ref));
-    await request?.(session.client, ref);
-    if (wait) await untilOff(session, ref, name, timeout, context.signal);
-    return { name };
-  } catch (error) {
-    context.signal.throwIfAborted();
-    return { name, error: describeFailure(withName(name, error)).message };
-  }
+): Promise<void> {
+  if (task !== undefined) await runTask(session, context, name, () => task(session.client, ref));
+  await request?.(session.client, ref);
+  if (wait) await untilOff(session, ref, name, timeout, context.signal);
 }
 
 async function untilOff(session: ServerSession, ref: Machine, name: string, timeout: number, signal: AbortSignal) {

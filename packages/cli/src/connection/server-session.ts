@@ -43,3 +43,9 @@ async function signIn(client: Client, address: ServerAddress): Promise<string> {
 export function isCenter({ about }: ServiceContent): boolean {
   return about.apiType === 'VirtualCenter';
 }
+
+/** Throws for a host, which by itself cannot do what only a center does. */
+export function requireCenter({ content }: ServerSession, why: string): void {
+  if (isCenter(content)) return;
+  throw new CliError('failed', why, { next: "Do it at a center: 'hypo up' runs one." });
+}

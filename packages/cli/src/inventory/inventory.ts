@@ -84,6 +84,12 @@ export class Inventory {
     return parent === undefined ? undefined : this.byId(parent);
   }
 
+  /** What an object lies in as people see it: a host of its own has a compute resource that nobody speaks of. */
+  placeOf(object: { readonly ref: ManagedObjectReference }): InventoryObject | undefined {
+    const parent = this.parentOf(object);
+    return parent?.ref.type === 'ComputeResource' ? this.parentOf(parent) : parent;
+  }
+
   /** The nearest object of a kind that an object lies in, or is. */
   within<T extends InventoryKind>(
     object: { readonly ref: ManagedObjectReference },
@@ -200,4 +206,9 @@ function pathOf(entry: InventoryEntry, byId: ReadonlyMap<string, InventoryEntry>
 /** Names carry `/`, `\` and `%` escaped. */
 export function decodeName(name: string): string {
   return name.replace(/%(2f|5c|25)/gi, (_match, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
+}
+
+/** A name as servers take it. */
+export function encodeName(name: string): string {
+  return name.replace(/[%/\\]/g, (sign) => `%${sign.charCodeAt(0).toString(16)}`);
 }

@@ -1,3 +1,4 @@
+import { StringDecoder } from 'node:string_decoder';
 import { CliError } from '../errors.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -11,10 +12,11 @@ export async function ask(
   const raw = hidden && input.setRawMode !== undefined;
   if (raw) input.setRawMode?.(true);
   let typed = '';
+  const decoder = new StringDecoder('utf8');
   try {
     return await new Promise<string>((resolve, reject) => {
       const take = (chunk: Buffer | string) => {
-        for (const sign of String(chunk)) {
+        for (const sign of typeof chunk === 'string' ? chunk : decoder.write(chunk)) {
           switch (sign) {
             case '\r':
             case '\n':
