@@ -1,0 +1,74 @@
+import { fault, type RunningTask } from '@hypostyle/vim';
+import type { CenterCore } from '../center-core.ts';
+import type { Forwarding } from '../forwarding/forwarding.ts';
+import { type MachineDocument, referenceOf } from '../inventory/entity-document.ts';
+import { destroyMachine } from '../machines/destroy-machine.ts';
+
+export interface StepOptions {
+  /** True after a restart: what was begun is found again. */
+  readonly again: boolean;
+}
+
+/** What tasks on folders and vApps do with the machines in them. */
+export class MachineSteps {
+  readonly #core: CenterCore;
+  readonly #forwarding: Forwarding;
+
+  constructor(core: CenterCore, forwarding: Forwarding) {
+    this.#core = core;
+    this.#forwarding = forwarding;
+  }
+
+  powerState(machine: MachineDocument) {
+    return this.#core.registry.read<'VirtualMachine', 'runtime'>(referenceOf(machine), 'runtime')?.powerState;
+  }
+
+  /** Throws InvalidPowerState for a machine that is not off. */
+  checkOff(machines: readonly MachineDocument[]): void {
+    for (const machine of machines) {
+      const existingState = this.powerState(machine);
+      if (existingState === undefined || existingState === 'poweredOff') continue;
+      const states = { requestedState: 'poweredOff', existingState } as const;
+      throw fault('InvalidPowerState', states, `Power '${machine.name}' off first.`);
+    }
+  }
+
+  /** Machines and their files, one after another. */
+  async destroy(task: RunningTask, machines: readonly MachineDocument[], { again }: StepOptions): Promise<void> {
+    this.checkOff(machines);
+    for (const [index, machine] of machines.entries()) {
+      if (task.signal.aborted) throw task.signal.reason;
+      await destroyMachine(this.#core, this.#forwarding, task, machine, { again });
+      task.progress(Math.floor(((index + 1) * 95) / machines.length));
+    }
+  }
+
+  /** Takes machines out of the inventory, and leaves their files. */
+  async unregister(task: RunningTask, machines: readonly MachineDocument[]): Promise<void> {
+    this.checkOff(machines);
+    for (const machine of machines) {
+      const { link, ref } = this.#core.hosts.route(referenceOf(machine));
+      await link.call(ref, 'UnregisterVM', {}, { realUser: task.userName });
+      await link.caughtUp();
+    }
+  }
+
+  /** A task of the machine's host, to its end. Throws its fault, and HostNotConnected where the host is away. */
+  async run(
+    task: RunningTask,
+    machine: MachineDocument,
+    method: string,
+    { again, args = {} }: StepOptions & { readonly args?: Readonly<Record<string, unknown>> },
+  ): Promise<void> {
+    const link = this.#core.hosts.connected(machine.host);
+    const self = () => this.#core.hosts.route(referenceOf(machine)).ref;
+    await this.#forwarding.step(task, link, self, method, args, { again, part: `${machine.value}/${method}` });
+  }
+
+  /** A call that is no task. */
+  async call(task: RunningTask, machine: MachineDocument, method: string): Promise<void> {
+    const { link, ref } = this.#core.hosts.route(referenceOf(machine));
+    await link.call(ref, method, {}, { realUser: task.userName });
+    await link.caughtUp();
+  }
+}
