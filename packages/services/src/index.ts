@@ -62,3 +62,5 @@ export {
 } from './privileges/machine-privileges.ts';
 export { type PrivilegeScope, requireForFiles, requirePrivilege } from './privileges/privilege-scope.ts';
 export { requireForReconfigure } from './privileges/reconfigure-privileges.ts';
+export { changedVApp, maximumVAppLength, type RefuseMember, vAppTransports } from './vapp/changed-vapp.ts';
+export { checkConfigured } from './vapp/property-faults.ts';

@@ -1,27 +1,64 @@
-import type { ManagedObject, ManagedObjectClass, ManagedObjectReference } from '@hypostyle/vim';
+import {
+  type ClusterConfigInfoEx,
+  data,
+  type ManagedObject,
+  type ManagedObjectClass,
+  type ManagedObjectReference,
+} from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
+import { rulesOf } from '../containers/cluster-rules.ts';
 import { joiningMethodsOfCluster, joiningMethodsOfStandalone } from '../joining/joining-methods.ts';
 import type { RemovalWork } from '../joining/remove-host-work.ts';
-import { computeSummary } from './compute-summary.ts';
-import { childrenOf, entityBase } from './entity-lists.ts';
+import { clusterUsage, computeSummary } from './compute-summary.ts';
+import { entityClass } from './entity-class.ts';
+import { childrenOf } from './entity-lists.ts';
+import type { EntityParts } from './entity-parts.ts';
 
 /** A host alone. */
-export function computeClass(core: CenterCore, removal: RemovalWork): ManagedObjectClass<'ComputeResource'> {
-  return {
-    type: 'ComputeResource',
-    ...entityBase(core),
+export function computeClass(parts: EntityParts, removal: RemovalWork): ManagedObjectClass<'ComputeResource'> {
+  const { core, containers } = parts;
+  return entityClass(parts, 'ComputeResource', {
     derived: derived(core),
-    methods: { ...joiningMethodsOfStandalone(core, removal) },
-  };
+    methods: {
+      ...containers.renaming('ComputeResource'),
+      ReconfigureComputeResource_Task: (call, { spec, modify }) => containers.reconfigureCompute(call, spec, modify),
+      ...joiningMethodsOfStandalone(core, removal),
+    },
+  });
 }
 
-export function clusterClass(core: CenterCore): ManagedObjectClass<'ClusterComputeResource'> {
-  return {
-    type: 'ClusterComputeResource',
-    ...entityBase(core),
-    derived: derived(core),
-    methods: { ...joiningMethodsOfCluster(core) },
-  };
+export function clusterClass(parts: EntityParts): ManagedObjectClass<'ClusterComputeResource'> {
+  const { core, containers } = parts;
+  return entityClass(parts, 'ClusterComputeResource', {
+    derived: {
+      ...derived(core),
+      configuration: { from: ['configurationEx'], compute: (self) => oldConfiguration(configurationOf(self)) },
+      summaryEx: { from: ['summary'], compute: (self) => self.value('summary') },
+    },
+    methods: {
+      ...containers.entityMethods('ClusterComputeResource'),
+      ReconfigureComputeResource_Task: (call, { spec, modify }) => containers.reconfigureCompute(call, spec, modify),
+      ReconfigureCluster_Task: (call, { spec, modify }) => containers.reconfigureCluster(call, spec, modify),
+      FindRulesForVm: (call, { vm }) => rulesOf(configurationOf(call.self), vm),
+      GetResourceUsage: (call) => clusterUsage(core, call.self),
+      ...joiningMethodsOfCluster(core),
+    },
+  });
+}
+
+function configurationOf(self: ManagedObject): ClusterConfigInfoEx {
+  return self.value('configurationEx') as ClusterConfigInfoEx;
+}
+
+/** What clients of before 2.5 read. */
+function oldConfiguration({ dasConfig, dasVmConfig, drsConfig, drsVmConfig, rule }: ClusterConfigInfoEx) {
+  return data('ClusterConfigInfo', {
+    dasConfig,
+    drsConfig,
+    ...(dasVmConfig === undefined ? {} : { dasVmConfig }),
+    ...(drsVmConfig === undefined ? {} : { drsVmConfig }),
+    ...(rule === undefined ? {} : { rule }),
+  });
 }
 
 function derived(core: CenterCore) {

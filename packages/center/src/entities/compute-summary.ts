@@ -1,9 +1,11 @@
 import {
   type ComputeResourceSummary,
+  type DatastoreSummary,
   data,
   type HostListSummary,
   type HostRuntimeInfo,
   type ManagedObject,
+  type ManagedObjectReference,
 } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
 import { referenceOf } from '../inventory/entity-document.ts';
@@ -50,4 +52,33 @@ export function computeSummary(core: CenterCore, self: ManagedObject): ComputeRe
   return self.ref.type === 'ClusterComputeResource'
     ? data('ClusterComputeResourceSummary', { ...sums, currentFailoverLevel: 0, numVmotions: 0 })
     : data('ComputeResourceSummary', sums);
+}
+
+/** ClusterComputeResource.GetResourceUsage: what machines use of what the hosts have. */
+export function clusterUsage(core: CenterCore, self: ManagedObject) {
+  let cpuUsedMHz = 0;
+  let memUsedMB = 0;
+  const datastores = new Map<string, DatastoreSummary>();
+  for (const child of core.inventory.children(self.ref.value)) {
+    if (child.type !== 'HostSystem') continue;
+    const object = core.registry.get(referenceOf(child));
+    const stats = (object?.value('summary') as HostListSummary | undefined)?.quickStats;
+    cpuUsedMHz += stats?.overallCpuUsage ?? 0;
+    memUsedMB += stats?.overallMemoryUsage ?? 0;
+    for (const ref of (object?.value('datastore') ?? []) as readonly ManagedObjectReference<'Datastore'>[]) {
+      const summary = core.registry.read(ref, 'summary');
+      if (summary !== undefined) datastores.set(ref.value, summary);
+    }
+  }
+  const { effectiveCpu, effectiveMemory } = computeSummary(core, self);
+  const sum = (of: (summary: DatastoreSummary) => number) =>
+    BigInt(Math.floor([...datastores.values()].reduce((total, summary) => total + of(summary), 0) / 2 ** 20));
+  return data('ClusterResourceUsageSummary', {
+    cpuUsedMHz,
+    cpuCapacityMHz: Number(effectiveCpu),
+    memUsedMB,
+    memCapacityMB: Number(effectiveMemory),
+    storageUsedMB: sum(({ capacity, freeSpace }) => Number(capacity) - Number(freeSpace)),
+    storageCapacityMB: sum(({ capacity }) => Number(capacity)),
+  });
 }

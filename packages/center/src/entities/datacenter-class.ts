@@ -1,12 +1,12 @@
 import type { ManagedObjectClass, ManagedObjectReference } from '@hypostyle/vim';
-import type { CenterCore } from '../center-core.ts';
 import { joiningMethodsOfDatacenter } from '../joining/joining-methods.ts';
-import { entityBase, inFolders } from './entity-lists.ts';
+import { entityClass } from './entity-class.ts';
+import { inFolders } from './entity-lists.ts';
+import type { EntityParts } from './entity-parts.ts';
 
-export function datacenterClass(core: CenterCore): ManagedObjectClass<'Datacenter'> {
-  return {
-    type: 'Datacenter',
-    ...entityBase(core),
+export function datacenterClass(parts: EntityParts): ManagedObjectClass<'Datacenter'> {
+  const { core, containers } = parts;
+  return entityClass(parts, 'Datacenter', {
     derived: {
       datastore: {
         from: [],
@@ -17,6 +17,10 @@ export function datacenterClass(core: CenterCore): ManagedObjectClass<'Datacente
         compute: (self) => inFolders(core, self.value('networkFolder') as ManagedObjectReference, 'Network'),
       },
     },
-    methods: { ...joiningMethodsOfDatacenter(core) },
-  };
+    methods: {
+      ...containers.entityMethods('Datacenter'),
+      ReconfigureDatacenter_Task: (call, { spec, modify }) => containers.reconfigureDatacenter(call, spec, modify),
+      ...joiningMethodsOfDatacenter(core),
+    },
+  });
 }

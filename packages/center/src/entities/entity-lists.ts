@@ -1,12 +1,6 @@
-import { entityPerSession } from '@hypostyle/services';
 import type { ManagedObject, ManagedObjectReference } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
 import { type EntityType, referenceOf } from '../inventory/entity-document.ts';
-
-/** What classes of entities have in common. */
-export function entityBase(core: CenterCore) {
-  return { perSession: entityPerSession(core.authorizer) };
-}
 
 /** Children of those types, for properties that list them. */
 export function childrenOf(core: CenterCore, self: ManagedObject, types: readonly EntityType[]) {

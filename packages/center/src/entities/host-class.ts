@@ -1,19 +1,13 @@
 import type { ManagedObjectClass } from '@hypostyle/vim';
-import type { CenterCore } from '../center-core.ts';
-import type { Forwarding } from '../forwarding/forwarding.ts';
 import { isShown, referenceOf } from '../inventory/entity-document.ts';
 import { joiningMethodsOfHost } from '../joining/joining-methods.ts';
 import type { RemovalWork } from '../joining/remove-host-work.ts';
-import { entityBase } from './entity-lists.ts';
+import { entityClass } from './entity-class.ts';
+import type { EntityParts } from './entity-parts.ts';
 
-export function hostClass(
-  core: CenterCore,
-  forwarding: Forwarding,
-  removal: RemovalWork,
-): ManagedObjectClass<'HostSystem'> {
-  return {
-    type: 'HostSystem',
-    ...entityBase(core),
+export function hostClass(parts: EntityParts, removal: RemovalWork): ManagedObjectClass<'HostSystem'> {
+  const { core, forwarding } = parts;
+  return entityClass(parts, 'HostSystem', {
     derived: {
       vm: {
         from: [],
@@ -21,5 +15,5 @@ export function hostClass(
       },
     },
     methods: forwarding.methods('HostSystem', joiningMethodsOfHost(core, removal)),
-  };
+  });
 }

@@ -1,14 +1,12 @@
 import type { ManagedObjectClass } from '@hypostyle/vim';
-import type { CenterCore } from '../center-core.ts';
 import type { MachineWork } from '../machines/machine-methods.ts';
 import { ownMethodsOfMachine } from '../machines/own-methods.ts';
-import { entityBase } from './entity-lists.ts';
+import { entityClass } from './entity-class.ts';
+import type { EntityParts } from './entity-parts.ts';
 
 /** VirtualMachine: what its host has no word in is answered here, everything else there. */
-export function machineClass(core: CenterCore, work: MachineWork): ManagedObjectClass<'VirtualMachine'> {
-  return {
-    type: 'VirtualMachine',
-    ...entityBase(core),
+export function machineClass(parts: EntityParts, work: MachineWork): ManagedObjectClass<'VirtualMachine'> {
+  return entityClass(parts, 'VirtualMachine', {
     methods: work.forwarding.methods('VirtualMachine', ownMethodsOfMachine(work)),
-  };
+  });
 }

@@ -1,11 +1,9 @@
 import { constants } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
-import { environmentDisc, ovfEnvironment } from '@hypostyle/services';
+import { checkConfigured, environmentDisc, ovfEnvironment, vAppTransports } from '@hypostyle/services';
 import { fault } from '@hypostyle/vim';
 import type { Datastore } from '../datastore/datastore.ts';
 import type { MachineRecord } from '../machine/record/machine-record.ts';
-import { transports } from './apply-vapp.ts';
-import { checkConfigured } from './property-faults.ts';
 import { privatePath, readBounded, writePrivate } from './vapp-file.ts';
 
 /** What a machine is told at its start. */
@@ -47,8 +45,8 @@ export async function makeEnvironment(machine: MachineRecord): Promise<RunEnviro
           // Numbered as the adapters' unit numbers on the PCI bus are.
           adapters: c.nics.map((nic) => ({ mac: nic.mac, network: nic.networkName, unitNumber: 7 + nic.number })),
         });
-  const disc = text !== undefined && wanted.includes(transports.iso) ? discPath : undefined;
-  const guestInfo = wanted.includes(transports.guestInfo) ? text : undefined;
+  const disc = text !== undefined && wanted.includes(vAppTransports.iso) ? discPath : undefined;
+  const guestInfo = wanted.includes(vAppTransports.guestInfo) ? text : undefined;
   if (disc === undefined) await rm(discPath, { force: true });
   else await writePrivate(disc, environmentDisc(text ?? ''));
   if (guestInfo === undefined) await rm(textPath, { force: true });

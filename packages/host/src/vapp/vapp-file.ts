@@ -1,12 +1,11 @@
 import { constants } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { splitPath } from '@hypostyle/services';
+import { maximumVAppLength, splitPath } from '@hypostyle/services';
 import type { VmConfigInfo } from '@hypostyle/vim';
 import type { Datastore } from '../datastore/datastore.ts';
 import { HostError } from '../errors.ts';
 import { syncFolder } from '../machine/files/machine-files.ts';
-import { maximumVAppLength } from './apply-vapp.ts';
 import { parseVApp } from './parse-vapp.ts';
 
 /** The folder in a machine's own that no client sees. */

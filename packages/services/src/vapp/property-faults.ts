@@ -1,5 +1,5 @@
-import { checkVAppValue, parseVAppType } from '@hypostyle/services';
 import { fault, type VAppPropertyInfo, type VimFault } from '@hypostyle/vim';
+import { checkVAppValue, parseVAppType } from '../import/vapp-value.ts';
 
 /** Throws InvalidPropertyType for a type that is none, InvalidPropertyValue for a given value that is not of it. */
 export function checkProperty(property: VAppPropertyInfo): void {
