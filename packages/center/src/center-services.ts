@@ -8,6 +8,7 @@ import {
   addServiceInstance,
   addUserDirectory,
   ChangeFeed,
+  CustomFields,
   createPropertyCollector,
   createSearchIndex,
   createViewManager,
@@ -35,6 +36,7 @@ export interface CenterServices {
   readonly sessions: SessionService;
   readonly tasks: TaskService;
   readonly events: EventService;
+  readonly customFields: CustomFields;
   close(): Promise<void>;
 }
 
@@ -57,6 +59,7 @@ export async function openCenterServices(options: CenterServicesOptions): Promis
     onDefect,
   });
   const tasks = await TaskService.open({ registry, persistence: store, events, authorizer, onDefect });
+  const customFields = await CustomFields.open({ registry, persistence: store, events, authorizer });
   const authorizationManager = addAuthorizationManager({
     registry,
     permissions: authorizer,
@@ -104,6 +107,7 @@ export async function openCenterServices(options: CenterServicesOptions): Promis
       userDirectory,
       licenseManager,
       searchIndex,
+      customFieldsManager: customFields.ref,
     },
   });
   return {
@@ -111,6 +115,7 @@ export async function openCenterServices(options: CenterServicesOptions): Promis
     sessions,
     tasks,
     events,
+    customFields,
     close: async () => {
       tasks.close();
       sessions.close();

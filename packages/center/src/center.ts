@@ -22,7 +22,10 @@ import {
 import { aboutCenter } from './about.ts';
 import type { CenterCore } from './center-core.ts';
 import { type CenterServices, openCenterServices } from './center-services.ts';
+import { ContainerWork } from './containers/container-work.ts';
 import { entityClasses } from './entities/entity-classes.ts';
+import type { EntityParts } from './entities/entity-parts.ts';
+import { environmentBrowserClass } from './entities/environment-browser.ts';
 import { Forwarding } from './forwarding/forwarding.ts';
 import { hostOverlay, machineOverlay } from './hosts/connection-overlay.ts';
 import type { HostConnector } from './hosts/host-connection.ts';
@@ -32,9 +35,14 @@ import type { EntityDocument } from './inventory/entity-document.ts';
 import { Inventory } from './inventory/inventory.ts';
 import { newDatacenter } from './inventory/new-datacenter.ts';
 import { meetHost, takeIn } from './joining/host-joining.ts';
+import { PoolFollower } from './pools/pool-follower.ts';
+import { PoolOperations } from './pools/pool-operations.ts';
+import { PoolUsage } from './pools/pool-usage.ts';
 import { ReferenceNumbers } from './references/reference-numbers.ts';
 import { ReferenceRewriter } from './references/reference-rewriter.ts';
 import { services } from './services.ts';
+import { VAppOperations } from './vapps/vapp-operations.ts';
+import { VAppPower } from './vapps/vapp-power.ts';
 
 export interface CenterOptions {
   readonly schema: Schema;
@@ -65,10 +73,12 @@ export class Center {
   readonly sessions: SessionService;
   readonly core: CenterCore;
   readonly #services: CenterServices;
+  readonly #poolFollower: PoolFollower;
 
-  private constructor(core: CenterCore, services: CenterServices) {
+  private constructor(core: CenterCore, services: CenterServices, poolFollower: PoolFollower) {
     this.core = core;
     this.#services = services;
+    this.#poolFollower = poolFollower;
     this.registry = core.registry;
     this.authorizer = core.authorizer;
     this.sessions = services.sessions;
@@ -146,25 +156,42 @@ export class Center {
       onSameName: () => {},
     });
     const known = await lastKnown.load();
+    const { customFields } = opened;
+    const usage = new PoolUsage(core);
+    const pools = new PoolOperations(core, usage);
+    const containers = await ContainerWork.open(core, forwarding);
+    const parts: EntityParts = {
+      core,
+      forwarding,
+      containers,
+      pools,
+      usage,
+      vApps: new VAppOperations(core, pools),
+      vAppPower: new VAppPower(core, containers.steps),
+      customFields,
+      alarms: () => undefined,
+    };
     inventory.showAll(
       {
-        classes: entityClasses(core, forwarding),
-        environmentBrowser: { type: 'EnvironmentBrowser', methods: {} },
-        common: () => ({}),
+        classes: entityClasses(parts),
+        environmentBrowser: environmentBrowserClass(core, forwarding),
+        common: (ref) => ({ ...customFields.propertiesOf(ref) }),
       },
       (document) => shownAtStart(core, document, known.get(document.value)),
     );
     await firstStart(core);
+    const poolFollower = new PoolFollower(core);
     await hosts.open((host) => (known.get(host.value)?.runtime as HostRuntimeInfo | undefined)?.connectionState);
     await opened.tasks.recover();
     await joinLocalHost(core, options);
-    return new Center(core, opened);
+    return new Center(core, opened, poolFollower);
   }
 
   /** Stops. Hosts and their machines run on; tasks under way go on at the next start. */
   async close(): Promise<void> {
     // First: what the end of the lines breaks off is not over, it goes on at the next start.
     this.#services.tasks.close();
+    this.#poolFollower.close();
     await this.core.hosts.close();
     await this.core.lastKnown.flush();
     await this.#services.close();

@@ -65,35 +65,39 @@ export class ContainerWork {
       tasks.define(`${type}.rename`, {
         method: 'Rename_Task',
         change: (edit, task, { newName }) =>
-          rename(edit, { value: valueOf(task.entity), newName, post: byTask(task) }),
+          rename(edit, { value: entityValue(task.entity), newName, post: byTask(task) }),
       }),
     );
     this.#destroy = each((type) =>
       tasks.define(`${type}.destroy`, {
         method: 'Destroy_Task',
         before: async (task, _, again) => {
-          const value = valueOf(task.entity);
+          const value = entityValue(task.entity);
           if (type !== 'ResourcePool') await steps.destroy(task, machinesIn(core.inventory, value), { again });
         },
-        change: (edit, task) => destroy(edit, { value: valueOf(task.entity), post: byTask(task) }),
+        change: (edit, task) => destroy(edit, { value: entityValue(task.entity), post: byTask(task) }),
       }),
     );
     const unregister = (kind: string, method: 'UnregisterAndDestroy_Task' | 'unregisterVApp_Task') =>
       tasks.define<Record<string, never>>(kind, {
         method,
-        before: (task) => steps.unregister(task, machinesIn(core.inventory, valueOf(task.entity))),
-        change: (edit, task) => destroy(edit, { value: valueOf(task.entity), post: byTask(task) }),
+        before: (task) => steps.unregister(task, machinesIn(core.inventory, entityValue(task.entity))),
+        change: (edit, task) => destroy(edit, { value: entityValue(task.entity), post: byTask(task) }),
       });
     this.#unregisterFolder = unregister('Folder.unregisterAndDestroy', 'UnregisterAndDestroy_Task');
     this.#unregisterVApp = unregister('VirtualApp.unregister', 'unregisterVApp_Task');
     this.#moveInto = tasks.define('Folder.moveInto', {
       method: 'MoveIntoFolder_Task',
-      change: (edit, task, { list }) => moveIntoFolder(edit, valueOf(task.entity), list),
+      change: (edit, task, { list }) =>
+        moveIntoFolder(core, edit, { folder: entityValue(task.entity), entities: list }),
+      after: ({ list }) => {
+        for (const value of list) core.hosts.link(value)?.placeChanged();
+      },
     });
     this.#reconfigureDatacenter = tasks.define('Datacenter.reconfigure', {
       method: 'ReconfigureDatacenter_Task',
       change: (edit, task, { spec, modify }) => {
-        const before = edit.find(valueOf(task.entity));
+        const before = edit.find(entityValue(task.entity));
         if (before?.type !== 'Datacenter') return;
         const { _typeName: _, ...members } = spec as DatacenterConfigSpec & { _typeName?: string };
         const configuration = { ...(modify ? before.configuration : {}), ...members };
@@ -104,9 +108,12 @@ export class ContainerWork {
       tasks.define<Reconfiguration>(kind, {
         method,
         change: (edit, task, { spec, modify }) => {
-          const before = edit.find(valueOf(task.entity));
+          const before = edit.find(entityValue(task.entity));
           if (before?.type === 'ComputeResource') {
-            edit.put({ ...before, configuration: computeConfiguration(modify ? before.configuration : undefined, spec) });
+            edit.put({
+              ...before,
+              configuration: computeConfiguration(modify ? before.configuration : undefined, spec),
+            });
           } else if (before?.type === 'ClusterComputeResource') {
             const old = before.configuration as ClusterConfigInfoEx;
             const configuration = clusterConfiguration(edit, modify ? old : undefined, spec);
@@ -187,6 +194,6 @@ function started<Input>(starts: Starts<Input>, type: Container): StartTask<Input
   return start;
 }
 
-function valueOf(entity: ManagedObjectReference | undefined): string {
+function entityValue(entity: ManagedObjectReference | undefined): string {
   return entity?.value ?? '';
 }

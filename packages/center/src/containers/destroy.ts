@@ -1,8 +1,8 @@
 import { fault } from '@hypostyle/vim';
 import { type DocumentOf, type EntityDocument, isCompute, isPool, referenceOf } from '../inventory/entity-document.ts';
 import type { InventoryEdit } from '../inventory/inventory.ts';
-import { liftChildren } from '../pools/pool-tree.ts';
 import { poolArgument } from '../pools/pool-events.ts';
+import { liftChildren } from '../pools/pool-tree.ts';
 import type { PostEvent } from './acting.ts';
 
 /** What an edit and the inventory have in common: the tree to walk. */
@@ -31,7 +31,10 @@ export function machinesIn(tree: Tree, value: string): DocumentOf<'VirtualMachin
  * ManagedEntity.Destroy_Task of what the center alone has, once no machine is left in it. Throws NotSupported for what
  * is always there, ResourceInUse for what holds hosts, datastores or machines.
  */
-export function destroy(edit: InventoryEdit, { value, post }: { readonly value: string; readonly post: PostEvent }): void {
+export function destroy(
+  edit: InventoryEdit,
+  { value, post }: { readonly value: string; readonly post: PostEvent },
+): void {
   const document = edit.find(value);
   if (document === undefined) return;
   checkDestroyable(edit, document);

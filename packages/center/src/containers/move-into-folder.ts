@@ -1,4 +1,5 @@
 import { fault } from '@hypostyle/vim';
+import type { CenterCore } from '../center-core.ts';
 import {
   type EntityDocument,
   type FolderDocument,
@@ -9,12 +10,18 @@ import {
 } from '../inventory/entity-document.ts';
 import type { InventoryEdit } from '../inventory/inventory.ts';
 import { requireFreeName } from '../inventory/name-scope.ts';
+import { moveHostIntoFolder } from '../joining/host-places.ts';
 
 /**
  * Folder.MoveIntoFolder_Task: all of them or none. Throws InvalidFolder for a place that is below what is moved, or
- * for other things, NotSupported for what is not moved at all or not to another datacenter, and DuplicateName.
+ * for other things, NotSupported for what is not moved at all or not to another datacenter, DuplicateName, and
+ * InvalidState for a host of a cluster that is not in maintenance mode.
  */
-export function moveIntoFolder(edit: InventoryEdit, folderValue: string, entities: readonly string[]): void {
+export function moveIntoFolder(
+  core: CenterCore,
+  edit: InventoryEdit,
+  { folder: folderValue, entities }: { readonly folder: string; readonly entities: readonly string[] },
+): void {
   const folder = edit.find(folderValue);
   if (folder?.type !== 'Folder')
     throw fault('ManagedObjectNotFound', { obj: { type: 'Folder', value: folderValue } }, 'The folder is gone.');
@@ -22,11 +29,21 @@ export function moveIntoFolder(edit: InventoryEdit, folderValue: string, entitie
     const entity = edit.find(value);
     if (entity === undefined)
       throw fault('ManagedObjectNotFound', { obj: { type: 'ManagedEntity', value } }, `There is no ${value} here.`);
-    const moved = movedTo(edit, entity, folder);
+    if (entity.type === 'HostSystem' && edit.find(entity.parent ?? '')?.type === 'ClusterComputeResource') {
+      checkHolds(entity, folder);
+      moveHostIntoFolder(core, edit, entity, folder.value);
+      continue;
+    }
+    const moved = movedTo(edit, withOwner(edit, entity), folder);
     if (moved === undefined) continue;
     requireFreeName(edit, moved);
     edit.put(moved);
   }
+}
+
+/** A host alone goes with its compute resource. */
+function withOwner(edit: InventoryEdit, entity: EntityDocument): EntityDocument {
+  return entity.type === 'HostSystem' ? (edit.find(entity.parent ?? '') ?? entity) : entity;
 }
 
 /** The document in its new place; undefined where it is there. */
@@ -59,7 +76,7 @@ function checkMovable(entity: EntityDocument): void {
 }
 
 function checkHolds(entity: EntityDocument, folder: FolderDocument): void {
-  const kind = isCompute(entity) ? 'ComputeResource' : entity.type;
+  const kind = isCompute(entity) || entity.type === 'HostSystem' ? 'ComputeResource' : entity.type;
   const same = entity.type !== 'Folder' || entity.childType.join() === folder.childType.join();
   if (!folder.childType.includes(kind) || !same)
     throw invalid(folder, `The folder '${folder.name}' is not for what '${entity.name}' is.`);

@@ -20,7 +20,6 @@ export function computeClass(parts: EntityParts, removal: RemovalWork): ManagedO
   return entityClass(parts, 'ComputeResource', {
     derived: derived(core),
     methods: {
-      ...containers.renaming('ComputeResource'),
       ReconfigureComputeResource_Task: (call, { spec, modify }) => containers.reconfigureCompute(call, spec, modify),
       ...joiningMethodsOfStandalone(core, removal),
     },

@@ -148,7 +148,6 @@ export function hostFilter(layout: HostLayout): PropertyFilterSpec {
     propSet: [
       ...Object.entries(mirrored).map(([type, pathSet]) => ({ type, all: false, pathSet })),
       ...followedParts.map((type) => ({ type, all: true })),
-      { type: 'ResourcePool', all: false, pathSet: ['runtime', 'summary', 'config'] },
       { type: 'Task', all: false, pathSet: ['info'] },
       { type: 'EventManager', all: false, pathSet: ['latestEvent'] },
     ],
@@ -177,7 +176,6 @@ export function hostFilter(layout: HostLayout): PropertyFilterSpec {
         ],
         true,
       ),
-      whole(layout.rootPool),
       ...(layout.environmentBrowser === undefined ? [] : [whole(layout.environmentBrowser)]),
       ...(content.taskManager === undefined
         ? []

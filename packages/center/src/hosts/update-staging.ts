@@ -34,7 +34,6 @@ export class UpdateStaging {
     for (const { kind, ref, values } of changes) {
       if (kind === 'leave') continue;
       if (ref.type in mirrored) this.#stageEntity(ref, values, stage, map, edit);
-      else if (ref.type === 'ResourcePool') this.#stagePool(ref, values, stage, map);
       else if (this.#context.transients.has(this.#context.references.toCenter(ref)?.value ?? '')) {
         const center = this.#context.references.toCenter(ref) as ManagedObjectReference;
         stage.parts.push({ ref: center, values: this.rewritten(ref.type, values, map) });
@@ -85,31 +84,6 @@ export class UpdateStaging {
     const before = stage.properties.get(center.value)?.values;
     stage.properties.set(center.value, { document, values: { ...before, ...unchanged } });
     if ('name' in values || 'config' in values || 'summary' in values) this.#context.keep(center);
-  }
-
-  /** The host's own root pool says what its compute resource's says, where the host is alone in it. */
-  #stagePool(
-    ref: ManagedObjectReference,
-    values: Properties,
-    stage: Stage,
-    map: (ref: ManagedObjectReference) => ManagedObjectReference | undefined,
-  ): void {
-    const center = this.#context.references.toCenter(ref);
-    const document = center && this.#context.core.inventory.find(center.value);
-    if (document?.type !== 'ResourcePool') return;
-    const owner = this.#context.core.inventory.find(document.owner);
-    if (owner?.type !== 'ComputeResource') return;
-    const { runtime, summary } = this.rewritten('ResourcePool', values, map) as {
-      runtime?: unknown;
-      summary?: object;
-    };
-    stage.properties.set(center?.value ?? '', {
-      document,
-      values: {
-        ...(runtime === undefined ? {} : { runtime }),
-        ...(summary === undefined ? {} : { summary: { ...summary, name: document.name } }),
-      },
-    });
   }
 
   #uses(center: ManagedObjectReference, values: Properties, stage: Stage): void {

@@ -28,6 +28,8 @@ export interface InventoryTask<Input> {
   readonly before?: (task: RunningTask, input: Input, again: boolean) => Promise<void>;
   /** The change itself, made once whatever happens. */
   readonly change: (edit: InventoryEdit, task: RunningTask, input: Input) => unknown;
+  /** Comes once the change is made. */
+  readonly after?: (input: Input) => void;
 }
 
 /**
@@ -51,16 +53,18 @@ export class InventoryTasks {
     );
   }
 
-  define<Input>(kind: string, { method, before, change }: InventoryTask<Input>): StartTask<Input> {
+  define<Input>(kind: string, { method, before, change, after }: InventoryTask<Input>): StartTask<Input> {
     const run = async (task: RunningTask, input: Input, again: boolean): Promise<unknown> => {
       await before?.(task, input, again);
-      return this.#core.inventory.edit(async (edit) => {
+      const changed = await this.#core.inventory.edit(async (edit) => {
         const result = await change(edit, task, input);
         const done: Done = { result: toDocument(result) };
         edit.write(...this.#swept(), { put: { collection, key: task.ref.value, value: done } });
         this.#marked.add(task.ref.value);
         return result;
       });
+      after?.(input);
+      return changed;
     };
     const resume = async (task: RunningTask, input: Input): Promise<unknown> => {
       const done = await this.#core.store.get<Done>(collection, task.ref.value);

@@ -1,6 +1,5 @@
 import { data, fault, type HostConnectInfo, type VimFault } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
-import { plainResources } from '../entities/pool-values.ts';
 import { hostOverlay } from '../hosts/connection-overlay.ts';
 import type { HostConnection } from '../hosts/host-connection.ts';
 import { readHostLayout } from '../hosts/host-layout.ts';
@@ -8,6 +7,7 @@ import type { NewMachinesPlace } from '../hosts/mirror-context.ts';
 import { type HostAddress, type HostDocument, referenceOf } from '../inventory/entity-document.ts';
 import type { InventoryEdit } from '../inventory/inventory.ts';
 import { requireFreeName } from '../inventory/name-scope.ts';
+import { plainResources } from '../pools/pool-allocation.ts';
 
 /** Where a new host goes. */
 export type HostPlace =

@@ -2,6 +2,7 @@ import { fault } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
 import { type ComputeDocument, type HostDocument, isPool, type PoolDocument } from '../inventory/entity-document.ts';
 import type { InventoryEdit } from '../inventory/inventory.ts';
+import { standalone } from './host-joining.ts';
 
 /**
  * Puts a host and its machines into a cluster. One that was alone brings its pools below `pool`; without, they are gone
@@ -22,6 +23,18 @@ export function moveHostIntoCluster(
   if (before.type === 'ClusterComputeResource' || pool === undefined)
     moveMachines(core, edit, host, pool?.value ?? cluster.pool);
   else adoptPools(core, edit, host, before, cluster, pool);
+  if (before.type === 'ComputeResource') removeCompute(edit, before);
+}
+
+/** Takes a host out of its cluster, to stand alone in a folder of hosts. Throws InvalidState, DuplicateName. */
+export function moveHostIntoFolder(core: CenterCore, edit: InventoryEdit, host: HostDocument, folder: string): void {
+  const before = computeAbove(core, host);
+  checkMovable(core, host, before);
+  requireSameDatacenter(core, before.value, folder);
+  const parent = standalone(edit, host.name, folder);
+  edit.put({ ...host, parent });
+  const compute = edit.find(parent);
+  if (compute?.type === 'ComputeResource') moveMachines(core, edit, host, compute.pool);
   if (before.type === 'ComputeResource') removeCompute(edit, before);
 }
 

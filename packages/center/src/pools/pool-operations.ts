@@ -55,7 +55,10 @@ export class PoolOperations {
     );
   }
 
-  async update(call: Call, change: { readonly name?: string | undefined; readonly config?: ResourceConfigSpec | undefined }) {
+  async update(
+    call: Call,
+    change: { readonly name?: string | undefined; readonly config?: ResourceConfigSpec | undefined },
+  ) {
     const { inventory } = this.#core;
     const known = poolAt(inventory, call.self.ref.value);
     const name = change.name === undefined || change.name === '' ? known.name : entityName(change.name);

@@ -6,7 +6,6 @@ import {
   isPool,
   type MachineDocument,
   type PoolDocument,
-
 } from '../inventory/entity-document.ts';
 import type { InventoryEdit } from '../inventory/inventory.ts';
 import { requireFreeName } from '../inventory/name-scope.ts';
@@ -47,8 +46,7 @@ export function placedIn(tree: Pick<PoolTree, 'find'>, machine: MachineDocument,
 
 /** Where a machine comes to that leaves its vApp: beside it. */
 function folderOutside(tree: Pick<PoolTree, 'find'>, machine: MachineDocument): string {
-  for (const pool of poolsAbove(tree, machine.pool ?? ''))
-    if (pool.vApp?.folder !== undefined) return pool.vApp.folder;
+  for (const pool of poolsAbove(tree, machine.pool ?? '')) if (pool.vApp?.folder !== undefined) return pool.vApp.folder;
   for (let at: EntityDocument | undefined = tree.find(machine.host); at !== undefined; ) {
     if (at.type === 'Datacenter') return at.vmFolder;
     at = at.parent === undefined ? undefined : tree.find(at.parent);
@@ -109,4 +107,3 @@ function checkOwner(target: PoolDocument, owner: string | undefined, entity: Ent
 function invalidList(message: string) {
   return fault('InvalidArgument', { invalidProperty: 'list' }, message);
 }
-
