@@ -39,7 +39,7 @@ export class GuestConsole {
   }
 
   /** Waits until the guest has booted; the answer is the UUID that its firmware tells it. `timeoutMs`: default 60 s. */
-  async ready(timeoutMs = 60_000): Promise<string> {
+  async ready(timeoutMs = 180_000): Promise<string> {
     return (await this.#find(/READY ([0-9a-f-]{36})/, timeoutMs))[1] ?? '';
   }
 

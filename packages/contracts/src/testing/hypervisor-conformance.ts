@@ -29,7 +29,7 @@ export interface HypervisorConformanceOptions {
   readonly guest: ConformanceGuest;
 }
 
-const eventTimeoutMs = 60_000;
+const eventTimeoutMs = 180_000;
 
 /** Registers the tests that every `Hypervisor` passes, with real guests. */
 export function hypervisorConformance({ name, driver, guest }: HypervisorConformanceOptions): void {
