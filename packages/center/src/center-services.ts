@@ -108,6 +108,9 @@ export async function openCenterServices(options: CenterServicesOptions): Promis
       licenseManager,
       searchIndex,
       customFieldsManager: customFields.ref,
+      fileManager: services.fileManager,
+      virtualDiskManager: services.virtualDiskManager,
+      ovfManager: services.ovfManager,
     },
   });
   return {

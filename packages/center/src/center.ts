@@ -11,9 +11,7 @@ import {
   type Authorizer,
   Dispatcher,
   type HostRuntimeInfo,
-  type ManagedObjectClass,
   type ManagedObjectReference,
-  type ManagedTypeName,
   Registry,
   type Schema,
   type SessionService,
@@ -26,7 +24,9 @@ import { ContainerWork } from './containers/container-work.ts';
 import { entityClasses } from './entities/entity-classes.ts';
 import type { EntityParts } from './entities/entity-parts.ts';
 import { environmentBrowserClass } from './entities/environment-browser.ts';
+import { addFileManagers } from './files/file-managers.ts';
 import { Forwarding } from './forwarding/forwarding.ts';
+import { partClasses } from './forwarding/part-classes.ts';
 import { hostOverlay, machineOverlay } from './hosts/connection-overlay.ts';
 import type { HostConnector } from './hosts/host-connection.ts';
 import { HostLinks } from './hosts/host-links.ts';
@@ -143,10 +143,7 @@ export class Center {
       onLog,
     };
     const forwarding = new Forwarding(core);
-    const partClass = (type: string): ManagedObjectClass => {
-      const name = type as ManagedTypeName;
-      return { type: name, methods: forwarding.methods(name) } as ManagedObjectClass;
-    };
+    const partClass = partClasses(core, forwarding);
     const hosts = new HostLinks({
       core,
       connector: options.connector,
@@ -155,6 +152,7 @@ export class Center {
       onDuplicate: () => {},
       onSameName: () => {},
     });
+    addFileManagers(core, forwarding);
     const known = await lastKnown.load();
     const { customFields } = opened;
     const usage = new PoolUsage(core);

@@ -31,9 +31,10 @@ export { handleTransferRequest } from './http/nfc-handler.ts';
 export type { ServedFile } from './http/served-file.ts';
 export type { NamedNetwork } from './import/device-changes.ts';
 export { type ImportDevice, importDevices, nvramKey } from './import/import-devices.ts';
-export { createImportSpec, type ImportSpecRequest } from './import/import-spec.ts';
+export { createImportSpec, type ImportSpecRequest, importSpecOn } from './import/import-spec.ts';
 export { environmentDisc, type OvfEnvironmentRequest, ovfEnvironment } from './import/ovf-environment.ts';
 export { parseOvfDescriptor } from './import/parse-descriptor.ts';
+export { validateOvfForHost } from './import/validate-host.ts';
 export { checkVAppValue, parseVAppType, type VAppType, vAppPropertyKey } from './import/vapp-value.ts';
 export type { LeaseOwner, LeaseState, TransferLease } from './leases/transfer-lease.ts';
 export {

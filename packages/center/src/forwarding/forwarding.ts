@@ -2,6 +2,7 @@ import {
   type Call,
   fault,
   localizedFault,
+  type ManagedObject,
   type ManagedObjectReference,
   type ManagedTypeName,
   type MethodTable,
@@ -16,6 +17,13 @@ import { taskDescriptionId } from './task-names.ts';
 import { toHost } from './to-host.ts';
 
 type Arguments = Readonly<Record<string, unknown>>;
+
+export interface PassOptions {
+  /** Where the call goes, unless that is where the called object is. */
+  readonly at?: Route;
+  /** What the task is about, where the called object is no entity. */
+  readonly entity?: ManagedObjectReference;
+}
 
 export interface StepOptions {
   /** It may have begun before: looked for first. */
@@ -67,14 +75,14 @@ export class Forwarding {
   async task(
     call: Call,
     args: Arguments,
-    at: Route = this.#core.hosts.route(call.self.ref),
+    { at = this.#core.hosts.route(call.self.ref), entity = this.#entityOf(call.self) }: PassOptions = {},
   ): Promise<ManagedObjectReference<'Task'>> {
     const { tasks } = this.#core;
     const { method, context } = call;
     const given = this.#arguments(at.link, call, args);
     const task = await tasks.owned.start({
       owner: at.link.host,
-      entity: call.self.ref,
+      entity,
       userName: call.session?.userName ?? '',
       info: {
         descriptionId: taskDescriptionId(call.self.ref.type, method.name),
@@ -161,6 +169,13 @@ export class Forwarding {
     if (error === undefined) throw fault('SystemError', { reason: 'unknown' }, 'The host says no reason.');
     const detail = error.fault as VimFault['detail'];
     throw new VimFault(detail._typeName, detail, error.localizedMessage ?? detail._typeName);
+  }
+
+  /** The machine of a snapshot; any other object itself. */
+  #entityOf(self: ManagedObject): ManagedObjectReference {
+    return self.ref.type === 'VirtualMachineSnapshot'
+      ? ((self.value('vm') as ManagedObjectReference) ?? self.ref)
+      : self.ref;
   }
 
   #arguments(link: HostLink, { method }: Call, args: Arguments): Arguments {

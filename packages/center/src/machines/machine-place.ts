@@ -81,7 +81,7 @@ export function machineName(written: string): string {
   throw fault('InvalidName', { name: written.slice(0, 200) }, 'A name has no control characters.');
 }
 
-export function poolOf(core: CenterCore, ref: ManagedObjectReference): PoolDocument {
+export function poolOf(core: Pick<CenterCore, 'inventory'>, ref: ManagedObjectReference): PoolDocument {
   const document = core.inventory.find(ref.value);
   if (isPool(document)) return document;
   throw fault('ManagedObjectNotFound', { obj: ref }, `There is no resource pool ${ref.value} here.`);

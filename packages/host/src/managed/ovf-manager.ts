@@ -1,4 +1,4 @@
-import { createImportSpec, parseOvfDescriptor } from '@hypostyle/services';
+import { createImportSpec, importSpecOn, parseOvfDescriptor, validateOvfForHost } from '@hypostyle/services';
 import type { ManagedObjectClass } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
 
@@ -8,15 +8,11 @@ export function ovfManagerClass(core: HostCore): ManagedObjectClass<'OvfManager'
     type: 'OvfManager',
     methods: {
       ParseDescriptor: (_, { ovfDescriptor, pdp }) => parseOvfDescriptor(ovfDescriptor, pdp),
+      ValidateHost: (_, { ovfDescriptor, vhp }) => validateOvfForHost(ovfDescriptor, vhp, core.networks.all()),
       CreateImportSpec: async (_, { ovfDescriptor, datastore, cisp }) => {
         const { name } = core.datastores.get(datastore);
         const networks = core.networks.all();
-        const result = await createImportSpec({ descriptor: ovfDescriptor, parameters: cisp, networks });
-        const { importSpec } = result;
-        if (importSpec?._typeName !== 'VirtualMachineImportSpec') return result;
-        const { configSpec } = importSpec as unknown as { readonly configSpec: object };
-        const files = { _typeName: 'VirtualMachineFileInfo', vmPathName: `[${name}]` };
-        return { ...result, importSpec: { ...importSpec, configSpec: { ...configSpec, files } } as typeof importSpec };
+        return importSpecOn(name, await createImportSpec({ descriptor: ovfDescriptor, parameters: cisp, networks }));
       },
     },
   };

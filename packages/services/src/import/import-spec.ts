@@ -11,10 +11,12 @@ import {
 } from '@hypostyle/ovf';
 import {
   data,
+  isData,
   type OvfCreateImportSpecParams,
   type OvfCreateImportSpecResult,
   type OvfFileItem,
   type VimFault,
+  type VirtualMachineImportSpec,
   type VmConfigSpec,
 } from '@hypostyle/vim';
 import { faults } from '../errors.ts';
@@ -44,6 +46,9 @@ const provisionings: Readonly<Record<string, Provisioning>> = {
   eagerZeroedThick: 'eagerZeroedThick',
 };
 
+/** Values of `diskProvisioning` that a client may ask for. */
+export const diskProvisionings: readonly string[] = ['thin', 'thick', 'eagerZeroedThick'];
+
 /**
  * OvfManager.CreateImportSpec for one virtual system: the specification and the files that go with it, or `error`. What
  * is wrong with the package is in the result; only a wrong parameter is thrown (InvalidArgument).
@@ -57,6 +62,15 @@ export async function createImportSpec(request: ImportSpecRequest): Promise<OvfC
   } catch (error) {
     return failed([ovfFault(error, envelope)], warnings);
   }
+}
+
+/** The same result, with the machine's files on a datastore. */
+export function importSpecOn(datastore: string, result: OvfCreateImportSpecResult): OvfCreateImportSpecResult {
+  const { importSpec } = result;
+  if (!isData('VirtualMachineImportSpec', importSpec)) return result;
+  const files = data('VirtualMachineFileInfo', { vmPathName: `[${datastore}]` });
+  const placed: VirtualMachineImportSpec = { ...importSpec, configSpec: { ...importSpec.configSpec, files } };
+  return { ...result, importSpec: placed };
 }
 
 function failed(errors: readonly VimFault[], warnings: readonly VimFault[]): OvfCreateImportSpecResult {
@@ -77,7 +91,7 @@ function specResult(envelope: Envelope, request: ImportSpecRequest, warnings: Vi
   }
   const provisioning = provisionings[parameters.diskProvisioning ?? ''];
   if (provisioning === undefined) {
-    const supported = 'thin, thick, eagerZeroedThick';
+    const supported = diskProvisionings.join(', ');
     return failed([ovfFaults.diskProvisioning(parameters.diskProvisioning ?? '', supported)], warnings);
   }
   const configuration = checkDeploymentOption(envelope, parameters.deploymentOption);
