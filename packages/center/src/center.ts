@@ -20,6 +20,7 @@ import {
 import { aboutCenter } from './about.ts';
 import type { CenterCore } from './center-core.ts';
 import { type CenterServices, openCenterServices } from './center-services.ts';
+import { DatastoreNames } from './conflicts/datastore-names.ts';
 import { ContainerWork } from './containers/container-work.ts';
 import { entityClasses } from './entities/entity-classes.ts';
 import type { EntityParts } from './entities/entity-parts.ts';
@@ -144,13 +145,14 @@ export class Center {
     };
     const forwarding = new Forwarding(core);
     const partClass = partClasses(core, forwarding);
+    const datastoreNames = new DatastoreNames(core);
     const hosts = new HostLinks({
       core,
       connector: options.connector,
       partClass,
       ...(options.heartbeat === undefined ? {} : { heartbeat: options.heartbeat }),
       onDuplicate: () => {},
-      onSameName: () => {},
+      onSameName: (datastore) => datastoreNames.settle(datastore),
     });
     addFileManagers(core, forwarding);
     const known = await lastKnown.load();

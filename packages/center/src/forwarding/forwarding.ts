@@ -147,6 +147,25 @@ export class Forwarding {
     }
   }
 
+  /**
+   * Waits for the end of a host's task that was begun in the name of one of the center's, other than by its own
+   * reference. Answers the result, throws the fault.
+   */
+  async outcome(task: RunningTask, link: HostLink): Promise<unknown> {
+    for (;;) {
+      await link.ready(task.signal);
+      try {
+        await link.caughtUp();
+        const found = await link.tasks.begun(task.ref.value);
+        if (found === undefined) throw lost();
+        const info = isOver(found) ? found : await this.ended(task, link, found.key);
+        if (info !== undefined) return this.#outcome(link, info);
+      } catch (error) {
+        if (!(error instanceof VimFault) || error.type !== 'HostNotConnected') throw error;
+      }
+    }
+  }
+
   /** The final info of a host's task; cancelled there when the center's is. Undefined when the host has forgotten it. */
   async ended(task: RunningTask, link: HostLink, key: string): Promise<TaskInfo | undefined> {
     const ref = { _typeName: 'ManagedObjectReference', type: 'Task', value: key } as const;

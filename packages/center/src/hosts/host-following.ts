@@ -139,6 +139,8 @@ export class HostFollowing {
     if (collector === undefined) throw new Error('the host is not followed yet');
     const paths = ['initializeProgress', 'transferProgress', 'mode', 'capabilities', 'info', 'state', 'error'] as const;
     const [first] = await retrieve(this.connection, [lease], paths);
+    // What it speaks of is known here before it is shown.
+    await this.caughtUp();
     const shown = this.#options.mirror.showTransient(lease, { ...first?.values }, owner);
     const spec = { objectSet: [{ obj: lease, skip: false }], propSet: [{ type: lease.type, all: true }] };
     await this.connection.call(collector, 'CreateFilter', { spec, partialUpdates: false });

@@ -25,7 +25,7 @@ export interface HostMirrorOptions {
   readonly isElsewhere: (document: MachineDocument) => boolean;
   /** Told of machines whose instanceUuid another one has. */
   readonly onDuplicate: (machine: MachineDocument, of: MachineDocument) => void;
-  /** Told of a datastore whose name another one has that is not the same. */
+  /** Told of a datastore that may not have its name alone, or not on all its hosts. */
   readonly onSameName: (datastore: DatastoreDocument) => void;
 }
 

@@ -30,13 +30,13 @@ export class SharedMeeting {
       const document = edit.find(bound.value);
       if (name === undefined || (document?.type !== 'Datastore' && document?.type !== 'Network')) return;
       edit.put({ ...document, name });
-      this.#checkName({ ...document, name }, datacenter.datastoreFolder, edit);
+      this.#checkName({ ...document, name }, name, datacenter.datastoreFolder, edit);
       return;
     }
     const document = this.#sharedDocument(ref, values, name ?? ref.value, datacenter, edit);
     edit.put(document);
     this.#context.references.bind(ref, referenceOf(document));
-    this.#checkName(document, datacenter.datastoreFolder, edit);
+    this.#checkName(document, name ?? document.name, datacenter.datastoreFolder, edit);
   }
 
   #sharedDocument(
@@ -55,12 +55,22 @@ export class SharedMeeting {
     const known = this.#below(datastoreFolder, edit).find(
       (other) => other.type === 'Datastore' && other.identity === identity,
     );
-    if (known?.type === 'Datastore') return { ...known, name };
+    // One that others have keeps its name.
+    if (known?.type === 'Datastore') return this.#isShared(known) ? known : { ...known, name };
     return { type: 'Datastore', value: edit.mint('datastore-'), name, identity, parent: datastoreFolder };
   }
 
-  #checkName(document: SharedDocument, folder: string, edit: InventoryEdit): void {
+  #isShared({ value }: DatastoreDocument): boolean {
+    return this.#context.shared.hostsOf(value).some((host) => host !== this.#context.host);
+  }
+
+  /** Names of datastores are theirs alone, and the same on all their hosts. */
+  #checkName(document: SharedDocument, told: string, folder: string, edit: InventoryEdit): void {
     if (document.type !== 'Datastore') return;
+    if (told !== document.name || this.#isShared(document)) {
+      this.#context.options.onSameName(document);
+      return;
+    }
     const other = this.#below(folder, edit).find(
       (one) => one.type === 'Datastore' && one.name === document.name && one.value !== document.value,
     );

@@ -27,7 +27,7 @@ interface RegisterInput {
 }
 
 /** How the machine is expected: written down before it is, so that a restart finds it. */
-interface MakingJournal {
+export interface MakingJournal {
   readonly by: ExpectedBy;
 }
 

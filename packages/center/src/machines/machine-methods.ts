@@ -1,9 +1,10 @@
-import { requireForCreate, requireForRegister } from '@hypostyle/services';
+import { requireForCreate, requireForImport, requireForRegister } from '@hypostyle/services';
 import { type Call, fault, type ManagedObjectReference, type MethodTable } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
 import type { Forwarding } from '../forwarding/forwarding.ts';
 import { privilegeScope } from '../inventory/privilege-scope.ts';
 import { type CreateWork, defineCreateWork } from './create-work.ts';
+import { defineImportWork, type ImportWork } from './import-work.ts';
 import { poolOf } from './machine-place.ts';
 import { PendingNames } from './pending-names.ts';
 import { defineMachineRename, type MachineRename } from './rename-work.ts';
@@ -13,6 +14,7 @@ export interface MachineWork {
   readonly core: CenterCore;
   readonly forwarding: Forwarding;
   readonly creating: CreateWork;
+  readonly importing: ImportWork;
   readonly rename: MachineRename;
 }
 
@@ -21,6 +23,7 @@ export function defineMachineWork(core: CenterCore, forwarding: Forwarding): Mac
     core,
     forwarding,
     creating: defineCreateWork(core, forwarding),
+    importing: defineImportWork(core, forwarding),
     rename: defineMachineRename(core, forwarding, new PendingNames()),
   };
 }
@@ -46,7 +49,7 @@ export function machineMethodsOfFolder({ core, creating }: MachineWork): MethodT
 }
 
 /** Methods of a resource pool, or a vApp, that make machines in it. */
-export function machineMethodsOfPool({ core, creating }: MachineWork): MethodTable<'ResourcePool'> {
+export function machineMethodsOfPool({ core, creating, importing }: MachineWork): MethodTable<'ResourcePool'> {
   const scope = privilegeScope(core);
   return {
     CreateChildVM_Task: (call, { config, host }) => {
@@ -58,6 +61,11 @@ export function machineMethodsOfPool({ core, creating }: MachineWork): MethodTab
       const pool = call.self.ref;
       requireForRegister(scope, call, { folder: near(core, call), pool }, path);
       return creating.register(call, { folder: undefined, pool, host }, path, name);
+    },
+    ImportVApp: (call, { spec, folder, host }) => {
+      const pool = call.self.ref;
+      requireForImport(scope, call, { folder: folder ?? near(core, call), pool }, spec);
+      return importing.begin(call, { folder, pool, host }, spec);
     },
   };
 }

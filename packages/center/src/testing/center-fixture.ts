@@ -132,19 +132,23 @@ export class HostNetwork implements HostConnector {
 export class TestCenter {
   readonly center: Center;
   readonly defects: unknown[];
+  readonly store: MortalStore;
   readonly #session: Session;
+  #killed = false;
 
-  private constructor(center: Center, defects: unknown[]) {
+  private constructor(center: Center, store: MortalStore, defects: unknown[]) {
     this.center = center;
+    this.store = store;
     this.defects = defects;
     this.#session = center.sessions.openInternal({ userName: 'administrator@vsphere.local' }).session;
   }
 
   static async open(network: HostNetwork, disk = new MemoryPersistence(), localHost?: string): Promise<TestCenter> {
     const defects: unknown[] = [];
+    const store = new MortalStore(disk);
     const center = await Center.open({
       schema,
-      store: new MortalStore(disk),
+      store,
       connector: network,
       administrator: { userName: 'administrator@vsphere.local', password: 'Very-secret-1' },
       version: '0.1.0',
@@ -154,7 +158,7 @@ export class TestCenter {
       onDefect: (where, error) => defects.push([where, error]),
       onLog: (what, why) => defects.push([what, why]),
     });
-    return new TestCenter(center, defects);
+    return new TestCenter(center, store, defects);
   }
 
   async call(self: ManagedObjectReference, name: string, args: Record<string, unknown> = {}): Promise<unknown> {
@@ -243,7 +247,17 @@ export class TestCenter {
   }
 
   async close(): Promise<void> {
+    if (this.#killed) return;
     await this.center.close();
+  }
+
+  /** Ends the process in the middle of whatever it does: nothing is written any more, and its lines are cut. */
+  async kill(): Promise<void> {
+    this.#killed = true;
+    this.store.stepsLeft = 0;
+    // What waits for the store waits for good.
+    this.center.close().catch(() => {});
+    await this.center.core.hosts.close();
   }
 }
 

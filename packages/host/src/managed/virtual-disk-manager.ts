@@ -17,6 +17,9 @@ export function virtualDiskManagerClass(core: HostCore): ManagedObjectClass<'Vir
           });
           return shownUuid(uuid ?? uuidOfPlace(datastore.uuid, path));
         } catch (error) {
+          const missing =
+            error instanceof Error && (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
+          if (missing) throw faults.notFound(name);
           if (error instanceof Error && error.name === 'VmdkError')
             throw faults.incorrectFileType(name, error.message, error);
           throw fileFault(error, name, datastore.name);

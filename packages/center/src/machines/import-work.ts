@@ -1,0 +1,147 @@
+import {
+  asFault,
+  type Call,
+  fault,
+  type ImportSpec,
+  isData,
+  type ManagedObjectReference,
+  type RunningTask,
+  type Session,
+  type TaskInfo,
+  type VimFault,
+  type VirtualMachineConfigSpec,
+} from '@hypostyle/vim';
+import type { CenterCore } from '../center-core.ts';
+import type { Forwarding } from '../forwarding/forwarding.ts';
+import { activationPrefix, type HostLink } from '../hosts/host-link.ts';
+import { freeInstanceUuid, MachineMaking, type MakingJournal } from './create-work.ts';
+import { expectNoMore } from './expected-machine.ts';
+import { type AskedPlace, choosePlace, datastoresOf, type MachinePlace, machineName } from './machine-place.ts';
+
+interface ImportInput {
+  readonly spec: VirtualMachineConfigSpec;
+  readonly place: MachinePlace;
+  /** Finds the caller, who waits for the lease. */
+  readonly key: string;
+}
+
+interface Waiting {
+  readonly session: Session | undefined;
+  readonly lease: PromiseWithResolvers<ManagedObjectReference>;
+}
+
+export interface ImportWork {
+  /** ResourcePool.ImportVApp: answers the lease by which the client sends the disks. */
+  begin(
+    call: Call,
+    where: Pick<AskedPlace, 'folder' | 'pool' | 'host'>,
+    spec: ImportSpec,
+  ): Promise<ManagedObjectReference<'HttpNfcLease'>>;
+}
+
+/**
+ * Imports: the center keeps name and place for the machine, the host gives the lease and takes the disks. A lease goes
+ * with the center's process, so a restart ends the import on the host.
+ */
+export function defineImportWork(core: CenterCore, forwarding: Forwarding): ImportWork {
+  const making = new MachineMaking(core);
+  const waiting = new Map<string, Waiting>();
+  let last = 0;
+  const run = async (task: RunningTask, { spec, place, key }: ImportInput) => {
+    const caller = waiting.get(key);
+    // A queued import found again after a restart: its client is gone.
+    if (caller === undefined) throw interrupted();
+    try {
+      return await making.make(task, spec.name ?? '', place, freeInstanceUuid(core, spec), async ({ by, link }) => {
+        const lease = await beginAtHost(task, link, place, { ...spec, ...by });
+        caller.lease.resolve(await link.showLease(lease, caller.session));
+        return forwarding.outcome(task, link);
+      });
+    } catch (error) {
+      caller.lease.reject(asFault(error));
+      throw error;
+    }
+  };
+  const beginAtHost = async (
+    task: RunningTask,
+    link: HostLink,
+    place: MachinePlace,
+    configSpec: VirtualMachineConfigSpec,
+  ): Promise<ManagedObjectReference<'HttpNfcLease'>> => {
+    const pool = { _typeName: 'ManagedObjectReference', type: 'ResourcePool', value: place.pool };
+    const spec = { _typeName: 'VirtualMachineImportSpec', configSpec };
+    const args = forwarding.toHost(link, 'ImportVApp', { spec });
+    const at = forwarding.toHost(link, 'CreateVM_Task', { pool }).pool as ManagedObjectReference;
+    const activationId = activationPrefix(core) + task.ref.value;
+    const realUser = task.userName === '' ? {} : { realUser: task.userName };
+    const lease = await link.call(at, 'ImportVApp', args, { activationId, ...realUser });
+    return lease as ManagedObjectReference<'HttpNfcLease'>;
+  };
+  const start = core.tasks.define<ImportInput>('ResourcePool.ImportVAppLRO', {
+    cancelable: true,
+    run,
+    resume: async (task, { place }) => {
+      const journal = task.journaled as MakingJournal | undefined;
+      if (journal === undefined) throw interrupted();
+      try {
+        return await endAtHost(core, forwarding, task, place);
+      } finally {
+        if (!core.hosts.closed) await expectNoMore(core, place.host, journal.by);
+      }
+    },
+  });
+  return {
+    begin: async (call, where, spec) => {
+      if (!isData('VirtualMachineImportSpec', spec))
+        throw fault('NotSupported', {}, 'Single virtual machines are imported here; vApps are not yet.');
+      const { configSpec, resPoolEntity } = spec;
+      if (configSpec.name === undefined)
+        throw fault('InvalidArgument', { invalidProperty: 'spec.configSpec.name' }, 'It is unset.');
+      const name = machineName(configSpec.name);
+      const pool = resPoolEntity ?? where.pool;
+      const place = choosePlace(core, { ...where, pool, datastores: datastoresOf(configSpec) });
+      core.hosts.connected(place.host);
+      last += 1;
+      const key = `${last}`;
+      const caller: Waiting = { session: call.session, lease: Promise.withResolvers() };
+      caller.lease.promise.catch(() => {});
+      waiting.set(key, caller);
+      try {
+        await start(call, { input: { spec: { ...configSpec, name }, place, key }, entityName: name });
+        return (await caller.lease.promise) as ManagedObjectReference<'HttpNfcLease'>;
+      } finally {
+        waiting.delete(key);
+      }
+    },
+  };
+}
+
+/** Nobody can end the import's lease any more: what is left of it on the host is cancelled, or was done already. */
+async function endAtHost(
+  core: CenterCore,
+  forwarding: Forwarding,
+  task: RunningTask,
+  place: MachinePlace,
+): Promise<unknown> {
+  const link = core.hosts.link(place.host);
+  if (link === undefined) throw interrupted();
+  await link.ready(task.signal);
+  await link.caughtUp();
+  const found = await link.tasks.begun(task.ref.value);
+  if (found === undefined) throw interrupted();
+  const isOver = (['success', 'error'] as TaskInfo['state'][]).includes(found.state);
+  if (!isOver) await link.call(found.task, 'CancelTask', {});
+  try {
+    return await forwarding.outcome(task, link);
+  } catch (error) {
+    throw isOver ? error : interrupted();
+  }
+}
+
+function interrupted(): VimFault {
+  return fault(
+    'SystemError',
+    { reason: 'interrupted' },
+    'The management service restarted during the import; what had been made was taken away. Deploy it again.',
+  );
+}
