@@ -18,6 +18,7 @@ export function environmentBrowserClass(
     type: 'EnvironmentBrowser',
     methods: forwarding.methods('EnvironmentBrowser', {
       QueryConfigOption: (call, args) => forwarding.call(call, args, ofHost(args.host)) as never,
+      QueryConfigOptionEx: (call, args) => forwarding.call(call, args, ofHost(args.spec?.host)) as never,
       QueryConfigTarget: (call, args) => forwarding.call(call, args, ofHost(args.host)) as never,
       QueryTargetCapabilities: (call, args) => forwarding.call(call, args, ofHost(args.host)) as never,
     }),
