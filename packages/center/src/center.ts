@@ -144,12 +144,11 @@ export class Center {
       onLog,
     };
     const forwarding = new Forwarding(core);
-    const partClass = partClasses(core, forwarding);
     const datastoreNames = new DatastoreNames(core);
     const hosts = new HostLinks({
       core,
       connector: options.connector,
-      partClass,
+      partClass: partClasses(core, forwarding),
       ...(options.heartbeat === undefined ? {} : { heartbeat: options.heartbeat }),
       onDuplicate: () => {},
       onSameName: (datastore) => datastoreNames.settle(datastore),

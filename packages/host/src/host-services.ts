@@ -21,7 +21,7 @@ import {
   TaskService,
 } from '@hypostyle/vim';
 import { accountManagerValue, references } from './inventory/references.ts';
-import { hostOptions, welcomeMessageKey } from './management/host-options.ts';
+import { hostLockOut, hostOptions, welcomeMessageKey } from './management/host-options.ts';
 import { centerUserName, ManagingCenter } from './management/managing-center.ts';
 
 export interface HostServicesOptions {
@@ -66,22 +66,23 @@ export async function openHostServices(options: HostServicesOptions): Promise<Ho
     referenceValue: references.extensionManager.value,
   });
   const center = await ManagingCenter.open({ registry, extensions, permissions: authorizer, onDefect });
-  const sessions = new SessionService({
-    registry,
-    identities: withoutCenter(accounts),
-    extensions: center,
-    extensionUserName: (extensionKey) => center.userName(extensionKey),
-    events,
-    referenceValue: 'ha-sessionmgr',
-    ticketHost: () => ({ sslThumbprint: options.sslThumbprint() }),
-    onDefect,
-  });
   const settings = await OptionService.open({
     registry,
     persistence: store,
     referenceValue: references.options.value,
     definitions: hostOptions,
     onChange: () => welcome(),
+  });
+  const sessions = new SessionService({
+    registry,
+    identities: withoutCenter(accounts),
+    extensions: center,
+    extensionUserName: (extensionKey) => center.userName(extensionKey),
+    events,
+    lockOut: () => hostLockOut(settings),
+    referenceValue: 'ha-sessionmgr',
+    ticketHost: () => ({ sslThumbprint: options.sslThumbprint() }),
+    onDefect,
   });
   const welcome = () => sessions.setMessage(String(settings.value(welcomeMessageKey) ?? ''));
   welcome();

@@ -30,6 +30,7 @@ export type {
   MethodTable,
   Properties,
 } from './runtime/managed-object.ts';
+export { checksAsItRuns } from './runtime/privileges.ts';
 export { type ChangeCursor, type Draft, Registry } from './runtime/registry.ts';
 export type { Session } from './runtime/session.ts';
 export { data, isData } from './schema/data.ts';

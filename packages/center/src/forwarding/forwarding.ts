@@ -1,5 +1,6 @@
 import {
   type Call,
+  checksAsItRuns,
   fault,
   localizedFault,
   type ManagedObject,
@@ -36,7 +37,10 @@ export interface StepOptions {
 const looking = /^(Query|Retrieve|Find|Check|Validate|Estimate|List|Get|Acquire|Has|Fetch|Read|Extract|Is)/;
 
 /** What the center answers with its own table where the host has a method of the same name. */
-const never = new Set(['Destroy_Task', 'Rename_Task', 'setCustomValue', 'Reload']);
+const never = new Set(['setCustomValue', 'Reload']);
+
+/** What only the session can call that it was made for. */
+const ownedBySession = new Set<string>(['HttpNfcLease']);
 
 /** Sends calls to the host that the called object is on: arguments, results, faults and tasks in the caller's words. */
 export class Forwarding {
@@ -46,11 +50,14 @@ export class Forwarding {
     this.#core = core;
   }
 
-  /** Every method of a type, answered by the object's host; `own` goes before. */
+  /**
+   * Every method of a type, answered by the object's host; `own` goes before. What needs rights on more than its object
+   * is not passed on by itself: the host asks what the center may do, not what its user may.
+   */
   methods<T extends ManagedTypeName>(type: T, own: MethodTable<T> = {}): MethodTable<T> {
     const table: Record<string, (call: Call, args: Arguments) => Promise<unknown>> = {};
     for (const [name, method] of this.#core.schema.managed(type)?.methods ?? []) {
-      if (never.has(name)) continue;
+      if (never.has(name) || (checksAsItRuns(method) && !ownedBySession.has(type))) continue;
       table[name] =
         method.returns?.name === 'Task' && !method.returns.array
           ? (call, args) => this.task(call, args)

@@ -3,17 +3,34 @@ import type { CenterCore } from '../center-core.ts';
 import { browserMethods } from '../files/browser-methods.ts';
 import type { Forwarding } from './forwarding.ts';
 
-/** Who answers for parts of hosts: their hosts, but for what the center has a word in. */
-export function partClasses(core: CenterCore, forwarding: Forwarding): (type: string) => ManagedObjectClass {
+/** Parts that are for everybody: what may be seen through them is decided by what is asked for. */
+const open = new Set<string>(['EnvironmentBrowser', 'HostDatastoreBrowser', 'VirtualMachineSnapshot', 'HttpNfcLease']);
+
+/**
+ * Who answers for parts of hosts, by type and host: their hosts, but for what the center has a word in. A host's
+ * manager is for those who may do with the host what it does.
+ */
+export function partClasses(
+  core: CenterCore,
+  forwarding: Forwarding,
+): (type: string, host: string) => ManagedObjectClass {
+  const methods = new Map<string, MethodTable<ManagedTypeName>>();
+  const methodsOf = (type: ManagedTypeName): MethodTable<ManagedTypeName> => {
+    const known = methods.get(type);
+    if (known !== undefined) return known;
+    const made = type === 'HostDatastoreBrowser' ? browserMethods(core, forwarding) : forwarding.methods(type);
+    methods.set(type, made);
+    return made;
+  };
   const classes = new Map<string, ManagedObjectClass>();
-  const methodsOf = (type: ManagedTypeName): MethodTable<ManagedTypeName> =>
-    type === 'HostDatastoreBrowser' ? browserMethods(core, forwarding) : forwarding.methods(type);
-  return (type) => {
-    const known = classes.get(type);
+  return (type, host) => {
+    const key = `${type} ${host}`;
+    const known = classes.get(key);
     if (known !== undefined) return known;
     const name = type as ManagedTypeName;
-    const made = { type: name, methods: methodsOf(name) } as ManagedObjectClass;
-    classes.set(type, made);
-    return made;
+    const entity = { _typeName: 'ManagedObjectReference', type: 'HostSystem', value: host } as const;
+    const made = { type: name, methods: methodsOf(name), ...(open.has(type) ? {} : { entity: () => entity }) };
+    classes.set(key, made as ManagedObjectClass);
+    return made as ManagedObjectClass;
   };
 }

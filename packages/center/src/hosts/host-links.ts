@@ -14,7 +14,7 @@ export interface HostLinksOptions {
   readonly core: CenterBase;
   readonly connector: HostConnector;
   /** What answers for a part of a host. */
-  readonly partClass: (type: string) => ManagedObjectClass;
+  readonly partClass: (type: string, host: string) => ManagedObjectClass;
   /** Seconds that a host may be silent before it counts as not responding; 10 unless told. */
   readonly heartbeat?: number;
   /** Makes duplicates tellable apart. */
@@ -76,7 +76,7 @@ export class HostLinks {
       parts: this.parts(host.value),
       shown,
       ...(newMachines === undefined ? {} : { newMachines }),
-      partClass,
+      partClass: (type) => partClass(type, host.value),
       leaseInfo: (info) => leaseInfoAt(this.#core.inventory.find(host.value), info),
       heartbeat,
       onDuplicate,

@@ -1,11 +1,10 @@
-import { requireForCreate, requireForRegister } from '@hypostyle/services';
+import { entityDefaults, entityPerSession, requireForCreate, requireForRegister } from '@hypostyle/services';
 import { type Draft, data, fault, type ManagedObjectClass } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
 import type { ImportWork } from '../machine/import/import-work.ts';
 import type { MachineWork } from '../machine/machine-object.ts';
 import { privilegeScope } from '../managed/privilege-scope.ts';
 import { addPools } from '../pools/pool-object.ts';
-import { entityDefaults, entityPerSession } from './entity-defaults.ts';
 import type { HostFacts } from './host-facts.ts';
 import { references } from './references.ts';
 

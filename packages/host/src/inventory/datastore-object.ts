@@ -1,11 +1,10 @@
-import { requireForRename } from '@hypostyle/services';
+import { entityDefaults, entityPerSession, reference, requireForRename } from '@hypostyle/services';
 import { actingUser, type Call, type DatastoreSummary, data, fault, type ManagedObjectClass } from '@hypostyle/vim';
 import type { Datastore } from '../datastore/datastore.ts';
 import { type DatastoreRename, renameDatastore } from '../datastore/datastore-rename.ts';
 import { type DatastoreSpace, spaceOf } from '../datastore/datastores.ts';
 import type { HostCore } from '../host-core.ts';
 import { privilegeScope } from '../managed/privilege-scope.ts';
-import { entityDefaults, entityPerSession, reference } from './entity-defaults.ts';
 import { references } from './references.ts';
 
 /** Milliseconds between looks at the space of datastores. */

@@ -1,9 +1,9 @@
+import { entityDefaults, entityPerSession, reference } from '@hypostyle/services';
 import { type AboutInfo, data, fault, type HostListSummaryQuickStats, type ManagedObjectClass } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
 import type { MaintenanceWork } from '../maintenance/maintenance-work.ts';
 import { noAutoStart } from '../managed/auto-start-manager.ts';
 import { cpuFeatures } from './cpu-features.ts';
-import { entityDefaults, entityPerSession, reference } from './entity-defaults.ts';
 import { hostCapability } from './host-capability.ts';
 import { hostConnectionInfo } from './host-connection-info.ts';
 import type { HostFacts } from './host-facts.ts';

@@ -1,4 +1,4 @@
-import { reference } from './entity-defaults.ts';
+import { reference } from '@hypostyle/services';
 
 /** References of a host's fixed objects, as ESXi names them. */
 export const references = {

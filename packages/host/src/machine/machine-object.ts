@@ -1,7 +1,12 @@
-import { requireForDestroy, requireForReconfigure, requireForRename, requirePrivilege } from '@hypostyle/services';
+import {
+  entityPerSession,
+  requireForDestroy,
+  requireForReconfigure,
+  requireForRename,
+  requirePrivilege,
+} from '@hypostyle/services';
 import { fault, type ManagedObject, type ManagedObjectClass } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
-import { entityPerSession } from '../inventory/entity-defaults.ts';
 import { privilegeScope } from '../managed/privilege-scope.ts';
 import { configInfo } from '../projection/config-info.ts';
 import { resourceConfig } from '../projection/resource-config.ts';

@@ -1,4 +1,6 @@
 import {
+  entityDefaults,
+  entityPerSession,
   requireForCreate,
   requireForDestroy,
   requireForImport,
@@ -16,7 +18,6 @@ import {
   VimFault,
 } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
-import { entityDefaults, entityPerSession } from '../inventory/entity-defaults.ts';
 import { references } from '../inventory/references.ts';
 import type { ImportWork } from '../machine/import/import-work.ts';
 import type { ReconfigureWork } from '../machine/reconfigure/reconfigure-work.ts';

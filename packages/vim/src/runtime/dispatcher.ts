@@ -4,7 +4,7 @@ import type { Authorizer } from './authorizer.ts';
 import { type CallContext, trustedContext } from './call-context.ts';
 import { asFault, fault, VimFault } from './fault.ts';
 import type { Call, CallConnection, ManagedObject } from './managed-object.ts';
-import { anonymousPrivilege, argumentPrivileges, methodPrivileges } from './privileges.ts';
+import { anonymousPrivilege, argumentPrivileges, privilegeOf } from './privileges.ts';
 import type { Registry } from './registry.ts';
 import type { Session } from './session.ts';
 
@@ -95,7 +95,7 @@ export class Dispatcher {
   }
 
   #authorize(self: ManagedObject, method: Method, session: Session | undefined): void {
-    const privilege = method.privilege ?? methodPrivileges[method.name];
+    const privilege = privilegeOf(method);
     if (privilege === anonymousPrivilege) return;
     if (session === undefined || session.ended) throw notAuthenticated(self.ref, method);
     // Views, filters and collectors are their session's own, whatever it may do elsewhere.

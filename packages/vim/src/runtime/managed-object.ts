@@ -68,6 +68,11 @@ export interface ManagedObjectClass<T extends ManagedTypeName = ManagedTypeName>
   readonly methods: MethodTable<T>;
   readonly derived?: { readonly [P in keyof Properties<T>]?: DerivedProperty };
   /**
+   * The entity that an object which is none belongs to, such as a host's manager: who may see it and do what with it is
+   * decided there. Tasks, alarms and snapshots need not say theirs; all others count as the root folder.
+   */
+  readonly entity?: (self: ManagedObject) => ManagedObjectReference | undefined;
+  /**
    * Properties whose value depends on who looks (`SessionManager.currentSession`). A reader takes the value from here,
    * undefined session before sign-in, and the version from `propertyVersion`, as ever: `Draft.touch` moves it on.
    */

@@ -1,3 +1,5 @@
+import type { Method } from '../schema/schema.ts';
+
 /** Needs no session at all. */
 export const anonymousPrivilege = 'System.Anonymous';
 
@@ -188,6 +190,20 @@ export const methodPrivileges: Readonly<Record<string, string>> = {
   // VirtualMachine.Interact.ConsoleInteract for a console, VirtualMachine.Interact.GuestControl for guest control.
   AcquireTicket: 'System.View',
 };
+
+/** What the dispatcher asks for on the object of a call; undefined for what is denied to everybody. */
+export function privilegeOf({ name, privilege }: Pick<Method, 'name' | 'privilege'>): string | undefined {
+  return privilege ?? methodPrivileges[name];
+}
+
+/** True for a method that leaves it to its implementation to find out which privileges its arguments need. */
+export function checksAsItRuns(method: Pick<Method, 'name' | 'privilege'>): boolean {
+  return (
+    method.privilege === undefined &&
+    methodPrivileges[method.name] === 'System.View' &&
+    !(method.name in argumentPrivileges)
+  );
+}
 
 /** Privileges on what a method's arguments name, checked before it runs: one reference or several. */
 export const argumentPrivileges: Readonly<Record<string, Readonly<Record<string, string>>>> = {

@@ -1,6 +1,6 @@
+import { quietEntity } from '@hypostyle/services';
 import type { Draft } from '@hypostyle/vim';
 import type { HostCore } from '../../host-core.ts';
-import { quietEntity } from '../../inventory/entity-defaults.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 
 /** Puts a machine's object into the inventory. */

@@ -271,3 +271,35 @@ test('a center begins with sample roles, which are its own to change and stay aw
   assert.equal(names(after).includes('NetworkConsumer'), false);
   assert.ok((await after.addRole('Ours', [])).id > network.id);
 });
+
+test('what belongs to an entity is seen by who sees that, a task by who started it too, a service by everybody', async () => {
+  const { registry, permissions, ref, client } = await build();
+  const reason = { _typeName: 'TaskReasonUser', userName: 'bob' } as never;
+  const managerOf = (of: string) => ({ type: 'HostStorageSystem', methods: {}, entity: () => ref(of) }) as const;
+  registry.commit((draft) => {
+    draft.set({ type: 'Task', value: 'task-1' }, { info: { entity: ref('vm'), reason } as never });
+    draft.add(managerOf('pool'), 'storage', {});
+  });
+  const permission = (entity: string, principal: string) =>
+    [
+      entity,
+      [...permissions.on(ref(entity)), { entity: ref(entity), principal, group: false, roleId: -1, propagate: true }],
+    ] as const;
+  await permissions.replace(new Map([permission('folder', 'ann'), permission('pool', 'eve')]));
+  const sees = (userName: string, type: string, value: string, privilege = 'System.View') =>
+    permissions.holds(client(userName).session!, { type, value }, privilege);
+  assert.deepEqual(
+    ['root', 'ann', 'bob', 'carl'].map((user) => sees(user, 'Task', 'task-1')),
+    [true, true, true, false],
+  );
+  assert.deepEqual(
+    ['root', 'ann', 'eve', 'carl'].map((user) => sees(user, 'HostStorageSystem', 'storage')),
+    [true, false, true, false],
+  );
+  assert.equal(sees('eve', 'HostStorageSystem', 'storage', 'Host.Config.Storage'), true);
+  assert.equal(sees('ann', 'HostStorageSystem', 'storage', 'Host.Config.Storage'), false);
+  assert.equal(sees('carl', 'PerformanceManager', 'perf'), true);
+  // What it was about is gone: it says nothing of it any more.
+  registry.commit((draft) => draft.remove(ref('vm')));
+  assert.equal(sees('carl', 'Task', 'task-1'), true);
+});

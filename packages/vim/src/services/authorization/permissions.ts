@@ -4,6 +4,7 @@ import { fault } from '../../runtime/fault.ts';
 import type { ManagedObject } from '../../runtime/managed-object.ts';
 import type { Registry } from '../../runtime/registry.ts';
 import type { Session } from '../../runtime/session.ts';
+import { isData } from '../../schema/data.ts';
 import type { ManagedObjectReference } from '../../schema/values.ts';
 import { inventoryReader, isEntity, type PropertyReader, parentsOf } from '../inventory.ts';
 import type { Persistence } from '../persistence.ts';
@@ -83,10 +84,12 @@ export class Permissions implements Authorizer {
   /** True when the principal has the privilege on the object. */
   allows(principal: Principal, object: ManagedObjectReference, privilege: string): boolean {
     if (privilege === 'System.Anonymous') return true;
-    const entity = this.#entityOf(object);
-    if (entity === undefined) return false;
+    const found = this.#registry.get(object);
+    if (found === undefined) return false;
+    const of = this.#entityOf(found);
     // Services are there for everybody who is signed in; what they do is checked on its own.
-    if (privilege === 'System.View' && !isEntity(this.#registry, object)) return true;
+    if (privilege === 'System.View' && (of === undefined || isOwnTask(found, principal))) return true;
+    const entity = of ?? this.rootFolder;
     const held = this.privilegesOn(principal, entity);
     if (held.has(privilege)) return true;
     // Whoever may see something may see the way to it.
@@ -281,13 +284,11 @@ export class Permissions implements Authorizer {
     );
   }
 
-  /** The entity that an object counts as. */
-  #entityOf(ref: ManagedObjectReference): ManagedObjectReference | undefined {
-    const object = this.#registry.get(ref);
-    if (object === undefined) return undefined;
+  /** The entity that an object is, or belongs to; undefined for a service, and where that entity is gone. */
+  #entityOf(object: ManagedObject): ManagedObjectReference | undefined {
     if (isEntity(this.#registry, object.ref)) return object.ref;
-    const of = aboutEntity(object);
-    return of !== undefined && this.#registry.get(of) !== undefined ? of : this.rootFolder;
+    const of = object.class.entity?.(object) ?? aboutEntity(object);
+    return of === undefined ? undefined : this.#registry.get(of)?.ref;
   }
 
   #checkCustom(id: number): void {
@@ -393,4 +394,11 @@ function aboutEntity(object: ManagedObject): ManagedObjectReference | undefined 
     default:
       return undefined;
   }
+}
+
+/** Whoever started a task may follow it, whatever became of their rights and of what it is about. */
+function isOwnTask(object: ManagedObject, { userName }: Principal): boolean {
+  if (object.ref.type !== 'Task') return false;
+  const reason = (object.value('info') as DataTypes['TaskInfo'] | undefined)?.reason;
+  return isData('TaskReasonUser', reason) && reason.userName === userName;
 }

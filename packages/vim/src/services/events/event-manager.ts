@@ -19,6 +19,7 @@ const messageLimit = 8_192;
 /** What the EventManager needs of the service behind it. */
 interface EventOperations extends EventPoster {
   readonly registry: Registry;
+  latestFor(session: Session | undefined): VimEvent | undefined;
   query(session: Session, filter: EventFilterSpec): Promise<VimEvent[]>;
   collect(session: Session, filter: EventFilterSpec): Promise<ManagedObjectReference<'EventHistoryCollector'>>;
 }
@@ -29,6 +30,7 @@ export function eventManagerClass(events: EventOperations): ManagedObjectClass<'
   return {
     type: 'EventManager',
     derived: { description: { from: [], compute: () => eventDescription(schema) } },
+    perSession: { latestEvent: (_self, session) => events.latestFor(session) },
     methods: {
       QueryEvents: (call, { filter }) => events.query(sessionOf(call), filter),
       CreateCollectorForEvents: (call, { filter }) => events.collect(sessionOf(call), filter),

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { DataTypes } from '../../generated/types.ts';
+import type { Authorizer } from '../../runtime/authorizer.ts';
+import type { ManagedObjectClass } from '../../runtime/managed-object.ts';
 import { Registry } from '../../runtime/registry.ts';
 import { loadSchema } from '../../schema/schema.ts';
 import type { ManagedObjectReference } from '../../schema/values.ts';
@@ -13,7 +15,11 @@ import { EventService } from './event-service.ts';
 type VimEvent = DataTypes['Event'];
 const schema = loadSchema();
 
-async function build(persistence = new KillablePersistence(), historyLimit = 50_000) {
+async function build(
+  persistence = new KillablePersistence(),
+  historyLimit = 50_000,
+  authorizer: Authorizer = allowEverything,
+) {
   const registry = new Registry(schema);
   const refs = registry.commit((draft) => {
     const add = (type: string, value: string, properties: object) =>
@@ -26,7 +32,7 @@ async function build(persistence = new KillablePersistence(), historyLimit = 50_
     return { root, datacenter, cluster, host, vm };
   });
   const clock = new ManualClock();
-  const events = await EventService.open({ registry, persistence, clock, authorizer: allowEverything, historyLimit });
+  const events = await EventService.open({ registry, persistence, clock, authorizer, historyLimit });
   const client = new TestClient({ registry });
   const enders: (() => void)[] = [];
   client.session = {
@@ -343,4 +349,16 @@ test('clients log and post events, of event types only', async () => {
   for (const [event] of [read, registry.read(collector, 'latestPage') ?? []]) {
     assert.deepEqual([event?.fullFormattedMessage, event?.userName], [undefined, 'ann']);
   }
+});
+
+test('the latest event is shown to whoever may read what it is about, and to nobody else', async () => {
+  const { registry, refs, events } = await build(new KillablePersistence(), 50_000, {
+    holds: (session, object) => session.userName === object.value,
+  });
+  events.post(undefined, { type: 'VmPoweredOnEvent', entity: refs.vm });
+  const manager = registry.get(events.ref);
+  assert.ok(manager !== undefined);
+  const { perSession } = manager.class as ManagedObjectClass<'EventManager'>;
+  const latest = (userName: string) => perSession?.latestEvent?.(manager, sessionOf(userName))?.key;
+  assert.deepEqual([latest(refs.vm.value), latest('eve')], [1, undefined]);
 });

@@ -41,6 +41,7 @@ export class EventService implements EventPoster {
   readonly #log: EventLog;
   readonly #collectors: HistoryCollectors<EventRecord, VimEvent, 'EventHistoryCollector'>;
   readonly #listeners = new Set<(event: EventRecord['event']) => void>();
+  #latest: EventRecord | undefined;
 
   private constructor(options: EventServiceOptions, log: EventLog) {
     this.registry = options.registry;
@@ -65,6 +66,7 @@ export class EventService implements EventPoster {
     const service = new EventService(options, await EventLog.open({ persistence, limit: historyLimit, onDefect }));
     const [latest] = await service.#log.read({ reverse: true, limit: 1 });
     if (latest !== undefined) {
+      service.#latest = latest.record;
       service.registry.commit((draft) => draft.set(service.ref, { latestEvent: latest.record.event }));
     }
     return service;
@@ -79,6 +81,12 @@ export class EventService implements EventPoster {
   onPosted(listener: (event: EventRecord['event']) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** The latest event, for those who may see it. */
+  latestFor(session: Session | undefined): VimEvent | undefined {
+    const latest = this.#latest;
+    return latest !== undefined && session !== undefined && this.#visible(session, latest) ? latest.event : undefined;
   }
 
   newChain(): number {
@@ -145,6 +153,7 @@ export class EventService implements EventPoster {
     draft.set(this.ref, { latestEvent: record.event });
     this.#collectors.happened({ number: key, record }, draft);
     draft.onApplied(() => {
+      this.#latest = record;
       this.#log.append(record, alongside);
       for (const listener of this.#listeners) listener(record.event);
     });

@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts';
 export interface LockOutPolicy {
   /** Failures that lock an account; 0 locks none. */
   readonly attempts: number;
-  /** Failures within so many milliseconds count together. */
+  /** Failures within so many milliseconds count together; infinite where only a sign-in makes them forgotten. */
   readonly intervalMilliseconds: number;
   /** Milliseconds until an account unlocks by itself. */
   readonly unlockMilliseconds: number;
@@ -23,14 +23,13 @@ const rememberedLimit = 10_000;
 /** Accounts that are locked out after failed sign-ins. */
 export class AccountLocks {
   readonly #clock: Clock;
-  readonly #policy: LockOutPolicy;
-  readonly #never: ReadonlySet<string>;
+  readonly #policy: () => LockOutPolicy;
   readonly #failures = new Map<string, Failures>();
 
-  constructor(clock: Clock, policy: LockOutPolicy) {
+  /** The policy is asked for at every failure: settings change while a server runs. */
+  constructor(clock: Clock, policy: () => LockOutPolicy) {
     this.#clock = clock;
     this.#policy = policy;
-    this.#never = new Set(policy.neverLocked?.map(keyOf));
   }
 
   refuses(name: string): boolean {
@@ -39,9 +38,9 @@ export class AccountLocks {
 
   /** Counts a failure; answers what to tell when it locked the account. */
   failed(name: string): { readonly seconds: number; readonly attempts: number } | undefined {
-    const { attempts, intervalMilliseconds, unlockMilliseconds } = this.#policy;
+    const { attempts, intervalMilliseconds, unlockMilliseconds, neverLocked = [] } = this.#policy();
     const key = keyOf(name);
-    if (attempts <= 0 || this.#never.has(key)) return undefined;
+    if (attempts <= 0 || neverLocked.some((each) => keyOf(each) === key)) return undefined;
     const now = this.#clock.now();
     const recent = this.#failures.get(key)?.times.filter((time) => time > now - intervalMilliseconds) ?? [];
     const times = [...recent, now];

@@ -30,7 +30,7 @@ export interface SessionServiceOptions {
   readonly sessionLimit?: number;
   readonly defaultLocale?: string;
   /** Locks accounts out for a time after too many failures, wherever they come from. */
-  readonly lockOut?: LockOutPolicy;
+  readonly lockOut?: LockOutPolicy | (() => LockOutPolicy);
   /** SessionIsActive is answered by a center only. */
   readonly answersSessionIsActive?: boolean;
   /** Management address and certificate that a service ticket names; a client then goes there in place of the URL. */
@@ -106,7 +106,10 @@ export class SessionService implements SessionResolver {
     this.#extensionGroups = options.extensionGroups ?? (() => []);
     this.#onDefect = options.onDefect ?? (() => {});
     this.#throttle = new LoginThrottle(this.#clock);
-    this.#locks = options.lockOut === undefined ? undefined : new AccountLocks(this.#clock, options.lockOut);
+    const { lockOut } = options;
+    if (lockOut !== undefined) {
+      this.#locks = new AccountLocks(this.#clock, typeof lockOut === 'function' ? lockOut : () => lockOut);
+    }
     this.#cloneTickets = new SingleUseTickets(this.#clock, ticketLifetime, 4_096);
     this.#serviceTickets = new SingleUseTickets(this.#clock, ticketLifetime, 16_384);
     this.#stopSweep = this.#clock.after(sweepInterval, () => this.#sweep());

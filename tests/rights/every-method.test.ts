@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import {
+  loadSchema,
+  type ManagedObject,
+  type ManagedObjectReference,
+  type Permissions,
+  type PersistenceWrite,
+} from '@hypostyle/vim';
+import { anonymousPrivilege, argumentPrivileges, methodPrivileges } from '../../packages/vim/src/runtime/privileges.ts';
+import {
+  argumentFaults,
+  encodings,
+  leastArguments,
+  wrongArguments,
+} from '../../packages/vim/src/runtime/testing/method-calls.ts';
+import type { Method } from '../../packages/vim/src/schema/schema.ts';
+import {
+  administrator,
+  CenterInProcess,
+  type Faces,
+  hostAdministrator,
+  recordedWrites,
+} from '../harness/center-in-process.ts';
+
+const schema = loadSchema();
+const privilegeOf = ({ name, privilege }: Method) => privilege ?? methodPrivileges[name];
+const [json] = encodings;
+/** Methods that end the session that calls them, or wait until there is something to tell. */
+const leftOut = new Set(['Logout', 'WaitForUpdates', 'WaitForUpdatesEx']);
+
+let world: CenterInProcess;
+let writes: Readonly<Record<'center' | 'host', PersistenceWrite[]>>;
+before(async () => {
+  world = await CenterInProcess.open();
+  writes = { center: recordedWrites(world.centerDisk), host: recordedWrites(world.hostDisk) };
+});
+after(async () => {
+  await world?.[Symbol.asyncDispose]();
+  assert.deepEqual(world?.defects, []);
+});
+
+/** One object of every type that is there. */
+function liveObjects({ endpoint: { registry } }: Faces): ManagedObject[] {
+  const found = new Map<string, ManagedObject>();
+  for (const { ref } of registry.all()) {
+    const object = registry.get(ref);
+    if (object !== undefined && object.owner === undefined && !found.has(ref.type)) found.set(ref.type, object);
+  }
+  return [...found.values()];
+}
+
+function* methodsOf(faces: Faces): Generator<{ self: ManagedObject['ref']; method: Method; where: string }> {
+  for (const { ref, managedType } of liveObjects(faces)) {
+    for (const method of managedType.methods.values()) yield { self: ref, method, where: `${ref.type}.${method.name}` };
+  }
+}
+
+for (const which of ['center', 'host'] as const) {
+  describe(`every method of every object of a ${which}`, () => {
+    const admin = which === 'center' ? administrator : hostAdministrator;
+
+    for (const encoding of encodings) {
+      it(`${encoding.name}: needs a session, unless it says that it does not`, async () => {
+        const faces = world[which];
+        for (const { self, method, where } of methodsOf(faces)) {
+          const args = leastArguments(schema, method);
+          const answer = await encoding.call(faces.management, { self, method, args });
+          if (privilegeOf(method) !== anonymousPrivilege)
+            assert.equal(answer.fault, 'NotAuthenticated', `${where}: ${answer.text}`);
+        }
+      });
+
+      it(`${encoding.name}: refuses arguments that it does not take, before anything happens`, async () => {
+        const faces = world[which];
+        const { token } = await faces.signIn(admin);
+        for (const { self, method, where } of methodsOf(faces)) {
+          for (const args of wrongArguments(schema, method)) {
+            const { fault, text } = await encoding.call(faces.management, { self, method, args, token });
+            assert.ok(argumentFaults.includes(fault), `${where} with ${JSON.stringify(args)}: ${text}`);
+          }
+        }
+      });
+    }
+
+    for (const [who, roleId] of Object.entries({ 'without any rights': undefined, 'who may only read': -2 })) {
+      it(`changes nothing for somebody ${who}`, async () => {
+        const faces = world[which];
+        const { permissions, signIn } = await somebody(faces, `ann-${roleId ?? 'none'}`);
+        if (roleId !== undefined) await give(permissions, signIn.userName, roleId);
+        const { session, token } = await faces.signIn(signIn);
+        const written = writes[which];
+        for (const { self, method, where } of methodsOf(faces)) {
+          if (leftOut.has(method.name)) continue;
+          const before = written.length;
+          const tasks = [...faces.endpoint.registry.all('Task')].length;
+          const args = leastArguments(schema, method, liveReferences(faces));
+          const { fault, text } = await json!.call(faces.management, { self, method, args, token });
+          await setImmediate();
+          assert.deepEqual(written.slice(before).filter(isChange), [], `${where}: ${text}`);
+          assert.equal([...faces.endpoint.registry.all('Task')].length, tasks, `${where}: ${text}`);
+          const needed = privilegeOf(method)?.split(' ')[0];
+          const reads = roleId !== undefined && needed === 'System.Read';
+          const views = needed === 'System.View' && (roleId !== undefined || !isEntity(self));
+          if (needed !== anonymousPrivilege && !reads && !views)
+            assert.equal(fault, 'NoPermission', `${where} needs ${needed}: ${text}`);
+          assert.equal(session.ended, false, where);
+        }
+      });
+    }
+
+    it('is denied to whoever has every privilege but the one that it needs', async () => {
+      const faces = world[which];
+      const { permissions, signIn } = await somebody(faces, 'bob');
+      const role = await permissions.addRole('All but one', []);
+      await give(permissions, signIn.userName, role.id);
+      const needs = [...methodsOf(faces)].flatMap(({ self, method, where }) =>
+        neededOf(method).map((needed) => ({ self, method, where, needed })),
+      );
+      const { token } = await faces.signIn(signIn);
+      for (const [privilege, methods] of Map.groupBy(needs, ({ needed }) => needed)) {
+        const others = permissions.privileges.filter((each) => each !== privilege);
+        await permissions.updateRole(role.id, role.name, others);
+        for (const { self, method, where } of methods) {
+          const args = leastArguments(schema, method, liveReferences(faces));
+          const { fault, text } = await json!.call(faces.management, { self, method, args, token });
+          assert.equal(fault, 'NoPermission', `${where} without ${privilege}: ${text}`);
+          assert.ok(text.includes(privilege), `${where} without ${privilege}: ${text}`);
+        }
+      }
+      assert.ok(needs.length > 100, `${needs.length}`);
+    });
+  });
+}
+
+/** Privileges that a method needs on its object and on what its arguments name: those that some role can lack. */
+function neededOf(method: Method): string[] {
+  const own = privilegeOf(method)?.split(' ') ?? [];
+  const ofArguments = method.parameters
+    .filter(({ optional }) => !optional)
+    .flatMap(({ name }) => argumentPrivileges[method.name]?.[name] ?? []);
+  return [...own, ...ofArguments].filter((each) => !each.startsWith('System.'));
+}
+
+const isEntity = ({ type }: ManagedObjectReference) => schema.isSubtype(type, 'ManagedEntity');
+
+/** Events of sign-ins are written, and what the host says of itself; nothing else is. */
+function isChange(write: PersistenceWrite): boolean {
+  const [{ collection }] = Object.values(write) as [{ collection: string }];
+  return collection !== 'events';
+}
+
+/** A reference to an object of the wanted type that is there, or to none. */
+function liveReferences({ endpoint: { registry } }: Faces): (type: string) => ManagedObjectReference {
+  return (type) => {
+    const [found] = registry.all(type as 'Folder');
+    return {
+      _typeName: 'ManagedObjectReference',
+      type: found?.ref.type ?? type,
+      value: found?.ref.value ?? `x-${type}`,
+    };
+  };
+}
+
+/** A new user with no permission at all. */
+async function somebody(faces: Faces, userName: string) {
+  const { sessions, endpoint } = faces;
+  const permissions = endpoint.authorizer as Permissions;
+  const { token } = await faces.signIn(endpoint === world.center.endpoint ? administrator : hostAdministrator);
+  const password = 'Nothing-at-all-1';
+  const [manager] = endpoint.registry.all('HostLocalAccountManager');
+  const method = schema.method('CreateUser');
+  assert.ok(manager !== undefined && method !== undefined && json !== undefined);
+  const user = { _typeName: 'HostAccountSpec', id: userName, password };
+  const answer = await json.call(faces.management, { self: manager.ref, method, args: { user }, token });
+  assert.equal(answer.fault, undefined, answer.text);
+  const { session } = await faces.signIn({ userName, password });
+  sessions.end(session);
+  return { permissions, signIn: { userName: session.userName, password } };
+}
+
+/** Gives somebody a role on everything. */
+async function give(permissions: Permissions, principal: string, roleId: number): Promise<void> {
+  const entity = permissions.rootFolder as ManagedObjectReference<'ManagedEntity'>;
+  const added = { principal, group: false, roleId, propagate: true, entity };
+  await permissions.replace(new Map([[entity.value, [...permissions.on(entity), added]]]));
+}
