@@ -145,10 +145,10 @@ function neededOf(method: Method): string[] {
 
 const isEntity = ({ type }: ManagedObjectReference) => schema.isSubtype(type, 'ManagedEntity');
 
-/** Events of sign-ins are written, and what the host says of itself; nothing else is. */
+/** Events of sign-ins are written, and how hosts are, which changes by itself; a call changes nothing else. */
 function isChange(write: PersistenceWrite): boolean {
   const [{ collection }] = Object.values(write) as [{ collection: string }];
-  return collection !== 'events';
+  return collection !== 'events' && collection !== 'last-known';
 }
 
 /** A reference to an object of the wanted type that is there, or to none. */
