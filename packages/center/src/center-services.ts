@@ -6,6 +6,7 @@ import {
   addAuthorizationManager,
   addLicenseManager,
   addServiceInstance,
+  addServiceManager,
   addUserDirectory,
   ChangeFeed,
   CustomFields,
@@ -13,12 +14,15 @@ import {
   createSearchIndex,
   createViewManager,
   EventService,
+  ExtensionService,
   LocalAccounts,
+  OptionService,
   Permissions,
   type Registry,
   SessionService,
   TaskService,
 } from '@hypostyle/vim';
+import { type CenterFacts, centerOptions } from './center-options.ts';
 import { services } from './services.ts';
 
 export interface CenterServicesOptions {
@@ -27,8 +31,14 @@ export interface CenterServicesOptions {
   readonly about: AboutInfo;
   readonly administrator: { readonly userName: string; readonly password: string };
   readonly sslThumbprint: () => string;
+  readonly facts: CenterFacts;
   readonly onDefect: (where: string, error: unknown) => void;
 }
+
+/** Domain of a center's accounts; people type them without it, too. */
+const domain = 'vsphere.local';
+/** Five failures within three minutes lock an account for five. */
+const lockOut = { attempts: 5, intervalMilliseconds: 180_000, unlockMilliseconds: 300_000 };
 
 /** What a center has beside its inventory: accounts, sessions, rights, tasks, events, collectors. */
 export interface CenterServices {
@@ -37,24 +47,36 @@ export interface CenterServices {
   readonly tasks: TaskService;
   readonly events: EventService;
   readonly customFields: CustomFields;
+  /** The administrator's one name. */
+  readonly administrator: string;
   close(): Promise<void>;
 }
 
 export async function openCenterServices(options: CenterServicesOptions): Promise<CenterServices> {
   const { registry, store, about, administrator, onDefect } = options;
-  const accounts = await LocalAccounts.open({ persistence: store });
+  const accounts = await LocalAccounts.open({ persistence: store, domain, aliases: { root: 'administrator' } });
   if (accounts.empty) await accounts.createUser(administrator.userName, administrator.password, 'Administrator');
+  const administratorName = accounts.canonicalName(administrator.userName);
   const authorizer = await Permissions.open({
     registry,
     persistence: store,
     rootFolder: services.rootFolder,
-    administrators: [{ principal: administrator.userName, group: false }],
+    administrators: [{ principal: administratorName, group: false }],
+    sampleRoles: true,
   });
   const events = await EventService.open({ registry, persistence: store, authorizer, onDefect });
+  const extensions = await ExtensionService.open({
+    registry,
+    persistence: store,
+    referenceValue: 'ExtensionManager',
+  });
   const sessions = new SessionService({
     registry,
     identities: accounts,
+    extensions,
     events,
+    answersSessionIsActive: true,
+    lockOut: { ...lockOut, neverLocked: [administratorName] },
     ticketHost: () => ({ sslThumbprint: options.sslThumbprint() }),
     onDefect,
   });
@@ -90,6 +112,13 @@ export async function openCenterServices(options: CenterServicesOptions): Promis
     rootFolder: services.rootFolder,
     value: 'SearchIndex',
   });
+  const settings = await OptionService.open({
+    registry,
+    persistence: store,
+    referenceValue: 'VpxSettings',
+    definitions: centerOptions(options.facts),
+  });
+  const serviceManager = addServiceManager({ registry, services: [], referenceValue: 'ServiceMgr' });
   const licenseManager = addLicenseManager({ registry, productName: about.name, productVersion: about.version });
   addServiceInstance({
     registry,
@@ -111,6 +140,10 @@ export async function openCenterServices(options: CenterServicesOptions): Promis
       fileManager: services.fileManager,
       virtualDiskManager: services.virtualDiskManager,
       ovfManager: services.ovfManager,
+      extensionManager: extensions.ref,
+      setting: settings.ref,
+      serviceManager,
+      alarmManager: services.alarmManager,
     },
   });
   return {
@@ -119,6 +152,7 @@ export async function openCenterServices(options: CenterServicesOptions): Promis
     tasks,
     events,
     customFields,
+    administrator: administratorName,
     close: async () => {
       tasks.close();
       sessions.close();

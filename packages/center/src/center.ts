@@ -5,10 +5,13 @@
  *     await center.close(); // hosts and machines run on
  */
 import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
 import type { Store } from '@hypostyle/contracts';
 import {
   type AboutInfo,
+  type AlarmService,
   type Authorizer,
+  type CustomFields,
   Dispatcher,
   type HostRuntimeInfo,
   type ManagedObjectReference,
@@ -18,6 +21,7 @@ import {
   type VirtualMachineRuntimeInfo,
 } from '@hypostyle/vim';
 import { aboutCenter } from './about.ts';
+import { openCenterAlarms } from './center-alarms.ts';
 import type { CenterCore } from './center-core.ts';
 import { type CenterServices, openCenterServices } from './center-services.ts';
 import { DatastoreNames } from './conflicts/datastore-names.ts';
@@ -67,6 +71,14 @@ export interface CenterOptions {
 
 const identityCollection = 'center';
 
+interface CenterParts {
+  readonly core: CenterCore;
+  readonly opened: CenterServices;
+  readonly dispatcher: Dispatcher;
+  readonly poolFollower: PoolFollower;
+  readonly alarms: AlarmService;
+}
+
 export class Center {
   readonly registry: Registry;
   readonly authorizer: Authorizer;
@@ -74,20 +86,16 @@ export class Center {
   readonly sessions: SessionService;
   readonly core: CenterCore;
   readonly #services: CenterServices;
-  readonly #poolFollower: PoolFollower;
+  readonly #followers: readonly { close(): void }[];
 
-  private constructor(core: CenterCore, services: CenterServices, poolFollower: PoolFollower) {
+  private constructor({ core, opened, dispatcher, poolFollower, alarms }: CenterParts) {
     this.core = core;
-    this.#services = services;
-    this.#poolFollower = poolFollower;
+    this.#services = opened;
+    this.#followers = [poolFollower, alarms];
     this.registry = core.registry;
     this.authorizer = core.authorizer;
-    this.sessions = services.sessions;
-    this.dispatcher = new Dispatcher({
-      registry: core.registry,
-      authorizer: core.authorizer,
-      onDefect: core.onDefect,
-    });
+    this.sessions = opened.sessions;
+    this.dispatcher = dispatcher;
   }
 
   get about(): AboutInfo {
@@ -120,6 +128,7 @@ export class Center {
       about,
       administrator: options.administrator,
       sslThumbprint: options.sslThumbprint,
+      facts: { hostName: hostname(), heartbeat: options.heartbeat ?? 10 },
       onDefect,
     });
     const numbers = await ReferenceNumbers.open(store, (error) => onDefect('reference numbers', error));
@@ -155,7 +164,9 @@ export class Center {
     });
     addFileManagers(core, forwarding);
     const known = await lastKnown.load();
-    const { customFields } = opened;
+    const { customFields, sessions } = opened;
+    const dispatcher = new Dispatcher({ registry, authorizer: opened.authorizer, onDefect });
+    let alarms: AlarmService | undefined;
     const usage = new PoolUsage(core);
     const pools = new PoolOperations(core, usage);
     const containers = await ContainerWork.open(core, forwarding);
@@ -168,7 +179,7 @@ export class Center {
       vApps: new VAppOperations(core, pools),
       vAppPower: new VAppPower(core, containers.steps),
       customFields,
-      alarms: () => undefined,
+      alarms: () => alarms,
     };
     inventory.showAll(
       {
@@ -179,18 +190,26 @@ export class Center {
       (document) => shownAtStart(core, document, known.get(document.value)),
     );
     await firstStart(core);
+    dropRightsOfRemoved(core, customFields);
     const poolFollower = new PoolFollower(core);
     await hosts.open((host) => (known.get(host.value)?.runtime as HostRuntimeInfo | undefined)?.connectionState);
+    alarms = await openCenterAlarms({
+      core,
+      customFields,
+      sessions,
+      dispatcher,
+      administrator: opened.administrator,
+    });
     await opened.tasks.recover();
     await joinLocalHost(core, options);
-    return new Center(core, opened, poolFollower);
+    return new Center({ core, opened, dispatcher, poolFollower, alarms });
   }
 
   /** Stops. Hosts and their machines run on; tasks under way go on at the next start. */
   async close(): Promise<void> {
     // First: what the end of the lines breaks off is not over, it goes on at the next start.
     this.#services.tasks.close();
-    this.#poolFollower.close();
+    for (const follower of this.#followers) follower.close();
     await this.core.hosts.close();
     await this.core.lastKnown.flush();
     await this.#services.close();
@@ -203,6 +222,15 @@ async function instanceUuid(store: Store): Promise<string> {
   const value = randomUUID();
   await store.transact([{ put: { collection: identityCollection, key: 'instanceUuid', value } }]);
   return value;
+}
+
+/** What is gone has no permissions and no custom values any more. */
+function dropRightsOfRemoved({ inventory, authorizer, onDefect }: CenterCore, customFields: CustomFields): void {
+  const drop = async (ref: ManagedObjectReference) => {
+    if (authorizer.on(ref).length > 0) await authorizer.replace(new Map([[ref.value, []]]));
+    await customFields.forget(ref);
+  };
+  inventory.onRemoved((ref) => void drop(ref).catch((error: unknown) => onDefect('rights of what is gone', error)));
 }
 
 /** What an entity of a host shows until the host has spoken. */

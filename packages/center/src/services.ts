@@ -3,6 +3,7 @@ import { reference } from '@hypostyle/services';
 /** References of what a center has once, as centers name them. */
 export const services = {
   rootFolder: reference('Folder', 'group-d1'),
+  alarmManager: reference('AlarmManager', 'AlarmManager'),
   fileManager: reference('FileManager', 'FileManager'),
   virtualDiskManager: reference('VirtualDiskManager', 'virtualDiskManager'),
   ovfManager: reference('OvfManager', 'OvfManager'),

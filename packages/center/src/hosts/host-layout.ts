@@ -71,7 +71,6 @@ async function children(
 export const mirrored = {
   VirtualMachine: [
     'name',
-    'overallStatus',
     'configStatus',
     'configIssue',
     'disabledMethod',
@@ -91,7 +90,6 @@ export const mirrored = {
     'guestHeartbeatStatus',
   ],
   HostSystem: [
-    'overallStatus',
     'configStatus',
     'configIssue',
     'disabledMethod',
@@ -107,8 +105,8 @@ export const mirrored = {
     'datastoreBrowser',
     'systemResources',
   ],
-  Datastore: ['name', 'overallStatus', 'info', 'summary', 'host', 'browser', 'capability', 'iormConfiguration'],
-  Network: ['name', 'overallStatus', 'summary'],
+  Datastore: ['name', 'info', 'summary', 'host', 'browser', 'capability', 'iormConfiguration'],
+  Network: ['name', 'summary'],
 } as const satisfies { readonly [T in ManagedTypeName]?: readonly string[] };
 
 /** Managers of a host that the center shows as the host's own, and follows. */
