@@ -1,15 +1,21 @@
 import type { CommandDefinition } from '../command-context.ts';
+import { defineCluster } from './cluster.ts';
 import { defineCompletion } from './completion.ts';
 import { defineConsole } from './console.ts';
+import { defineDatacenter } from './datacenter.ts';
 import { defineDatastore } from './datastore.ts';
 import { defineDeploy } from './deploy.ts';
 import { defineEvents } from './events.ts';
+import { defineFolder } from './folder.ts';
 import { defineHost } from './host.ts';
 import { defineInfo } from './info.ts';
 import { defineLogs } from './logs.ts';
 import { defineLs } from './ls.ts';
+import { defineMv } from './mv.ts';
+import { definePool } from './pool.ts';
 import { definePower } from './power.ts';
 import { defineRegister } from './register.ts';
+import { defineRename } from './rename.ts';
 import { defineRm } from './rm.ts';
 import { defineTasks } from './tasks.ts';
 import { defineUp } from './up.ts';
@@ -18,6 +24,12 @@ import { defineUp } from './up.ts';
 export const commands: readonly CommandDefinition[] = [
   defineUp,
   defineHost,
+  defineDatacenter,
+  defineCluster,
+  definePool,
+  defineFolder,
+  defineMv,
+  defineRename,
   defineDeploy,
   defineLs,
   defineInfo,

@@ -1,3 +1,4 @@
+import type { ResourceAllocationInfo } from '@hypostyle/vim';
 import type { ServerSession } from '../connection/server-session.ts';
 import type { Inventory, InventoryObject } from '../inventory/inventory.ts';
 import { formatBytes, formatDuration } from '../output/format.ts';
@@ -119,18 +120,24 @@ async function poolFacts(
   const [found] = await client.retrieve(object.ref, ['config', 'vm']);
   const { config, vm = [] } = found?.values ?? {};
   const value = { cpu: config?.cpuAllocation, memory: config?.memoryAllocation, machines: vm.length };
-  const text = (allocation: typeof value.cpu, unit: string) =>
-    allocation &&
-    `${Number(allocation.reservation ?? 0)} ${unit} reserved, limit ${Number(allocation.limit ?? -1) < 0 ? 'none' : `${Number(allocation.limit)} ${unit}`}, shares ${allocation.shares?.level ?? 'normal'}`;
   return {
     value,
     shown: {
-      cpu: text(value.cpu, 'MHz'),
-      memory: text(value.memory, 'MiB'),
+      cpu: allocationText(value.cpu, 'MHz'),
+      memory: allocationText(value.memory, 'MiB'),
       machines: String(value.machines),
       pools: String(inventory.childrenOf(object).length),
     },
   };
+}
+
+/** What a pool gets, in a line. */
+export function allocationText(allocation: ResourceAllocationInfo | undefined, unit: string): string | undefined {
+  if (allocation === undefined) return undefined;
+  const { reservation = 0, limit = -1, shares } = allocation;
+  const most = Number(limit) < 0 ? 'none' : `${Number(limit)} ${unit}`;
+  const level = shares?.level === 'custom' ? String(shares.shares) : (shares?.level ?? 'normal');
+  return `${Number(reservation)} ${unit} reserved, limit ${most}, shares ${level}`;
 }
 
 async function containerFacts(inventory: Inventory, object: InventoryObject): Promise<ObjectInfo> {
