@@ -6,19 +6,25 @@ import { defineDatacenter } from './datacenter.ts';
 import { defineDatastore } from './datastore.ts';
 import { defineDeploy } from './deploy.ts';
 import { defineEvents } from './events.ts';
+import { defineField } from './field.ts';
 import { defineFolder } from './folder.ts';
+import { defineGroup } from './group.ts';
 import { defineHost } from './host.ts';
 import { defineInfo } from './info.ts';
 import { defineLogs } from './logs.ts';
 import { defineLs } from './ls.ts';
 import { defineMv } from './mv.ts';
+import { definePermission } from './permission.ts';
 import { definePool } from './pool.ts';
 import { definePower } from './power.ts';
 import { defineRegister } from './register.ts';
 import { defineRename } from './rename.ts';
 import { defineRm } from './rm.ts';
+import { defineRole } from './role.ts';
+import { defineTag } from './tag.ts';
 import { defineTasks } from './tasks.ts';
 import { defineUp } from './up.ts';
+import { defineUser } from './user.ts';
 
 /** Every command, in the order of the help. */
 export const commands: readonly CommandDefinition[] = [
@@ -41,5 +47,11 @@ export const commands: readonly CommandDefinition[] = [
   defineRegister,
   defineRm,
   defineDatastore,
+  defineTag,
+  defineUser,
+  defineGroup,
+  defineRole,
+  definePermission,
+  defineField,
   defineCompletion,
 ];

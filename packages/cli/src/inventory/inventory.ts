@@ -18,6 +18,14 @@ export type InventoryKind = keyof typeof kinds;
 
 export const inventoryKinds = Object.keys(kinds) as readonly InventoryKind[];
 
+/** The kinds in the words of people. */
+export const objectKindNames: readonly string[] = Object.values(kinds).map(({ name }) => name);
+
+/** The types of a kind that is named as people name it. */
+export function typesOfKind(name: string): readonly string[] | undefined {
+  return Object.values(kinds).find((kind) => kind.name === name)?.types;
+}
+
 /** Which command lists them, where one does. */
 const listings: Readonly<Partial<Record<InventoryKind, string>>> = {
   VirtualMachine: 'hypo ls',
