@@ -14,11 +14,12 @@ const faultKinds: Readonly<Record<string, FailureKind>> = {
   ManagedObjectNotFound: 'not-found',
   NotFound: 'not-found',
   FileNotFound: 'not-found',
+  UserNotFound: 'not-found',
 };
 
 const nextSteps: Readonly<Record<string, string>> = {
   InvalidLogin: 'Check --username and --password-file, or HYPOSTYLE_USERNAME and HYPOSTYLE_PASSWORD.',
-  DuplicateName: 'Choose another name with --name.',
+  DuplicateName: 'Choose another name.',
   AlreadyBeingManaged: 'Use --force to take it from the center that has it.',
   AlreadyConnected: "'hypo host ls' shows it.",
   NoHost: 'Check the address and the port, and that the host runs there.',

@@ -6,7 +6,7 @@ import { datacenterFolder } from '../inventory/datacenter-folder.ts';
 import { findAnything, findDatacenter } from '../inventory/find-object.ts';
 import type { Inventory, InventoryObject } from '../inventory/inventory.ts';
 import { loadInventory } from '../inventory/load-inventory.ts';
-import { parseNewPlace } from '../inventory/new-place.ts';
+import { type NewPlace, parseNewPlace } from '../inventory/new-place.ts';
 import { onEach } from '../inventory/on-each.ts';
 import { runTask, withName } from '../inventory/run-task.ts';
 import { answer, answerRows } from '../output/answer.ts';
@@ -80,18 +80,18 @@ Examples:
   hypo folder create /Datacenter/host/rack1 /Europe`,
     )
     .action(async (paths: string[], _options: unknown, command: Command) => {
+      const places = paths.map(parseNewPlace);
       const { parents = false } = optionsOf<{ parents?: boolean }>(command);
       const created = await onServer(command, context, async (session) => {
         const all = [];
-        for (const path of paths) all.push(await createFolder(session, path, parents));
+        for (const place of places) all.push(await createFolder(session, place, parents));
         return all;
       });
       answer(context, command, created, created.map(({ inventoryPath }) => `${inventoryPath}: created`).join('\n'));
     });
 }
 
-async function createFolder(session: ServerSession, path: string, parents: boolean) {
-  const { parent, name, encoded } = parseNewPlace(path);
+async function createFolder(session: ServerSession, { parent, name, encoded }: NewPlace, parents: boolean) {
   const inventory = await loadInventory(session);
   const into = await parentFolder();
   const ref = await session.client.call(into.ref, 'CreateFolder', { name: encoded }).catch((error: unknown) => {
@@ -107,7 +107,7 @@ async function createFolder(session: ServerSession, path: string, parents: boole
       return await folderNamed(session, inventory, parent);
     } catch (error) {
       if (!parents || parent === '/' || !(error instanceof CliError) || error.kind !== 'not-found') throw error;
-      const made = await createFolder(session, parent, true);
+      const made = await createFolder(session, parseNewPlace(parent), true);
       return { ref: { type: 'Folder', value: made.id }, path: made.inventoryPath };
     }
   }

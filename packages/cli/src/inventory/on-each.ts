@@ -41,15 +41,16 @@ export async function onEach<T extends InventoryObject>(
       }),
     );
   });
-  const messages = outcomes.map(({ name, failure }) => ({
-    name,
-    ...(failure === undefined ? {} : { error: describeFailure(failure).message }),
-  }));
+  const messages = outcomes.map(({ name, failure }) => {
+    if (failure === undefined) return { name };
+    const { message, next } = describeFailure(failure);
+    return { name, error: message, next };
+  });
   if (json) printJson(context.terminal, messages);
   const [only] = outcomes;
   if (outcomes.length === 1 && only?.failure !== undefined) throw only.failure;
-  for (const { name, error } of messages) {
-    if (error !== undefined) note(context.terminal, `hypo: ${error}`);
+  for (const { name, error, next } of messages) {
+    if (error !== undefined) note(context.terminal, `hypo: ${error}${next === undefined ? '' : `\n${next}`}`);
     else if (!json) print(context.terminal, `${name}: ${done}`);
   }
   const failed = messages.filter(({ error }) => error !== undefined).length;
