@@ -29,6 +29,7 @@ import { ContainerWork } from './containers/container-work.ts';
 import { entityClasses } from './entities/entity-classes.ts';
 import type { EntityParts } from './entities/entity-parts.ts';
 import { environmentBrowserClass } from './entities/environment-browser.ts';
+import { DatastoreAccess } from './files/datastore-access.ts';
 import { addFileManagers } from './files/file-managers.ts';
 import { Forwarding } from './forwarding/forwarding.ts';
 import { partClasses } from './forwarding/part-classes.ts';
@@ -85,6 +86,8 @@ export class Center {
   readonly dispatcher: Dispatcher;
   readonly sessions: SessionService;
   readonly core: CenterCore;
+  /** Datastores for a face of files. */
+  readonly files: DatastoreAccess;
   readonly #services: CenterServices;
   readonly #followers: readonly { close(): void }[];
 
@@ -93,6 +96,7 @@ export class Center {
     this.#services = opened;
     this.#followers = [poolFollower, alarms];
     this.registry = core.registry;
+    this.files = new DatastoreAccess(core);
     this.authorizer = core.authorizer;
     this.sessions = opened.sessions;
     this.dispatcher = dispatcher;

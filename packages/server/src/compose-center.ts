@@ -3,8 +3,8 @@ import { Center, createConnector, createRemoteConnector, extensionKeyOf } from '
 import type { Store } from '@hypostyle/contracts';
 import type { Host } from '@hypostyle/host';
 import { AutomationFace } from '@hypostyle/rest';
-import type { FolderAccess } from '@hypostyle/services';
-import { loadSchema, type Session } from '@hypostyle/vim';
+import { loadSchema } from '@hypostyle/vim';
+import { CenterFiles } from './center-files.ts';
 import type { Home } from './home/home.ts';
 import { localHostConnector } from './local-host-connection.ts';
 import type { ServedEndpoint } from './served-endpoint.ts';
@@ -55,6 +55,7 @@ export async function composeCenter(options: ComposeCenterOptions): Promise<Serv
     product: center.about,
     onDefect,
   });
+  const files = new CenterFiles(center, host);
   return {
     registry: center.registry,
     dispatcher: center.dispatcher,
@@ -64,28 +65,12 @@ export async function composeCenter(options: ComposeCenterOptions): Promise<Serv
     hypervisorInfo: host.hypervisorInfo,
     automation,
     redeemConsole: (ticket) => host.redeemConsole(ticket),
-    folderAccess: (session) => localFiles(center, host, session),
+    folderAccess: (session) => files.access(session),
     machineCounts: () => center.machineCounts(),
     close: async () => {
+      files.close();
       await automation.close();
       await center.close();
-    },
-  };
-}
-
-/** Files of the local host's datastores, by the center's rights on them. */
-function localFiles(center: Center, host: Host, session: Session | undefined): FolderAccess {
-  const datastoreOf = (name: string) =>
-    [...center.registry.all('Datastore')].find((object) => object.value('name') === name);
-  const files = host.folderAccess(session);
-  return {
-    ...files,
-    datacenters: () => [...center.registry.all('Datacenter')].map((object) => object.value('name') as string),
-    authorize: (name, privilege) => {
-      if (session === undefined) return 'unauthenticated';
-      const object = name === undefined ? center.rootFolder : datastoreOf(name)?.ref;
-      if (object === undefined) return 'ok';
-      return center.authorizer.holds(session, object, privilege) ? 'ok' : 'denied';
     },
   };
 }

@@ -4,7 +4,7 @@ export { ClientError, type ClientErrorCode } from './client/errors.ts';
 export { type FollowOptions, follow } from './client/follow.ts';
 export { createLocalCaller, type LocalCaller, type LocalCallerOptions } from './client/local-caller.ts';
 export { type Retrieved, retrieve, unboxed } from './client/retrieve.ts';
-export type { ClientTls } from './client/transport.ts';
+export { type ClientTls, secureAgent } from './client/transport.ts';
 export { type WaitForTaskOptions, waitForTask } from './client/wait-for-task.ts';
 export type { HttpHeaders, HttpRequest, HttpResponder, HttpSink } from './codec/http-exchange.ts';
 export { ManagementEndpoint, type ManagementEndpointOptions } from './codec/management-endpoint.ts';

@@ -213,3 +213,32 @@ test('no URL makes it fail otherwise than with an answer', async (t) => {
     { numRuns: 100 },
   );
 });
+
+test('files of a datastore elsewhere are asked for only with the rights on them', async (t) => {
+  const { access, at } = await fixture(t);
+  const held = new Set<string>();
+  const passed: string[] = [];
+  const away: FolderAccess = {
+    ...access,
+    datastores: () => [],
+    datastoreNames: () => ['ds'],
+    authorize: (_name, privilege) => (held.has(privilege) ? 'ok' : 'denied'),
+    elsewhere: () => async (request) => {
+      passed.push(`${request.method} ${request.url.split('?')[0]}`);
+      return { status: 200, headers: {} };
+    },
+  };
+  const send = async (method: string, url: string) => {
+    const { signal } = new AbortController();
+    return (await handleFolderRequest({ method, url, headers: {}, body: pieces(), signal }, away)).status;
+  };
+  assert.equal(await send('GET', at('web/')), 403);
+  held.add('Datastore.Browse');
+  assert.deepEqual([await send('GET', at('web/')), await send('GET', at('web/a'))], [200, 403]);
+  assert.deepEqual([await send('PUT', at('web/a')), await send('DELETE', at('web/a'))], [403, 403]);
+  held.add('Datastore.FileManagement');
+  assert.deepEqual([await send('PUT', at('web/a')), await send('GET', at('web/a'))], [200, 200]);
+  assert.deepEqual([await send('GET', at('web/.hypo/journal')), await send('GET', at('../a'))], [404, 400]);
+  assert.deepEqual(passed, ['GET /folder/web/', 'PUT /folder/web/a', 'GET /folder/web/a']);
+  assert.equal(await send('GET', '/folder?dcPath=ha-datacenter'), 200);
+});

@@ -26,8 +26,19 @@ export interface FolderAccess {
   datacenters(): readonly string[];
   /** Datastores of a datacenter as the client named it; all, when it named none. */
   datastores(datacenter: string | undefined): readonly DatastoreRoot[];
+  /** Names of all datastores of a datacenter, where some are not of this computer. */
+  datastoreNames?(datacenter: string | undefined): readonly string[];
   /** Asked before anything is said about what is there. `datastore` is undefined for the list of datastores. */
-  authorize(datastore: string | undefined, privilege: string): AccessVerdict | Promise<AccessVerdict>;
+  authorize(
+    datastore: string | undefined,
+    privilege: string,
+    datacenter: string | undefined,
+  ): AccessVerdict | Promise<AccessVerdict>;
+  /** Who answers for a datastore that is not of this computer; rights were checked before. Undefined for its own. */
+  elsewhere?(
+    datastore: string,
+    datacenter: string | undefined,
+  ): ((request: FileRequest) => Promise<FileResponse>) | undefined;
   readonly isBusy: BusyCheck;
   /** Bytes of a disk whose chain is not plain VMDK, such as one with deltas; undefined leaves it to this package. */
   openFlatView?(root: DatastoreRoot, diskPath: string): Promise<ServedFile | undefined>;
@@ -71,11 +82,19 @@ async function answer(request: FileRequest, access: FolderAccess): Promise<FileR
   const name = url.query.get('dsName') ?? undefined;
   if (name === undefined) {
     if (!reading || below[1]) return plainResponse(400, 'Say which datastore with dsName.');
-    return (await refusal(access, undefined, privileges.list)) ?? datastorePage(request, access, datacenter);
+    return (await refusal(access, {}, privileges.list)) ?? datastorePage(request, access, datacenter);
   }
   const privilege = request.method === 'DELETE' ? privileges.delete : reading ? privileges.list : privileges.write;
-  const refused = await refusal(access, name, privilege);
+  const place = { datastore: name, datacenter };
+  const refused = await refusal(access, place, privilege);
   if (refused) return refused;
+  const elsewhere = access.elsewhere?.(name, datacenter);
+  if (elsewhere !== undefined) {
+    if (isHiddenPath(checkRelativePath(below[1] ?? ''))) throw faults.notFound(`[${name}] ${below[1]}`);
+    // Whether it is a folder is not known here: one that may only be browsed is asked for with a slash.
+    const file = reading && below[1] !== undefined && /[^/]$/.test(below[1]);
+    return (file ? await refusal(access, place, privileges.read) : undefined) ?? (await elsewhere(request));
+  }
   const root = access.datastores(datacenter).find((datastore) => datastore.name === name);
   if (root === undefined) throw faults.invalidDatastore(name.slice(0, 255));
   const path = checkRelativePath(below[1] ?? '');
@@ -87,12 +106,17 @@ async function answer(request: FileRequest, access: FolderAccess): Promise<FileR
   return get(request, access, root, path, url.query);
 }
 
+interface Place {
+  readonly datastore?: string;
+  readonly datacenter?: string | undefined;
+}
+
 async function refusal(
   access: FolderAccess,
-  datastore: string | undefined,
+  { datastore, datacenter }: Place,
   privilege: string,
 ): Promise<FileResponse | undefined> {
-  const verdict = await access.authorize(datastore, privilege);
+  const verdict = await access.authorize(datastore, privilege, datacenter);
   if (verdict === 'ok') return undefined;
   if (verdict === 'denied') return plainResponse(403, `This needs the privilege ${privilege}.`);
   return plainResponse(401, 'Sign in first.', { 'www-authenticate': 'Basic realm="Datastore files", charset="UTF-8"' });
@@ -113,7 +137,8 @@ async function get(
   }
   let refused: FileResponse | undefined;
   try {
-    refused = await refusal(access, root.name, privileges.read);
+    const place = { datastore: root.name, datacenter: query.get('dcPath') ?? undefined };
+    refused = await refusal(access, place, privileges.read);
   } finally {
     if (refused !== undefined) await file.close();
   }
@@ -157,7 +182,8 @@ function datastorePage(request: FileRequest, access: FolderAccess, datacenter: s
     return page(request, 'Datacenters', rows);
   }
   const dcPath = datacenter ?? datacenters[0];
-  const rows = access.datastores(dcPath).map(({ name }) => {
+  const names = access.datastoreNames?.(dcPath) ?? access.datastores(dcPath).map(({ name }) => name);
+  const rows = names.map((name) => {
     const query = new URLSearchParams({ ...(dcPath === undefined ? {} : { dcPath }), dsName: name });
     return { href: `/folder?${query}`, text: name };
   });

@@ -19,6 +19,7 @@ const statuses: Readonly<Record<string, number>> = {
   Timedout: 409,
   IncorrectFileType: 422,
   FileLocked: 423,
+  HostNotConnected: 503,
   NoDiskSpace: 507,
 };
 

@@ -48,7 +48,7 @@ export class Transport {
 
   constructor(options: TransportOptions) {
     this.#options = options;
-    this.#agent = options.url.protocol === 'http:' ? new Agent({ keepAlive: true }) : tlsAgent(options.tls);
+    this.#agent = options.url.protocol === 'http:' ? new Agent({ keepAlive: true }) : secureAgent(options.tls);
   }
 
   /** Sends a request and hands the answer's body on as text. Throws ClientError, and the signal's reason. */
@@ -100,7 +100,8 @@ export class Transport {
   }
 }
 
-function tlsAgent({ ca, fingerprint, insecure = false, certificate, privateKey }: ClientTls): HttpsAgent {
+/** Connections to servers that are trusted so, kept open. */
+export function secureAgent({ ca, fingerprint, insecure = false, certificate, privateKey }: ClientTls): HttpsAgent {
   const own: OwnCertificate = {
     ...(certificate === undefined ? {} : { cert: certificate }),
     ...(privateKey === undefined ? {} : { key: privateKey }),

@@ -1,0 +1,77 @@
+import { fault, type ManagedObjectReference } from '@hypostyle/vim';
+import type { CenterCore } from '../center-core.ts';
+import type { HostLink } from '../hosts/host-link.ts';
+import { type DatastoreDocument, type HostAddress, referenceOf } from '../inventory/entity-document.ts';
+import { datacenterAt, datacenterPath } from '../inventory/inventory-path.ts';
+import { datastoresNamed, hostOfDatastores } from './file-place.ts';
+
+/** A host that has a datastore, and the way to its file face. */
+export interface DatastoreSite {
+  readonly address: HostAddress;
+  /** A ticket, good once, for a request of the host's file face; `url` is its path and query. */
+  ticket(method: string, url: string): Promise<string>;
+}
+
+/** Datastores of a center for a face of files: found by datacenter and name, and the hosts that have them. */
+export class DatastoreAccess {
+  readonly #core: CenterCore;
+
+  constructor(core: CenterCore) {
+    this.#core = core;
+  }
+
+  /** Paths of all datacenters. */
+  datacenters(): string[] {
+    return [...this.#core.inventory.all('Datacenter')].map((datacenter) => datacenterPath(this.#core, datacenter));
+  }
+
+  /** Names of the datastores of a datacenter; of all, when it is not said. */
+  names(datacenter: string | undefined): string[] {
+    const { inventory } = this.#core;
+    const within = datacenter === undefined ? undefined : datacenterAt(this.#core, datacenter);
+    const all = [...inventory.all('Datastore')].filter(
+      ({ value }) => datacenter === undefined || inventory.above(value, ['Datacenter'])?.value === within?.value,
+    );
+    return [...new Set(all.map(({ name }) => name))].sort();
+  }
+
+  /** Undefined where there is none. Throws InvalidArgument where several datacenters have one and none is said. */
+  find(name: string, datacenter: string | undefined): ManagedObjectReference<'Datastore'> | undefined {
+    const document = this.#document(name, datacenter);
+    return document === undefined ? undefined : referenceOf(document);
+  }
+
+  /** A connected host that has the datastore, that of this process before others. Throws HostNotConnected. */
+  site(datastore: ManagedObjectReference<'Datastore'>): DatastoreSite {
+    const link = hostOfDatastores(this.#core, [this.#core.inventory.get('Datastore', datastore)]);
+    const { address } = this.#core.inventory.get('HostSystem', { value: link.host });
+    return { address, ticket: (method, url) => ticketOf(link, method, url) };
+  }
+
+  #document(name: string, datacenter: string | undefined): DatastoreDocument | undefined {
+    const within = datacenter === undefined ? undefined : datacenterAt(this.#core, datacenter);
+    if (datacenter !== undefined && within === undefined) return undefined;
+    const found = datastoresNamed(this.#core, name, within);
+    if (found.length < 2) return found[0];
+    throw fault(
+      'InvalidArgument',
+      { invalidProperty: 'dcPath' },
+      `Several datacenters have a datastore '${name}'; say which one with dcPath.`,
+    );
+  }
+}
+
+async function ticketOf(link: HostLink, method: string, url: string): Promise<string> {
+  const { sessionManager } = link.layout.content;
+  if (sessionManager === undefined) throw fault('NotSupported', {}, 'The host gives no tickets.');
+  const spec = { _typeName: 'SessionManagerHttpServiceRequestSpec', method: httpMethods[method] ?? 'httpGet', url };
+  const ticket = await link.call(sessionManager, 'AcquireGenericServiceTicket', { spec });
+  return (ticket as { readonly id: string }).id;
+}
+
+const httpMethods: Readonly<Record<string, string>> = {
+  GET: 'httpGet',
+  HEAD: 'httpHead',
+  PUT: 'httpPut',
+  DELETE: 'httpDelete',
+};

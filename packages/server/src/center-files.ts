@@ -1,0 +1,145 @@
+import type { IncomingMessage } from 'node:http';
+import type { Agent } from 'node:https';
+import { request as httpsRequest } from 'node:https';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Center } from '@hypostyle/center';
+import type { Host } from '@hypostyle/host';
+import type { FileRequest, FileResponse, FolderAccess } from '@hypostyle/services';
+import { type Session, secureAgent } from '@hypostyle/vim';
+
+type DatastoreSite = ReturnType<Center['files']['site']>;
+type RemoteAddress = Exclude<DatastoreSite['address'], { readonly local: true }>;
+
+/** Headers of a request that its host answers by. */
+const askedBy = [
+  'range',
+  'if-range',
+  'if-match',
+  'if-none-match',
+  'if-modified-since',
+  'if-unmodified-since',
+  'content-type',
+  'content-length',
+  'overwrite',
+] as const;
+
+/** Headers of a host's answer that its client needs. */
+const answeredBy = [
+  'content-type',
+  'content-length',
+  'content-range',
+  'accept-ranges',
+  'last-modified',
+  'etag',
+  'location',
+  'allow',
+  'content-security-policy',
+  'x-content-type-options',
+] as const;
+
+/** Milliseconds without a byte after which a host is given up. */
+const patience = 120_000;
+
+/**
+ * Files of all datastores of a center, by the center's rights on them. Those of this process's host are its own; for
+ * those of others the host's file face is asked with a ticket, and bytes are passed on as they come.
+ */
+export class CenterFiles {
+  readonly #center: Center;
+  readonly #host: Host;
+  /** Connections to hosts, by address and certificate. */
+  readonly #agents = new Map<string, Agent>();
+
+  constructor(center: Center, host: Host) {
+    this.#center = center;
+    this.#host = host;
+  }
+
+  access(session: Session | undefined): FolderAccess {
+    const { files, authorizer, rootFolder } = this.#center;
+    return {
+      ...this.#host.folderAccess(session),
+      datacenters: () => files.datacenters(),
+      datastoreNames: (datacenter) => files.names(datacenter),
+      authorize: (name, privilege, datacenter) => {
+        if (session === undefined) return 'unauthenticated';
+        const object = name === undefined ? rootFolder : files.find(name, datacenter);
+        // A name that is nowhere is said to be missing, not to be forbidden.
+        if (object === undefined) return 'ok';
+        return authorizer.holds(session, object, privilege) ? 'ok' : 'denied';
+      },
+      datastores: (datacenter) => {
+        const names = new Set(files.names(datacenter));
+        const own = this.#host.folderAccess(session).datastores(undefined);
+        return own.filter(({ name }) => names.has(name));
+      },
+      elsewhere: (name, datacenter) => {
+        const datastore = files.find(name, datacenter);
+        if (datastore === undefined) return undefined;
+        const site = files.site(datastore);
+        const { address } = site;
+        return address.local ? undefined : (request) => this.#pass(request, site, address);
+      },
+    };
+  }
+
+  close(): void {
+    for (const agent of this.#agents.values()) agent.destroy();
+    this.#agents.clear();
+  }
+
+  /** Sends a request on to the host that has the datastore. */
+  async #pass(request: FileRequest, site: DatastoreSite, address: RemoteAddress): Promise<FileResponse> {
+    const { method, url, signal } = request;
+    const ticket = await site.ticket(method, url);
+    const headers: Record<string, string> = { cookie: `vmware_cgi_ticket=${ticket}` };
+    for (const name of askedBy) {
+      const value = request.headers[name];
+      if (typeof value === 'string') headers[name] = value;
+    }
+    const answered = Promise.withResolvers<IncomingMessage>();
+    const outgoing = httpsRequest({
+      agent: this.#agentOf(address),
+      host: address.host,
+      port: address.port,
+      method,
+      path: url,
+      headers,
+      signal,
+      timeout: patience,
+    });
+    outgoing.on('response', answered.resolve).on('error', answered.reject);
+    outgoing.on('timeout', () => outgoing.destroy(new Error('the host is silent')));
+    if (method === 'PUT') {
+      // The host may answer before it has all, and stop reading: that answer counts.
+      pipeline(Readable.from(request.body), outgoing).catch((error: unknown) => answered.reject(error));
+    } else outgoing.end();
+    try {
+      const answer = await answered.promise;
+      const passed: Record<string, string> = {};
+      for (const name of answeredBy) {
+        const value = answer.headers[name];
+        if (typeof value === 'string') passed[name] = value;
+      }
+      return { status: answer.statusCode ?? 502, headers: passed, body: answer };
+    } catch (error) {
+      signal.throwIfAborted();
+      const message = Buffer.from(`The host ${address.host} that has the file: ${(error as Error).message}.\n`);
+      return {
+        status: 502,
+        headers: { 'content-type': 'text/plain; charset=utf-8', 'content-length': `${message.length}` },
+        body: message,
+      };
+    }
+  }
+
+  #agentOf({ host, port, thumbprint }: RemoteAddress): Agent {
+    const key = `${host} ${port} ${thumbprint}`;
+    const known = this.#agents.get(key);
+    if (known !== undefined) return known;
+    const agent = secureAgent({ fingerprint: thumbprint });
+    this.#agents.set(key, agent);
+    return agent;
+  }
+}
