@@ -57,7 +57,10 @@ export class QemuHypervisor implements Hypervisor {
     try {
       const verdict = await this.#probed();
       const engine = await startEngine(request, { verdict, spawner: this.#spawner, firmwareDirectory });
-      return this.#take(engine, { state: 'running', agentConnected: false });
+      const machine = this.#take(engine, { state: 'running', agentConnected: false });
+      // An agent that was there before the suspend is there already, and says nothing of itself.
+      if (request.resumeFrom !== undefined) await machine.lookForAgent();
+      return machine;
     } catch (error) {
       throw error instanceof HypervisorError ? error : qemuErrors.startFailed(messageOf(error), error);
     }

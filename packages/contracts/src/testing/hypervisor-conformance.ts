@@ -244,7 +244,8 @@ export function hypervisorConformance({ name, driver, guest }: HypervisorConform
 
     it('speaks with a guest agent', async (test) => {
       if (!capabilities.guestAgent) return test.skip('the driver has no guest agent');
-      const machine = await hypervisor.start(await request({ agent: true }));
+      const asked = await request({ agent: true });
+      const machine = await hypervisor.start(asked);
       const events = record(machine);
       const session = await guest.open(machine);
       await session.ready();
@@ -257,9 +258,18 @@ export function hypervisorConformance({ name, driver, guest }: HypervisorConform
       await events.wait('guest-reset');
       await session.ready();
       await untilAgent(machine);
-      await machine.requestShutdown();
-      assert.equal((await events.wait('ended')).reason, 'guest-shutdown');
       session.close();
+      let running = machine;
+      if (capabilities.suspend) {
+        const path = join(root, 'agent-memory');
+        await machine.suspend(path);
+        running = await hypervisor.start({ ...asked, resumeFrom: path });
+        await untilAgent(running);
+        assert.ok(await running.guestFacts(), 'the agent answers after a resume');
+      }
+      const ending = record(running);
+      await running.requestShutdown();
+      assert.equal((await ending.wait('ended')).reason, 'guest-shutdown');
     });
 
     it('boots by EFI', async (test) => {

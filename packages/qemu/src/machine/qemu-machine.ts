@@ -209,6 +209,11 @@ export class QemuMachine implements RunningMachine {
     }
   }
 
+  /** Notices an agent that no event told of. */
+  async lookForAgent(): Promise<void> {
+    this.#setAgent(await readAgentConnected(this.#engine));
+  }
+
   /** A guest that reboots tries several ways at once, and each is an event of the engine. */
   #reportReset(): void {
     const now = performance.now();
@@ -247,7 +252,7 @@ export class QemuMachine implements RunningMachine {
     if (status.guestShutDown) await this.#endAs('guest-shutdown');
     else {
       this.#setState(status.state);
-      this.#setAgent(await readAgentConnected(this.#engine));
+      await this.lookForAgent();
     }
   }
 
