@@ -1,6 +1,7 @@
 import type { StoreWrite } from '@hypostyle/contracts';
 import type { Caller, DataTypes, ManagedObjectReference } from '@hypostyle/vim';
 import type { CenterBase } from '../center-base.ts';
+import type { HostTasks } from './host-tasks.ts';
 import { plainUserName } from './host-user.ts';
 
 const collection = 'host-events';
@@ -23,8 +24,7 @@ export interface HostEventsOptions {
   readonly core: CenterBase;
   readonly host: string;
   readonly rewrite: (value: unknown) => unknown;
-  /** The center's chain for one of the host's. */
-  readonly chain: (hostChain: number) => number | undefined;
+  readonly tasks: Pick<HostTasks, 'chain' | 'isPart'>;
 }
 
 /** Arguments that the center tells better than the host does: by its own tree and names. */
@@ -97,13 +97,14 @@ export class HostEvents {
     });
   }
 
-  /** The event as the center posts it; undefined for the comings and goings of the center itself. */
+  /** The event as the center posts it; undefined for the comings and goings of the center itself, and its tasks. */
   #request(event: VimEvent) {
-    const { host, rewrite, chain } = this.#options;
+    const { host, rewrite, tasks } = this.#options;
     const type = (event._typeName ?? 'Event') as keyof DataTypes;
     const session = this.#options.core.schema.isSubtype(type, 'SessionEvent');
     const userName = plainUserName(event.userName);
     if (session && userName === '') return undefined;
+    if (type === 'TaskEvent' && tasks.isPart(event.chainId)) return undefined;
     const rewritten = rewrite(event) as VimEvent & Record<string, unknown>;
     const { _typeName, key: _key, chainId, createdTime, userName: _user, fullFormattedMessage, ...members } = rewritten;
     const entity =
@@ -113,7 +114,7 @@ export class HostEvents {
       type,
       entity: entity ?? { _typeName: 'ManagedObjectReference', type: 'HostSystem', value: host },
       userName,
-      chainId: chain(chainId),
+      chainId: tasks.chain(chainId),
       createdTime,
       members,
     };

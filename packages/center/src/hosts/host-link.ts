@@ -71,7 +71,7 @@ export class HostLink {
       },
       history: (activationIds) => this.#taskHistory(activationIds),
     });
-    this.#events = new HostEvents({ core, host, rewrite, chain: (key) => this.tasks.chain(key) });
+    this.#events = new HostEvents({ core, host, rewrite, tasks: this.tasks });
   }
 
   get connected(): boolean {

@@ -29,6 +29,8 @@ export class HostTasks {
   readonly #shown = new Map<string, OwnedTask>();
   /** Chains of the center's events by those of the host's tasks. */
   readonly #chains = new Map<number, number>();
+  /** Chains of the host that do a part of a task which the center told of itself. */
+  readonly #parts = new Set<number>();
 
   constructor(options: HostTasksOptions) {
     this.#options = options;
@@ -43,6 +45,11 @@ export class HostTasks {
   /** The center's chain of events for one of the host's. */
   chain(hostChain: number): number | undefined {
     return this.#chains.get(hostChain);
+  }
+
+  /** The host's chain is of a task that does a part of one of the center's, and is nobody's news. */
+  isPart(hostChain: number): boolean {
+    return this.#parts.has(hostChain);
   }
 
   /** Learns of tasks, before their events and their end are told. */
@@ -70,7 +77,10 @@ export class HostTasks {
     const info = this.#infos.get(key);
     this.#infos.delete(key);
     this.#met.delete(key);
-    if (info !== undefined) this.#chains.delete(info.eventChainId);
+    if (info !== undefined) {
+      this.#chains.delete(info.eventChainId);
+      this.#parts.delete(info.eventChainId);
+    }
     this.#shown.delete(key);
     for (const watcher of this.#watchers.get(key) ?? []) watcher.gone();
   }
@@ -150,7 +160,10 @@ export class HostTasks {
     const chain = tasks.registry.read<'Task', 'info'>({ type: 'Task', value }, 'info')?.eventChainId;
     if (chain !== undefined) this.#chains.set(info.eventChainId, chain);
     const task = tasks.owned.of(host).find(({ ref }) => ref.value === own);
-    if (task === undefined) return;
+    if (task === undefined) {
+      if (chain !== undefined) this.#parts.add(info.eventChainId);
+      return;
+    }
     this.#shown.set(info.key, task);
     task.onCancel(() => cancel(info.task));
   }

@@ -38,6 +38,20 @@ test('a machine is made where the client says, and nothing stays of one that fai
   assert.deepEqual(center.read(one, 'resourcePool'), pool);
   assert.deepEqual(center.read(folder, 'childEntity'), [one]);
   assert.deepEqual([...new Set(seen)], [folder.value]);
+  const { eventManager } = center.read({ type: 'ServiceInstance', value: 'ServiceInstance' }, 'content') as {
+    eventManager: ManagedObjectReference<'EventManager'>;
+  };
+  const events = (await center.call(eventManager, 'QueryEvents', { filter: {} })) as readonly {
+    readonly _typeName: string;
+    readonly fullFormattedMessage: string;
+  }[];
+  const told = events.filter(({ fullFormattedMessage: message }) => /Folder.createVm|Created virtual/.test(message));
+  assert.deepEqual(
+    told.map(({ _typeName }) => _typeName),
+    ['TaskEvent', 'VmCreatedEvent'],
+    'a task of the center and its host is announced once',
+  );
+  assert.match(told[1]?.fullFormattedMessage ?? '', /^Created virtual machine one on \S+ in Datacenter$/);
   await assert.rejects(center.task(folder, 'CreateVM_Task', { config, pool }), named('DuplicateName'));
   const at = (path: string, name: string) => ({
     config: { ...config, name, files: { _typeName: 'VirtualMachineFileInfo', vmPathName: path } },

@@ -60,6 +60,16 @@ test('followers read only what changed since their version, removed objects too'
   );
 });
 
+test('within its commit an object that is added has its derived properties', () => {
+  const registry = new Registry(loadSchema());
+  registry.commit((draft) => {
+    const ref = draft.add(machine, '1', { name: 'b' });
+    assert.equal(draft.get(ref, 'guestHeartbeatStatus'), 'gray');
+    draft.set(ref, { name: 'a' });
+    assert.equal(draft.get(ref, 'guestHeartbeatStatus'), 'green');
+  });
+});
+
 test('a derived property follows its sources', () => {
   const registry = new Registry(loadSchema());
   const ref = registry.commit((draft) => draft.add(machine, '7', { name: 'b' }));

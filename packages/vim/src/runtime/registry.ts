@@ -256,7 +256,11 @@ class RegistryDraft implements Draft {
     property: P,
   ): Properties<T>[P] | undefined {
     const added = this.#added.get(ref.value);
-    if (added !== undefined) return added.values[property] as Properties<T>[P] | undefined;
+    if (added !== undefined) {
+      const derived = added.class.derived !== undefined && property in added.class.derived;
+      const value = derived ? this.#made(added, 0).value(property) : added.values[property];
+      return value as Properties<T>[P] | undefined;
+    }
     const object = this.#existing(ref);
     const bag = this.#changes.get(object);
     return (bag !== undefined && property in bag ? bag[property] : object.value(property)) as
@@ -302,14 +306,19 @@ class RegistryDraft implements Draft {
       changed.add(object);
     }
     for (const [value, entry] of this.#added) {
-      const type = this.#schema.managed(entry.ref.type);
-      if (type === undefined) throw new Error(`${entry.ref.type} is no managed type`);
-      const object = new StoredObject(entry.ref, type, entry.class, version, entry.owner);
-      object.assign(entry.values, version);
+      const object = this.#made(entry, version);
       this.#objects.set(value, object);
       changed.add(object);
     }
     return [...changed];
+  }
+
+  #made(entry: Addition, version: number): StoredObject {
+    const type = this.#schema.managed(entry.ref.type);
+    if (type === undefined) throw new Error(`${entry.ref.type} is no managed type`);
+    const object = new StoredObject(entry.ref, type, entry.class, version, entry.owner);
+    object.assign(entry.values, version);
+    return object;
   }
 
   #present(value: string): boolean {
