@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createSilentServer } from 'node:net';
 import { test } from 'node:test';
 import { ManagementEndpoint } from '../codec/management-endpoint.ts';
 import { testCertificate } from '../codec/testing/certificate.ts';
@@ -104,6 +104,23 @@ test('answers that are too large or not of the interface are told apart', async 
   other.close();
   await using lonely = createClient({ url, schema });
   await assert.rejects(lonely.content(), { name: 'ClientError', code: 'connection' });
+});
+
+test('a call to a server that says nothing at all ends when it is given up', { timeout: 20_000 }, async () => {
+  const server = createSilentServer((socket) => socket.on('error', () => {}).resume()).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await using client = createClient({
+    url: `https://127.0.0.1:${port}`,
+    tls: { fingerprint: '00'.repeat(32) },
+    schema,
+  });
+  const instance = { type: 'ServiceInstance' as const, value: 'ServiceInstance' };
+  const call = client.call(instance, 'CurrentTime', {}, { signal: AbortSignal.timeout(50) });
+  await assert.rejects(call, { name: 'TimeoutError' });
+  const closed = once(server, 'close');
+  server.close();
+  await closed; // no connection is left open
 });
 
 test('an aborted call ends with the reason of its signal', async () => {

@@ -88,7 +88,7 @@ export class Transport {
         path,
         method,
         headers: { 'user-agent': this.#options.userAgent, ...headers, 'content-length': Buffer.byteLength(body) },
-        ...(signal === undefined ? {} : { signal }),
+        ...(signal === undefined ? {} : { signal, giveUp: signal }),
         timeout,
       };
       const request: ClientRequest =
@@ -129,11 +129,16 @@ class PinnedAgent extends HttpsAgent {
   }
 
   override createConnection(
-    options: ConnectionOptions,
+    { giveUp, ...options }: ConnectionOptions & { readonly giveUp?: AbortSignal },
     callback?: (error: Error | null, socket: TLSSocket) => void,
   ): undefined {
     const socket = connect({ ...options, rejectUnauthorized: false });
     const failed = (error: Error) => callback?.(error, socket);
+    // A request that is given up before it has a socket would wait for this one all the same. An agent keeps `signal` to itself.
+    const end = () => socket.destroy(new ClientError('connection'));
+    if (giveUp?.aborted) end();
+    giveUp?.addEventListener('abort', end, { once: true });
+    for (const event of ['secureConnect', 'close']) socket.once(event, () => giveUp?.removeEventListener('abort', end));
     socket.once('error', failed);
     socket.once('secureConnect', () => {
       const { fingerprint = '', fingerprint256 = '' } = socket.getPeerCertificate();
