@@ -64,7 +64,6 @@ export async function sameAsTruth(
     const at = performance.now() - begin;
     const [shown, own] = await Promise.all([hostView(center.client, center.host), hostView(truth, ownHost)]);
     if (isDeepStrictEqual(shown, own)) return at;
-    if (process.env.DBG) console.log(at, differences(shown, own).slice(0, 5));
     if (at > 10_000) throw new NotTheTruth(shown, own);
   }
 }
