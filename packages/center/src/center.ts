@@ -25,6 +25,7 @@ import { openCenterAlarms } from './center-alarms.ts';
 import type { CenterCore } from './center-core.ts';
 import { type CenterServices, openCenterServices } from './center-services.ts';
 import { DatastoreNames } from './conflicts/datastore-names.ts';
+import { DuplicateMachines } from './conflicts/duplicate-machines.ts';
 import { ContainerWork } from './containers/container-work.ts';
 import { entityClasses } from './entities/entity-classes.ts';
 import type { EntityParts } from './entities/entity-parts.ts';
@@ -157,13 +158,14 @@ export class Center {
       onLog,
     };
     const forwarding = new Forwarding(core);
+    const duplicates = new DuplicateMachines(core);
     const datastoreNames = new DatastoreNames(core);
     const hosts = new HostLinks({
       core,
       connector: options.connector,
       partClass: partClasses(core, forwarding),
       ...(options.heartbeat === undefined ? {} : { heartbeat: options.heartbeat }),
-      onDuplicate: () => {},
+      onDuplicate: (machine, of) => duplicates.resolve(machine, of),
       onSameName: (datastore) => datastoreNames.settle(datastore),
     });
     addFileManagers(core, forwarding);

@@ -12,7 +12,7 @@ import { Barriers } from './barriers.ts';
 import { boundedCaller } from './bounded-caller.ts';
 import type { HostConnection } from './host-connection.ts';
 import type { HostEvents } from './host-events.ts';
-import { type HostLayout, hostFilter, readHostLayout } from './host-layout.ts';
+import { type HostLayout, hostFilter, mirrored, readHostLayout } from './host-layout.ts';
 import type { HostMirror } from './host-mirror.ts';
 import type { HostReferences } from './host-references.ts';
 import type { HostTasks } from './host-tasks.ts';
@@ -110,15 +110,21 @@ export class HostFollowing {
   }
 
   /** Resolves when all that the host had done before is taken over here. */
-  async caughtUp(): Promise<void> {
-    const collector = this.#collector;
+  caughtUp(): Promise<void> {
     const layout = this.#layout;
-    if (collector === undefined || layout === undefined) return;
-    // A new filter is told with everything that came before it.
-    const spec = {
-      objectSet: [{ obj: layout.content.rootFolder, skip: false }],
-      propSet: [{ type: 'Folder', all: false, pathSet: ['name'] }],
-    };
+    return layout === undefined ? Promise.resolve() : this.#told(layout.content.rootFolder, ['name']);
+  }
+
+  /** Has a machine told whole, as if it were met for the first time; resolves when that was taken over. */
+  tellAgain(machine: ManagedObjectReference): Promise<void> {
+    return this.#told(machine, mirrored.VirtualMachine);
+  }
+
+  /** Has properties of an object told, with everything that came before them. */
+  async #told(obj: ManagedObjectReference, pathSet: readonly string[]): Promise<void> {
+    const collector = this.#collector;
+    if (collector === undefined) return;
+    const spec = { objectSet: [{ obj, skip: false }], propSet: [{ type: obj.type, all: false, pathSet }] };
     const caller = boundedCaller(this.connection, this.#cut.signal);
     try {
       const filter = await caller.call(collector, 'CreateFilter', { spec, partialUpdates: false });

@@ -22,7 +22,7 @@ import { hostPlace } from './host-place.ts';
 import { HostTasks } from './host-tasks.ts';
 import type { HostMirrorOptions } from './mirror-context.ts';
 
-export interface HostLinkOptions extends Omit<HostMirrorOptions, 'core' | 'host'> {
+export interface HostLinkOptions extends Omit<HostMirrorOptions, 'core' | 'host' | 'onRunsHere'> {
   readonly core: CenterBase;
   readonly host: string;
   readonly connect: (document: HostDocument, signal: AbortSignal) => Promise<HostConnection>;
@@ -58,7 +58,12 @@ export class HostLink {
     this.host = host;
     this.#options = options;
     this.#core = core;
-    this.mirror = new HostMirror(options);
+    this.mirror = new HostMirror({
+      ...options,
+      onRunsHere: (machine) => {
+        this.tellAgain(machine).catch((error: unknown) => this.#core.onDefect(`host ${this.host}`, error));
+      },
+    });
     const rewrite = (value: unknown) => core.rewriter.rewriteAny(value, (ref) => this.mirror.references.toCenter(ref));
     this.tasks = new HostTasks({
       tasks: core.tasks,
@@ -143,6 +148,11 @@ export class HostLink {
   /** Resolves when all that the host had done before is taken over here. */
   caughtUp(): Promise<void> {
     return this.#alive().caughtUp();
+  }
+
+  /** Has a machine of the host told whole again, where the host is connected. */
+  async tellAgain(machine: ManagedObjectReference): Promise<void> {
+    if (this.connected) await this.#alive().tellAgain(machine);
   }
 
   /** A lease of the host as the center shows it to whom it belongs, until it is gone. */

@@ -7,7 +7,7 @@ import type { HostConnection, HostConnector } from './host-connection.ts';
 import { HostLink } from './host-link.ts';
 import { type PartDocument, partCollection } from './host-parts.ts';
 import { showState } from './host-presence.ts';
-import type { NewMachinesPlace } from './mirror-context.ts';
+import type { MachineHeir, NewMachinesPlace } from './mirror-context.ts';
 import { SharedViews } from './shared-views.ts';
 
 export interface HostLinksOptions {
@@ -81,6 +81,7 @@ export class HostLinks {
       heartbeat,
       onDuplicate,
       onSameName,
+      heirOf: (machine) => this.#heirOf(machine),
       isElsewhere: (machine) => this.#has(machine),
       connect: (document, signal) => connector.connect(document.address, signal),
       onState: (state, why) => showState(this.#core, link, state, why),
@@ -158,6 +159,18 @@ export class HostLinks {
     const hosts = shared === undefined ? [] : this.shared.hostsOf(shared);
     if (hosts.length === 0) return [...this.#links.values()];
     return hosts.flatMap((host) => this.#links.get(host) ?? []);
+  }
+
+  /** Another connected host that has the machine registered too. */
+  #heirOf(machine: MachineDocument): MachineHeir | undefined {
+    for (const link of this.#links.values()) {
+      const there = link.mirror.references.toHost(referenceOf(machine));
+      if (link.host === machine.host || !link.connected || there === undefined) continue;
+      const tellAgain = () =>
+        void link.tellAgain(there).catch((error: unknown) => this.#core.onDefect(`host ${link.host}`, error));
+      return { host: link.host, hostValue: there.value, tellAgain };
+    }
+    return undefined;
   }
 
   /** True when the machine's host has it; where that cannot be asked, it is taken for granted. */

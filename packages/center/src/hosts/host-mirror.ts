@@ -93,8 +93,7 @@ export class HostMirror {
     await inventory.edit((edit) => {
       for (const machine of inventory.machinesOnHost(host)) {
         if (machine.hostValue === undefined || told.has(machine.hostValue)) continue;
-        edit.remove(machine.value);
-        this.#context.core.lastKnown.forget(machine.value);
+        this.#removal.machine(machine, edit);
       }
       for (const value of shared.ofHost(host)) {
         const ref = this.#context.references.toHost({ type: '', value });
@@ -147,10 +146,9 @@ export class HostMirror {
   #edit(changes: readonly ObjectChange[], edit: InventoryEdit): void {
     const staged = new StagedMachines(this.#context.core.inventory.machinesOnHost(this.#context.host));
     // All are bound before the first is rewritten: they name one another.
-    for (const change of changes) {
-      if (change.ref.type === 'VirtualMachine') this.#machines.meet(change, staged, edit);
-      else if (change.ref.type === 'Datastore' || change.ref.type === 'Network') this.#sharedThings.meet(change, edit);
-    }
+    for (const change of changes)
+      if (change.ref.type === 'Datastore' || change.ref.type === 'Network') this.#sharedThings.meet(change, edit);
+    for (const change of changes) if (change.ref.type === 'VirtualMachine') this.#machines.meet(change, staged, edit);
     const stage = this.#staging.stage(changes, edit);
     for (const { document, values } of stage.properties.values()) edit.put(document, values);
     stage.properties.clear();

@@ -1,9 +1,10 @@
-import type { VirtualMachineConfigInfo } from '@hypostyle/vim';
+import type { ManagedObjectReference, VirtualMachineConfigInfo, VirtualMachineRuntimeInfo } from '@hypostyle/vim';
 import { type MachineDocument, referenceOf } from '../inventory/entity-document.ts';
 import type { InventoryEdit } from '../inventory/inventory.ts';
 import { bindMachine } from './machine-binding.ts';
 import type { MirrorContext, NewMachinesPlace } from './mirror-context.ts';
 import type { ObjectChange } from './object-updates.ts';
+import { isRunning } from './update-staging.ts';
 
 /** Machines that a host tells of, met under the references that they have at the center. */
 export class MachineMeeting {
@@ -53,6 +54,13 @@ export class MachineMeeting {
         isElsewhere,
       },
     );
+    if (binding.kind === 'duplicate' && binding.of.host !== host && this.#isSame(values, binding.of)) {
+      // Registered on both: it is one machine, shown on the host that runs it.
+      this.#context.references.bind(ref, referenceOf(binding.of));
+      if (isRunning(values) && !this.#runs(binding.of))
+        edit.put(this.#placed({ ...binding.of, name: name ?? binding.of.name, host, hostValue: ref.value }));
+      return;
+    }
     const expected = staged.expectedAt(config?.files?.vmPathName);
     if (expected !== undefined && binding.kind === 'known') edit.remove(expected.value);
     const before = binding.kind === 'known' ? binding.document : expected;
@@ -82,6 +90,26 @@ export class MachineMeeting {
     const value = this.#byHostValue.get(hostValue);
     const document = value === undefined ? undefined : this.#context.core.inventory.find(value);
     return document?.type === 'VirtualMachine' && document.hostValue === hostValue ? document : undefined;
+  }
+
+  /** Whether a machine that was told of is another one by its files: the same path on a datastore that both have. */
+  #isSame(values: Readonly<Record<string, unknown>>, of: MachineDocument): boolean {
+    const object = this.#context.core.registry.get(referenceOf(of));
+    const there = object?.value('config') as VirtualMachineConfigInfo | undefined;
+    const here = values.config as VirtualMachineConfigInfo | undefined;
+    const path = pathInDatastore(here?.files?.vmPathName);
+    if (path === undefined || path !== pathInDatastore(there?.files?.vmPathName)) return false;
+    const theirs = new Set(((object?.value('datastore') ?? []) as ManagedObjectReference[]).map(({ value }) => value));
+    const own = (values.datastore ?? []) as readonly ManagedObjectReference[];
+    return own.some((datastore) => theirs.has(this.#context.references.toCenter(datastore)?.value ?? ''));
+  }
+
+  /** Whether the host that shows a machine is there and runs it. */
+  #runs(document: MachineDocument): boolean {
+    const runtime = this.#context.core.registry.get(referenceOf(document))?.value('runtime') as
+      | VirtualMachineRuntimeInfo
+      | undefined;
+    return runtime?.powerState === 'poweredOn' && runtime.connectionState === 'connected';
   }
 
   /** The machine in a folder of its datacenter and in a pool of its compute resource. */
@@ -114,6 +142,11 @@ export class StagedMachines {
   expectedAt(path: string | undefined): MachineDocument | undefined {
     return path === undefined ? undefined : this.#expected.find(({ expectedPath }) => expectedPath === path);
   }
+}
+
+/** A path without the datastore's name, which is each host's own. */
+function pathInDatastore(path: string | undefined): string | undefined {
+  return path?.replace(/^\[[^\]]*\] ?/, '');
 }
 
 function firstPlace({ folder, pool }: NewMachinesPlace = {}): { readonly parent?: string; readonly pool?: string } {

@@ -23,10 +23,22 @@ export interface HostMirrorOptions {
   readonly leaseInfo: (info: HttpNfcLeaseInfo) => HttpNfcLeaseInfo;
   /** True when the machine's own host still has it, as far as anybody knows. */
   readonly isElsewhere: (document: MachineDocument) => boolean;
+  /** Another host that has the machine registered too. */
+  readonly heirOf: (document: MachineDocument) => MachineHeir | undefined;
+  /** Told of a machine of this host, by its own reference, that runs here and is shown on another. */
+  readonly onRunsHere: (machine: ManagedObjectReference) => void;
   /** Told of machines whose instanceUuid another one has. */
   readonly onDuplicate: (machine: MachineDocument, of: MachineDocument) => void;
   /** Told of a datastore that may not have its name alone, or not on all its hosts. */
   readonly onSameName: (datastore: DatastoreDocument) => void;
+}
+
+/** A host that shows a machine once the one that showed it has it no more. */
+export interface MachineHeir {
+  readonly host: string;
+  readonly hostValue: string;
+  /** Has its host tell all of it. */
+  readonly tellAgain: () => void;
 }
 
 /** Values of references. */

@@ -1,3 +1,4 @@
+import type { MachineDocument } from '../inventory/entity-document.ts';
 import type { InventoryEdit } from '../inventory/inventory.ts';
 import { deletePart, type PartDocument } from './host-parts.ts';
 import type { MirrorContext } from './mirror-context.ts';
@@ -24,10 +25,20 @@ export class MirrorRemoval {
       return;
     }
     const document = center && edit.find(center.value);
-    if (document?.type === 'VirtualMachine' && document.host === this.#context.host) {
+    if (document?.type === 'VirtualMachine' && document.host === this.#context.host) this.machine(document, edit);
+    else if (document?.type === 'Datastore' || document?.type === 'Network') this.unshare(document.value, edit);
+  }
+
+  /** The host has a machine no more; where another host has it registered, it is shown there from now on. */
+  machine(document: MachineDocument, edit: InventoryEdit): void {
+    const heir = this.#context.options.heirOf(document);
+    if (heir === undefined) {
       edit.remove(document.value);
       this.#context.core.lastKnown.forget(document.value);
-    } else if (document?.type === 'Datastore' || document?.type === 'Network') this.unshare(document.value, edit);
+      return;
+    }
+    edit.put({ ...document, host: heir.host, hostValue: heir.hostValue });
+    heir.tellAgain();
   }
 
   /** The host has a datastore or network no more. */

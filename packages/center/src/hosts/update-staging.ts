@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { HttpNfcLeaseInfo, ManagedObjectReference } from '@hypostyle/vim';
+import type { HttpNfcLeaseInfo, ManagedObjectReference, VirtualMachineRuntimeInfo } from '@hypostyle/vim';
 import type { EntityDocument } from '../inventory/entity-document.ts';
 import type { InventoryEdit } from '../inventory/inventory.ts';
 import { hostOverlay, machineOverlay } from './connection-overlay.ts';
@@ -65,9 +65,14 @@ export class UpdateStaging {
     const center = this.#context.references.toCenter(ref);
     const document = center && (edit?.find(center.value) ?? this.#context.core.inventory.find(center.value));
     if (center === undefined || document === undefined) return;
+    const { host, shared } = this.#context;
+    if (document.type === 'VirtualMachine' && document.host !== host) {
+      // Another host shows it, unless it is this one that runs it.
+      if (isRunning(values)) this.#context.options.onRunsHere(ref);
+      return;
+    }
     const { name: _, ...said } = values;
     const rewritten = this.rewritten(ref.type, said, map);
-    const { host, shared } = this.#context;
     let properties = rewritten;
     if (document.type === 'Datastore' || document.type === 'Network') {
       const mount = document.type === 'Network' ? { host: [hostReference(host)] } : {};
@@ -136,6 +141,11 @@ export class UpdateStaging {
     stage.newParts.push(part);
     return this.#context.references.toCenter(ref);
   }
+}
+
+/** Whether an update says that the machine runs. */
+export function isRunning({ runtime }: Readonly<Record<string, unknown>>): boolean {
+  return (runtime as VirtualMachineRuntimeInfo | undefined)?.powerState === 'poweredOn';
 }
 
 function hostReference(value: string): ManagedObjectReference {
