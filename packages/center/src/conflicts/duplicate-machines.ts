@@ -71,12 +71,11 @@ export class DuplicateMachines {
     const spec = { _typeName: 'VirtualMachineConfigSpec', instanceUuid: randomUUID() };
     try {
       const task = (await link.call(there, 'ReconfigVM_Task', { spec })) as ManagedObjectReference<'Task'>;
-      const { signal } = new AbortController();
-      const info = await link.tasks.finished(task.value, () => {}, signal);
+      const info = await link.tasks.finished(task.value, () => {}, AbortSignal.timeout(60_000));
       if (info?.state !== 'success') throw failure(info);
     } catch (error) {
-      if (error instanceof VimFault && error.type === 'HostNotConnected') return;
-      throw error;
+      if (!(error instanceof VimFault) || error.type !== 'HostNotConnected') throw error;
+      this.#waiting.add(value);
     }
   }
 
