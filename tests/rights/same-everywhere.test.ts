@@ -418,6 +418,9 @@ async function compareMachine(model: Model, { ref, name }: Entity): Promise<void
 async function compareFiles(model: Model, { ref, name }: Entity): Promise<void> {
   const url = (path: string) => `/folder${path}?dcPath=Datacenter&dsName=${name}`;
   const may = (privilege: string) => model.holds(ref.value, privilege);
+  const list = await center.files(ann.session, '/folder?dcPath=Datacenter');
+  assert.equal(list.status, 200);
+  assert.equal(list.text.includes(`dsName=${name}`), may(browse), `${name} in the list of datastores`);
   const folder = await center.files(ann.session, url(''));
   assert.equal(folder.status, may(browse) ? 200 : 403, `list of ${name}: ${folder.text}`);
   const file = await center.files(ann.session, url('/vm-1/vm-1.vmx'));

@@ -7,7 +7,14 @@
 import { chmod, mkdir } from 'node:fs/promises';
 import type { Hypervisor, HypervisorInfo, Store } from '@hypostyle/contracts';
 import { type FolderAccess, removeLeftovers, systemClock, TransferLeases } from '@hypostyle/services';
-import { type Authorizer, Dispatcher, Registry, type Schema, type Session } from '@hypostyle/vim';
+import {
+  type Authorizer,
+  Dispatcher,
+  type ManagedObjectReference,
+  Registry,
+  type Schema,
+  type Session,
+} from '@hypostyle/vim';
 import { GuestOsNames } from './configuration/guest-os.ts';
 import { busyFiles } from './datastore/busy-files.ts';
 import { type DatastoreRename, defineDatastoreRename } from './datastore/datastore-rename.ts';
@@ -182,15 +189,19 @@ export class Host {
   /** Datastore files as the session may see them; nobody is signed in without one. */
   folderAccess(session: Session | undefined): FolderAccess {
     const { datastores, machines } = this.#core;
+    const holds = (object: ManagedObjectReference, privilege: string) =>
+      session !== undefined && this.authorizer.holds(session, object, privilege);
     return {
       datacenters: () => [references.datacenter.value],
       datastores: () => datastores.all(),
+      datastoreNames: () => datastores.all().flatMap(({ ref, name }) => (holds(ref, 'Datastore.Browse') ? [name] : [])),
       authorize: (name, privilege) => {
         if (session === undefined) return 'unauthenticated';
-        const object = name === undefined ? references.rootFolder : datastores.find(name)?.ref;
+        // The list shows what is for the session.
+        if (name === undefined) return 'ok';
+        const object = datastores.find(name)?.ref;
         // A name that is nowhere is said to be missing, not to be forbidden.
-        if (object === undefined) return 'ok';
-        return this.authorizer.holds(session, object, privilege) ? 'ok' : 'denied';
+        return object === undefined || holds(object, privilege) ? 'ok' : 'denied';
       },
       isBusy: busyFiles(machines),
     };

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Center } from '@hypostyle/center';
 import type { Host } from '@hypostyle/host';
 import type { FileRequest, FileResponse, FolderAccess } from '@hypostyle/services';
-import { type Session, secureAgent } from '@hypostyle/vim';
+import { type ManagedObjectReference, type Session, secureAgent } from '@hypostyle/vim';
 
 type DatastoreSite = ReturnType<Center['files']['site']>;
 type RemoteAddress = Exclude<DatastoreSite['address'], { readonly local: true }>;
@@ -57,17 +57,20 @@ export class CenterFiles {
   }
 
   access(session: Session | undefined): FolderAccess {
-    const { files, authorizer, rootFolder } = this.#center;
+    const { files, authorizer } = this.#center;
+    const holds = (object: ManagedObjectReference, privilege: string) =>
+      session !== undefined && authorizer.holds(session, object, privilege);
     return {
       ...this.#host.folderAccess(session),
-      datacenters: () => files.datacenters(),
-      datastoreNames: (datacenter) => files.names(datacenter),
+      datacenters: () => files.datacenters((object) => holds(object, 'System.View')),
+      datastoreNames: (datacenter) => files.names(datacenter, (object) => holds(object, 'Datastore.Browse')),
       authorize: (name, privilege, datacenter) => {
         if (session === undefined) return 'unauthenticated';
-        const object = name === undefined ? rootFolder : files.find(name, datacenter);
+        // Lists show what is for the session.
+        if (name === undefined) return 'ok';
+        const object = files.find(name, datacenter);
         // A name that is nowhere is said to be missing, not to be forbidden.
-        if (object === undefined) return 'ok';
-        return authorizer.holds(session, object, privilege) ? 'ok' : 'denied';
+        return object === undefined || holds(object, privilege) ? 'ok' : 'denied';
       },
       datastores: (datacenter) => {
         const names = new Set(files.names(datacenter));

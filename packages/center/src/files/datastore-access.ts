@@ -12,6 +12,9 @@ export interface DatastoreSite {
   ticket(method: string, url: string): Promise<string>;
 }
 
+/** Whether somebody may know of it. */
+type Shows = (object: ManagedObjectReference) => boolean;
+
 /** Datastores of a center for a face of files: found by datacenter and name, and the hosts that have them. */
 export class DatastoreAccess {
   readonly #core: CenterCore;
@@ -20,17 +23,20 @@ export class DatastoreAccess {
     this.#core = core;
   }
 
-  /** Paths of all datacenters. */
-  datacenters(): string[] {
-    return [...this.#core.inventory.all('Datacenter')].map((datacenter) => datacenterPath(this.#core, datacenter));
+  /** Paths of the datacenters that are to be shown. */
+  datacenters(shows: Shows): string[] {
+    const shown = [...this.#core.inventory.all('Datacenter')].filter((datacenter) => shows(referenceOf(datacenter)));
+    return shown.map((datacenter) => datacenterPath(this.#core, datacenter));
   }
 
-  /** Names of the datastores of a datacenter; of all, when it is not said. */
-  names(datacenter: string | undefined): string[] {
+  /** Names of the datastores of a datacenter that are to be shown; of all datacenters, when none is said. */
+  names(datacenter: string | undefined, shows: Shows = () => true): string[] {
     const { inventory } = this.#core;
     const within = datacenter === undefined ? undefined : datacenterAt(this.#core, datacenter);
     const all = [...inventory.all('Datastore')].filter(
-      ({ value }) => datacenter === undefined || inventory.above(value, ['Datacenter'])?.value === within?.value,
+      (document) =>
+        (datacenter === undefined || inventory.above(document.value, ['Datacenter'])?.value === within?.value) &&
+        shows(referenceOf(document)),
     );
     return [...new Set(all.map(({ name }) => name))].sort();
   }

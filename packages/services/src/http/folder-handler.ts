@@ -26,7 +26,7 @@ export interface FolderAccess {
   datacenters(): readonly string[];
   /** Datastores of a datacenter as the client named it; all, when it named none. */
   datastores(datacenter: string | undefined): readonly DatastoreRoot[];
-  /** Names of all datastores of a datacenter, where some are not of this computer. */
+  /** Names of the datastores of a datacenter that the list shows; those of `datastores` unless told. */
   datastoreNames?(datacenter: string | undefined): readonly string[];
   /** Asked before anything is said about what is there. `datastore` is undefined for the list of datastores. */
   authorize(
