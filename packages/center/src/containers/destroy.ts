@@ -1,24 +1,25 @@
-import { fault } from '@hypostyle/vim';
+import { type Draft, fault } from '@hypostyle/vim';
 import { type DocumentOf, type EntityDocument, isCompute, isPool, referenceOf } from '../inventory/entity-document.ts';
 import type { InventoryEdit } from '../inventory/inventory.ts';
 import { poolArgument } from '../pools/pool-events.ts';
-import { liftChildren } from '../pools/pool-tree.ts';
+import { dissolvePool } from '../pools/pool-tree.ts';
 import type { PostEvent } from './acting.ts';
 
 /** What an edit and the inventory have in common: the tree to walk. */
 export type Tree = Pick<InventoryEdit, 'find' | 'children' | 'vAppsIn' | 'machinesInPool'>;
 
-/** Everything that goes with an entity, the entity first. */
+/** Everything that goes with an entity, the entity first: of a vApp also the machines of the pools in it. */
 export function subtree(tree: Tree, value: string): EntityDocument[] {
   const found = new Map<string, EntityDocument>();
-  const visit = (at: EntityDocument | undefined) => {
+  const visit = (at: EntityDocument | undefined, inVApp: boolean) => {
     if (at === undefined || found.has(at.value)) return;
     found.set(at.value, at);
-    for (const child of tree.children(at.value)) visit(child);
-    for (const vApp of tree.vAppsIn(at.value)) visit(vApp);
-    if (at.type === 'VirtualApp') for (const machine of tree.machinesInPool(at.value)) visit(machine);
+    const within = inVApp || at.type === 'VirtualApp';
+    for (const child of tree.children(at.value)) visit(child, within);
+    for (const vApp of tree.vAppsIn(at.value)) visit(vApp, true);
+    if (within) for (const machine of tree.machinesInPool(at.value)) visit(machine, true);
   };
-  visit(tree.find(value));
+  visit(tree.find(value), false);
   return [...found.values()];
 }
 
@@ -38,7 +39,11 @@ export function destroy(
   const document = edit.find(value);
   if (document === undefined) return;
   checkDestroyable(edit, document);
-  if (document.type === 'ResourcePool') liftChildren(edit, document);
+  if (document.type === 'ResourcePool') {
+    dissolvePool(edit, document);
+    edit.show((draft) => tellDestroyed(draft, document, post));
+    return;
+  }
   const going = subtree(edit, value);
   for (const one of going) {
     if (['HostSystem', 'VirtualMachine', 'Datastore', 'Network'].includes(one.type)) throw inUse(document, one);
@@ -46,17 +51,15 @@ export function destroy(
   // Whatever is deepest goes first.
   for (const one of going.toReversed()) {
     edit.remove(one.value);
-    edit.show((draft) => {
-      if (one.type === 'ClusterComputeResource')
-        post(draft, { type: 'ClusterDestroyedEvent', entity: referenceOf(one) });
-      else if (isPool(one))
-        post(draft, {
-          type: 'ResourcePoolDestroyedEvent',
-          entity: referenceOf(one),
-          members: { resourcePool: poolArgument(one) },
-        });
-    });
+    edit.show((draft) => tellDestroyed(draft, one, post));
   }
+}
+
+function tellDestroyed(draft: Draft, one: EntityDocument, post: PostEvent): void {
+  const entity = referenceOf(one);
+  if (one.type === 'ClusterComputeResource') post(draft, { type: 'ClusterDestroyedEvent', entity });
+  else if (isPool(one))
+    post(draft, { type: 'ResourcePoolDestroyedEvent', entity, members: { resourcePool: poolArgument(one) } });
 }
 
 /** Throws NotSupported for what is always there, and ResourceInUse while hosts are in it. */

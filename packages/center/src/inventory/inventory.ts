@@ -174,7 +174,8 @@ export class Inventory {
     // All are known before the first is shown: they name one another.
     const touched: string[] = [];
     for (const after of change.documents.values())
-      if (after !== undefined) touched.push(...this.#index(after.document));
+      if (after !== undefined)
+        touched.push(...this.#index(after.document), ...newlyShown(before.get(after.document.value), after.document));
     for (const after of change.documents.values()) {
       if (after === undefined) continue;
       const { document, properties } = after;
@@ -262,6 +263,12 @@ export class Inventory {
     }
     return found;
   }
+}
+
+/** Where a machine is listed that its host has just made: it was in its place before, and nobody saw it. */
+function newlyShown(before: EntityDocument | undefined, after: EntityDocument): string[] {
+  if (before === undefined || isShown(before) || after.type !== 'VirtualMachine') return [];
+  return [after.parent, after.pool, after.host].filter((value) => value !== undefined);
 }
 
 /** What a pool shows of its document, and of all that is below it. */

@@ -2,6 +2,8 @@ import { fault } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
 import { type ComputeDocument, type HostDocument, isPool, type PoolDocument } from '../inventory/entity-document.ts';
 import type { InventoryEdit } from '../inventory/inventory.ts';
+import { requireFreeName } from '../inventory/name-scope.ts';
+import { placedIn, poolAt } from '../pools/pool-tree.ts';
 import { standalone } from './host-joining.ts';
 
 /**
@@ -20,10 +22,14 @@ export function moveHostIntoCluster(
   checkMovable(core, host, before);
   requireSameDatacenter(core, before.value, cluster.value);
   edit.put({ ...host, parent: cluster.value });
-  if (before.type === 'ClusterComputeResource' || pool === undefined)
-    moveMachines(core, edit, host, pool?.value ?? cluster.pool);
-  else adoptPools(core, edit, host, before, cluster, pool);
+  if (before.type === 'ComputeResource' && pool !== undefined) {
+    adoptPools(core, edit, host, before, cluster, pool);
+    removeCompute(edit, before);
+    return;
+  }
+  // Its pools go first: what was in them may have their names.
   if (before.type === 'ComputeResource') removeCompute(edit, before);
+  moveMachines(core, edit, host, pool?.value ?? cluster.pool);
 }
 
 /** Takes a host out of its cluster, to stand alone in a folder of hosts. Throws InvalidState, DuplicateName. */
@@ -76,7 +82,13 @@ function requireSameDatacenter(core: CenterCore, a: string, b: string): void {
 }
 
 function moveMachines(core: CenterCore, edit: InventoryEdit, host: HostDocument, pool: string): void {
-  for (const machine of core.inventory.machinesOnHost(host.value)) edit.put({ ...machine, pool });
+  const target = poolAt(edit, pool);
+  // One that leaves a vApp comes into a folder.
+  for (const machine of core.inventory.machinesOnHost(host.value)) {
+    const placed = placedIn(core.inventory, machine, target);
+    requireFreeName(edit, placed);
+    edit.put(placed);
+  }
 }
 
 /** The pools of a host that was alone come below a pool of the cluster, with their machines. */
@@ -92,7 +104,9 @@ function adoptPools(
     for (const child of edit.children(parent)) {
       if (!isPool(child)) continue;
       own(child.value);
-      edit.put({ ...child, owner: cluster.value, ...(child.parent === before.pool ? { parent: pool.value } : {}) });
+      const adopted = { ...child, owner: cluster.value };
+      if (child.parent === before.pool) requireFreeName(edit, { ...adopted, parent: pool.value });
+      edit.put({ ...adopted, ...(child.parent === before.pool ? { parent: pool.value } : {}) });
     }
   };
   own(before.pool);

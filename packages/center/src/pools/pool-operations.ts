@@ -9,7 +9,7 @@ import { requireFreeName } from '../inventory/name-scope.ts';
 import { privilegeScope } from '../inventory/privilege-scope.ts';
 import { changedResources, plainResources, reservationOf } from './pool-allocation.ts';
 import { poolArgument } from './pool-events.ts';
-import { isRoot, liftChildren, moveIntoPool, poolAt, poolsIn } from './pool-tree.ts';
+import { dissolvePool, isRoot, moveIntoPool, poolAt, poolsIn } from './pool-tree.ts';
 import type { PoolUsage } from './pool-usage.ts';
 
 /** ResourcePool, as far as it is the center's own: making, changing, moving. One change of the inventory each. */
@@ -126,8 +126,7 @@ export class PoolOperations {
         for (const child of poolsIn(edit, value)) {
           if (child.type === 'VirtualApp') continue;
           lift(child.value);
-          liftChildren(edit, child);
-          edit.remove(child.value);
+          dissolvePool(edit, child);
           edit.show((draft) =>
             byCall(this.#core, call)(draft, {
               type: 'ResourcePoolDestroyedEvent',

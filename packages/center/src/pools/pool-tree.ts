@@ -65,11 +65,16 @@ function poolIn(tree: Pick<PoolTree, 'find'>, pool: PoolDocument, target: PoolDo
   return { ...moved, vApp: outside === undefined ? vApp : { ...vApp, folder: outside } };
 }
 
-/** A pool goes: its pools, vApps and machines go to the one above. Throws DuplicateName. */
-export function liftChildren(edit: InventoryEdit, pool: PoolDocument): void {
+/** A pool goes: its pools, vApps and machines go to the one above. Taken out of the inventory. Throws DuplicateName. */
+export function dissolvePool(edit: InventoryEdit, pool: PoolDocument): void {
   const parent = poolAt(edit, pool.parent ?? '');
-  for (const child of poolsIn(edit, pool.value)) put(edit, poolIn(edit, child, parent));
-  for (const machine of edit.machinesInPool(pool.value)) put(edit, placedIn(edit, machine, parent));
+  const lifted = [
+    ...poolsIn(edit, pool.value).map((child) => poolIn(edit, child, parent)),
+    ...edit.machinesInPool(pool.value).map((machine) => placedIn(edit, machine, parent)),
+  ];
+  // It goes first: what was in it may have its name.
+  edit.remove(pool.value);
+  for (const document of lifted) put(edit, document);
 }
 
 /**
