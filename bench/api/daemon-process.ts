@@ -6,14 +6,19 @@ import { Registry } from '@hypostyle/vim';
 import type { DaemonQuestion, DaemonReply } from './daemon.ts';
 import { LongestWork } from './longest-work.ts';
 
-const [home = '', keepsCommitTimes = ''] = process.argv.slice(2);
+const [home = '', mode = 'host', keepsCommitTimes = ''] = process.argv.slice(2);
 const delay = monitorEventLoopDelay({ resolution: 1 });
 const work = new LongestWork();
 /** When each machine last changed, in nanoseconds of the clock that all processes share. */
 const changedAt = new Map<string, bigint>();
 if (keepsCommitTimes !== '') keepCommitTimes();
 
-const server = await startServer({ home, listen: { host: '127.0.0.1', port: 0 }, mode: 'host', logLevel: 'warn' });
+const server = await startServer({
+  home,
+  listen: { host: '127.0.0.1', port: 0 },
+  mode: mode === 'center' ? 'center' : 'host',
+  logLevel: 'warn',
+});
 
 process.on('message', (question: DaemonQuestion) => {
   answer(question).then(

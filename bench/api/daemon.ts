@@ -25,6 +25,7 @@ export interface DaemonReply {
 
 export interface DaemonOptions {
   readonly home: string;
+  readonly mode?: 'host' | 'center';
   /** Folder for a processor profile of the whole run. */
   readonly profile?: string | undefined;
   /** Notes when each machine changes, which costs a little. */
@@ -46,7 +47,7 @@ export class Daemon implements Subject {
     this.startMilliseconds = startMilliseconds;
   }
 
-  static async start({ home, profile, keepsCommitTimes = false }: DaemonOptions): Promise<Daemon> {
+  static async start({ home, mode = 'host', profile, keepsCommitTimes = false }: DaemonOptions): Promise<Daemon> {
     const begun = performance.now();
     const execArgv = [
       '--disable-warning=ExperimentalWarning',
@@ -58,7 +59,7 @@ export class Daemon implements Subject {
     const env = { ...process.env, NODE_COMPILE_CACHE: cache, MALLOC_ARENA_MAX: '2' };
     const child = fork(
       join(import.meta.dirname, 'daemon-process.ts'),
-      [home, ...(keepsCommitTimes ? ['keep-commit-times'] : [])],
+      [home, mode, ...(keepsCommitTimes ? ['keep-commit-times'] : [])],
       { execArgv, env },
     );
     const ready = await firstMessage<{ url: string; userName: string; passwordFile: string }>(child);
@@ -68,7 +69,12 @@ export class Daemon implements Subject {
   }
 
   async settle(): Promise<void> {
-    await this.#ask({ ask: 'settle' });
+    await this.heap();
+  }
+
+  /** MB that live objects take, once garbage was let go. */
+  async heap(): Promise<number> {
+    return (await this.#ask({ ask: 'settle' })).heap ?? Number.NaN;
   }
 
   /** How long the event loop was held up at most while `work` ran. */

@@ -19,22 +19,25 @@ export class Retriever {
   readonly #subject: Subject;
   readonly #session: SoapSession;
   readonly #view: string;
+  readonly #paths: readonly string[];
 
-  private constructor(subject: Subject, session: SoapSession, view: string) {
+  private constructor(subject: Subject, session: SoapSession, view: string, paths: readonly string[]) {
     this.#subject = subject;
     this.#session = session;
     this.#view = view;
+    this.#paths = paths;
   }
 
-  static async open(subject: Subject): Promise<Retriever> {
+  static async open(subject: Subject, paths: readonly string[] = machinePaths): Promise<Retriever> {
     const session = await SoapSession.open(subject.address);
-    return new Retriever(subject, session, await machineView(session));
+    return new Retriever(subject, session, await machineView(session), paths);
   }
 
   /** Throws when the answer does not have all `machines`. */
   async retrieve(walk: Walk, machines: number): Promise<Retrieval> {
     const session = this.#session;
-    const filter = walk === 'view' ? viewFilter(this.#view, machinePaths) : traversalFilter(session, machinePaths);
+    const paths = this.#paths;
+    const filter = walk === 'view' ? viewFilter(this.#view, paths) : traversalFilter(session, paths);
     const before = processorTime(this.#subject.pid);
     const counter = new TextCounter('<objects>');
     const { firstByte, lastByte, bytes } = await session.call(retrieve(session, filter), {

@@ -16,9 +16,9 @@ export class Vcsim implements Subject {
     this.address = address;
   }
 
-  static async start(path: string, machines: number): Promise<Vcsim> {
+  static async start(path: string, machines: number, hosts = 1): Promise<Vcsim> {
     const port = await freePort();
-    const inventory = ['-standalone-host', '0', '-cluster', '1', '-host', '1', '-vm', String(machines)];
+    const inventory = ['-standalone-host', '0', '-cluster', '1', '-host', String(hosts), '-vm', String(machines)];
     const account = ['-username', 'user', '-password', 'pass'];
     const child = spawn(path, ['-l', `127.0.0.1:${port}`, ...inventory, '-autostart=false', ...account], {
       stdio: ['ignore', 'pipe', 'ignore'],

@@ -17,6 +17,8 @@ export interface WakeUpOptions {
   readonly changes: number;
   /** When a machine last changed, in nanoseconds of `process.hrtime`. */
   readonly changedAt?: (machine: string) => Promise<bigint>;
+  /** Changes a machine where that is not by renaming it here. */
+  readonly change?: (machine: string, number: number) => Promise<unknown>;
 }
 
 /** Milliseconds between two changes. */
@@ -27,7 +29,10 @@ const mostMilliseconds = 60_000;
 const patience = 20_000;
 
 /** Changes machines one by one while followers wait for the updates of them all. */
-export async function wakeUps(subject: Subject, { followers, changes, changedAt }: WakeUpOptions): Promise<WakeUps> {
+export async function wakeUps(
+  subject: Subject,
+  { followers, changes, changedAt, change: given }: WakeUpOptions,
+): Promise<WakeUps> {
   const sessions: SoapSession[] = [];
   const open = async () => {
     const session = await SoapSession.open(subject.address, 2);
@@ -37,6 +42,7 @@ export async function wakeUps(subject: Subject, { followers, changes, changedAt 
   try {
     const writer = await open();
     const machines = await machineReferences(writer);
+    const work = given ?? ((machine, number) => writer.call(rename(machine, `renamed-${number}`)));
     const begun = performance.now();
     const all = await Promise.all(Array.from({ length: followers }, async () => Follower.begin(await open())));
     const catchUp = performance.now() - begun;
@@ -47,7 +53,7 @@ export async function wakeUps(subject: Subject, { followers, changes, changedAt 
       const machine = machines[Math.floor((change * machines.length) / changes)] ?? '';
       const arrivals = all.map((follower) => follower.arrival(machine));
       const called = process.hrtime.bigint();
-      await writer.call(rename(machine, `renamed-${change}`));
+      await work(machine, change);
       const arrived = await Promise.race([Promise.all(arrivals), lost(machine)]);
       const committed = await changedAt?.(machine);
       for (const at of arrived) {

@@ -88,14 +88,15 @@ export async function follower(soak: Soak, client: Client): Promise<void> {
   const seen = new Map<string, number>();
   const filter = {
     objectSet: soak.machines.map((obj) => ({ obj })),
-    propSet: [{ type: 'VirtualMachine', pathSet: ['config.annotation', 'runtime.powerState'] }],
+    propSet: [{ type: 'VirtualMachine', pathSet: ['config.annotation'] }],
   };
   try {
     for await (const { filterSet = [] } of follow(client, filter, { signal: stop, maxWaitSeconds: 5 })) {
       for (const { objectSet = [] } of filterSet) {
         for (const { obj, changeSet = [] } of objectSet) {
-          for (const { name, val } of changeSet)
-            seen.set(`${obj.value}/${name}`, val === undefined ? val : unboxed(val));
+          for (const { name, val } of changeSet) {
+            if (name === 'config.annotation' && val !== undefined) seen.set(obj.value, Number(unboxed(val)));
+          }
         }
       }
     }

@@ -11,20 +11,25 @@ const diskMiB = 16;
 const atOnce = 64;
 
 /** Writes machines as folders, and into the store, without a process that does it: many at small cost. */
-export async function fillDatastore(disk: MemoryPersistence, directory: string, count: number): Promise<void> {
+export async function fillDatastore(
+  disk: MemoryPersistence,
+  directory: string,
+  count: number,
+  prefix: string,
+): Promise<void> {
   await mkdir(directory, { recursive: true });
   const datastore = await writeIdentity(directory);
   const first = (await readCounter(disk)) + 1;
   const numbers = Array.from({ length: count }, (_, index) => first + index);
   for (let at = 0; at < count; at += atOnce)
-    await Promise.all(numbers.slice(at, at + atOnce).map((number) => writeMachine(directory, `vm-${number}`)));
+    await Promise.all(numbers.slice(at, at + atOnce).map((number) => writeMachine(directory, `${prefix}${number}`)));
   await disk.transact([
     putCounter(first + count - 1),
     ...numbers.map((number) =>
       putMachine({
         id: String(number),
         datastore,
-        vmxPath: `vm-${number}/vm-${number}.vmx`,
+        vmxPath: `${prefix}${number}/${prefix}${number}.vmx`,
         created: new Date().toISOString(),
       }),
     ),

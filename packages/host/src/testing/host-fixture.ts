@@ -51,8 +51,8 @@ export class Computer {
   }
 
   /** Puts machines `vm-1`, `vm-2` … with one disk each on the datastore: they are registered at the next start. */
-  async fill(count: number): Promise<void> {
-    await fillDatastore(this.disk, this.datastore, count);
+  async fill(count: number, prefix = 'vm-'): Promise<void> {
+    await fillDatastore(this.disk, this.datastore, count, prefix);
   }
 
   async start(prepare: (hypervisor: FakeHypervisor) => void = () => {}): Promise<Daemon> {
