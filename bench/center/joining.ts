@@ -26,7 +26,7 @@ export async function addHosts(daemon: Daemon, hosts: readonly HostAccess[], mac
   const [folders] = await client.retrieve([datacenter], ['hostFolder']);
   const folder = folders?.values.hostFolder;
   if (folder === undefined) throw new Error('the center has no folder of hosts');
-  return following(daemon, machines, async () => {
+  return await following(daemon, machines, async () => {
     const add = async ({ address, port, thumbprint, userName: user, password: secret }: HostAccess) => {
       const spec = data('HostConnectSpec', {
         hostName: address,
