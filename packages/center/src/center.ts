@@ -77,6 +77,7 @@ interface CenterParts {
   readonly core: CenterCore;
   readonly opened: CenterServices;
   readonly dispatcher: Dispatcher;
+  readonly forwarding: Forwarding;
   readonly poolFollower: PoolFollower;
   readonly alarms: AlarmService;
 }
@@ -90,11 +91,13 @@ export class Center {
   /** Datastores for a face of files. */
   readonly files: DatastoreAccess;
   readonly #services: CenterServices;
+  readonly #forwarding: Forwarding;
   readonly #followers: readonly { close(): void }[];
 
-  private constructor({ core, opened, dispatcher, poolFollower, alarms }: CenterParts) {
+  private constructor({ core, opened, dispatcher, forwarding, poolFollower, alarms }: CenterParts) {
     this.core = core;
     this.#services = opened;
+    this.#forwarding = forwarding;
     this.#followers = [poolFollower, alarms];
     this.registry = core.registry;
     this.files = new DatastoreAccess(core);
@@ -109,6 +112,11 @@ export class Center {
 
   get rootFolder(): ManagedObjectReference<'Folder'> {
     return services.rootFolder;
+  }
+
+  /** True for a method of a managed object here that its host answers. */
+  forwards(method: unknown): boolean {
+    return this.#forwarding.forwards(method);
   }
 
   machineCounts(): { readonly registered: number; readonly running: number } {
@@ -208,7 +216,7 @@ export class Center {
     });
     await opened.tasks.recover();
     await joinLocalHost(core, options);
-    return new Center({ core, opened, dispatcher, poolFollower, alarms });
+    return new Center({ core, opened, dispatcher, forwarding, poolFollower, alarms });
   }
 
   /** Stops. Hosts and their machines run on; tasks under way go on at the next start. */

@@ -45,9 +45,16 @@ const ownedBySession = new Set<string>(['HttpNfcLease']);
 /** Sends calls to the host that the called object is on: arguments, results, faults and tasks in the caller's words. */
 export class Forwarding {
   readonly #core: CenterCore;
+  readonly #byCall = (call: Call, args: Arguments) => this.call(call, args);
+  readonly #byTask = (call: Call, args: Arguments) => this.task(call, args);
 
   constructor(core: CenterCore) {
     this.#core = core;
+  }
+
+  /** True for a method of a table that a host answers. */
+  forwards(method: unknown): boolean {
+    return method === this.#byCall || method === this.#byTask;
   }
 
   /**
@@ -58,10 +65,7 @@ export class Forwarding {
     const table: Record<string, (call: Call, args: Arguments) => Promise<unknown>> = {};
     for (const [name, method] of this.#core.schema.managed(type)?.methods ?? []) {
       if (never.has(name) || (checksAsItRuns(method) && !ownedBySession.has(type))) continue;
-      table[name] =
-        method.returns?.name === 'Task' && !method.returns.array
-          ? (call, args) => this.task(call, args)
-          : (call, args) => this.call(call, args);
+      table[name] = method.returns?.name === 'Task' && !method.returns.array ? this.#byTask : this.#byCall;
     }
     return { ...table, ...own } as MethodTable<T>;
   }
