@@ -3,6 +3,7 @@ import { soapToken } from '../codec/session-cookie.ts';
 import { SoapEncoder } from '../codec/soap-encoder.ts';
 import { envelopeEnd, envelopeStartOf } from '../codec/soap-envelope.ts';
 import { SoapResponseReader } from '../codec/soap-response.ts';
+import { TextPool } from '../codec/text-pool.ts';
 import { VersionPlans } from '../codec/type-plan.ts';
 import { ValueFrames } from '../codec/value-frames.ts';
 import type { WireTypes } from '../codec/wire-types.ts';
@@ -29,7 +30,7 @@ export class SoapEncoding implements CallEncoding {
     this.#transport = transport;
     this.#path = path;
     this.#encoder = new SoapEncoder(new VersionPlans(types, version));
-    this.#frames = new ValueFrames(types, { lenient: true });
+    this.#frames = new ValueFrames(types, { lenient: true, texts: new TextPool() });
     this.#action = `"urn:vim25/${version.name}"`;
   }
 

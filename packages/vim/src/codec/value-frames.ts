@@ -2,6 +2,7 @@ import type { DataType, Property } from '../schema/schema.ts';
 import { boxAny } from './any-values.ts';
 import { checkEnum, parsePrimitive } from './primitive-values.ts';
 import { invalidRequest, invalidType, missingMember, shorten, unknownMember } from './request-faults.ts';
+import type { TextPool } from './text-pool.ts';
 import type { ArrayType, WireType, WireTypes } from './wire-types.ts';
 
 export type Attributes = Readonly<Record<string, string>>;
@@ -23,16 +24,25 @@ export interface Slot {
 export interface DecodingOptions {
   /** Passes over members, types and values that the schema does not know: for a client of a newer server. */
   readonly lenient: boolean;
+  /** Where texts come from that are kept for long. */
+  readonly texts?: TextPool;
 }
 
 /** Elements whose type the schema tells, read into values of the model. */
 export class ValueFrames {
   readonly types: WireTypes;
   readonly lenient: boolean;
+  readonly #texts: TextPool | undefined;
 
-  constructor(types: WireTypes, { lenient }: DecodingOptions) {
+  constructor(types: WireTypes, { lenient, texts }: DecodingOptions) {
     this.types = types;
     this.lenient = lenient;
+    this.#texts = texts;
+  }
+
+  /** A text as it is kept. */
+  kept(text: string): string {
+    return this.#texts === undefined ? text : this.#texts.own(text);
   }
 
   /** The frame for an element of a declared type. */
@@ -276,6 +286,7 @@ class LeafFrame implements Frame {
     else if (this.#type.kind === 'enum' && !this.#frames.lenient)
       value = checkEnum(this.#type.type, this.#text.trim(), path);
     else value = this.#text.trim();
+    if (typeof value === 'string') value = this.#frames.kept(value);
     this.#slot.put(this.#any ? boxAny(this.#type, value) : value);
   }
 }
@@ -308,7 +319,8 @@ class ReferenceFrame implements Frame {
     const type = this.#type ?? (abstractReferences.has(this.#declared) ? undefined : this.#declared);
     if (type === undefined) throw invalidType(this.#slot.path(), 'a reference without its type');
     if (!this.#frames.lenient) this.#frames.types.checkReference(type, this.#declared, () => this.#slot.path());
-    this.#slot.put({ _typeName: 'ManagedObjectReference', type, value });
+    const kept = { type: this.#frames.kept(type), value: this.#frames.kept(value) };
+    this.#slot.put({ _typeName: 'ManagedObjectReference', ...kept });
   }
 }
 
