@@ -54,7 +54,8 @@ export function allConnected(daemon: Daemon, machines: number): Promise<Followin
         const { text } = await session.call(request);
         if (text.split('>connected<').length - 1 === machines) return;
         if (performance.now() > end) throw new Error(`not all of ${machines} machines were connected`);
-        await sleep(100);
+        // The question itself takes the center's time.
+        await sleep(1_000);
       }
     } finally {
       session.close();

@@ -19,6 +19,7 @@ export type * from './generated/types.ts';
 export type { Authorizer, RightsListener } from './runtime/authorizer.ts';
 export { actingUser, type CallContext } from './runtime/call-context.ts';
 export { Dispatcher, type Invocation, noPermission, type Outcome } from './runtime/dispatcher.ts';
+export { nextTurn, turnEnd } from './runtime/event-loop-turn.ts';
 export { asFault, fault, localizedFault, VimFault } from './runtime/fault.ts';
 export type {
   Call,

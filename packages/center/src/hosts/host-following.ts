@@ -2,9 +2,11 @@ import {
   type Caller,
   ClientError,
   type ManagedObjectReference,
+  nextTurn,
   retrieve,
   type Session,
   type TaskInfo,
+  turnEnd,
   type UpdateSet,
   VimFault,
 } from '@hypostyle/vim';
@@ -33,6 +35,9 @@ export interface HostFollowingOptions {
   /** Told once all that the host has was taken over. */
   readonly onComplete: (layout: HostLayout) => void;
 }
+
+/** Taken over in one go, which holds everybody else up. */
+const maxObjectUpdates = 50;
 
 /** One connection to a host, and what is followed over it: from its first answer until it breaks. */
 export class HostFollowing {
@@ -90,6 +95,7 @@ export class HostFollowing {
       if (updates === undefined) continue;
       version = updates.version;
       const changes = changesOf(updates);
+      if (performance.now() >= turnEnd()) await nextTurn();
       await mirror.enter(changes);
       waiting.push(...changes);
       // What a task did may come in several parts; its end counts once all are here.
@@ -162,7 +168,7 @@ export class HostFollowing {
     const { heartbeat } = this.#options;
     const patience = AbortSignal.timeout((first ? 6 : 2) * heartbeat * 1000);
     const signal = AbortSignal.any([ends, patience]);
-    const options = { maxWaitSeconds: heartbeat, maxObjectUpdates: 500 };
+    const options = { maxWaitSeconds: heartbeat, maxObjectUpdates };
     return this.connection.call(collector, 'WaitForUpdatesEx', { version, options }, { signal });
   }
 

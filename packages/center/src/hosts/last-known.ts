@@ -3,6 +3,9 @@ import { fromDocument, toDocument } from '@hypostyle/vim';
 
 const collection = 'last-known';
 
+/** Entities read in one go: a center has thousands. */
+const atOnce = 100;
+
 type Properties = Readonly<Record<string, unknown>>;
 
 export interface LastKnownOptions {
@@ -31,8 +34,15 @@ export class LastKnown {
   }
 
   async load(): Promise<Map<string, Properties>> {
-    const entries = await this.#store.list(collection);
-    return new Map(entries.map(({ key, value }) => [key, fromDocument<Properties>(value)]));
+    const known = new Map<string, Properties>();
+    for (let from = ''; ; ) {
+      const entries = await this.#store.list(collection, { from, limit: atOnce });
+      for (const { key, value } of entries) known.set(key, fromDocument<Properties>(value));
+      const last = entries.at(-1);
+      if (last === undefined || entries.length < atOnce) return known;
+      // The smallest key after the last.
+      from = `${last.key}\0`;
+    }
   }
 
   /** Has the entity's properties written soon, as they are then. */

@@ -1,6 +1,7 @@
 import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
+import { nextTurn, turnEnd } from '../runtime/event-loop-turn.ts';
 import { ClientError } from './errors.ts';
 
 /** Whom to trust. Without any of it, the system's authorities. */
@@ -61,7 +62,10 @@ export class Transport {
       for await (const chunk of response as AsyncIterable<Buffer>) {
         size += chunk.length;
         if (size > this.#options.responseLimit) throw new ClientError('too-large');
+        const end = turnEnd();
         take(decoder.decode(chunk, { stream: true }));
+        // Answers are as long as the server makes them, and many may come at once.
+        if (performance.now() >= end) await nextTurn();
       }
       take(decoder.decode());
       return { status: response.statusCode ?? 0, headers: response.headers };
