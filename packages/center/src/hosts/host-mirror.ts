@@ -146,9 +146,11 @@ export class HostMirror {
   #edit(changes: readonly ObjectChange[], edit: InventoryEdit): void {
     const staged = new StagedMachines(this.#context.core.inventory.machinesOnHost(this.#context.host));
     // All are bound before the first is rewritten: they name one another.
-    for (const change of changes)
+    // What leaves is nobody to meet: it would be taken for a newcomer.
+    const met = changes.filter(({ kind }) => kind !== 'leave');
+    for (const change of met)
       if (change.ref.type === 'Datastore' || change.ref.type === 'Network') this.#sharedThings.meet(change, edit);
-    for (const change of changes) if (change.ref.type === 'VirtualMachine') this.#machines.meet(change, staged, edit);
+    for (const change of met) if (change.ref.type === 'VirtualMachine') this.#machines.meet(change, staged, edit);
     const stage = this.#staging.stage(changes, edit);
     for (const { document, values } of stage.properties.values()) edit.put(document, values);
     stage.properties.clear();
