@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
-import { loadSchema, type ManagedObject, VimFault } from '@hypostyle/vim';
+import { loadSchema, type ManagedObject, type Schema, VimFault } from '@hypostyle/vim';
 import { coveragePage } from './survey/page.ts';
 import { type Answered, managedTypes, type Survey, survey } from './survey/survey.ts';
 import { type Endpoint, World } from './survey/world.ts';
@@ -43,9 +43,9 @@ for (const name of ['host', 'center'] as const) {
     let count = 0;
     for (const object of oneOfEach(endpoint, found[name])) {
       const done = found[name].get(object.ref.type)?.methods;
-      for (const method of schema.managed(object.ref.type)?.methods.keys() ?? []) {
+      for (const [method, { parameters }] of schema.managed(object.ref.type)?.methods ?? []) {
         if (done?.has(method)) continue;
-        const answer = await endpoint.call(object.ref, method).then(
+        const answer = await endpoint.call(object.ref, method, membersOf(parameters, endpoint)).then(
           () => 'an answer',
           (error: unknown) => (error instanceof VimFault ? error.type : String(error)),
         );
@@ -61,6 +61,30 @@ for (const name of ['host', 'center'] as const) {
 /** An object of every type that is there. */
 function oneOfEach({ registry }: Endpoint, types: ReadonlyMap<string, Answered>): ManagedObject[] {
   const one = new Map<string, ManagedObject>();
-  for (const object of registry.all()) if (types.has(object.ref.type)) one.set(object.ref.type, object);
+  for (const object of registry.all())
+    if (types.has(object.ref.type) && !one.has(object.ref.type)) one.set(object.ref.type, object);
   return [...one.values()];
+}
+
+type Properties = NonNullable<ReturnType<Schema['data']>>['properties'];
+
+/** What a method needs, with things that are there: some checks go before the answer that there is no such method. */
+function membersOf(properties: Properties, endpoint: Endpoint): Record<string, unknown> {
+  const given = properties.filter(({ optional, type }) => !optional || type.name === 'Datacenter');
+  return Object.fromEntries(
+    given.map(({ name, type }) => {
+      const value = leastValue(type.name, endpoint);
+      return [name, type.array ? [value] : value];
+    }),
+  );
+}
+
+function leastValue(name: string, endpoint: Endpoint): unknown {
+  const type = schema.type(name);
+  if (type?.kind === 'managed') return [...endpoint.registry.all(name as 'Folder')][0]?.ref;
+  if (type?.kind === 'data') return { _typeName: name, ...membersOf(type.properties, endpoint) };
+  if (type?.kind === 'enum') return [...type.values][0];
+  if (name === 'boolean') return false;
+  if (/^(int|short|long|byte|float|double)$/.test(name)) return 1;
+  return '[datastore1] none.vmdk';
 }

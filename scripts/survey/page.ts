@@ -4,7 +4,7 @@ import type { Answered, Survey } from './survey.ts';
 /** The page `docs/coverage.md` of what a survey found. */
 export function coveragePage({ host, center }: Survey, types: readonly ManagedTypeName[]): string {
   const schema = loadSchema();
-  const rows: string[] = [];
+  const rows: string[][] = [head];
   const absent: string[] = [];
   for (const type of types) {
     const of = schema.managed(type);
@@ -21,7 +21,7 @@ export function coveragePage({ host, center }: Survey, types: readonly ManagedTy
       share(onHost?.properties.size, properties),
       share(onCenter?.properties.size, properties),
     ];
-    rows.push(`| ${[type, ...cells].join(' | ')} |`);
+    rows.push([type, ...cells]);
   }
   const names = methodNames(types);
   return `# Coverage
@@ -32,14 +32,23 @@ A method counts as done where an object of the type answers it, inherited ones i
 
 Of ${names.size} methods, a host does ${done(host, names)} and a center ${done(center, names)}.
 
-| Managed object | Methods, host | Methods, center | Properties, host | Properties, center |
-| --- | --- | --- | --- | --- |
-${rows.join('\n')}
+${table(rows)}
 
 ## Not there yet
 
 ${absent.join(', ')}.
 `;
+}
+
+const head = ['Managed object', 'Methods, host', 'Methods, center', 'Properties, host', 'Properties, center'];
+
+/** A table with columns of equal width, as the formatter writes it. */
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = head.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const [first = '', ...others] = rows.map(
+    (row) => `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`,
+  );
+  return [first, `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...others].join('\n');
 }
 
 function share(count: number | undefined, all: number): string {

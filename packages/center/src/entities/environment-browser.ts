@@ -1,4 +1,4 @@
-import type { ManagedObjectClass } from '@hypostyle/vim';
+import type { ManagedObjectClass, MethodTable } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
 import type { Forwarding } from '../forwarding/forwarding.ts';
 import type { Route } from '../hosts/host-links.ts';
@@ -14,13 +14,11 @@ export function environmentBrowserClass(
     const ref = link.layout.environmentBrowser;
     return ref === undefined ? undefined : { link, ref };
   };
-  return {
-    type: 'EnvironmentBrowser',
-    methods: forwarding.methods('EnvironmentBrowser', {
-      QueryConfigOption: (call, args) => forwarding.call(call, args, ofHost(args.host)) as never,
-      QueryConfigOptionEx: (call, args) => forwarding.call(call, args, ofHost(args.spec?.host)) as never,
-      QueryConfigTarget: (call, args) => forwarding.call(call, args, ofHost(args.host)) as never,
-      QueryTargetCapabilities: (call, args) => forwarding.call(call, args, ofHost(args.host)) as never,
-    }),
+  const own: MethodTable<'EnvironmentBrowser'> = {
+    QueryConfigOption: (call, args) => forwarding.call(call, args, ofHost(args.host)) as never,
+    QueryConfigOptionEx: (call, args) => forwarding.call(call, args, ofHost(args.spec?.host)) as never,
+    QueryConfigTarget: (call, args) => forwarding.call(call, args, ofHost(args.host)) as never,
+    QueryTargetCapabilities: (call, args) => forwarding.call(call, args, ofHost(args.host)) as never,
   };
+  return { type: 'EnvironmentBrowser', methods: forwarding.methods('EnvironmentBrowser', forwarding.passing(own)) };
 }

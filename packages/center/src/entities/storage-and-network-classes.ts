@@ -1,5 +1,5 @@
 import { requireForDestroy, requireForRename } from '@hypostyle/services';
-import type { ManagedObjectClass } from '@hypostyle/vim';
+import type { ManagedObjectClass, MethodTable } from '@hypostyle/vim';
 import { privilegeScope } from '../inventory/privilege-scope.ts';
 import type { DatastoreWork } from '../storage/datastore-work.ts';
 import { entityClass } from './entity-class.ts';
@@ -22,17 +22,18 @@ export function datastoreClass(parts: EntityParts, work: DatastoreWork): Managed
 export function networkClass(parts: EntityParts): ManagedObjectClass<'Network'> {
   const { core, forwarding } = parts;
   const scope = privilegeScope(core);
+  const own: MethodTable<'Network'> = {
+    Rename_Task: (call, args) => {
+      requireForRename(scope, call, call.self.ref);
+      return forwarding.task(call, args);
+    },
+    Destroy_Task: (call) => {
+      requireForDestroy(scope, call, call.self.ref);
+      return forwarding.task(call, {});
+    },
+  };
   return entityClass(parts, 'Network', {
     derived: { vm: { from: [], compute: (self) => usersOf(core, self) } },
-    methods: forwarding.methods('Network', {
-      Rename_Task: (call, args) => {
-        requireForRename(scope, call, call.self.ref);
-        return forwarding.task(call, args);
-      },
-      Destroy_Task: (call) => {
-        requireForDestroy(scope, call, call.self.ref);
-        return forwarding.task(call, {});
-      },
-    }),
+    methods: forwarding.methods('Network', forwarding.passing(own)),
   });
 }

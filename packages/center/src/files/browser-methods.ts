@@ -25,12 +25,12 @@ export function browserMethods(core: CenterCore, forwarding: Forwarding): Method
     requirePrivilege(core, call, referenceOf(datastore), 'Datastore.FileManagement');
     await forwarding.call(call, args);
   };
-  return {
-    ...forwarding.methods('HostDatastoreBrowser'),
+  const own: MethodTable<'HostDatastoreBrowser'> = {
     SearchDatastore_Task: (call, args) => search(call, args as unknown as Arguments),
     SearchDatastoreSubFolders_Task: (call, args) => search(call, args as unknown as Arguments),
     DeleteFile: (call, args) => remove(call, args as unknown as Arguments),
   };
+  return forwarding.methods('HostDatastoreBrowser', forwarding.passing(own));
 }
 
 /** The datastore of a path among those of the browser. Throws InvalidDatastore for another one. */

@@ -69,7 +69,7 @@ export function fileMethods<T extends ManagedTypeName>(
         : forwarding.call(call, plain, at);
     };
   }
-  return table as MethodTable<T>;
+  return forwarding.passing(table) as MethodTable<T>;
 }
 
 /** A target without a datacenter is in that of its source. */

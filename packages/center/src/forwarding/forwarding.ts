@@ -47,14 +47,21 @@ export class Forwarding {
   readonly #core: CenterCore;
   readonly #byCall = (call: Call, args: Arguments) => this.call(call, args);
   readonly #byTask = (call: Call, args: Arguments) => this.task(call, args);
+  readonly #passing = new WeakSet<object>([this.#byCall, this.#byTask]);
 
   constructor(core: CenterCore) {
     this.#core = core;
   }
 
-  /** True for a method of a table that a host answers. */
+  /** A table of methods that only a host can answer, whatever is checked before. */
+  passing<T extends object>(table: T): T {
+    for (const method of Object.values(table)) this.#passing.add(method);
+    return table;
+  }
+
+  /** True for a method of a table that only a host can answer. */
   forwards(method: unknown): boolean {
-    return method === this.#byCall || method === this.#byTask;
+    return typeof method === 'function' && this.#passing.has(method);
   }
 
   /**

@@ -40,7 +40,7 @@ export function ownMethodsOfMachine({ core, forwarding, rename }: MachineWork): 
       throw fault('NotSupported', {}, 'Machines are not moved or copied between hosts here yet.');
     }
   };
-  return {
+  return forwarding.passing<MethodTable<'VirtualMachine'>>({
     ReconfigVM_Task: async (call, args) => {
       requireForReconfigure(scope, call, call.self.ref, args.spec);
       const { name } = args.spec;
@@ -88,7 +88,7 @@ export function ownMethodsOfMachine({ core, forwarding, rename }: MachineWork): 
         ticket,
       );
     },
-  };
+  });
 }
 
 /** Throws DuplicateName where the machine's folder has another one of that name, on whatever host. */
