@@ -180,8 +180,11 @@ export class Inventory {
       if (after === undefined) continue;
       const { document, properties } = after;
       if (!isShown(document)) continue;
-      if (!draft.has(referenceOf(document))) this.#add(draft, document, properties);
-      else draft.set(referenceOf(document), { ...stored(document, this), ...properties } as never);
+      if (!draft.has(referenceOf(document))) {
+        this.#add(draft, document, properties);
+        // One that was expected had its place before anybody saw it.
+        touched.push(...listedBy(document));
+      } else draft.set(referenceOf(document), { ...stored(document, this), ...properties } as never);
       // What pools show is made of their documents.
       if (isPool(document)) touched.push(document.value);
     }
@@ -400,4 +403,12 @@ class Change implements InventoryEdit {
   show(run: (draft: Draft) => void): void {
     this.shows.push(run);
   }
+}
+
+/** Entities whose lists name a document. */
+function listedBy(document: EntityDocument): string[] {
+  const places = [document.parent];
+  if (document.type === 'VirtualMachine') places.push(document.host, document.pool);
+  if (isPool(document)) places.push(document.vApp?.folder);
+  return places.flatMap((place) => place ?? []);
 }

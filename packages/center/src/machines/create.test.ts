@@ -25,6 +25,10 @@ test('a machine is made where the client says, and nothing stays of one that fai
   const seen: string[] = [];
   const stop = center.center.registry.onCommit(() => {
     for (const ref of center.all('VirtualMachine')) seen.push(center.read(ref, 'parent')?.value ?? 'none');
+    // Somebody who follows the lists reads them at each step.
+    center.read(folder, 'childEntity');
+    center.read(host, 'vm');
+    center.read(pool, 'vm');
   });
   const one = (await center.task(folder, 'CreateVM_Task', {
     config,
@@ -37,6 +41,8 @@ test('a machine is made where the client says, and nothing stays of one that fai
   assert.deepEqual(center.read(one, 'runtime')?.host, host);
   assert.deepEqual(center.read(one, 'resourcePool'), pool);
   assert.deepEqual(center.read(folder, 'childEntity'), [one]);
+  assert.deepEqual(center.read(host, 'vm'), [one]);
+  assert.deepEqual(center.read(pool, 'vm'), [one]);
   assert.deepEqual([...new Set(seen)], [folder.value]);
   const { eventManager } = center.read({ type: 'ServiceInstance', value: 'ServiceInstance' }, 'content') as {
     eventManager: ManagedObjectReference<'EventManager'>;
