@@ -23,6 +23,10 @@ test('what the content of a center names is there', { timeout: 60_000 }, async (
     value: string;
   }[];
   assert.ok(name?.value);
+  const described = center.read(center.center.core.tasks.ref, 'description')?.methodInfo.map(({ key }) => key) ?? [];
+  for (const kind of ['VirtualMachine.powerOn', 'Folder.addStandaloneHost', 'VirtualApp.powerOn', 'Datastore.rename'])
+    assert.ok(described.includes(kind), kind);
+  assert.equal(new Set(described).size, described.length);
   const roles = center.read(authorizationManager, 'roleList') ?? [];
   assert.ok(roles.some(({ name }) => name === 'VirtualMachinePowerUser' || /poweruser/i.test(name)));
   assert.deepEqual(

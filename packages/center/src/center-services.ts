@@ -23,6 +23,7 @@ import {
   TaskService,
 } from '@hypostyle/vim';
 import { type CenterFacts, centerOptions } from './center-options.ts';
+import { forwardedTasks } from './forwarding/task-names.ts';
 import { services } from './services.ts';
 
 export interface CenterServicesOptions {
@@ -80,7 +81,14 @@ export async function openCenterServices(options: CenterServicesOptions): Promis
     ticketHost: () => ({ sslThumbprint: options.sslThumbprint() }),
     onDefect,
   });
-  const tasks = await TaskService.open({ registry, persistence: store, events, authorizer, onDefect });
+  const tasks = await TaskService.open({
+    registry,
+    persistence: store,
+    events,
+    authorizer,
+    foreignKinds: forwardedTasks(registry.schema),
+    onDefect,
+  });
   const customFields = await CustomFields.open({ registry, persistence: store, events, authorizer });
   const authorizationManager = addAuthorizationManager({
     registry,

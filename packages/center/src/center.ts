@@ -204,7 +204,7 @@ export class Center {
       (document) => shownAtStart(core, document, known.get(document.value)),
     );
     await firstStart(core);
-    dropRightsOfRemoved(core, customFields);
+    await keepRights(core, customFields);
     const poolFollower = new PoolFollower(core);
     await hosts.open((host) => (known.get(host.value)?.runtime as HostRuntimeInfo | undefined)?.connectionState);
     alarms = await openCenterAlarms({
@@ -238,12 +238,19 @@ async function instanceUuid(store: Store): Promise<string> {
   return value;
 }
 
-/** What is gone has no permissions and no custom values any more. */
-function dropRightsOfRemoved({ inventory, authorizer, onDefect }: CenterCore, customFields: CustomFields): void {
+/** Entities show the permissions that are on them; what is gone has none, and no custom values, any more. */
+async function keepRights(core: CenterCore, customFields: CustomFields): Promise<void> {
+  const { inventory, registry, authorizer, onDefect } = core;
   const drop = async (ref: ManagedObjectReference) => {
     if (authorizer.on(ref).length > 0) await authorizer.replace(new Map([[ref.value, []]]));
     await customFields.forget(ref);
   };
+  const entities = authorizer.all().flatMap(({ entity }) => entity ?? []);
+  // What went just before the last end.
+  for (const entity of entities) if (inventory.find(entity.value) === undefined) await drop(entity);
+  registry.commit((draft) => {
+    for (const entity of entities) if (draft.has(entity)) draft.set(entity, { permission: authorizer.on(entity) });
+  });
   inventory.onRemoved((ref) => void drop(ref).catch((error: unknown) => onDefect('rights of what is gone', error)));
 }
 

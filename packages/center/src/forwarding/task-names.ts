@@ -1,3 +1,5 @@
+import type { Schema } from '@hypostyle/vim';
+
 /** VMODL names of methods that are not simply their SOAP name without `_Task`; the schema does not have them. */
 const names: Readonly<Record<string, string>> = {
   PowerOnVM_Task: 'powerOn',
@@ -25,6 +27,15 @@ const names: Readonly<Record<string, string>> = {
   ReconnectHost_Task: 'reconnect',
   DisconnectHost_Task: 'disconnect',
 };
+
+/** Every task of a type that hosts do for the center, for `TaskManager.description`. */
+export function forwardedTasks(schema: Schema): string[] {
+  return (['VirtualMachine', 'VirtualMachineSnapshot', 'HostSystem', 'HostDatastoreBrowser'] as const).flatMap((type) =>
+    [...(schema.managed(type)?.methods.values() ?? [])]
+      .filter(({ returns }) => returns?.name === 'Task' && !returns.array)
+      .map(({ name }) => taskDescriptionId(type, name)),
+  );
+}
 
 /** `TaskInfo.descriptionId` of a method: `VirtualMachine.powerOn`. */
 export function taskDescriptionId(type: string, method: string): string {

@@ -16,6 +16,11 @@ export class GuestOsNames {
     return this.#byNormal.get(normal(guestOS)) ?? guestOS;
   }
 
+  /** Every identifier, in the order of the model. */
+  all(): string[] {
+    return [...this.#byNormal.values()];
+  }
+
   known(identifier: string): boolean {
     return this.#byNormal.get(normal(identifier)) === identifier;
   }

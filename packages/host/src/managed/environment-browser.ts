@@ -1,8 +1,7 @@
 import { data, type ManagedObjectClass } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
 import { hostCapability } from '../inventory/host-capability.ts';
-
-const versions = [4, 7, 8, 9, 10, 11, 13, 14, 15, 17, 18, 19, 20, 21];
+import { configOption, defaultHardwareVersion, hardwareKey, hardwareVersions } from './config-option.ts';
 
 /** EnvironmentBrowser: what a machine may be given here. */
 export function environmentBrowserClass(core: HostCore): ManagedObjectClass<'EnvironmentBrowser'> {
@@ -10,17 +9,18 @@ export function environmentBrowserClass(core: HostCore): ManagedObjectClass<'Env
     type: 'EnvironmentBrowser',
     methods: {
       QueryConfigOptionDescriptor: () =>
-        versions.map((version) => {
-          const key = `vmx-${String(version).padStart(2, '0')}`;
-          return data('VirtualMachineConfigOptionDescriptor', {
-            key,
+        hardwareVersions.map((version) =>
+          data('VirtualMachineConfigOptionDescriptor', {
+            key: hardwareKey(version),
             description: `Virtual hardware version ${version}`,
             createSupported: true,
-            defaultConfigOption: version === 19,
+            defaultConfigOption: version === defaultHardwareVersion,
             runSupported: true,
             upgradeSupported: false,
-          });
-        }),
+          }),
+        ),
+      QueryConfigOption: (_, { key }) => configOption(core, { key }),
+      QueryConfigOptionEx: (_, { spec }) => configOption(core, { key: spec?.key, guestIds: spec?.guestId }),
       QueryConfigTarget: () =>
         data('ConfigTarget', {
           numCpus: core.limits.cpus,

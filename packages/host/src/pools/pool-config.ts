@@ -1,4 +1,4 @@
-import { fault, type ResourceAllocationInfo, type ResourceConfigSpec, type VimFault } from '@hypostyle/vim';
+import { data, fault, type ResourceAllocationInfo, type ResourceConfigSpec, type VimFault } from '@hypostyle/vim';
 import type { PoolAllocation } from './pool-record.ts';
 import { invalid } from './pools.ts';
 
@@ -14,6 +14,18 @@ export const defaultAllocation = (kind: 'cpu' | 'memory'): PoolAllocation => ({
   level: 'normal',
   shares: levelShares[kind].normal,
 });
+
+/** ResourcePool.QueryResourceConfigOption */
+export function resourceConfigOption() {
+  const option = (kind: 'cpu' | 'memory') =>
+    data('ResourceAllocationOption', {
+      sharesOption: data('SharesOption', {
+        sharesOption: data('IntOption', { min: 1, max: 4_000_000, defaultValue: defaultAllocation(kind).shares }),
+        defaultLevel: 'normal',
+      }),
+    });
+  return data('ResourceConfigOption', { cpuAllocationOption: option('cpu'), memoryAllocationOption: option('memory') });
+}
 
 /** What a spec makes of an allocation: members that it leaves out stay. InvalidArgument. */
 export function applyAllocation(

@@ -23,7 +23,7 @@ import type { ImportWork } from '../machine/import/import-work.ts';
 import type { ReconfigureWork } from '../machine/reconfigure/reconfigure-work.ts';
 import { privilegeScope } from '../managed/privilege-scope.ts';
 import { allocationInfo, resourceConfig } from '../projection/resource-config.ts';
-import { defaultAllocation } from './pool-config.ts';
+import { resourceConfigOption } from './pool-config.ts';
 import { type PoolRecord, poolReference } from './pool-record.ts';
 import { PoolWork, rootStays } from './pool-work.ts';
 import { invalid } from './pools.ts';
@@ -164,21 +164,7 @@ function resourcePoolClass(
         requireForRegister(scope, call, place(call.self), path);
         return imports.registerChild(call, path, name);
       },
-      QueryResourceConfigOption: () => {
-        const option = (kind: 'cpu' | 'memory') => {
-          const { shares } = defaultAllocation(kind);
-          return data('ResourceAllocationOption', {
-            sharesOption: data('SharesOption', {
-              sharesOption: data('IntOption', { min: 1, max: 4_000_000, defaultValue: shares }),
-              defaultLevel: 'normal',
-            }),
-          });
-        };
-        return data('ResourceConfigOption', {
-          cpuAllocationOption: option('cpu'),
-          memoryAllocationOption: option('memory'),
-        });
-      },
+      QueryResourceConfigOption: () => resourceConfigOption(),
       RefreshRuntime: (call) => {
         core.registry.commit((draft) => draft.touch(call.self.ref, 'runtime'));
       },

@@ -43,6 +43,39 @@ const videoCard = data('VirtualMachineVideoCard', {
 const diskShares = data('SharesInfo', { shares: 1000, level: 'normal' });
 const diskIoAllocation = data('StorageIOAllocationInfo', { limit: -1, shares: diskShares, reservation: 0 });
 
+function pciController(device: readonly number[]): VirtualDevice {
+  return data('VirtualPCIController', {
+    key: fixedKeys.pci,
+    deviceInfo: description('PCI controller 0', 'PCI controller'),
+    busNumber: 0,
+    device,
+  });
+}
+
+function superIoController(device: readonly number[]): VirtualDevice {
+  return data('VirtualSIOController', {
+    key: fixedKeys.superIo,
+    deviceInfo: description('SIO controller 0', 'SIO controller'),
+    busNumber: 0,
+    device,
+  });
+}
+
+/** What every machine has from the beginning. */
+export function defaultDevices(): VirtualDevice[] {
+  const ide = (bus: number) => controllerDevice({ key: 200 + bus, family: 'ide', model: 'ide', bus }, []);
+  return [
+    ide(0),
+    ide(1),
+    ps2Controller,
+    pciController([fixedKeys.video, fixedKeys.vmci]),
+    superIoController([]),
+    keyboard,
+    pointingDevice,
+    videoCard,
+  ];
+}
+
 /** Every device of a machine in the model's words, in VMware's order: controllers first. */
 export function virtualDevices(machine: MachineRecord, names: InventoryNames): VirtualDevice[] {
   const { configuration } = machine;
@@ -54,23 +87,13 @@ export function virtualDevices(machine: MachineRecord, names: InventoryNames): V
   }
   devices.push(
     ps2Controller,
-    data('VirtualPCIController', {
-      key: fixedKeys.pci,
-      deviceInfo: description('PCI controller 0', 'PCI controller'),
-      busNumber: 0,
-      device: [
-        fixedKeys.video,
-        fixedKeys.vmci,
-        ...configuration.controllers.filter((c) => c.family !== 'ide').map((c) => c.key),
-        ...configuration.nics.map((nic) => nic.key),
-      ],
-    }),
-    data('VirtualSIOController', {
-      key: fixedKeys.superIo,
-      deviceInfo: description('SIO controller 0', 'SIO controller'),
-      busNumber: 0,
-      device: [...configuration.floppies, ...configuration.serials].map((device) => device.key),
-    }),
+    pciController([
+      fixedKeys.video,
+      fixedKeys.vmci,
+      ...configuration.controllers.filter((c) => c.family !== 'ide').map((c) => c.key),
+      ...configuration.nics.map((nic) => nic.key),
+    ]),
+    superIoController([...configuration.floppies, ...configuration.serials].map((device) => device.key)),
     keyboard,
     pointingDevice,
     videoCard,
