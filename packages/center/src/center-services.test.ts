@@ -31,7 +31,7 @@ test('what the content of a center names is there', { timeout: 60_000 }, async (
   assert.ok(roles.some(({ name }) => name === 'VirtualMachinePowerUser' || /poweruser/i.test(name)));
   assert.deepEqual(
     center.center.authorizer.holds(
-      center.center.sessions.openInternal({ userName: 'administrator@vsphere.local' }).session,
+      center.center.sessions.openInternal({ userName: 'VSPHERE.LOCAL\\administrator' }).session,
       rootFolder,
       'Authorization.ModifyPermissions',
     ),
@@ -98,7 +98,7 @@ test('permissions go with what they are on', { timeout: 60_000 }, async () => {
   });
   const permission = {
     _typeName: 'Permission',
-    principal: 'kim@vsphere.local',
+    principal: 'VSPHERE.LOCAL\\kim',
     group: false,
     roleId: -2,
     propagate: true,
@@ -106,9 +106,9 @@ test('permissions go with what they are on', { timeout: 60_000 }, async () => {
   await center.call(authorizationManager, 'SetEntityPermissions', { entity: folder, permission: [permission] });
   const all = async () =>
     (await center.call(authorizationManager, 'RetrieveAllPermissions')) as { principal: string }[];
-  assert.ok((await all()).some(({ principal }) => principal === 'kim@vsphere.local'));
+  assert.ok((await all()).some(({ principal }) => principal === 'VSPHERE.LOCAL\\kim'));
   await center.task(folder, 'Destroy_Task');
-  while ((await all()).some(({ principal }) => principal === 'kim@vsphere.local')) await new Promise(setImmediate);
+  while ((await all()).some(({ principal }) => principal === 'VSPHERE.LOCAL\\kim')) await new Promise(setImmediate);
   await assert.rejects(center.call(folder, 'CreateFolder', { name: 'x' }), named('ManagedObjectNotFound'));
   await center.close();
 });

@@ -1,4 +1,5 @@
 import type { ManagedObjectReference, OwnedTask, TaskInfo, TaskService } from '@hypostyle/vim';
+import { plainUserName } from './host-user.ts';
 
 type Rewrite = (value: unknown) => unknown;
 
@@ -183,11 +184,11 @@ export class HostTasks {
     const { descriptionId, name, entityName, cancelable, queueTime, startTime, description, progress } = info;
     const given = { name, entityName, startTime, description, progress };
     const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-    const userName = info.reason._typeName === 'TaskReasonUser' ? (info.reason as { userName?: string }).userName : '';
+    const by = info.reason._typeName === 'TaskReasonUser' ? (info.reason as { userName?: string }).userName : '';
     const task = await tasks.owned.start({
       owner: host,
       entity,
-      userName: userName ?? '',
+      userName: plainUserName(by ?? ''),
       info: { descriptionId, cancelable, queueTime, activationId, ...present },
       state: info.state === 'queued' ? 'queued' : 'running',
       announced: false,

@@ -140,7 +140,7 @@ export class TestCenter {
     this.center = center;
     this.store = store;
     this.defects = defects;
-    this.#session = center.sessions.openInternal({ userName: 'administrator@vsphere.local' }).session;
+    this.#session = center.sessions.openInternal({ userName: 'VSPHERE.LOCAL\\administrator' }).session;
   }
 
   static async open(network: HostNetwork, disk = new MemoryPersistence(), localHost?: string): Promise<TestCenter> {

@@ -39,9 +39,12 @@ export class AccountNames {
     return this.#plain(written);
   }
 
-  /** The name as sessions, permissions and events have it: `administrator@vsphere.local`. */
+  /**
+   * The name as sessions, permissions and events have it: `VSPHERE.LOCAL\\Administrator`, as clients compare it with what
+   * they were told.
+   */
   shown(stored: string): string {
-    return this.domain === undefined ? stored : `${stored}@${this.domain}`;
+    return this.domain === undefined ? stored : `${this.domain.toUpperCase()}\\${stored}`;
   }
 }
 

@@ -101,13 +101,13 @@ test('accounts of a domain go by one name, however it is written', async () => {
     aliases: { root: 'administrator' },
   });
   const name = await accounts.createUser('Administrator', 'correct horse');
-  assert.equal(name, 'Administrator@vsphere.local');
+  assert.equal(name, 'VSPHERE.LOCAL\\Administrator');
   for (const written of [
     'administrator',
     'ADMINISTRATOR@VSPHERE.LOCAL',
     'VSPHERE.LOCAL\\Administrator',
     'root',
-    'Root@vsphere.local',
+    'VSPHERE.LOCAL\\Root',
   ]) {
     assert.equal((await accounts.authenticate(written, 'correct horse'))?.userName, name, written);
     assert.equal(await accounts.find(written, false), name);

@@ -27,7 +27,7 @@ async function build() {
     attempts: 3,
     intervalMilliseconds: 180_000,
     unlockMilliseconds: 300_000,
-    neverLocked: ['administrator@vsphere.local'],
+    neverLocked: ['VSPHERE.LOCAL\\administrator'],
   };
   const sessions = new SessionService({ registry, identities, events, clock, lockOut });
   let address = 0;
@@ -46,7 +46,7 @@ test('an account is locked after failures wherever they come from, is told of, a
   await assert.rejects(signIn('ann'), faultNamed('InvalidLogin'));
   const locked = events.posted.filter(({ type }) => type === 'EventEx');
   assert.equal(locked.length, 1);
-  assert.match(locked[0]?.message ?? '', /ann@vsphere\.local is locked for 300 seconds after 3/);
+  assert.match(locked[0]?.message ?? '', /VSPHERE\.LOCAL\\ann is locked for 300 seconds after 3/);
   clock.advance(299_000);
   await assert.rejects(signIn('ann'), faultNamed('InvalidLogin'));
   clock.advance(1_000);
@@ -64,7 +64,7 @@ test('failures far apart lock nothing, nor does anybody lock out who is never lo
   }
   await signIn('ann');
   for (let i = 0; i < 5; i += 1) await assert.rejects(signIn('root', 'wrong'));
-  assert.equal((await signIn('root')).session.userName, 'administrator@vsphere.local');
+  assert.equal((await signIn('root')).session.userName, 'VSPHERE.LOCAL\\administrator');
 });
 
 test('a session becomes another user’s without their password, and its own ends', async () => {
@@ -78,7 +78,7 @@ test('a session becomes another user’s without their password, and its own end
   );
   assert.equal(session.ended, false);
   await client.call(sessions.ref, 'ImpersonateUser', { userName: 'ANN' });
-  assert.equal(client.session?.userName, 'ann@vsphere.local');
+  assert.equal(client.session?.userName, 'VSPHERE.LOCAL\\ann');
   assert.equal(session.ended, true);
   for (const [method, args] of [
     ['AcquireLocalTicket', { userName: 'ann' }],
