@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import type { Client, ManagedObjectReference, VirtualMachineConfigSpec } from '@hypostyle/vim';
 import type { Daemon } from './daemon.ts';
 import { type GuestMachineOptions, guestSpec, type Machine, placeGuestDisk, signedIn } from './guest-machine.ts';
@@ -60,6 +61,13 @@ export class Center implements AsyncDisposable {
     return (await Promise.all(read)).sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
+  /** The center's own host. */
+  async localHost(): Promise<CenterHost> {
+    const host = (await this.hosts()).find(({ name }) => name === hostname());
+    if (host === undefined) throw new Error('the center has no host of its own');
+    return host;
+  }
+
   /** The machine folder of the datacenter that was made first. */
   async machineFolder(): Promise<ManagedObjectReference<'Folder'>> {
     const [datacenter] = await this.all('Datacenter');
@@ -81,8 +89,7 @@ export class Center implements AsyncDisposable {
     config: VirtualMachineConfigSpec,
     at: { readonly host?: CenterHost; readonly folder?: ManagedObjectReference<'Folder'> } = {},
   ): Promise<Machine> {
-    const host = at.host ?? (await this.hosts())[0];
-    if (host === undefined) throw new Error('there is no host');
+    const host = at.host ?? (await this.localHost());
     const folder = at.folder ?? (await this.machineFolder());
     const { pool, reference } = host;
     const task = await this.client.call(folder, 'CreateVM_Task', { config, pool, host: reference });

@@ -11,7 +11,12 @@ const interpreters = { py: '/usr/bin/python3', rb: '/usr/bin/ruby' } as const;
 export function runClient(
   name: string,
   daemon: Daemon,
-  options: { readonly arguments?: readonly string[]; readonly limitMs?: number } = {},
+  options: {
+    readonly arguments?: readonly string[];
+    readonly limitMs?: number;
+    /** Variables of its environment, which go before those that every script gets. */
+    readonly environment?: Readonly<Record<string, string>>;
+  } = {},
 ): Promise<string[]> {
   const script = fileURLToPath(new URL(`../clients/${name}`, import.meta.url));
   const interpreter = name.endsWith('.rb') ? interpreters.rb : interpreters.py;
@@ -30,6 +35,7 @@ export function runClient(
         SERVER_PASSWORD: daemon.password,
         SERVER_HOME: daemon.home,
         SERVER_DATASTORE: daemon.datastore,
+        ...options.environment,
       },
     });
     let output = '';

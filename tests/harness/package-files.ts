@@ -29,11 +29,14 @@ export function tarOf(members: readonly Member[]): Buffer {
   return Buffer.concat([...blocks, Buffer.alloc(1024)]);
 }
 
-/** A streamOptimized disk of random bytes, which do not compress. */
-export async function streamDisk(virtualBytes: number): Promise<Buffer> {
+/** A streamOptimized disk; each block of 64 KiB is random bytes, which do not compress, unless told. */
+export async function streamDisk(
+  virtualBytes: number,
+  content: (bytes: number) => Uint8Array = (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
+): Promise<Buffer> {
   const blocks = async function* () {
     for (let offset = 0; offset < virtualBytes; offset += 65_536) {
-      yield { offset, data: crypto.getRandomValues(new Uint8Array(Math.min(65_536, virtualBytes - offset))) };
+      yield { offset, data: content(Math.min(65_536, virtualBytes - offset)) };
     }
   };
   const parts: Uint8Array[] = [];
