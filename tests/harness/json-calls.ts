@@ -47,7 +47,7 @@ export class JsonCalls {
     const url = `/sdk/vim25/${schema.release}/${self.type}/${self.value}/${property}`;
     const headers = { 'vmware-api-session-id': this.#token };
     const { body, status } = await exchange(this.#faces.management, { method: 'GET', url, headers });
-    const answer = JSON.parse(body) as { _typeName: string };
-    return status === 200 ? { value: answer } : { fault: answer._typeName };
+    const answer: unknown = body === '' ? undefined : JSON.parse(body);
+    return status < 300 ? { value: answer } : { fault: (answer as { _typeName: string })._typeName };
   }
 }

@@ -23,6 +23,7 @@ import {
   hostAdministrator,
   recordedWrites,
 } from '../harness/center-in-process.ts';
+import { JsonCalls } from '../harness/json-calls.ts';
 
 const schema = loadSchema();
 const privilegeOf = ({ name, privilege }: Method) => privilege ?? methodPrivileges[name];
@@ -34,12 +35,28 @@ let world: CenterInProcess;
 let writes: Readonly<Record<'center' | 'host', PersistenceWrite[]>>;
 before(async () => {
   world = await CenterInProcess.open();
+  await enrich(world.center);
   writes = { center: recordedWrites(world.centerDisk), host: recordedWrites(world.hostDisk) };
 });
 after(async () => {
   await world?.[Symbol.asyncDispose]();
   assert.deepEqual(world?.defects, []);
 });
+
+/** More kinds of objects than a new center has: a cluster, and a task at center and host. */
+async function enrich(faces: Faces): Promise<void> {
+  const admin = new JsonCalls(faces, (await faces.signIn(administrator)).token);
+  const named = (type: string, name: string) => {
+    for (const object of faces.endpoint.registry.all(type as 'Folder'))
+      if (object.value('name') === name) return object.ref;
+    throw new Error(`there is no ${type} ${name}`);
+  };
+  const spec = { _typeName: 'ClusterConfigSpecEx' };
+  await admin.call(named('Folder', 'host'), 'CreateClusterEx', { name: 'cluster', spec });
+  await admin.task(named('VirtualMachine', 'vm-1'), 'Rename_Task', { newName: 'web' });
+  for (const type of ['ClusterComputeResource', 'Task', 'Alarm'])
+    assert.notEqual([...faces.endpoint.registry.all(type as 'Folder')].length, 0, type);
+}
 
 /** One object of every type that is there. */
 function liveObjects({ endpoint: { registry } }: Faces): ManagedObject[] {
@@ -109,6 +126,39 @@ for (const which of ['center', 'host'] as const) {
         }
       });
     }
+
+    it('and no property is read without a session, or the right to read it', async () => {
+      const faces = world[which];
+      const { signIn, permissions } = await somebody(faces, 'eve');
+      const eve = new JsonCalls(faces, (await faces.signIn(signIn)).token);
+      const nobody = new JsonCalls(faces, 'nobody');
+      for (const {
+        ref,
+        managedType,
+        class: { entity },
+      } of liveObjects(faces)) {
+        for (const { name, privilege } of managedType.properties.values()) {
+          if (privilege === anonymousPrivilege) continue;
+          const where = `${ref.type}.${name}`;
+          assert.equal((await nobody.read(ref, name)).fault, 'NotAuthenticated', where);
+          const { fault } = await eve.read(ref, name);
+          const isOpen = !isEntity(ref) && entity === undefined && ref.type !== 'Task' && ref.type !== 'Alarm';
+          if (!isOpen || privilege !== 'System.View') assert.equal(fault, 'NoPermission', where);
+        }
+      }
+      await give(permissions, signIn.userName, -2);
+      for (const { ref, managedType } of liveObjects(faces)) {
+        for (const { name, privilege = 'System.View' } of managedType.properties.values()) {
+          const { fault } = await eve.read(ref, name);
+          assert.equal(fault === 'NoPermission', !privilege.startsWith('System.'), `${ref.type}.${name}: ${fault}`);
+        }
+      }
+    });
+
+    it('is tried on many kinds of objects', () => {
+      const types = liveObjects(world[which]).map(({ ref }) => ref.type);
+      assert.ok(types.length >= 25, `${types.length}: ${types.join(' ')}`);
+    });
 
     it('is denied to whoever has every privilege but the one that it needs', async () => {
       const faces = world[which];
