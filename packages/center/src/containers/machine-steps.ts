@@ -60,7 +60,7 @@ export class MachineSteps {
     method: string,
     { again, args = {} }: StepOptions & { readonly args?: Readonly<Record<string, unknown>> },
   ): Promise<void> {
-    const link = this.#core.hosts.connected(machine.host);
+    const link = this.#core.hosts.forWork(machine.host, { again });
     const self = () => this.#core.hosts.route(referenceOf(machine)).ref;
     await this.#forwarding.step(task, link, self, method, args, { again, part: `${machine.value}/${method}` });
   }

@@ -128,6 +128,12 @@ export class HostLinks {
     throw fault('HostNotConnected', {}, `The host '${name}' is not connected; reconnect it, or wait until it is back.`);
   }
 
+  /** The line for work on a host. Work that goes on after a restart waits for its host: `again`. Throws HostNotConnected. */
+  forWork(host: string, { again }: { readonly again: boolean }): HostLink {
+    const link = this.#links.get(host);
+    return again && link !== undefined ? link : this.connected(host);
+  }
+
   /** Where the thing is. Throws HostNotConnected where its host is away, ManagedObjectNotFound where it has none. */
   route(ref: ManagedObjectReference): Route {
     const document = this.#core.inventory.find(ref.value);

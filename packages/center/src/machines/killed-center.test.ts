@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { type Daemon, smallMachine, vmFolder } from '@hypostyle/host/testing';
+import { type ManagedObjectReference, MemoryPersistence, type TaskInfo } from '@hypostyle/vim';
+import { HostNetwork, TestCenter } from '../testing/center-fixture.ts';
+
+type Machine = ManagedObjectReference<'VirtualMachine'>;
+
+interface Scene {
+  readonly center: TestCenter;
+  readonly daemon: Daemon;
+  readonly pool: ManagedObjectReference<'ResourcePool'>;
+  readonly folder: ManagedObjectReference<'Folder'>;
+}
+
+/** What a client asks for, and whether the host shows that it was done. */
+interface Operation {
+  readonly method: string;
+  /** Done on the host before, where the operation needs something. */
+  readonly prepare?: (daemon: Daemon, name: string) => Promise<unknown>;
+  readonly run: (scene: Scene, name: string) => Promise<unknown>;
+  readonly isDone: (daemon: Daemon, name: string) => boolean;
+}
+
+const created = async (daemon: Daemon, name: string) =>
+  (await daemon.task(vmFolder, 'CreateVM_Task', smallMachine(name))) as Machine;
+const machineOf = ({ center }: Scene, name: string) => center.named('VirtualMachine', name);
+const isThere = (daemon: Daemon, name: string) => daemon.machine(name) !== undefined;
+
+const operations: Readonly<Record<string, Operation>> = {
+  create: {
+    method: 'CreateVM_Task',
+    run: ({ center, folder, pool }, name) =>
+      center.task(folder, 'CreateVM_Task', { config: (smallMachine(name) as { config: object }).config, pool }),
+    isDone: isThere,
+  },
+  register: {
+    method: 'RegisterVM_Task',
+    prepare: async (daemon, name) => daemon.call(await created(daemon, name), 'UnregisterVM'),
+    run: ({ center, folder, pool }, name) =>
+      center.task(folder, 'RegisterVM_Task', { path: `[datastore1] ${name}/${name}.vmx`, asTemplate: false, pool }),
+    isDone: isThere,
+  },
+  rename: {
+    method: 'Rename_Task',
+    prepare: created,
+    run: (scene, name) => scene.center.task(machineOf(scene, name), 'Rename_Task', { newName: `${name}-anew` }),
+    isDone: (daemon, name) => isThere(daemon, `${name}-anew`),
+  },
+  destroy: {
+    method: 'Destroy_Task',
+    prepare: created,
+    run: (scene, name) => scene.center.task(machineOf(scene, name), 'Destroy_Task'),
+    isDone: (daemon, name) => !isThere(daemon, name),
+  },
+  power: {
+    method: 'PowerOnVM_Task',
+    prepare: created,
+    run: (scene, name) => scene.center.task(machineOf(scene, name), 'PowerOnVM_Task'),
+    isDone: (daemon, name) => daemon.read(daemon.machine(name) as Machine, 'runtime')?.powerState === 'poweredOn',
+  },
+};
+
+const isOver = ({ state }: TaskInfo) => state === 'success' || state === 'error';
+const tasksOf = (center: TestCenter, method: string) =>
+  center
+    .all('Task')
+    .map((ref) => center.read(ref, 'info') as TaskInfo)
+    .filter(({ name }) => name === method);
+
+async function sceneOf(center: TestCenter, daemon: Daemon): Promise<Scene> {
+  const [datacenter] = center.all('Datacenter');
+  const [pool] = center.all('ResourcePool');
+  assert.ok(datacenter && pool);
+  const folder = center.read(datacenter, 'vmFolder') as ManagedObjectReference<'Folder'>;
+  return { center, daemon, pool, folder };
+}
+
+/** Runs an operation on a center that dies at each of its writes in turn, until it lives through it. */
+async function killedAtEveryWrite(t: TestContext, { method, prepare, run, isDone }: Operation): Promise<void> {
+  const network = new HostNetwork();
+  const daemon = await network.add('local');
+  const disk = new MemoryPersistence();
+  let center = await TestCenter.open(network, disk, 'local');
+  t.after(async () => {
+    await center.close();
+    await network.remove();
+  });
+  for (let steps = 0; ; steps += 1) {
+    const name = `m${steps}`;
+    await prepare?.(daemon, name);
+    const names = () =>
+      daemon
+        .machines()
+        .map((ref) => daemon.read(ref, 'name'))
+        .sort();
+    const shown = () =>
+      center
+        .all('VirtualMachine')
+        .map((ref) => center.read(ref, 'name'))
+        .sort();
+    await center.until(() => `${shown()}` === `${names()}`);
+    const before = new Set(tasksOf(center, method).map(({ key }) => key));
+    const scene = await sceneOf(center, daemon);
+    center.store.stepsLeft = steps;
+    const lived = await Promise.race([run(scene, name).then(() => true), center.store.died.then(() => false)]);
+    const where = `${method}, killed at write ${steps}`;
+    if (lived) {
+      center.store.stepsLeft = Number.POSITIVE_INFINITY;
+      assert.ok(isDone(daemon, name), where);
+      assert.ok(steps > 2, 'it was killed at some writes');
+      return;
+    }
+    center.kill();
+    await daemon.idle();
+    center = await TestCenter.open(network, disk, 'local');
+    await center.until(() => tasksOf(center, method).every(isOver));
+    const tasks = tasksOf(center, method).filter(({ key }) => !before.has(key));
+    assert.ok(tasks.length <= 1, where);
+    const [task] = tasks;
+    const done = isDone(daemon, name);
+    assert.equal(done, task?.state === 'success', `${where}: ${task?.state} ${task?.error?.localizedMessage}`);
+    assert.deepEqual(shown(), names(), where);
+    const documents = [...center.center.core.inventory.all('VirtualMachine')];
+    assert.equal(documents.length, names().length, `${where}: nothing is only expected any more`);
+    assert.deepEqual(center.defects, [], where);
+  }
+}
+
+for (const [name, operation] of Object.entries(operations)) {
+  test(`${name}: a center that is killed at any write says truly what became of it`, { timeout: 60_000 }, (t) =>
+    killedAtEveryWrite(t, operation),
+  );
+}
