@@ -25,8 +25,6 @@ export interface MeasureCenterOptions {
 
 /** What is measured of both. */
 interface Shared {
-  /** MB with all machines. */
-  readonly memory: number;
   /** Milliseconds. */
   readonly names: number;
   readonly many: number;
@@ -39,6 +37,8 @@ interface Shared {
 
 interface Own {
   readonly empty: number;
+  /** MB with all machines. */
+  readonly memory: number;
   readonly joining: Following;
   readonly joiningStall: Stall;
   readonly startMilliseconds: number;
@@ -51,11 +51,12 @@ interface Own {
 /** Measures a center over modelled hosts, and vcsim with as many of its own. */
 export async function measureCenter(options: MeasureCenterOptions): Promise<Figure[]> {
   const { hosts, machines, vcsim, folder, profile } = options;
-  let other: Shared | undefined;
+  let other: (Shared & Pick<Own, 'memory'>) | undefined;
   if (vcsim !== undefined) {
     const simulator = await Vcsim.start(vcsim, machines, hosts);
     try {
-      other = await measureShared(simulator, options);
+      const memory = residentMemory(simulator.pid);
+      other = { memory, ...(await measureShared(simulator, options)) };
     } finally {
       await simulator.close();
     }
@@ -79,6 +80,9 @@ export async function measureCenter(options: MeasureCenterOptions): Promise<Figu
       const again = await allConnected(daemon, machines);
       const { startMilliseconds } = daemon;
       const names = await machineNames(daemon);
+      // Outside of what is measured: it collects garbage in one go.
+      await daemon.settle();
+      const memory = residentMemory(daemon.pid);
       let shared: Shared | undefined;
       const stall = await daemon.longestStall(async () => {
         shared = await measureShared(daemon, options, (machine, number) =>
@@ -88,7 +92,7 @@ export async function measureCenter(options: MeasureCenterOptions): Promise<Figu
       if (shared === undefined) throw new Error('nothing was measured');
       const heap = await daemon.heap();
       const settled = residentMemory(daemon.pid);
-      return figures(shared, { ...before, startMilliseconds, again, stall, heap, settled }, other);
+      return figures(shared, { ...before, memory, startMilliseconds, again, stall, heap, settled }, other);
     });
   } finally {
     await modelled.close();
@@ -109,8 +113,6 @@ async function measureShared(
   { machines, quick }: MeasureCenterOptions,
   annotate?: (machine: string, number: number) => Promise<bigint>,
 ): Promise<Shared> {
-  await subject.settle();
-  const memory = residentMemory(subject.pid);
   const rounds = quick ? 1 : 5;
   const names = await median(subject, ['name'], rounds, machines);
   const many = await median(subject, undefined, rounds, machines);
@@ -126,7 +128,6 @@ async function measureShared(
     ...(annotate === undefined ? {} : { change, changedAt: async (machine: string) => committed.get(machine) ?? 0n }),
   });
   return {
-    memory,
     names: names.lastByte,
     namesProcessor: names.processorPerMachine,
     many: many.lastByte,
@@ -156,7 +157,7 @@ async function median(subject: Subject, paths: readonly string[] | undefined, ro
   }
 }
 
-function figures(shared: Shared, own: Own, other: Shared | undefined): Figure[] {
+function figures(shared: Shared, own: Own, other: (Shared & Pick<Own, 'memory'>) | undefined): Figure[] {
   const both = (name: string, unit: string, pick: (of: Shared) => number, aim?: number): Figure => ({
     ...alone(name, unit, pick(shared), aim),
     ...(other === undefined ? {} : { vcsim: pick(other) }),
@@ -186,7 +187,10 @@ function figures(shared: Shared, own: Own, other: Shared | undefined): Figure[] 
     both('update after the call that changes, p99', 'ms', (of) => percentile(of.wakeUps.sinceCall, 0.99)),
     alone('longest stall of all this', 'ms', own.stall.processor, 50),
     alone('memory without hosts', 'MB', own.empty),
-    both('memory with all machines', 'MB', (of) => of.memory, 800),
+    {
+      ...alone('memory with all machines', 'MB', own.memory, 800),
+      ...(other === undefined ? {} : { vcsim: other.memory }),
+    },
     alone('memory after all this, settled', 'MB', own.settled, 800),
     alone('heap of that', 'MB', own.heap),
   ];
