@@ -10,8 +10,8 @@ import { endEngines } from '../harness/engines.ts';
 
 export interface Measures {
   readonly pid: number;
-  /** Milliseconds that the event loop stood still. */
-  readonly stalls: { readonly p99: number; readonly p999: number; readonly longest: number };
+  /** Milliseconds that the event loop stood still; `work` is the longest in processor time of its own. */
+  readonly stalls: { readonly p99: number; readonly p999: number; readonly longest: number; readonly work: number };
   readonly rss: number;
   readonly heapUsed: number;
 }

@@ -3,8 +3,8 @@
  *
  *     node tests/soak/soak.ts [--clients 100] [--minutes 10] [--machines 60] [--json]
  *
- * Reads, writes, waits and uploads; every answer is checked. Exit code 1 when one was wrong or a task was lost. Times are
- * printed, never judged: they depend on the machine.
+ * Reads, writes, waits and uploads; every answer is checked. Exit code 1 when one was wrong, a task was lost or an aim was
+ * missed. With `--json` times are told, not judged: they depend on the machine.
  */
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -90,11 +90,29 @@ async function soak(): Promise<void> {
     writes: figure(writes),
     uploads: figure(uploads),
     stalls: { before: before.stalls, after: after.stalls },
-    memory: { early: early.heapUsed, after: after.heapUsed, idle: idle.heapUsed, rss: idle.rss },
+    memory: {
+      early: early.heapUsed,
+      after: after.heapUsed,
+      idle: idle.heapUsed,
+      growth: idle.heapUsed / early.heapUsed,
+      rss: idle.rss,
+    },
     wrong: wrong.length,
   };
   if (options.json) console.log(JSON.stringify(figures, undefined, 2));
-  else report(figures);
+  else {
+    report(figures);
+    const aims = [
+      ['p99 of a read, ms', figures.reads.p99, 100],
+      ['longest stall before the kill, ms of processor time', before.stalls.work, 50],
+      ['longest stall after it, ms of processor time', after.stalls.work, 50],
+      ['memory at the end, of what it was', figures.memory.growth, 1.1],
+    ] as const;
+    for (const [name, value, aim] of aims) {
+      say(`${value <= aim ? 'met   ' : 'missed'} ${name}: ${value.toFixed(2)}, aim ${aim}`);
+      if (value > aim) process.exitCode = 1;
+    }
+  }
   for (const line of new Set(wrong)) console.error(`wrong: ${line}`);
   if (wrong.length > 0) process.exitCode = 1;
 }

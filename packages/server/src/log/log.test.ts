@@ -46,3 +46,18 @@ test('what opens something is left out of logged paths', () => {
   assert.equal(loggedPath('/ticket/0123456789abcdef?x=1'), '/ticket/***');
   assert.equal(loggedPath('/folder/a.vmx?dsName=d&secret=1'), '/folder/a.vmx');
 });
+
+test('what is said after the log was closed is lost, and no error', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'hypostyle-log-'));
+  try {
+    const path = join(folder, 'server.log');
+    const log = openLog(path);
+    log.logger.info('before');
+    log.close();
+    log.logger.error('after');
+    log.close();
+    assert.match(await readFile(path, 'utf8'), /before/);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});

@@ -14,6 +14,7 @@ export class RotatingFile {
   readonly #options: RotatingFileOptions;
   #file: ReturnType<typeof pino.destination>;
   #size: number;
+  #closed = false;
 
   constructor(path: string, options: RotatingFileOptions) {
     this.#path = path;
@@ -23,6 +24,8 @@ export class RotatingFile {
   }
 
   write(line: string): void {
+    // Work that ends after its server did may still complain; that ends no process.
+    if (this.#closed) return;
     if (this.#size > 0 && this.#size + line.length > this.#options.limitBytes) this.#rotate();
     this.#size += Buffer.byteLength(line);
     this.#file.write(line);
@@ -38,6 +41,8 @@ export class RotatingFile {
   }
 
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     this.flush();
     this.#file.end();
   }
