@@ -265,7 +265,7 @@ async function apply(model: Model, step: Change): Promise<void> {
 /** Nobody but the administrator has any right, and nobody is in a group. */
 async function reset(): Promise<void> {
   const permissions = center.endpoint.authorizer as Permissions;
-  const others = permissions.all().filter(({ principal: name }) => /^(ann|staff|ops)\b/.test(name));
+  const others = permissions.all().filter(({ principal: name }) => /\b(ann|staff|ops)\b/.test(name));
   await permissions.remove(others);
   for (const group of ['staff', 'ops'])
     await admin.try(service('HostLocalAccountManager'), 'UnassignUserFromGroup', { user: 'ann', group });
