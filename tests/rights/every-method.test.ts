@@ -10,6 +10,7 @@ import {
 } from '@hypostyle/vim';
 import { anonymousPrivilege, argumentPrivileges, methodPrivileges } from '../../packages/vim/src/runtime/privileges.ts';
 import {
+  type Arguments,
   argumentFaults,
   encodings,
   leastArguments,
@@ -112,11 +113,14 @@ for (const which of ['center', 'host'] as const) {
           if (leftOut.has(method.name)) continue;
           const before = written.length;
           const tasks = [...faces.endpoint.registry.all('Task')].length;
-          const args = leastArguments(schema, method, liveReferences(faces));
-          const { fault, text } = await json!.call(faces.management, { self, method, args, token });
-          await setImmediate();
-          assert.deepEqual(written.slice(before).filter(isChange), [], `${where}: ${text}`);
-          assert.equal([...faces.endpoint.registry.all('Task')].length, tasks, `${where}: ${text}`);
+          const least = leastArguments(schema, method, liveReferences(faces));
+          for (const args of [least, withPaths(least)]) {
+            const { text } = await json!.call(faces.management, { self, method, args, token });
+            await setImmediate();
+            assert.deepEqual(written.slice(before).filter(isChange), [], `${where}: ${text}`);
+            assert.equal([...faces.endpoint.registry.all('Task')].length, tasks, `${where}: ${text}`);
+          }
+          const { fault, text } = await json!.call(faces.management, { self, method, args: least, token });
           const needed = privilegeOf(method)?.split(' ')[0];
           const reads = roleId !== undefined && needed === 'System.Read';
           const views = needed === 'System.View' && (roleId !== undefined || !isEntity(self));
@@ -199,6 +203,12 @@ const isEntity = ({ type }: ManagedObjectReference) => schema.isSubtype(type, 'M
 function isChange(write: PersistenceWrite): boolean {
   const [{ collection }] = Object.values(write) as [{ collection: string }];
   return collection !== 'events' && collection !== 'last-known';
+}
+
+/** The arguments with the path of a file that is there, wherever they may have one. */
+function withPaths(args: Arguments): Arguments {
+  const path = '[datastore1] vm-1/vm-1.vmdk';
+  return Object.fromEntries(Object.entries(args).map(([name, value]) => [name, value === 'x' ? path : value]));
 }
 
 /** A reference to an object of the wanted type that is there, or to none. */
