@@ -161,14 +161,24 @@ export class TestCenter {
     return new TestCenter(center, store, defects);
   }
 
-  async call(self: ManagedObjectReference, name: string, args: Record<string, unknown> = {}): Promise<unknown> {
+  call(self: ManagedObjectReference, name: string, args: Record<string, unknown> = {}): Promise<unknown> {
+    return this.callAs(this.#session, self, name, args);
+  }
+
+  /** Calls a method in the name of another client. */
+  async callAs(
+    session: Session,
+    self: ManagedObjectReference,
+    name: string,
+    args: Record<string, unknown> = {},
+  ): Promise<unknown> {
     const method = schema.method(name);
     if (method === undefined) throw new Error(`no method ${name}`);
     const { value } = await this.center.dispatcher.invoke({
       self,
       method,
       args,
-      session: this.#session,
+      session,
       version: '8.0.3.0',
       signal: new AbortController().signal,
       connection: { clientAddress: '192.0.2.1', userAgent: 'test', establish: () => {}, release: () => {} } as never,
