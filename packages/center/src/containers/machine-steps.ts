@@ -47,6 +47,7 @@ export class MachineSteps {
   async unregister(task: RunningTask, machines: readonly MachineDocument[]): Promise<void> {
     this.checkOff(machines);
     for (const machine of machines) {
+      await this.#core.hosts.forWork(machine.host);
       const { link, ref } = this.#core.hosts.route(referenceOf(machine));
       await link.call(ref, 'UnregisterVM', {}, { realUser: task.userName });
       await link.caughtUp();
@@ -60,13 +61,14 @@ export class MachineSteps {
     method: string,
     { again, args = {} }: StepOptions & { readonly args?: Readonly<Record<string, unknown>> },
   ): Promise<void> {
-    const link = this.#core.hosts.forWork(machine.host, { again });
+    const link = await this.#core.hosts.forWork(machine.host, { again });
     const self = () => this.#core.hosts.route(referenceOf(machine)).ref;
     await this.#forwarding.step(task, link, self, method, args, { again, part: `${machine.value}/${method}` });
   }
 
   /** A call that is no task. */
   async call(task: RunningTask, machine: MachineDocument, method: string): Promise<void> {
+    await this.#core.hosts.forWork(machine.host);
     const { link, ref } = this.#core.hosts.route(referenceOf(machine));
     await link.call(ref, method, {}, { realUser: task.userName });
     await link.caughtUp();

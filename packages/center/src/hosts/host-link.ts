@@ -52,6 +52,7 @@ export class HostLink {
   #layout: HostLayout | undefined;
   #ready = Promise.withResolvers<void>();
   #running: Promise<void> | undefined;
+  readonly #tried = Promise.withResolvers<void>();
 
   constructor(options: HostLinkOptions) {
     const { core, host } = options;
@@ -89,6 +90,11 @@ export class HostLink {
     return this.#layout;
   }
 
+  /** Resolves when the first attempt to connect came to an end, well or not. */
+  get tried(): Promise<void> {
+    return this.#tried.promise;
+  }
+
   /** Resolves when the host is connected and all of it was taken over. Rejects when the signal fires. */
   async ready(signal: AbortSignal): Promise<void> {
     const aborted = Promise.withResolvers<never>();
@@ -116,6 +122,7 @@ export class HostLink {
     // Whoever waits for the host to come back waits no more.
     this.#ready.promise.catch(() => {});
     this.#ready.reject(this.#away());
+    this.#tried.resolve();
   }
 
   /** The host's place in the inventory changed. */
@@ -188,6 +195,7 @@ export class HostLink {
         }
         if (isDefect(error)) this.#core.onDefect(`host ${this.host}`, error);
         this.#options.onState('notResponding', error);
+        this.#tried.resolve();
         await sleep(pause, undefined, { signal }).catch(() => {});
         pause = Math.min(pause * 2, longestPause);
       }
@@ -210,6 +218,7 @@ export class HostLink {
         this.#established = true;
         established();
         this.#options.onState('connected', undefined);
+        this.#tried.resolve();
         this.#ready.resolve();
       },
     });

@@ -128,10 +128,15 @@ export class HostLinks {
     throw fault('HostNotConnected', {}, `The host '${name}' is not connected; reconnect it, or wait until it is back.`);
   }
 
-  /** The line for work on a host. Work that goes on after a restart waits for its host: `again`. Throws HostNotConnected. */
-  forWork(host: string, { again }: { readonly again: boolean }): HostLink {
+  /**
+   * The line for work on a host. At the center's start the line's first attempt is waited for, and work that goes on
+   * (`again`) waits until the host is back, as that may have done it. Throws HostNotConnected.
+   */
+  async forWork(host: string, { again = false }: { readonly again?: boolean } = {}): Promise<HostLink> {
     const link = this.#links.get(host);
-    return again && link !== undefined ? link : this.connected(host);
+    if (again && link !== undefined) return link;
+    await link?.tried;
+    return this.connected(host);
   }
 
   /** Where the thing is. Throws HostNotConnected where its host is away, ManagedObjectNotFound where it has none. */

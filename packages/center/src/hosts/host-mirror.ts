@@ -21,7 +21,6 @@ export class HostMirror {
   readonly #staging: UpdateStaging;
   readonly #removal: MirrorRemoval;
   readonly #transients: Transients;
-  #shown: ConnectionState | undefined;
 
   constructor(options: HostMirrorOptions) {
     this.#context = new MirrorContext(options);
@@ -30,7 +29,6 @@ export class HostMirror {
     this.#staging = new UpdateStaging(this.#context);
     this.#removal = new MirrorRemoval(this.#context);
     this.#transients = new Transients(this.#context, this.#staging);
-    this.#shown = options.shown;
   }
 
   get references(): HostReferences {
@@ -39,7 +37,7 @@ export class HostMirror {
 
   /** The state that clients see; undefined before any was shown. */
   get shown(): ConnectionState | undefined {
-    return this.#shown;
+    return this.#context.shown;
   }
 
   parts(): PartDocument[] {
@@ -107,7 +105,7 @@ export class HostMirror {
   /** Shows the state of the connection on the host and its machines; `alongside` runs in the same commit. */
   setState(state: ConnectionState, alongside: (draft: Draft) => void = () => {}): void {
     this.#context.state = state;
-    this.#shown = state;
+    this.#context.shown = state;
     const { inventory, registry } = this.#context.core;
     const { host, shared } = this.#context;
     registry.commit((draft) => {

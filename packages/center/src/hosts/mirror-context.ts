@@ -61,12 +61,15 @@ export class MirrorContext {
   /** Host references told since the connection was made; undefined once all were. */
   told: Set<string> | undefined;
   state: ConnectionState = 'notResponding';
+  /** The state that clients see; undefined before any was shown. */
+  shown: ConnectionState | undefined;
 
   constructor(options: HostMirrorOptions) {
     this.options = options;
     this.core = options.core;
     this.host = options.host;
     this.shared = options.shared;
+    this.shown = options.shown;
     this.parts = new Map(options.parts.map((part) => [part.hostValue, part]));
   }
 

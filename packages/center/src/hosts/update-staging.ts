@@ -80,7 +80,9 @@ export class UpdateStaging {
       properties = shared.merged(center.value);
     } else if (document.type === 'HostSystem') {
       this.#context.told?.add(ref.value);
-      properties = { ...rewritten, ...hostOverlay(rewritten, document, this.#context.state) };
+      // It counts as connected only once all of it was taken over.
+      const { told, shown, state } = this.#context;
+      properties = { ...rewritten, ...hostOverlay(rewritten, document, told === undefined ? state : (shown ?? state)) };
     } else if (document.type === 'VirtualMachine') {
       properties = { ...rewritten, ...machineOverlay(rewritten, this.#context.state) };
       if ('datastore' in rewritten || 'network' in rewritten) this.#uses(center, rewritten, stage);

@@ -16,7 +16,7 @@ export async function destroyMachine(
 ): Promise<void> {
   if (!isShown(machine))
     throw fault('TaskInProgress', { task: task.ref }, `The machine '${machine.name}' is just being made.`);
-  const link = core.hosts.forWork(machine.host, { again });
+  const link = await core.hosts.forWork(machine.host, { again });
   try {
     const self = () => core.hosts.route(referenceOf(machine)).ref;
     await forwarding.step(task, link, self, 'Destroy_Task', {}, { again, part: machine.value });

@@ -21,7 +21,7 @@ export function defineMachineRename(core: CenterCore, forwarding: Forwarding, pe
     try {
       // Begun before, the name may be its own by now.
       await core.inventory.edit((edit) => requireFreeName(edit, { ...document, name }));
-      const link = core.hosts.forWork(document.host, { again });
+      const link = await core.hosts.forWork(document.host, { again });
       const self = () => core.hosts.route(referenceOf(document)).ref;
       await forwarding.step(task, link, self, 'Rename_Task', { newName: name }, { again });
     } finally {
