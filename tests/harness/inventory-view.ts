@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Client, ManagedObjectReference } from '@hypostyle/vim';
+import { type Client, type ManagedObjectReference, VimFault } from '@hypostyle/vim';
 import type { Machine } from './guest-machine.ts';
 
 /** What a host has, told without references, which each endpoint has its own of. */
@@ -62,9 +62,19 @@ export async function sameAsTruth(
   const begin = performance.now();
   for (;;) {
     const at = performance.now() - begin;
-    const [shown, own] = await Promise.all([hostView(center.client, center.host), hostView(truth, ownHost)]);
-    if (isDeepStrictEqual(shown, own)) return at;
+    const [shown, own] = await Promise.all([viewNow(center.client, center.host), viewNow(truth, ownHost)]);
+    if (shown !== undefined && isDeepStrictEqual(shown, own)) return at;
     if (at > 10_000) throw new NotTheTruth(shown, own);
+  }
+}
+
+/** Undefined when something went while it was looked at. */
+async function viewNow(client: Client, host: ManagedObjectReference<'HostSystem'>): Promise<HostView | undefined> {
+  try {
+    return await hostView(client, host);
+  } catch (error) {
+    if (error instanceof VimFault && error.type === 'ManagedObjectNotFound') return undefined;
+    throw error;
   }
 }
 
@@ -72,7 +82,7 @@ class NotTheTruth extends Error {
   readonly actual: unknown;
   readonly expected: unknown;
 
-  constructor(shown: HostView, own: HostView) {
+  constructor(shown: unknown, own: unknown) {
     const lines = differences(shown, own).slice(0, 20);
     super(`the center shows another thing than the host has:\n${lines.join('\n')}`);
     this.actual = shown;
