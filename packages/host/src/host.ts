@@ -34,6 +34,7 @@ import { references } from './inventory/references.ts';
 import { type Console, ConsoleTickets } from './machine/console/console-tickets.ts';
 import { adoptMachines } from './machine/engine/adoption.ts';
 import { MachineWatch } from './machine/engine/machine-watch.ts';
+import { defineExportWork } from './machine/export/export-work.ts';
 import { defineImportWork } from './machine/import/import-work.ts';
 import { defineLifecycleWork } from './machine/lifecycle/lifecycle-work.ts';
 import { type MachineWork, machineClass } from './machine/machine-object.ts';
@@ -157,6 +158,7 @@ export class Host {
       power: definePowerWork(core, watch),
       lifecycle,
       reconfigure: defineReconfigureWork(core),
+      exporting: defineExportWork(core, leases),
       consoles,
     };
     const imports = defineImportWork(core, lifecycle, leases);

@@ -67,6 +67,12 @@ test('a machine is imported into its folder by a lease of the center', { timeout
       ['error', undefined],
     ],
   );
+  const given = (await center.call(machine, 'ExportVm')) as Lease;
+  await ready(center, given);
+  assert.equal(center.read(given, 'info')?.entity.value, machine.value);
+  assert.equal(center.read(given, 'info')?.deviceUrl?.length, 1);
+  await assert.rejects(center.task(machine, 'PowerOnVM_Task'), named('TaskInProgress'));
+  await center.call(given, 'HttpNfcLeaseComplete');
   await center.task(machine, 'PowerOnVM_Task');
 
   const second = (await center.call(pool, 'ImportVApp', { spec: importSpec('gone'), folder })) as Lease;

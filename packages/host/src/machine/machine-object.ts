@@ -21,6 +21,7 @@ import {
   storageInfo,
 } from '../projection/runtime-info.ts';
 import type { ConsoleTickets } from './console/console-tickets.ts';
+import type { ExportWork } from './export/export-work.ts';
 import type { LifecycleWork } from './lifecycle/lifecycle-work.ts';
 import type { PowerWork } from './power/power-work.ts';
 import type { ReconfigureWork } from './reconfigure/reconfigure-work.ts';
@@ -30,6 +31,7 @@ export interface MachineWork {
   readonly power: PowerWork;
   readonly lifecycle: LifecycleWork;
   readonly reconfigure: ReconfigureWork;
+  readonly exporting: ExportWork;
   readonly consoles: ConsoleTickets;
 }
 
@@ -89,6 +91,7 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
         requireForDestroy(scope, call, call.self.ref);
         return work.lifecycle.destroy(call);
       },
+      ExportVm: (call) => work.exporting.begin(call),
       UnregisterVM: (call) => work.lifecycle.unregister(call),
       AcquireTicket: (call, { ticketType }) => {
         requirePrivilege(core, call, call.self.ref, 'VirtualMachine.Interact.ConsoleInteract');

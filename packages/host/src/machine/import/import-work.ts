@@ -184,7 +184,8 @@ async function runImport(
   }
 }
 
-const controllerTypes = {
+/** Types of controllers, as keys of transfers name them. */
+export const controllerTypes = {
   ide: 'VirtualIDEController',
   ahci: 'VirtualAHCIController',
   nvme: 'VirtualNVMEController',

@@ -177,7 +177,7 @@ export function mustBeFree(core: HostCore, machine: MachineRecord): void {
     throw fault('TaskInProgress', { task }, `'${machine.configuration.name}' is being imported; wait for its disks.`);
 }
 
-function mustBeOff(machine: MachineRecord): void {
+export function mustBeOff(machine: MachineRecord): void {
   if (machine.powerState !== 'poweredOn') return;
   throw fault(
     'InvalidPowerState',

@@ -1,0 +1,116 @@
+import { diskDownloadTarget, type LeasedContents, type TransferLeases, type TransferTarget } from '@hypostyle/services';
+import { asFault, type Call, fault, type ManagedObjectReference, type RunningTask } from '@hypostyle/vim';
+import type { HostCore } from '../../host-core.ts';
+import { controllerTypes } from '../import/import-work.ts';
+import { holdMachine, mustBeFree, mustBeOff } from '../lifecycle/lifecycle-work.ts';
+import type { MachineRecord } from '../record/machine-record.ts';
+
+export interface ExportWork {
+  /** VirtualMachine.ExportVm: a lease by which the client gets the disks, as streamOptimized VMDK. */
+  begin(call: Call): Promise<ManagedObjectReference<'HttpNfcLease'>>;
+}
+
+/** The two sides of an export: the task has the machine to itself, the lease gives its disks. */
+interface Meeting {
+  readonly machine: PromiseWithResolvers<LeasedContents>;
+  readonly end: PromiseWithResolvers<void>;
+  progress: (percent: number) => void;
+}
+
+/** Exports: the machine is left alone until its lease ends. A lease does not survive its process, and neither do they. */
+export function defineExportWork(core: HostCore, leases: TransferLeases): ExportWork {
+  const byKey = new Map<string, Meeting>();
+  let last = 0;
+  const start = core.tasks.define<{ readonly id: string; readonly key: string }>('VirtualMachine.ExportVmLRO', {
+    method: 'ExportVm',
+    cancelable: true,
+    run: async (task, { id, key }) => {
+      const meeting = byKey.get(key);
+      // A queued export found again after a restart: its client is gone.
+      if (meeting === undefined) throw interrupted();
+      try {
+        await runExport(core, task, id, meeting);
+      } catch (error) {
+        meeting.machine.reject(asFault(error));
+        throw error;
+      } finally {
+        byKey.delete(key);
+      }
+    },
+  });
+  return {
+    begin: async (call) => {
+      const machine = core.machines.get(call.self.ref);
+      mustBeFree(core, machine);
+      mustBeOff(machine);
+      const meeting: Meeting = {
+        machine: Promise.withResolvers(),
+        end: Promise.withResolvers(),
+        progress: () => {},
+      };
+      meeting.machine.promise.catch(() => {});
+      meeting.end.promise.catch(() => {});
+      last += 1;
+      const key = `${last}`;
+      byKey.set(key, meeting);
+      try {
+        await start(call, { input: { id: machine.id, key }, queueKey: machine.id });
+      } catch (error) {
+        byKey.delete(key);
+        throw error;
+      }
+      const lease = leases.open({
+        session: call.session,
+        prepare: () => meeting.machine.promise,
+        onProgress: (percent) => meeting.progress(percent),
+        onComplete: async () => meeting.end.resolve(),
+        onAbort: async (reason) => meeting.end.reject(reason),
+      });
+      return lease.ref;
+    },
+  };
+}
+
+async function runExport(core: HostCore, task: RunningTask, id: string, meeting: Meeting): Promise<void> {
+  const release = holdMachine(core, task, id);
+  const cancel = () => meeting.end.reject(task.signal.reason);
+  task.signal.addEventListener('abort', cancel, { once: true });
+  try {
+    const record = core.machines.get({ type: 'VirtualMachine', value: id });
+    mustBeOff(record);
+    meeting.progress = (percent) => task.progress(Math.min(percent, 99));
+    meeting.machine.resolve({
+      entity: record.ref as unknown as ManagedObjectReference<'ManagedEntity'>,
+      targets: targetsOf(record),
+    });
+    await meeting.end.promise;
+  } finally {
+    task.signal.removeEventListener('abort', cancel);
+    release();
+  }
+}
+
+/** Every disk with its whole chain. Throws FileFault for one that cannot be read. */
+function targetsOf({ id, configuration, datastore, disks }: MachineRecord): TransferTarget[] {
+  return configuration.disks.map((disk, index): TransferTarget => {
+    const facts = disks.get(disk.key);
+    const path = facts?.chain[0]?.[0];
+    if (facts === undefined || path === undefined || facts.problem !== undefined)
+      throw fault('FileFault', { file: disk.fileName }, facts?.problem ?? `The disk ${disk.fileName} cannot be read.`);
+    const controller = configuration.controllers.find(({ key }) => key === disk.controllerKey);
+    const place = `${controllerTypes[controller?.model ?? 'lsilogic']}${controller?.bus ?? 0}:${disk.unit}`;
+    const fileName = `disk-${index}.vmdk`;
+    const target = {
+      deviceId: `/${configuration.name}/${place}`,
+      key: `/${id}/${place}`,
+      fileName,
+      targetId: fileName,
+    };
+    return diskDownloadTarget({ ...target, capacityBytes: facts.capacityBytes }, { root: datastore, path });
+  });
+}
+
+function interrupted() {
+  const reason = 'The management service restarted during the export. Export it again.';
+  return fault('SystemError', { reason: 'interrupted' }, reason);
+}
