@@ -36,12 +36,14 @@ export interface RunningDaemon {
   readonly url: string;
   /** Its administrator. */
   readonly userName: string;
+  /** Where the host of a center answers by itself. */
+  readonly hostUrl: string | undefined;
 }
 
 /** Where the daemon of the home answers; undefined when none runs. */
 export async function runningDaemon(): Promise<RunningDaemon | undefined> {
-  const { url, userName = 'root' } = (await findDaemon(home)) ?? {};
-  return url === undefined ? undefined : { url, userName };
+  const { url, userName = 'root', hostUrl } = (await findDaemon(home)) ?? {};
+  return url === undefined ? undefined : { url, userName, hostUrl };
 }
 
 /** Signed in at the daemon of the home as its administrator, by the certificate that it made. */

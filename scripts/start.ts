@@ -85,26 +85,31 @@ async function waitForPage(page: string): Promise<string> {
 
 async function report(
   client: Client,
-  { url, userName }: RunningDaemon,
+  { url, userName, hostUrl }: RunningDaemon,
   page: string,
   title: string,
   demo: DemoMachine,
 ): Promise<void> {
   const isCenter = (await client.content()).about.apiType === 'VirtualCenter';
+  const kind = isCenter ? 'a center; REST at /api' : 'a host by itself; npm stop && npm start makes it a center';
+  const own =
+    hostUrl === undefined
+      ? ''
+      : `\n  Host       ${hostUrl}/sdk  (this machine's own endpoint: root, the same password)`;
   say(`
 Hypostyle runs (${Math.round((Date.now() - started) / 1000)} s).
 
-  Endpoint   ${url}/sdk  (${isCenter ? "a center over this machine's host; REST at /api" : 'a host by itself; npm stop && npm start makes it a center'})
+  Endpoint   ${url}/sdk  (${kind})${own}
   Sign in    ${userName}, password in ${home.passwordFile}
   Machine    ${demoName}, ${demo.address} in its own network
   Its page   ${page}  (${title})
 
 Try next:
-  npx hypo ls                       what is here
-  npx hypo console ${demoName}   its serial console; Ctrl-] leaves
-  npx hypo info ${demoName}
+  npx hypo ls                              what is here
+  npx hypo console ${demoName}          its serial console; Ctrl-] leaves
   npx hypo deploy FILE.ova --power-on --wait-ip
-  npx hypo host ls                  the hosts of the center; hypo host join takes in another
+  npx hypo host join HOST:PORT             take in another machine, where 'npx hypo host' runs
+  npx hypo cluster create east             an order of your own: also folder, pool, tag, permission
   npx hypo help
 
 npm stop ends the daemon; machines run on. npm run demo:clean removes the demo.`);

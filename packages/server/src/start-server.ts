@@ -154,13 +154,14 @@ async function start(
   }
   const userName = isCenter ? centerUserName : hostUserName;
   const url = door.url;
-  await writeDaemonRecord(home, { url, userName });
+  const own = isCenter ? { hostUrl: hostDoor.url } : {};
+  await writeDaemonRecord(home, { url, userName, ...own });
   const { accelerator, acceleratorReason } = host.hypervisorInfo;
   logger.info({ url, accelerator, acceleratorReason, machines: host.machineCounts() }, 'the server is ready');
   return {
     url,
     username: userName,
-    ...(isCenter ? { hostUrl: hostDoor.url } : {}),
+    ...own,
     passwordFile: home.passwordFile,
     home,
     accelerator,

@@ -101,11 +101,13 @@ function defineStatus(host: Command, context: CommandContext): void {
           next: "Start one with 'hypo host --detach'.",
         });
       }
-      const { pid, url } = daemon;
+      const { pid, url, hostUrl } = daemon;
       const thumbprint = await ownThumbprint(home);
-      if (options.json) printJson(context.terminal, { running: true, home: home.directory, pid, url, thumbprint });
+      if (options.json)
+        printJson(context.terminal, { running: true, home: home.directory, pid, url, hostUrl, thumbprint });
       else {
         print(context.terminal, `${url ?? 'The host starts'} (process ${pid}, home ${home.directory})`);
+        if (hostUrl !== undefined) print(context.terminal, `Its own host answers at ${hostUrl}`);
         if (thumbprint !== undefined) print(context.terminal, `Thumbprint of its certificate: ${thumbprint}`);
       }
     });

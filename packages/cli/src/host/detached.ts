@@ -39,14 +39,25 @@ export async function startDetached(
     const { url, hostUrl, username, pid } = message;
     if (json)
       printJson(terminal, { url, hostUrl, username, passwordFile: home.passwordFile, home: home.directory, pid });
-    else
-      print(
-        terminal,
-        `The ${settings.mode} answers at ${url}${hostUrl === undefined ? '' : `, this machine's own host at ${hostUrl}`} (process ${pid}). The password of ${username} is in ${home.passwordFile}.`,
-      );
+    else print(terminal, describeStart(settings.mode, message, home.passwordFile));
   } finally {
     await Promise.all([rm(ready, { force: true }), rm(words, { force: true })]);
   }
+}
+
+/** Where it is, how to sign in, and what to do next. */
+function describeStart(
+  mode: 'host' | 'center',
+  { url, hostUrl, username, pid }: ReadyMessage,
+  passwordFile: string,
+): string {
+  const lines = [
+    `The ${mode} answers at ${url} (process ${pid}).`,
+    `  Sign in  ${username}, password in ${passwordFile}`,
+    ...(hostUrl === undefined ? [] : [`  Host     ${hostUrl}, this machine's own endpoint: root, the same password`]),
+    `  Next     hypo deploy FILE.ova --power-on, hypo ls${mode === 'center' ? ', hypo host join HOST:PORT' : ''}`,
+  ];
+  return lines.join('\n');
 }
 
 /** Settings by which a host takes a third less memory: compiled code from disk, and few pools of the C library. */

@@ -82,5 +82,9 @@ function greeting({
   Machines   run by ${speed}
   Log        ${home.logFile}
 
+In another terminal:
+  hypo deploy FILE.ova --power-on --wait-ip
+  hypo ls${hostUrl === undefined ? '' : `\n  hypo host join HOST:PORT    take in another machine that runs 'hypo host'`}
+
 Ctrl-C stops the server; machines run on.`;
 }

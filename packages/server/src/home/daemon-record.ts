@@ -8,9 +8,14 @@ export interface DaemonRecord extends ProcessIdentity {
   /** Such as `https://127.0.0.1:8443`; absent until it answers. */
   readonly url?: string;
   readonly userName?: string;
+  /** Where the host of a center answers by itself. */
+  readonly hostUrl?: string;
 }
 
-export async function writeDaemonRecord(home: Home, face: Pick<DaemonRecord, 'url' | 'userName'> = {}): Promise<void> {
+export async function writeDaemonRecord(
+  home: Home,
+  face: Pick<DaemonRecord, 'url' | 'userName' | 'hostUrl'> = {},
+): Promise<void> {
   await writePrivateFile(home.recordFile, `${JSON.stringify({ ...(await ownIdentity()), ...face })}\n`);
 }
 
@@ -33,7 +38,7 @@ export function parseDaemonRecord(text: string | undefined): DaemonRecord | unde
     return undefined;
   }
   if (typeof value !== 'object' || value === null) return undefined;
-  const { pid, startTime, bootId, url, userName } = value as Record<string, unknown>;
+  const { pid, startTime, bootId, url, userName, hostUrl } = value as Record<string, unknown>;
   if (!Number.isSafeInteger(pid) || (pid as number) < 2) return undefined;
   if (typeof startTime !== 'string' || typeof bootId !== 'string') return undefined;
   return {
@@ -42,5 +47,6 @@ export function parseDaemonRecord(text: string | undefined): DaemonRecord | unde
     bootId,
     ...(typeof url === 'string' ? { url } : {}),
     ...(typeof userName === 'string' ? { userName } : {}),
+    ...(typeof hostUrl === 'string' ? { hostUrl } : {}),
   };
 }
