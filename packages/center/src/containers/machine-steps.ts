@@ -4,6 +4,9 @@ import type { Forwarding } from '../forwarding/forwarding.ts';
 import { type MachineDocument, referenceOf } from '../inventory/entity-document.ts';
 import { destroyMachine } from '../machines/destroy-machine.ts';
 
+/** Milliseconds from the start in which a host that is there is connected again. */
+const reconnectTime = 60_000;
+
 export interface StepOptions {
   /** True after a restart: what was begun is found again. */
   readonly again: boolean;
@@ -13,6 +16,7 @@ export interface StepOptions {
 export class MachineSteps {
   readonly #core: CenterCore;
   readonly #forwarding: Forwarding;
+  readonly #begin = performance.now();
 
   constructor(core: CenterCore, forwarding: Forwarding) {
     this.#core = core;
@@ -21,6 +25,17 @@ export class MachineSteps {
 
   powerState(machine: MachineDocument) {
     return this.#core.registry.read<'VirtualMachine', 'runtime'>(referenceOf(machine), 'runtime')?.powerState;
+  }
+
+  /** Waits for the hosts of the machines where the center has just started, and they are still on their way. */
+  async reach(task: RunningTask, machines: readonly MachineDocument[]): Promise<void> {
+    const left = this.#begin + reconnectTime - performance.now();
+    if (left <= 0) return;
+    const signal = AbortSignal.any([task.signal, AbortSignal.timeout(Math.ceil(left))]);
+    const hosts = new Set(machines.map(({ host }) => host));
+    // One that does not come back is told of by what is asked of it.
+    await Promise.allSettled([...hosts].map((host) => this.#core.hosts.link(host)?.ready(signal)));
+    task.signal.throwIfAborted();
   }
 
   /** Throws InvalidPowerState for a machine that is not off. */
@@ -35,6 +50,7 @@ export class MachineSteps {
 
   /** Machines and their files, one after another. */
   async destroy(task: RunningTask, machines: readonly MachineDocument[], { again }: StepOptions): Promise<void> {
+    await this.reach(task, machines);
     this.checkOff(machines);
     for (const [index, machine] of machines.entries()) {
       if (task.signal.aborted) throw task.signal.reason;
@@ -45,6 +61,7 @@ export class MachineSteps {
 
   /** Takes machines out of the inventory, and leaves their files. */
   async unregister(task: RunningTask, machines: readonly MachineDocument[]): Promise<void> {
+    await this.reach(task, machines);
     this.checkOff(machines);
     for (const machine of machines) {
       await this.#core.hosts.forWork(machine.host);

@@ -35,6 +35,7 @@ export class VAppPower {
     const { tasks } = core;
     const onItsWay = async (run: Run, state: VAppState, work: (vApp: PoolDocument) => Promise<void>) => {
       const vApp = poolAt(core.inventory, run.task.entity?.value ?? '');
+      await steps.reach(run.task, this.#machines(vApp));
       const all = this.#withBelow(vApp);
       for (const { value } of all) this.#moving.set(value, state);
       this.#touch(all);
