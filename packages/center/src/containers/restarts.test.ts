@@ -23,7 +23,7 @@ interface Attempt {
   readonly isDone: (center: TestCenter) => boolean;
 }
 
-/** A task that is killed at every so many steps of its center; each time it is all done at last, or was never there. */
+/** A task whose center is killed at every so many of its steps; each time it is all done at last, or was never there. */
 async function killedAtEveryStep(
   { hosts = false, stride = 1 }: { readonly hosts?: boolean; readonly stride?: number },
   prepare: (center: TestCenter, round: number) => Promise<Attempt>,
@@ -34,7 +34,8 @@ async function killedAtEveryStep(
   const open = () => TestCenter.open(network, disk, hosts ? 'local' : undefined);
   let center = await open();
   try {
-    for (let steps = 1; ; steps += stride) {
+    // Where it begins, drawn anew each time, so that no step is left out for good.
+    for (let steps = 1 + Math.floor(Math.random() * stride); ; steps += stride) {
       const { self, method, args, isDone } = await prepare(center, steps);
       const known = new Set(center.all('Task').map(({ value }) => value));
       center.store.stepsLeft = steps;
@@ -72,14 +73,14 @@ async function newFolder(center: TestCenter, parent: ManagedObjectReference, nam
 
 test('a folder is renamed and moved though the center is killed', { timeout: 60_000 }, async () => {
   let folder: Folder | undefined;
-  await killedAtEveryStep({}, async (center, round) => {
+  await killedAtEveryStep({ stride: 3 }, async (center, round) => {
     folder ??= await newFolder(center, rootFolder, 'team');
     const self = folder;
     const newName = `team ${round}`;
     return { self, method: 'Rename_Task', args: { newName }, isDone: (at) => at.read(self, 'name') === newName };
   });
   let moved: Folder | undefined;
-  await killedAtEveryStep({}, async (center, round) => {
+  await killedAtEveryStep({ stride: 3 }, async (center, round) => {
     moved ??= await newFolder(center, rootFolder, 'moved');
     const list = [moved];
     const self = await newFolder(center, rootFolder, `place ${round}`);
@@ -94,7 +95,7 @@ test('a folder is renamed and moved though the center is killed', { timeout: 60_
 
 test('a cluster gets a rule once though the center is killed', { timeout: 60_000 }, async () => {
   let cluster: ManagedObjectReference<'ClusterComputeResource'> | undefined;
-  await killedAtEveryStep({}, async (center, round) => {
+  await killedAtEveryStep({ stride: 2 }, async (center, round) => {
     cluster ??= (await center.call(center.hostFolder(), 'CreateClusterEx', {
       name: 'c1',
       spec: data('ClusterConfigSpecEx', {}),
@@ -113,7 +114,7 @@ test('a cluster gets a rule once though the center is killed', { timeout: 60_000
 });
 
 test('a folder goes with its machine though the center is killed', { timeout: 100_000 }, async () => {
-  await killedAtEveryStep({ hosts: true, stride: 2 }, async (center, round) => {
+  await killedAtEveryStep({ hosts: true, stride: 3 }, async (center, round) => {
     const [datacenter] = center.all('Datacenter');
     const [pool] = center.all('ResourcePool');
     assert.ok(datacenter && pool);
@@ -128,7 +129,7 @@ test('a folder goes with its machine though the center is killed', { timeout: 10
 test('a vApp is started though the center is killed', { timeout: 100_000 }, async () => {
   let vApp: ManagedObjectReference<'VirtualApp'> | undefined;
   const machines: Machine[] = [];
-  await killedAtEveryStep({ hosts: true, stride: 3 }, async (center) => {
+  await killedAtEveryStep({ hosts: true, stride: 5 }, async (center) => {
     const [pool] = center.all('ResourcePool');
     assert.ok(pool);
     if (vApp === undefined) {

@@ -89,9 +89,9 @@ test('whatever is made, moved, renamed and destroyed, the tree is whole, and as 
   timeout: 120_000,
 }, async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(draw, { minLength: 60, maxLength: 60 }), fc.nat(60), (draws, restartAfter) =>
+    fc.asyncProperty(fc.array(draw, { minLength: 50, maxLength: 50 }), fc.nat(50), (draws, restartAfter) =>
       run(draws, restartAfter),
     ),
-    { numRuns: Number(process.env.HYPO_TREE_RUNS ?? 4), endOnFailure: true },
+    { numRuns: Number(process.env.HYPO_TREE_RUNS ?? 2), endOnFailure: true },
   );
 });

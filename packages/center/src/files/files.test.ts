@@ -40,7 +40,10 @@ test('datastores of one name are told apart; files are found on the host that ha
   const far = network.daemons.get('far');
   const [there] = [...(far?.host.registry.all('Datastore') ?? [])];
   assert.equal(there?.value('name'), 'datastore1 (1)');
-  assert.equal((await center.events()).filter((type) => type === 'DatastoreRenamedOnHostEvent').length, 1);
+  const renamed = async () => (await center.events()).filter((type) => type === 'DatastoreRenamedOnHostEvent').length;
+  // It is told after the name is seen.
+  while ((await renamed()) === 0) await new Promise(setImmediate);
+  assert.equal(await renamed(), 1);
 
   await center.call(fileManager, 'MakeDirectory', {
     name: '[datastore1 (1)] iso/new',
