@@ -1,5 +1,6 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { VimFault } from '@hypostyle/vim';
 import { faults, fileFault, systemCode } from '../errors.ts';
 import { findEntry } from './datastore-index.ts';
 import { splitPath } from './datastore-path.ts';
@@ -38,6 +39,32 @@ export async function makeDirectory({ root, path }: FilePlace, createParents: bo
     await syncFolder(dirname(full));
   } catch (error) {
     throw fileFault(error, shownPath(root, path), root.name);
+  }
+}
+
+/** Makes the folders of a path that are not there. Answers those that it made, the deepest first. */
+export async function makeMissingFolders(root: DatastoreRoot, path: string): Promise<string[]> {
+  if (path === '') return [];
+  checkOrdinaryPath(root, path);
+  const there = await entryOrNone(root, path);
+  if (there?.kind === 'folder') return [];
+  if (there !== undefined) throw faults.notADirectory(shownPath(root, path));
+  const made = await makeMissingFolders(root, splitPath(path).folder);
+  try {
+    await makeDirectory({ root, path }, false);
+  } catch (error) {
+    // Another upload made it meanwhile.
+    if (error instanceof VimFault && error.type === 'FileAlreadyExists') return made;
+    throw error;
+  }
+  return [path, ...made];
+}
+
+/** Removes folders that nobody has put anything into. */
+export async function removeEmptyFolders(root: DatastoreRoot, paths: readonly string[]): Promise<void> {
+  for (const path of paths) {
+    const full = await resolveInRoot(root, path).catch(() => undefined);
+    if (full !== undefined) await rmdir(full).catch(() => {});
   }
 }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
@@ -143,7 +143,8 @@ test('takes files whole or not at all', async (t) => {
   assert.equal((await put('web/a.iso', 'short', { 'content-length': '6' })).status, 400);
   assert.equal((await put('web/a.iso', 'long', { 'content-length': '3' })).status, 400);
   assert.equal((await put('web/a.iso', 'x', { 'content-length': String(2 ** 49) })).status, 507);
-  assert.equal((await put('none/a.iso', 'x')).status, 404);
+  assert.equal((await send('PUT', at('none/at all/a.iso'), {}, broken())).status, 500);
+  assert.equal((await put('web/web.vmx/a.iso', 'x')).status, 409);
   assert.equal((await put('web/.hypo/journal', 'x')).status, 400);
   assert.equal((await put('web', 'x')).status, 409);
   assert.equal((await put('web/web.vmx', 'x', { overwrite: 'F' })).status, 409);
@@ -153,6 +154,10 @@ test('takes files whole or not at all', async (t) => {
   assert.equal((await send('DELETE', at('web'))).status, 423);
   assert.deepEqual(await everything(root), before);
   busy.clear();
+  assert.equal((await put('new/folder/a.iso', 'x')).status, 201);
+  assert.equal((await put('new/b.iso', 'x')).status, 201);
+  assert.ok((await everything(root)).includes('new/folder/a.iso'));
+  await rm(join(root.directory, 'new'), { recursive: true });
   assert.equal((await put('web/a.iso', 'fresh', { overwrite: 'F' })).status, 201);
   assert.equal((await put('web/a.iso', 'again', { 'content-length': '5' })).status, 200);
   assert.equal(await readFile(join(root.directory, 'web/a.iso'), 'utf8'), 'again');

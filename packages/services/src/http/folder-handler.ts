@@ -3,8 +3,9 @@ import { faults } from '../errors.ts';
 import { folderRows, folderUrl, indexPage, listFolder } from '../files/datastore-index.ts';
 import { checkRelativePath, splitPath } from '../files/datastore-path.ts';
 import { type DatastoreRoot, shownPath } from '../files/datastore-root.ts';
+import { makeMissingFolders, removeEmptyFolders } from '../files/file-operations.ts';
 import { type BusyCheck, deleteFile } from '../files/file-removal.ts';
-import { receiveFile } from '../files/file-upload.ts';
+import { checkOrdinaryPath, receiveFile } from '../files/file-upload.ts';
 import { isHiddenPath } from '../files/hidden-names.ts';
 import { fileResponse } from './file-response.ts';
 import {
@@ -165,11 +166,17 @@ async function put(
 ): Promise<FileResponse> {
   const overwrite = !/^f(alse)?$/i.test(header(request, 'overwrite')?.trim() ?? 't');
   if (await access.isBusy(root, path)) throw faults.locked(shownPath(root, path));
-  const { created } = await receiveFile(root, path, request.body, {
-    overwrite,
-    contentLength: announcedLength(request),
-    signal: request.signal,
-  });
+  checkOrdinaryPath(root, path);
+  // Folders that are not there are made: clients make folders by putting a file there (Ansible's vsphere_file).
+  const made = await makeMissingFolders(root, splitPath(path).folder);
+  let created: boolean;
+  try {
+    const contentLength = announcedLength(request);
+    ({ created } = await receiveFile(root, path, request.body, { overwrite, contentLength, signal: request.signal }));
+  } catch (error) {
+    await removeEmptyFolders(root, made);
+    throw error;
+  }
   return created
     ? { status: 201, headers: { 'content-length': '0', location: folderUrl(path) } }
     : { status: 200, headers: { 'content-length': '0' } };
