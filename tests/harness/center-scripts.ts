@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { ManagedObjectReference } from '@hypostyle/vim';
 import type { Center, CenterHost } from './center.ts';
 import { runClient } from './client-script.ts';
 import type { Daemon } from './daemon.ts';
@@ -82,3 +83,23 @@ export async function transfer(center: Center, target: Target): Promise<string[]
     OVF_DISK_SHA256: whole.digest('hex'),
   });
 }
+
+/** A host with the datastore that it brought. */
+export async function targetOf(center: Center, host: CenterHost, daemon: Daemon): Promise<Target> {
+  const [datastore] = await center.property<readonly ManagedObjectReference<'Datastore'>[]>(
+    host.reference,
+    'datastore',
+  );
+  if (datastore === undefined) throw new Error(`${host.name} has no datastore`);
+  return { host, datastore: await center.property(datastore, 'name'), daemon };
+}
+
+/** What `rbvmomi_center.rb` does on one host of a center: every step. */
+export const rubySteps = [
+  'signed in at a center',
+  'found a host by its path',
+  'created a machine in a folder and a pool',
+  'property collector and view',
+  'drove its power',
+  'destroyed',
+] as const;
