@@ -30,10 +30,11 @@ export function makeProgram(context: CommandContext): Command {
       'after',
       `
 Examples:
-  hypo host --detach                     make this machine a host
+  hypo up --detach                       a center, with this machine as its first host
   hypo deploy appliance.ova --power-on --wait-ip
   hypo ls
-  hypo console appliance`,
+  hypo console appliance
+  hypo host join esx2                    take another host in`,
     );
   for (const define of commands) define(program, context);
   return program;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -109,5 +109,23 @@ test('completion knows every command and option', () => {
   for (const shell of shells) {
     const script = completionScript(shell, places);
     for (const word of ['deploy', 'wait-ip', '__names']) assert.ok(script.includes(word), `${shell}: ${word}`);
+  }
+});
+
+test('the page of the commands tells every one of them, and no other', async () => {
+  const page = await readFile(new URL('../../../docs/commands.md', import.meta.url), 'utf8');
+  const paths: string[] = [];
+  const visit = (command: Command, path: string) => {
+    paths.push(path);
+    for (const child of command.commands) if (!child.name().startsWith('_')) visit(child, `${path} ${child.name()}`);
+  };
+  for (const command of makeProgram(memoryContext().context).commands) {
+    if (!command.name().startsWith('_')) visit(command, `hypo ${command.name()}`);
+  }
+  // A command that is only there for those below it is named by them.
+  for (const path of paths) assert.ok(page.includes(path), path);
+  const known = new Set(paths.flatMap((path) => path.split(' ')));
+  for (const [, words = ''] of page.matchAll(/`hypo ([a-z ]+)/g)) {
+    for (const word of words.trim().split(' ')) assert.ok(known.has(word) || word === 'help', word);
   }
 });
