@@ -8,6 +8,7 @@ export { type DiskReceiving, type DiskUpload, diskUploadTarget, receiveDisk } fr
 export { openDiskInRoot } from './disks/open-disk-in-root.ts';
 export { entityDefaults, entityPerSession, quietEntity, reference } from './entities/entity-defaults.ts';
 export { faults, fileFault } from './errors.ts';
+export { createDescriptor } from './export/create-descriptor.ts';
 export { type FolderEntry, findEntry, listFolder } from './files/datastore-index.ts';
 export {
   checkRelativePath,

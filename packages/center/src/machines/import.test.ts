@@ -71,6 +71,13 @@ test('a machine is imported into its folder by a lease of the center', { timeout
   await ready(center, given);
   assert.equal(center.read(given, 'info')?.entity.value, machine.value);
   assert.equal(center.read(given, 'info')?.deviceUrl?.length, 1);
+  const [device] = center.read(given, 'info')?.deviceUrl ?? [];
+  const cdp = {
+    _typeName: 'OvfCreateDescriptorParams',
+    ovfFiles: [{ _typeName: 'OvfFile', deviceId: device?.key, path: 'web-disk1.vmdk', size: 70_000n }],
+  };
+  const made = await center.call(services.ovfManager, 'CreateDescriptor', { obj: machine, cdp });
+  assert.match((made as { ovfDescriptor: string }).ovfDescriptor, /web-disk1\.vmdk/);
   await assert.rejects(center.task(machine, 'PowerOnVM_Task'), named('TaskInProgress'));
   await center.call(given, 'HttpNfcLeaseComplete');
   await center.task(machine, 'PowerOnVM_Task');

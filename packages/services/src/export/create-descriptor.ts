@@ -1,0 +1,245 @@
+import {
+  type DiskDescription,
+  type Envelope,
+  type FileReference,
+  formatEnvelope,
+  type HardwareItem,
+  type VirtualSystem,
+} from '@hypostyle/ovf';
+import {
+  data,
+  fault,
+  type OvfCreateDescriptorParams,
+  type OvfCreateDescriptorResult,
+  type OvfFile,
+  type VirtualDevice,
+  type VirtualMachineConfigInfo,
+} from '@hypostyle/vim';
+import { localizedFaults, ovfFaults } from '../import/ovf-faults.ts';
+
+const streamFormat = 'http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized';
+
+interface ControllerKind {
+  readonly resourceType: number;
+  readonly subType?: string;
+  readonly label: string;
+}
+
+/** CIM resource types of controllers, with the subtypes that tools know them by. */
+const controllers: Readonly<Record<string, ControllerKind>> = {
+  VirtualIDEController: { resourceType: 5, label: 'IDE' },
+  VirtualBusLogicController: { resourceType: 6, subType: 'buslogic', label: 'SCSI' },
+  VirtualLsiLogicController: { resourceType: 6, subType: 'lsilogic', label: 'SCSI' },
+  VirtualLsiLogicSASController: { resourceType: 6, subType: 'lsilogicsas', label: 'SCSI' },
+  ParaVirtualSCSIController: { resourceType: 6, subType: 'VirtualSCSI', label: 'SCSI' },
+  VirtualAHCIController: { resourceType: 20, subType: 'vmware.sata.ahci', label: 'SATA' },
+  VirtualNVMEController: { resourceType: 20, subType: 'vmware.nvme.controller', label: 'NVMe' },
+};
+
+const nics: Readonly<Record<string, string>> = {
+  VirtualPCNet32: 'PCNet32',
+  VirtualVmxnet: 'VmxNet',
+  VirtualVmxnet2: 'VmxNet2',
+  VirtualVmxnet3: 'VmxNet3',
+  VirtualE1000: 'E1000',
+  VirtualE1000e: 'E1000e',
+};
+
+interface Parts {
+  readonly items: HardwareItem[];
+  readonly disks: DiskDescription[];
+  readonly files: FileReference[];
+  readonly networks: Set<string>;
+  readonly skipped: string[];
+}
+
+/**
+ * OvfManager.CreateDescriptor for a machine: the descriptor of a package with the files that were got from its lease.
+ * Devices that a package has no word for are named in the result's warnings. Throws InvalidArgument for a file of a
+ * device that the machine has not.
+ */
+export function createDescriptor(
+  config: VirtualMachineConfigInfo,
+  parameters: OvfCreateDescriptorParams,
+): OvfCreateDescriptorResult {
+  const { numCPU, memoryMB, device = [], numCoresPerSocket } = config.hardware;
+  const parts: Parts = { items: [], disks: [], files: [], networks: new Set(), skipped: [] };
+  parts.items.push(
+    {
+      ...item(1, 3, `${numCPU} virtual CPU(s)`),
+      allocationUnits: 'hertz * 10^6',
+      virtualQuantity: numCPU,
+      ...(numCoresPerSocket === undefined ? {} : { coresPerSocket: numCoresPerSocket }),
+    },
+    { ...item(2, 4, `${memoryMB}MB of memory`), allocationUnits: 'byte * 2^20', virtualQuantity: memoryMB },
+  );
+  const ids = new Map<number, string>();
+  for (const one of device) if (typeOf(one) in controllers) addController(one, parts, ids);
+  const left = new Map((parameters.ovfFiles ?? []).map((file) => [placeOf(file.deviceId), file]));
+  for (const one of device) if (!(typeOf(one) in controllers)) addDevice(one, { device, parts, ids, left });
+  const [unknown] = left.values();
+  if (unknown !== undefined)
+    throw fault(
+      'InvalidArgument',
+      { invalidProperty: 'cdp.ovfFiles' },
+      `The machine has no device '${unknown.deviceId.slice(0, 200)}'.`,
+    );
+  return data('OvfCreateDescriptorResult', {
+    ovfDescriptor: formatEnvelope(envelopeOf(config, parameters, parts)),
+    warning: localizedFaults(parts.skipped.map((name) => ovfFaults.remark(`The device '${name}' is not exported.`))),
+  });
+}
+
+function envelopeOf(config: VirtualMachineConfigInfo, parameters: OvfCreateDescriptorParams, parts: Parts): Envelope {
+  const name = parameters.name || config.name;
+  const annotation = parameters.description || config.annotation;
+  const firmware = config.firmware === undefined ? [] : [{ key: 'firmware', value: config.firmware, required: false }];
+  const content: VirtualSystem = {
+    kind: 'VirtualSystem',
+    id: name,
+    info: { text: 'A virtual machine' },
+    name: { text: name },
+    annotations: annotation
+      ? [{ info: { text: 'A human-readable annotation' }, annotation: { text: annotation } }]
+      : [],
+    products: [],
+    eulas: [],
+    otherSections: [],
+    operatingSystem: {
+      info: { text: 'The kind of installed guest operating system' },
+      // Other: the exact one is VMware's own word.
+      id: 1,
+      vmwareType: config.guestId,
+      ...(config.guestFullName === '' ? {} : { description: { text: config.guestFullName } }),
+    },
+    hardware: [
+      {
+        info: { text: 'Virtual hardware requirements' },
+        transports: config.vAppConfig?.ovfEnvironmentTransport ?? [],
+        system: { elementName: 'Virtual Hardware Family', instanceId: '0', identifier: name, type: config.version },
+        items: parts.items,
+        config: firmware,
+        extraConfig: [],
+      },
+    ],
+  };
+  return {
+    version: '1',
+    files: parts.files,
+    diskSection: { info: { text: 'Virtual disk information' }, disks: parts.disks },
+    networkSection: {
+      info: { text: 'The list of logical networks' },
+      networks: [...parts.networks].map((network) => ({
+        name: network,
+        description: { text: `The ${network} network` },
+      })),
+    },
+    otherSections: [],
+    content,
+    strings: [],
+    warnings: [],
+  };
+}
+
+function addController(controller: VirtualDevice, { items }: Parts, ids: Map<number, string>): void {
+  const kind = controllers[typeOf(controller)];
+  if (kind === undefined) return;
+  const { key, busNumber = 0 } = controller as VirtualDevice & { readonly busNumber?: number };
+  const id = items.length + 1;
+  ids.set(key, `${id}`);
+  items.push({
+    ...item(id, kind.resourceType, `${kind.label} Controller ${busNumber}`),
+    address: `${busNumber}`,
+    ...(kind.subType === undefined ? {} : { resourceSubType: kind.subType }),
+  });
+}
+
+interface Around {
+  readonly device: readonly VirtualDevice[];
+  readonly parts: Parts;
+  readonly ids: ReadonlyMap<number, string>;
+  /** Files that no device was found for yet. */
+  readonly left: Map<string, OvfFile>;
+}
+
+function addDevice(one: VirtualDevice, around: Around): void {
+  const { parts, ids } = around;
+  const type = typeOf(one);
+  const label = one.deviceInfo?.label ?? type;
+  const id = parts.items.length + 1;
+  const parent = one.controllerKey === undefined ? undefined : ids.get(one.controllerKey);
+  const on = parent === undefined ? {} : { parent, addressOnParent: `${one.unitNumber ?? 0}` };
+  if (type === 'VirtualDisk') {
+    const diskId = addDisk(one, around);
+    parts.items.push({ ...item(id, 17, label), ...on, hostResources: [`ovf:/disk/${diskId}`] });
+  } else if (type === 'VirtualCdrom') {
+    parts.items.push({ ...item(id, 15, label), ...on, automaticAllocation: false, required: false });
+  } else if (type === 'VirtualFloppy') {
+    parts.items.push({ ...item(id, 14, label), automaticAllocation: false, required: false });
+  } else if (type in nics) {
+    const network = (one.backing as { readonly deviceName?: string } | undefined)?.deviceName ?? 'VM Network';
+    parts.networks.add(network);
+    parts.items.push({
+      ...item(id, 10, label),
+      resourceSubType: nics[type] ?? '',
+      automaticAllocation: true,
+      connections: [network],
+      ...(one.unitNumber === undefined ? {} : { addressOnParent: `${one.unitNumber}` }),
+    });
+  } else if (!ownDevices.has(type)) parts.skipped.push(label);
+}
+
+/** Devices that every machine has without being told. */
+const ownDevices = new Set([
+  'VirtualPCIController',
+  'VirtualPS2Controller',
+  'VirtualSIOController',
+  'VirtualKeyboard',
+  'VirtualPointingDevice',
+  'VirtualMachineVMCIDevice',
+  'VirtualMachineVideoCard',
+]);
+
+function addDisk(disk: VirtualDevice, { device, parts, left }: Around): string {
+  const controller = device.find(({ key }) => key === disk.controllerKey);
+  const { busNumber = 0 } = (controller ?? {}) as { readonly busNumber?: number };
+  const place = `${controller?._typeName}${busNumber}:${disk.unitNumber ?? 0}`;
+  const file = left.get(place);
+  left.delete(place);
+  const id = `vmdisk${parts.disks.length + 1}`;
+  const fileId = `file${parts.files.length + 1}`;
+  const { capacityInBytes, capacityInKB } = disk as VirtualDevice & {
+    readonly capacityInBytes?: number | bigint;
+    readonly capacityInKB: number | bigint;
+  };
+  const bytes = Number(capacityInBytes ?? Number(capacityInKB) * 1024);
+  if (file !== undefined)
+    parts.files.push({
+      id: fileId,
+      href: file.path,
+      size: Number(file.size),
+      ...(file.compressionMethod === 'gzip' ? { compression: 'gzip' } : {}),
+      ...(file.chunkSize === undefined ? {} : { chunkSize: Number(file.chunkSize) }),
+    });
+  parts.disks.push({
+    id,
+    capacity: { quantity: bytes, unit: 'byte', bytes },
+    format: streamFormat,
+    ...(file === undefined ? {} : { fileId }),
+    ...(file?.populatedSize === undefined ? {} : { populatedSize: Number(file.populatedSize) }),
+  });
+  return id;
+}
+
+function typeOf({ _typeName = '' }: VirtualDevice): string {
+  return _typeName;
+}
+
+/** `VirtualLsiLogicController0:0` of a lease's key `/7/VirtualLsiLogicController0:0`. */
+function placeOf(deviceId: string): string {
+  return deviceId.slice(deviceId.lastIndexOf('/') + 1);
+}
+
+function item(id: number, resourceType: number, name: string): HardwareItem {
+  return { element: 'Item', instanceId: `${id}`, resourceType, elementName: { text: name } };
+}
