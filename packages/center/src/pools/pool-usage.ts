@@ -16,12 +16,23 @@ import { allocationOf, insufficient, type Resource, reservationOf, resources } f
 import { isRoot, type PoolTree, poolAt, poolsIn } from './pool-tree.ts';
 
 type Capacity = Readonly<Record<Resource, number>>;
+/** Of machines, by pool. */
+interface Sums {
+  /** Version of the registry that they are of. */
+  readonly version: number;
+  /** In the pool itself. */
+  readonly reserved: Map<string, Capacity>;
+  /** In the pool and below. */
+  readonly stats: Map<string, ResourcePoolQuickStats>;
+}
+
 /** Bytes of a unit in which `ResourcePoolResourceUsage` tells of it: MHz are told as MHz. */
 const scales: Capacity = { cpu: 1, memory: 2 ** 20 };
 
 /** What pools reserve and use, from the configuration and the last look at the machines in them. MHz and MiB. */
 export class PoolUsage {
   readonly #core: CenterBase;
+  #sums: Sums = { version: -1, reserved: new Map(), stats: new Map() };
 
   constructor(core: CenterBase) {
     this.#core = core;
@@ -64,6 +75,20 @@ export class PoolUsage {
   }
 
   quickStats(pool: PoolDocument): ResourcePoolQuickStats {
+    const { stats } = this.#sumsNow();
+    const known = stats.get(pool.value) ?? this.#quickStats(pool);
+    stats.set(pool.value, known);
+    return known;
+  }
+
+  /** What was summed up since the last commit: thousands of machines are looked at once. */
+  #sumsNow(): Sums {
+    const { version } = this.#core.registry;
+    if (this.#sums.version !== version) this.#sums = { version, reserved: new Map(), stats: new Map() };
+    return this.#sums;
+  }
+
+  #quickStats(pool: PoolDocument): ResourcePoolQuickStats {
     const sums = {
       overallCpuUsage: 0,
       overallCpuDemand: 0,
@@ -143,10 +168,19 @@ export class PoolUsage {
   }
 
   #reservedByMachines(tree: PoolTree, pool: string, resource: Resource, except?: string): number {
-    let sum = 0;
-    for (const machine of tree.machinesInPool(pool))
-      if (machine.value !== except) sum += this.reservedBy(machine)[resource];
-    return sum;
+    // A change in the making has machines elsewhere.
+    const reserved = tree === this.#core.inventory && except === undefined ? this.#sumsNow().reserved : undefined;
+    const known = reserved?.get(pool);
+    if (known !== undefined) return known[resource];
+    const sum = { cpu: 0, memory: 0 };
+    for (const machine of tree.machinesInPool(pool)) {
+      if (machine.value === except) continue;
+      const { cpu, memory } = this.reservedBy(machine);
+      sum.cpu += cpu;
+      sum.memory += memory;
+    }
+    reserved?.set(pool, sum);
+    return sum[resource];
   }
 
   /** Most that all of a pool can ever use: the least limit on the way up. */
