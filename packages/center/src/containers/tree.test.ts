@@ -9,10 +9,11 @@ import { type Draw, type Operation, TreeOperations } from '../testing/tree/tree-
 import { assertAsModel, assertWhole } from '../testing/tree/tree-reading.ts';
 
 const draw: fc.Arbitrary<Draw> = fc.record({
-  operation: fc.nat(1_000),
-  one: fc.nat(10_000),
-  other: fc.nat(10_000),
-  name: fc.nat(3),
+  // Without a preference for small numbers: what was there first is not meant more often.
+  operation: fc.noBias(fc.nat(10_000)),
+  one: fc.noBias(fc.nat(10_000)),
+  other: fc.noBias(fc.nat(10_000)),
+  name: fc.noBias(fc.nat(3)),
 });
 
 /** Does it to both; the center refuses what the model refuses, with the same fault. */

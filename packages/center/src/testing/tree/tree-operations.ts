@@ -79,6 +79,7 @@ export class TreeOperations {
       () => this.#newMachine(pick(this.#holding('VirtualMachine'), one), pick(model.all('ResourcePool'), other), name),
       () => this.#rename(entity, name),
       () => this.#destroy(pick(this.#destroyable(), other) ?? entity),
+      () => this.#destroy(pick(pools, other) ?? entity),
       () => this.#moveIntoFolder(entity, folder),
       () => this.#moveIntoFolder(entity, pick(this.#fitting(entity), one) ?? folder),
       () => this.#moveIntoPool(entity, pool),
