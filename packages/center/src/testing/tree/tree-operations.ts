@@ -77,6 +77,7 @@ export class TreeOperations {
       () => this.#newPool(pool, name),
       () => this.#newVApp(pool, pick(this.#holding('VirtualMachine'), other), name),
       () => this.#newMachine(pick(this.#holding('VirtualMachine'), one), pick(model.all('ResourcePool'), other), name),
+      () => this.#newMachineOfVApp(pick(model.all('VirtualApp'), one), name),
       () => this.#rename(entity, name),
       () => this.#destroy(pick(this.#destroyable(), other) ?? entity),
       () => this.#destroy(pick(pools, other) ?? entity),
@@ -254,9 +255,28 @@ export class TreeOperations {
         if (host?.parent !== pool.owner || this.#model.inMaintenance) throw new Refused('InvalidState');
         const node = { kind: 'VirtualMachine', name, parent: folder.value, pool: pool.value } as const;
         this.#model.checkName(node);
+        this.#model.checkNameOnHost(name);
         return (result) => this.#model.add({ ...node, value: (result as Reference).value });
       },
       call: () => this.#task(folder, 'CreateVM_Task', { config, pool: reference(pool) }),
+    };
+  }
+
+  #newMachineOfVApp(pool: TreeNode | undefined, written: string): Operation | undefined {
+    if (pool === undefined || this.#model.all('VirtualMachine').length >= mostMachines) return undefined;
+    const [host] = this.#model.all('HostSystem');
+    if (host?.parent !== pool.owner || this.#model.inMaintenance) return undefined;
+    const name = shownName(written);
+    const { config } = smallMachine(written) as { config: object };
+    return {
+      text: `CreateChildVM_Task ${written} in ${pool.value}`,
+      model: () => {
+        const node = { kind: 'VirtualMachine', name, pool: pool.value } as const;
+        this.#model.checkName(node);
+        this.#model.checkNameOnHost(name);
+        return (result) => this.#model.add({ ...node, value: (result as Reference).value });
+      },
+      call: () => this.#task(pool, 'CreateChildVM_Task', { config }),
     };
   }
 
