@@ -13,11 +13,11 @@ import {
   type Authorizer,
   type CustomFields,
   Dispatcher,
-  type HostRuntimeInfo,
   type ManagedObjectReference,
   Registry,
   type Schema,
   type SessionService,
+  VimFault,
   type VirtualMachineRuntimeInfo,
 } from '@hypostyle/vim';
 import { aboutCenter } from './about.ts';
@@ -38,6 +38,7 @@ import { hostOverlay, machineOverlay } from './hosts/connection-overlay.ts';
 import type { HostConnector } from './hosts/host-connection.ts';
 import { HostLinks } from './hosts/host-links.ts';
 import { LastKnown } from './hosts/last-known.ts';
+import { unknownState } from './hosts/unknown-state.ts';
 import type { EntityDocument } from './inventory/entity-document.ts';
 import { Inventory } from './inventory/inventory.ts';
 import { newDatacenter } from './inventory/new-datacenter.ts';
@@ -206,7 +207,7 @@ export class Center {
     await firstStart(core);
     await keepRights(core, customFields);
     const poolFollower = new PoolFollower(core);
-    await hosts.open((host) => (known.get(host.value)?.runtime as HostRuntimeInfo | undefined)?.connectionState);
+    await hosts.open((value) => known.get(value) ?? {});
     alarms = await openCenterAlarms({
       core,
       customFields,
@@ -255,7 +256,8 @@ async function keepRights(core: CenterCore, customFields: CustomFields): Promise
 }
 
 /** What an entity of a host shows until the host has spoken. */
-function shownAtStart(core: CenterCore, document: EntityDocument, known: Readonly<Record<string, unknown>> = {}) {
+function shownAtStart(core: CenterCore, document: EntityDocument, last: Readonly<Record<string, unknown>> = {}) {
+  const known = { ...unknownState(core.schema, document), ...last };
   switch (document.type) {
     case 'HostSystem':
       return { ...known, ...hostOverlay(known, document, document.disconnected ? 'disconnected' : 'notResponding') };
@@ -269,7 +271,7 @@ function shownAtStart(core: CenterCore, document: EntityDocument, known: Readonl
       return { ...known, ...machineOverlay(known, 'notResponding') };
     case 'Datastore':
     case 'Network':
-      core.hosts.shared.restore(document.value, known);
+      core.hosts.shared.restore(document.value, known, document.hosts ?? []);
       return { ...known, ...core.hosts.shared.merged(document.value) };
     default:
       return known;
@@ -293,7 +295,12 @@ async function joinLocalHost(core: CenterCore, { localHost, connector }: CenterO
   const known = [...core.inventory.all('HostSystem')].find((host) => host.address.local);
   const signal = AbortSignal.timeout(120_000);
   if (known !== undefined) {
-    if (!known.disconnected) await core.hosts.link(known.value)?.ready(signal);
+    try {
+      if (!known.disconnected) await core.hosts.link(known.value)?.ready(signal);
+    } catch (error) {
+      // A task that goes on since the start may have disconnected it.
+      if (!(error instanceof VimFault) || error.type !== 'HostNotConnected') throw error;
+    }
     return;
   }
   const [datacenter] = core.inventory.all('Datacenter');

@@ -1,4 +1,4 @@
-import { ClientError, type DataTypes, type EventRequest, VimFault } from '@hypostyle/vim';
+import { ClientError, type DataTypes, type EventRequest, fault, VimFault } from '@hypostyle/vim';
 import { CenterError } from '../errors.ts';
 
 /** The event that says why a host could not be connected; without its entity. */
@@ -23,6 +23,15 @@ export function connectFailureEvent(error: unknown, name: string): EventRequest 
   if (error instanceof ClientError && error.code === 'connection') return { type: 'HostCnxFailedNetworkErrorEvent' };
   const reason = error instanceof Error ? error.message : 'for an unknown reason';
   return { type: 'HostCnxFailedEvent', message: `Cannot connect ${name}: ${reason}` };
+}
+
+/** What a caller is told who wanted a host connected: a line that broke, or a host that is too slow, is a fault. */
+export function connectFault(error: unknown, name: string): unknown {
+  if (error instanceof ClientError)
+    return fault('NoHost', { name }, `The connection to ${name} broke: ${error.message}`, { cause: error });
+  if (error instanceof CenterError || (error instanceof DOMException && error.name === 'TimeoutError'))
+    return fault('HostConnectFault', {}, `${name} could not be taken in: ${error.message}`, { cause: error });
+  return error;
 }
 
 /** True for a reason that somebody has to do something about. */

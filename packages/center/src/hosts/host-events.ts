@@ -50,14 +50,17 @@ export class HostEvents {
     if (eventManager === undefined) return;
     // What was posted may be on its way to the store still.
     this.#place ??= await core.store.get<Place>(collection, host);
-    const recent = (await caller.call(eventManager, 'QueryEvents', { filter: {} })) ?? [];
-    const last = newest(recent);
-    if (this.#place === undefined) await this.#begin(placeOf(last));
-    else if ((last?.key ?? 0) < this.#place.key) {
-      // The host counts anew: it was restored from an older state. What happened since is what is younger.
-      const { createdTime } = this.#place;
-      const before = newest(recent.filter((event) => Date.parse(event.createdTime) <= Date.parse(createdTime)));
-      await this.#begin({ key: before?.key ?? 0, createdTime });
+    const query = async (time: object) =>
+      (await caller.call(eventManager, 'QueryEvents', { filter: { time } })) as readonly VimEvent[] | undefined;
+    if (this.#place === undefined) await this.#begin(placeOf(newest((await query({})) ?? [])));
+    else {
+      const { key, createdTime } = this.#place;
+      const then = (await query({ beginTime: createdTime, endTime: createdTime })) ?? [];
+      if (key > 0 && !then.some((event) => event.key === key)) {
+        // The host counts anew: it was restored from an older state. What happened since is what is younger.
+        const before = newest((await query({ endTime: createdTime })) ?? []);
+        await this.#begin({ key: before?.key ?? 0, createdTime });
+      }
     }
     const filter = { time: { beginTime: this.#place?.createdTime } };
     const collector = await caller.call(eventManager, 'CreateCollectorForEvents', { filter });
@@ -73,7 +76,7 @@ export class HostEvents {
     for (;;) {
       const events = (await caller.call(collector, 'ReadNextEvents', { maxCount: pageSize })) ?? [];
       const fresh = [...events].sort((a, b) => a.key - b.key).filter((event) => event.key > (this.#place?.key ?? 0));
-      if (fresh.length > 0) this.#take(fresh);
+      if (fresh.length > 0) await this.#take(fresh);
       if (events.length < pageSize) return;
     }
   }
@@ -84,13 +87,16 @@ export class HostEvents {
     this.#place = place;
   }
 
-  #take(events: readonly VimEvent[]): void {
+  async #take(events: readonly VimEvent[]): Promise<void> {
     const { core, host } = this.#options;
+    const requests = events.map((event) => this.#request(event));
+    // What is named for the first time is named for good.
+    await core.numbers.settled();
     core.registry.commit((draft) => {
-      for (const event of events) {
-        const place: Place = { key: event.key, createdTime: event.createdTime };
+      for (const [index, { key, createdTime }] of events.entries()) {
+        const place: Place = { key, createdTime };
         this.#place = place;
-        const kept = this.#request(event);
+        const kept = requests[index];
         if (kept === undefined) continue;
         core.events.post(draft, { ...kept, alongside: [{ put: { collection, key: host, value: place } }] });
       }

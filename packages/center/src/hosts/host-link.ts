@@ -31,8 +31,15 @@ export interface HostLinkOptions extends Omit<HostMirrorOptions, 'core' | 'host'
   readonly onState: (state: 'connected' | 'notResponding', why: unknown) => void;
 }
 
-const firstPause = 500;
-const longestPause = 5_000;
+const gonePrefixes: Readonly<Record<string, string>> = {
+  VirtualMachine: 'vm-',
+  Datastore: 'datastore-',
+  Network: 'network-',
+};
+
+/** Pauses between attempts, in parts of the heartbeat. */
+const firstPause = 1 / 20;
+const longestPause = 1 / 2;
 
 /** The center's line to one host: signs in, follows everything there, and carries calls; comes back when cut. */
 export class HostLink {
@@ -65,7 +72,8 @@ export class HostLink {
         this.tellAgain(machine).catch((error: unknown) => this.#core.onDefect(`host ${this.host}`, error));
       },
     });
-    const rewrite = (value: unknown) => core.rewriter.rewriteAny(value, (ref) => this.mirror.references.toCenter(ref));
+    const named = (ref: ManagedObjectReference) => this.mirror.references.toCenter(ref) ?? this.#nameOfGone(ref);
+    const rewrite = (value: unknown) => core.rewriter.rewriteAny(value, named);
     this.tasks = new HostTasks({
       tasks: core.tasks,
       host,
@@ -123,6 +131,7 @@ export class HostLink {
     this.#ready.promise.catch(() => {});
     this.#ready.reject(this.#away());
     this.#tried.resolve();
+    this.tasks.close(this.#away());
   }
 
   /** The host's place in the inventory changed. */
@@ -196,7 +205,7 @@ export class HostLink {
         if (isDefect(error)) this.#core.onDefect(`host ${this.host}`, error);
         this.#options.onState('notResponding', error);
         this.#tried.resolve();
-        await sleep(pause, undefined, { signal }).catch(() => {});
+        await sleep(pause * this.#options.heartbeat * 1_000, undefined, { signal }).catch(() => {});
         pause = Math.min(pause * 2, longestPause);
       }
     }
@@ -268,6 +277,15 @@ export class HostLink {
     } finally {
       await connection.call(collector, 'DestroyCollector', {}).catch(() => {});
     }
+  }
+
+  /** An event must name what it tells of, which may have come and gone while nobody looked. */
+  #nameOfGone(ref: ManagedObjectReference): ManagedObjectReference | undefined {
+    const prefix = gonePrefixes[ref.type];
+    if (prefix === undefined) return undefined;
+    const center = { _typeName: 'ManagedObjectReference', type: ref.type, value: this.#core.numbers.mint(prefix) };
+    this.mirror.references.remember(ref.value, center);
+    return center;
   }
 
   #document(): HostDocument {

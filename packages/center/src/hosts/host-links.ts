@@ -1,4 +1,10 @@
-import { fault, type HttpNfcLeaseInfo, type ManagedObjectClass, type ManagedObjectReference } from '@hypostyle/vim';
+import {
+  fault,
+  type HostRuntimeInfo,
+  type HttpNfcLeaseInfo,
+  type ManagedObjectClass,
+  type ManagedObjectReference,
+} from '@hypostyle/vim';
 import type { CenterBase } from '../center-base.ts';
 import type { DatastoreDocument, EntityDocument, HostDocument, MachineDocument } from '../inventory/entity-document.ts';
 import { referenceOf } from '../inventory/entity-document.ts';
@@ -53,15 +59,21 @@ export class HostLinks {
     this.shared = new SharedViews((host) => this.#links.get(host)?.connected === true);
   }
 
-  /** Takes up every host that is not disconnected. Each connects as it can. */
-  async open(shownBefore: (host: HostDocument) => ConnectionState | undefined): Promise<void> {
+  /** Takes up every host that is not disconnected; each connects as it can. `known` is what was last known of anything. */
+  async open(known: (value: string) => Readonly<Record<string, unknown>>): Promise<void> {
     for (const { value } of await this.#core.store.list<PartDocument>(partCollection)) {
       const parts = this.#parts.get(value.host) ?? [];
       parts.push(value);
       this.#parts.set(value.host, parts);
     }
-    for (const host of this.#core.inventory.all('HostSystem'))
-      if (!host.disconnected) this.start(host, { shown: shownBefore(host) });
+    this.#core.registry.commit((draft) => {
+      for (const { type, value, host } of [...this.#parts.values()].flat())
+        draft.add(this.#options.partClass(type, host), value, known(value) as never);
+    });
+    for (const host of this.#core.inventory.all('HostSystem')) {
+      const { runtime } = known(host.value) as { readonly runtime?: HostRuntimeInfo };
+      if (!host.disconnected) this.start(host, { shown: runtime?.connectionState });
+    }
   }
 
   /** Begins to follow a host. */

@@ -47,7 +47,8 @@ export class HostMirror {
   /** A connection was made: what follows tells everything anew, until `complete`. */
   begin(layout: HostLayout, place: Parameters<HostReferences['bindLayout']>[1]): void {
     this.#transients.end();
-    this.#context.references = new HostReferences();
+    this.#context.references = new HostReferences(this.#context.references);
+    this.#context.references.expect(this.#machinesBefore());
     this.#context.references.bindLayout(layout, place);
     this.#context.told = new Set();
     this.#machines.begin();
@@ -86,12 +87,14 @@ export class HostMirror {
     const told = this.#context.told;
     this.#context.told = undefined;
     if (told === undefined) return;
+    this.#context.references.expect(new Map());
     const { inventory } = this.#context.core;
     const { host, shared } = this.#context;
     await inventory.edit((edit) => {
       for (const machine of inventory.machinesOnHost(host)) {
         if (machine.hostValue === undefined || told.has(machine.hostValue)) continue;
         this.#removal.machine(machine, edit);
+        this.#context.references.remember(machine.hostValue, referenceOf(machine));
       }
       for (const value of shared.ofHost(host)) {
         const ref = this.#context.references.toHost({ type: '', value });
@@ -131,6 +134,13 @@ export class HostMirror {
     });
   }
 
+  #machinesBefore(): Map<string, ManagedObjectReference> {
+    const before = new Map<string, ManagedObjectReference>();
+    for (const machine of this.#context.core.inventory.machinesOnHost(this.#context.host))
+      if (machine.hostValue !== undefined) before.set(machine.hostValue, referenceOf(machine));
+    return before;
+  }
+
   #isStructural({ kind, ref, values }: ObjectChange): boolean {
     if (!(ref.type in mirrored)) return false;
     if (kind === 'enter' || 'name' in values) return true;
@@ -168,6 +178,7 @@ export class HostMirror {
     for (const { ref, values } of stage.parts) {
       if (draft.has(ref)) draft.set(ref as never, values as never);
       else draft.add(this.#context.options.partClass(ref.type), ref.value, values as never);
+      if (!this.#context.transients.has(ref.value)) this.#context.keep(ref);
     }
   }
 }

@@ -18,6 +18,13 @@ export class HostReferences {
   readonly #toHost = new Map<string, ManagedObjectReference>();
   readonly #gone = new Map<string, ManagedObjectReference>();
   readonly #parts = new Map<string, HostPart>();
+  /** What the host had at the last connection, until it is told whether it still does. */
+  #before: ReadonlyMap<string, ManagedObjectReference> = new Map();
+
+  /** With `before`, what those knew that is gone is found still. */
+  constructor(before?: HostReferences) {
+    if (before !== undefined) for (const [hostValue, center] of before.#gone) this.#gone.set(hostValue, center);
+  }
 
   bind(host: ManagedObjectReference, center: ManagedObjectReference): void {
     this.#toCenter.set(host.value, center);
@@ -32,12 +39,22 @@ export class HostReferences {
     this.#toCenter.delete(hostValue);
     this.#parts.delete(hostValue);
     if (this.#toHost.get(center.value)?.value === hostValue) this.#toHost.delete(center.value);
+    this.remember(hostValue, center);
+    return center;
+  }
+
+  /** A reference of what is not there any more, for events that name it. */
+  remember(hostValue: string, center: ManagedObjectReference): void {
     this.#gone.set(hostValue, center);
     for (const oldest of this.#gone.keys()) {
       if (this.#gone.size <= goneLimit) break;
       this.#gone.delete(oldest);
     }
-    return center;
+  }
+
+  /** What was there at the last connection by the host's references; empty once all was told. */
+  expect(before: ReadonlyMap<string, ManagedObjectReference>): void {
+    this.#before = before;
   }
 
   /** Binds what a host has once to what stands for it here. */
@@ -62,7 +79,8 @@ export class HostReferences {
 
   /** The center's reference, of what is here or was until lately. */
   toCenter(host: ManagedObjectReference): ManagedObjectReference | undefined {
-    return this.#toCenter.get(host.value) ?? this.#gone.get(host.value);
+    const { value } = host;
+    return this.#toCenter.get(value) ?? this.#before.get(value) ?? this.#gone.get(value);
   }
 
   isBound(hostValue: string): boolean {

@@ -19,6 +19,7 @@ export interface HostTasksOptions {
 interface Watcher {
   readonly seen: (info: TaskInfo) => void;
   readonly gone: () => void;
+  readonly lost: (reason: unknown) => void;
 }
 
 /** A host's tasks: those that the center waits for, and those of others, which it shows as tasks of its own. */
@@ -93,6 +94,11 @@ export class HostTasks {
     this.#shown.clear();
   }
 
+  /** Nobody follows the host any more: who waits is told so. */
+  close(reason: unknown): void {
+    for (const watchers of [...this.#watchers.values()]) for (const watcher of [...watchers]) watcher.lost(reason);
+  }
+
   /** All tasks that the host still has were told: those that are not among them are history there, or lost. */
   async complete(): Promise<void> {
     const { tasks, host, prefix } = this.#options;
@@ -119,7 +125,7 @@ export class HostTasks {
     return (await this.#options.history([this.#options.prefix + ownKey]))[0];
   }
 
-  /** The final info of a task. Undefined when the host has forgotten it. */
+  /** The final info of a task. Undefined when the host has forgotten it. Throws HostNotConnected once it is left alone. */
   finished(key: string, onProgress: (info: TaskInfo) => void, signal: AbortSignal): Promise<TaskInfo | undefined> {
     return new Promise((resolve, reject) => {
       const watchers = this.#watchers.get(key) ?? new Set();
@@ -145,6 +151,10 @@ export class HostTasks {
         gone: () => {
           end();
           resolve(undefined);
+        },
+        lost: (reason) => {
+          end();
+          reject(reason);
         },
       };
       watchers.add(watcher);

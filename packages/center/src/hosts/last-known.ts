@@ -50,6 +50,11 @@ export class LastKnown {
     this.#later(value, properties);
   }
 
+  /** The write that has it known at once. */
+  written(value: string, properties: Properties): StoreWrite {
+    return { put: { collection, key: value, value: toDocument(properties) } };
+  }
+
   forget(value: string): void {
     this.#later(value, undefined);
   }

@@ -2,6 +2,7 @@ import type { HttpNfcLeaseInfo, ManagedObjectClass, ManagedObjectReference } fro
 import type { CenterBase } from '../center-base.ts';
 import type { DatastoreDocument, MachineDocument } from '../inventory/entity-document.ts';
 import type { ConnectionState } from './connection-overlay.ts';
+import { mirrored } from './host-layout.ts';
 import type { PartDocument } from './host-parts.ts';
 import { HostReferences } from './host-references.ts';
 import type { SharedViews } from './shared-views.ts';
@@ -79,7 +80,10 @@ export class MirrorContext {
     lastKnown.keep(center.value, () => {
       const object = registry.get(center);
       const known: Record<string, unknown> = {};
-      for (const name of keptProperties) {
+      // Parts are small, and kept whole.
+      const names =
+        center.type in mirrored ? keptProperties : (object?.managedType.properties.map(({ name }) => name) ?? []);
+      for (const name of names) {
         const value = object?.value(name);
         if (value !== undefined) known[name] = value;
       }

@@ -1,4 +1,4 @@
-import type { MachineDocument } from '../inventory/entity-document.ts';
+import { type MachineDocument, notSharedBy } from '../inventory/entity-document.ts';
 import type { InventoryEdit } from '../inventory/inventory.ts';
 import { deletePart, type PartDocument } from './host-parts.ts';
 import type { MirrorContext } from './mirror-context.ts';
@@ -47,7 +47,7 @@ export class MirrorRemoval {
     const document = edit.find(value);
     if (document === undefined) return;
     if (shared.remove(value, host)) {
-      edit.put(document, shared.merged(value));
+      edit.put(notSharedBy(document, host), shared.merged(value));
       return;
     }
     edit.remove(value);
@@ -58,6 +58,7 @@ export class MirrorRemoval {
     this.#context.parts.delete(part.hostValue);
     this.#context.references.unbind(part.hostValue);
     edit.write(deletePart(part.host, part.hostValue));
+    this.#context.core.lastKnown.forget(part.value);
     edit.show((draft) => {
       const ref = { type: part.type, value: part.value };
       if (draft.has(ref)) draft.remove(ref);

@@ -4,6 +4,7 @@ import {
   type EntityDocument,
   type NetworkDocument,
   referenceOf,
+  sharedBy,
 } from '../inventory/entity-document.ts';
 import type { InventoryEdit } from '../inventory/inventory.ts';
 import type { MirrorContext } from './mirror-context.ts';
@@ -25,7 +26,9 @@ export class SharedMeeting {
     const datacenter = inventory.above(this.#context.host, ['Datacenter']);
     if (datacenter === undefined) return;
     const name = values.name as string | undefined;
-    const bound = this.#context.references.toCenter(ref);
+    const { references } = this.#context;
+    // One that was there before is another one now.
+    const bound = references.isBound(ref.value) ? references.toCenter(ref) : undefined;
     if (bound !== undefined) {
       const document = edit.find(bound.value);
       if (name === undefined || (document?.type !== 'Datastore' && document?.type !== 'Network')) return;
@@ -33,7 +36,8 @@ export class SharedMeeting {
       this.#checkName({ ...document, name }, name, datacenter.datastoreFolder, edit);
       return;
     }
-    const document = this.#sharedDocument(ref, values, name ?? ref.value, datacenter, edit);
+    const met = this.#sharedDocument(ref, values, name ?? ref.value, datacenter, edit);
+    const document = sharedBy(met, this.#context.host);
     edit.put(document);
     this.#context.references.bind(ref, referenceOf(document));
     this.#checkName(document, name ?? document.name, datacenter.datastoreFolder, edit);

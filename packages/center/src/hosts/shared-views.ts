@@ -40,8 +40,9 @@ export class SharedViews {
     return [...this.#views].filter(([, views]) => views.has(host)).map(([value]) => value);
   }
 
-  /** Takes up what was last known, by the mounts in it. */
-  restore(value: string, properties: Properties): void {
+  /** Takes up what was last known, by the mounts in it; of those that have it, what they said may not be known. */
+  restore(value: string, properties: Properties, hosts: readonly string[]): void {
+    for (const host of hosts) this.set(value, host, { ...properties, host: [] });
     const entries = (properties.host ?? []) as readonly (DatastoreHostMount | ManagedObjectReference)[];
     for (const entry of entries) {
       const host = 'key' in entry ? entry.key.value : entry.value;

@@ -1,5 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { HttpNfcLeaseInfo, ManagedObjectReference, VirtualMachineRuntimeInfo } from '@hypostyle/vim';
+import type {
+  HostListSummary,
+  HttpNfcLeaseInfo,
+  ManagedObjectReference,
+  VirtualMachineRuntimeInfo,
+} from '@hypostyle/vim';
 import type { EntityDocument } from '../inventory/entity-document.ts';
 import type { InventoryEdit } from '../inventory/inventory.ts';
 import { hostOverlay, machineOverlay } from './connection-overlay.ts';
@@ -30,7 +35,10 @@ export class UpdateStaging {
   /** What an update makes of the host's entities and parts; within an edit of the inventory, or without. */
   stage(changes: readonly ObjectChange[], edit: InventoryEdit | undefined): Stage {
     const stage: Stage = { properties: new Map(), parts: [], newParts: [], touched: new Set() };
-    const map = (ref: ManagedObjectReference) => this.#context.references.toCenter(ref) ?? this.#newPart(ref, stage);
+    const { references } = this.#context;
+    // What is gone is named by events, and by nothing that is there.
+    const map = (ref: ManagedObjectReference) =>
+      references.isBound(ref.value) ? references.toCenter(ref) : this.#newPart(ref, stage);
     for (const { kind, ref, values } of changes) {
       if (kind === 'leave') continue;
       if (ref.type in mirrored) this.#stageEntity(ref, values, stage, map, edit);
@@ -83,6 +91,8 @@ export class UpdateStaging {
       // It counts as connected only once all of it was taken over.
       const { told, shown, state } = this.#context;
       properties = { ...rewritten, ...hostOverlay(rewritten, document, told === undefined ? state : (shown ?? state)) };
+      // What is above is made of its hosts.
+      if (document.parent !== undefined && this.#changesCompute(center, rewritten)) stage.touched.add(document.parent);
     } else if (document.type === 'VirtualMachine') {
       properties = { ...rewritten, ...machineOverlay(rewritten, this.#context.state) };
       if ('datastore' in rewritten || 'network' in rewritten) this.#uses(center, rewritten, stage);
@@ -103,6 +113,13 @@ export class UpdateStaging {
       [...now('datastore'), ...now('network')].map((ref) => ref.value),
     );
     for (const value of changed) stage.touched.add(value);
+  }
+
+  #changesCompute(center: ManagedObjectReference, values: Properties): boolean {
+    if ('runtime' in values || 'datastore' in values || 'network' in values) return true;
+    const before = this.#context.core.registry.get(center)?.value('summary') as HostListSummary | undefined;
+    const { hardware } = (values.summary ?? {}) as Partial<HostListSummary>;
+    return 'summary' in values && !isDeepStrictEqual(hardware, before?.hardware);
   }
 
   /** Properties of a type in the center's references. */

@@ -78,10 +78,14 @@ export interface DatastoreDocument extends Entity {
   readonly type: 'Datastore';
   /** The same from every host that mounts it: its URL. */
   readonly identity: string;
+  /** Hosts that have it. */
+  readonly hosts?: readonly string[];
 }
 
 export interface NetworkDocument extends Entity {
   readonly type: 'Network';
+  /** Hosts that have it. */
+  readonly hosts?: readonly string[];
 }
 
 export type EntityDocument =
@@ -102,6 +106,18 @@ export function referenceOf<T extends EntityType>(document: {
   readonly value: string;
 }): ManagedObjectReference<T> {
   return { _typeName: 'ManagedObjectReference', type: document.type, value: document.value };
+}
+
+/** The document of a datastore or network that a host has from now on. */
+export function sharedBy<T extends DatastoreDocument | NetworkDocument>(document: T, host: string): T {
+  const { hosts = [] } = document;
+  return hosts.includes(host) ? document : { ...document, hosts: [...hosts, host] };
+}
+
+/** The same that the host has no more. Others are as they are. */
+export function notSharedBy<T extends EntityDocument>(document: T, host: string): T {
+  if (document.type !== 'Datastore' && document.type !== 'Network') return document;
+  return { ...document, hosts: (document.hosts ?? []).filter((other) => other !== host) };
 }
 
 /** False for a machine that its host has not made yet: it holds its name and its place, and nobody sees it. */

@@ -1,6 +1,6 @@
 import { type Call, type DataTypes, fault, type ManagedObjectReference, type RunningTask } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
-import { connectFailureEvent } from '../hosts/connect-failure.ts';
+import { connectFailureEvent, connectFault } from '../hosts/connect-failure.ts';
 import type { HostCredentials } from '../hosts/host-connection.ts';
 import type { NewMachinesPlace } from '../hosts/mirror-context.ts';
 import { type HostAddress, type HostDocument, referenceOf } from '../inventory/entity-document.ts';
@@ -83,7 +83,7 @@ async function told(
       task.post(draft, { ...connectFailureEvent(error, host), entity });
       task.post(draft, { type: 'HostAddFailedEvent', entity, members: { hostname: host } });
     });
-    throw error;
+    throw connectFault(error, host);
   }
 }
 

@@ -4,6 +4,7 @@ import { hostOverlay } from '../hosts/connection-overlay.ts';
 import type { HostConnection } from '../hosts/host-connection.ts';
 import { readHostLayout } from '../hosts/host-layout.ts';
 import type { NewMachinesPlace } from '../hosts/mirror-context.ts';
+import { unknownState } from '../hosts/unknown-state.ts';
 import { type HostAddress, type HostDocument, referenceOf } from '../inventory/entity-document.ts';
 import type { InventoryEdit } from '../inventory/inventory.ts';
 import { requireFreeName } from '../inventory/name-scope.ts';
@@ -63,7 +64,10 @@ export async function takeIn(
     const value = edit.mint('host-');
     const document: HostDocument = { type: 'HostSystem', value, name, parent, identity, address, disconnected };
     const said = { runtime: info.host.runtime, summary: info.host };
-    edit.put(document, disconnected ? hostOverlay(said, document, 'disconnected') : {});
+    // It shows a host from the first moment on, and after a restart before it could be followed.
+    const shown = hostOverlay(said, document, 'disconnected');
+    edit.put(document, { ...unknownState(core.schema, document), ...shown });
+    edit.write(core.lastKnown.written(value, shown));
     const event = { type: 'HostAddedEvent', entity: referenceOf(document), userName, chainId } as const;
     edit.show((draft) => core.events.post(draft, event));
     return document;

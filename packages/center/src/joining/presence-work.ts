@@ -1,6 +1,6 @@
 import { type Call, type DataTypes, fault, type ManagedObjectReference, type RunningTask } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
-import { connectFailureEvent } from '../hosts/connect-failure.ts';
+import { connectFailureEvent, connectFault } from '../hosts/connect-failure.ts';
 import type { ConnectionState } from '../hosts/connection-overlay.ts';
 import type { HostConnection, HostCredentials } from '../hosts/host-connection.ts';
 import { changeState, changeStateUnfollowed } from '../hosts/host-presence.ts';
@@ -96,8 +96,11 @@ async function reconnect(
   }
   const shown = stateOf(core, value);
   await hosts.stop(value);
-  const document = { ...inventory.get('HostSystem', { value }), address, disconnected: false };
-  await inventory.edit((edit) => edit.put(document));
+  const document = await inventory.edit((edit) => {
+    const now = { ...inventory.get('HostSystem', { value }), address, disconnected: false };
+    edit.put(now);
+    return now;
+  });
   task.progress(50);
   await hosts.start(document, { first, shown }).ready(AbortSignal.timeout(takeOverTime));
 }
@@ -146,6 +149,6 @@ async function told(core: CenterCore, task: RunningTask, { host }: ReconnectInpu
         task.post(draft, { type: 'HostReconnectionFailedEvent', entity });
       });
     }
-    throw error;
+    throw connectFault(error, document?.name ?? host);
   }
 }

@@ -2,7 +2,7 @@ import { type Call, fault, type ManagedObjectReference, type RunningTask } from 
 import type { CenterCore } from '../center-core.ts';
 import { deleteHostEvents } from '../hosts/host-events.ts';
 import { deletePart } from '../hosts/host-parts.ts';
-import { type HostDocument, referenceOf } from '../inventory/entity-document.ts';
+import { type HostDocument, notSharedBy, referenceOf } from '../inventory/entity-document.ts';
 import type { InventoryEdit } from '../inventory/inventory.ts';
 import { isInMaintenance, removeCompute } from './host-places.ts';
 
@@ -102,7 +102,7 @@ function unshare(core: CenterCore, edit: InventoryEdit, host: HostDocument): str
   for (const value of shared.ofHost(host.value)) {
     const document = edit.find(value);
     if (shared.remove(value, host.value)) {
-      if (document !== undefined) edit.put(document, shared.merged(value));
+      if (document !== undefined) edit.put(notSharedBy(document, host.value), shared.merged(value));
       continue;
     }
     if (document !== undefined) edit.remove(value);

@@ -61,6 +61,26 @@ export class HostNetwork implements HostConnector {
     for (const end of this.#sessions.get(name) ?? []) end();
   }
 
+  /** Breaks every connection: whoever made them is gone. */
+  hangUp(): void {
+    for (const ends of this.#open.values()) for (const end of ends) end();
+  }
+
+  /** The host's process is killed in the middle of whatever it does, and another one started; on another disk if told. */
+  async kill(name: string, disk?: MemoryPersistence): Promise<Daemon> {
+    this.cut(name);
+    this.daemons.get(name)?.die();
+    const computer = this.computers.get(name);
+    if (computer !== undefined && disk !== undefined) computer.disk = disk;
+    const next = await this.add(name);
+    this.heal(name);
+    return next;
+  }
+
+  isCut(name: string): boolean {
+    return this.#cut.has(name);
+  }
+
   /** Ends the host's process and starts it anew. */
   async restart(name: string): Promise<Daemon> {
     this.cut(name);
@@ -107,7 +127,7 @@ export class HostNetwork implements HostConnector {
       call: (self, method, args, options = {}) => {
         if (broken.signal.aborted) throw broken.signal.reason;
         const signal = options.signal === undefined ? broken.signal : AbortSignal.any([broken.signal, options.signal]);
-        return caller.call(self, method, args, { ...options, signal });
+        return daemon.within(() => caller.call(self, method, args, { ...options, signal }));
       },
       close: async () => {
         ends.delete(breakOff);
@@ -156,7 +176,6 @@ export class TestCenter {
       heartbeat: 2,
       ...(localHost === undefined ? {} : { localHost }),
       onDefect: (where, error) => defects.push([where, error]),
-      onLog: (what, why) => defects.push([what, why]),
     });
     return new TestCenter(center, store, defects);
   }
@@ -264,7 +283,7 @@ export class TestCenter {
   /** Ends the process in the middle of whatever it does: nothing is written any more, and its lines are cut. */
   kill(): void {
     this.#killed = true;
-    this.store.stepsLeft = 0;
+    this.store.die();
     // What waits for the store waits for good.
     this.center.close().catch(() => {});
     this.center.core.hosts.close().catch(() => {});

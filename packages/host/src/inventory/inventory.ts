@@ -82,6 +82,9 @@ export class Inventory {
     draft.touch(references.datacenter, 'datastore');
     draft.touch(references.host, 'datastore');
     draft.touch(references.computeResource, 'datastore');
+    // The first are shown before these are.
+    for (const ref of [references.datastoreSystem, references.hostBrowser])
+      if (draft.has(ref)) draft.touch(ref, 'datastore');
   }
 }
 

@@ -33,7 +33,6 @@ export function datastoreSystemClass(
           await addDatastoreObject(core, datastore, rename);
           browsers.add(datastore);
           core.registry.commit((draft) => {
-            draft.touch(call.self.ref, 'datastore');
             core.events.post(draft, {
               type: 'LocalDatastoreCreatedEvent',
               entity: datastore.ref,

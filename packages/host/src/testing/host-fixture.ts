@@ -30,7 +30,7 @@ export interface ComputerIdentity {
 /** What stays when a daemon ends: folders, the store's disk, engines. */
 export class Computer {
   readonly directory: string;
-  readonly disk = new MemoryPersistence();
+  disk = new MemoryPersistence();
   readonly engines = new FakeComputer();
   readonly defects: unknown[] = [];
 
@@ -93,6 +93,17 @@ export class Daemon {
     this.host = host;
     this.store = store;
     this.hypervisor = hypervisor;
+  }
+
+  /** Ends the process at once: nothing that it was doing goes on. */
+  die(): void {
+    this.store.die();
+    this.bury();
+  }
+
+  /** Work that others begin in this process. */
+  within<R>(work: () => R): R {
+    return processOf.run(this.store, work);
   }
 
   /** Stops the timers of a process that died: its other work has stopped by itself. */

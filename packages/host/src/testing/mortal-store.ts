@@ -18,6 +18,12 @@ export class MortalStore implements Store {
     });
   }
 
+  /** The process ends now. */
+  die(): void {
+    this.stepsLeft = 0;
+    this.#die();
+  }
+
   /** A step of the process: it may be its last. */
   readonly gate = async (): Promise<void> => {
     this.stepsLeft -= 1;

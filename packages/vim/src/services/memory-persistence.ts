@@ -4,6 +4,13 @@ import type { Persistence, PersistenceEntry, PersistenceRange, PersistenceWrite 
 export class MemoryPersistence implements Persistence {
   readonly #collections = new Map<string, Map<string, string>>();
 
+  /** Another with what is in this one now. */
+  copy(): MemoryPersistence {
+    const copy = new MemoryPersistence();
+    for (const [name, documents] of this.#collections) copy.#collections.set(name, new Map(documents));
+    return copy;
+  }
+
   async get<T>(collection: string, key: string): Promise<T | undefined> {
     const text = this.#collections.get(collection)?.get(key);
     return text === undefined ? undefined : (JSON.parse(text) as T);
