@@ -56,7 +56,7 @@ async function tasksOf(endpoint: Endpoint, userName: string): Promise<TaskInfo[]
   return all;
 }
 
-const administrator = 'administrator@vsphere.local';
+const administrator = 'VSPHERE.LOCAL\\administrator';
 
 /** Events that a host posts of machines: no center posts them of itself. */
 const ofMachines =

@@ -81,7 +81,7 @@ export class FollowingClient {
 
   static async open(center: TestCenter): Promise<FollowingClient> {
     const { dispatcher, registry, sessions } = center.center;
-    const { session } = sessions.openInternal({ userName: 'administrator@vsphere.local' });
+    const { session } = sessions.openInternal({ userName: 'VSPHERE.LOCAL\\administrator' });
     const caller = createLocalCaller({ dispatcher, registry, session });
     const { propertyCollector, viewManager } = await caller.content();
     assert.ok(viewManager);
