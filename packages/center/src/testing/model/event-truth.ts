@@ -1,8 +1,18 @@
 import assert from 'node:assert/strict';
+import type { Daemon } from '@hypostyle/host/testing';
 import { type Caller, createLocalCaller, type ManagedObjectReference, type TaskInfo } from '@hypostyle/vim';
 import type { Center } from '../../center.ts';
 import { activationPrefix } from '../../hosts/host-link.ts';
-import type { ModelWorld } from './model-world.ts';
+import type { HostDocument } from '../../inventory/entity-document.ts';
+import type { TestCenter } from '../center-fixture.ts';
+
+/** A center, and the hosts that it may have. */
+interface TruthfulWorld {
+  readonly center: TestCenter;
+  readonly names: readonly string[];
+  daemon(name: string): Daemon;
+  hostOf(name: string): HostDocument | undefined;
+}
 
 interface SeenEvent {
   readonly _typeName?: string;
@@ -68,7 +78,7 @@ export class EventTruth {
   readonly #from = new Map<string, number>();
 
   /** The center follows the host from now on, or did already. */
-  joined(world: ModelWorld, name: string): void {
+  joined(world: TruthfulWorld, name: string): void {
     if (this.#from.has(name)) return;
     this.#from.set(name, latest(world, name) + 1);
   }
@@ -78,7 +88,7 @@ export class EventTruth {
     this.#from.delete(name);
   }
 
-  async check(world: ModelWorld): Promise<void> {
+  async check(world: TruthfulWorld): Promise<void> {
     const { center } = world;
     const here = (await eventsOf(center.center, administrator)).filter(isOfMachine);
     const counts = new Map<string, number>();
@@ -107,7 +117,7 @@ export class EventTruth {
   }
 
   /** Every task that the center began on a host ended there as it ended here. */
-  async #checkTasks(world: ModelWorld): Promise<void> {
+  async #checkTasks(world: TruthfulWorld): Promise<void> {
     const { center } = world;
     const prefix = activationPrefix(center.center.core);
     const here = new Map((await tasksOf(center.center, administrator)).map((info) => [info.key, info]));
@@ -144,7 +154,7 @@ function signOf({ _typeName, createdTime, vm }: SeenEvent): string {
   return `${_typeName} ${createdTime} ${vm?.name}`;
 }
 
-function latest(world: ModelWorld, name: string): number {
+function latest(world: TruthfulWorld, name: string): number {
   const event = world
     .daemon(name)
     .host.registry.get({ type: 'EventManager', value: 'ha-eventmgr' })

@@ -9,8 +9,6 @@ import { FollowingClient } from './following-client.ts';
 import { checkHost } from './host-union.ts';
 import { checkLists, checkReferences, checkRequired } from './inventory-checks.ts';
 
-type Ref = ManagedObjectReference;
-
 /** A center, hosts that it has or may have, and clients of it. */
 export class ModelWorld {
   readonly network = new HostNetwork();
@@ -236,5 +234,3 @@ export function nameOf(host: {
 export function pick<T>(values: readonly T[], at: number): T | undefined {
   return values.length === 0 ? undefined : values[at % values.length];
 }
-
-export type { Ref };
