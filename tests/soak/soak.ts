@@ -35,6 +35,7 @@ try {
 } finally {
   await center.remove();
 }
+process.exit();
 
 async function soak(): Promise<void> {
   const { machines, places, datastore } = await populate(Number(options.machines));
@@ -81,7 +82,10 @@ async function soak(): Promise<void> {
   await sleep((seconds * 1_000) / 2 - Math.min(30_000, (seconds * 1_000) / 8));
   const after = await center.measure();
   stop.abort();
-  await Promise.all(works);
+  // What a client waits for after this, it waits for in vain.
+  const patience = sleep(60_000, 'late', { ref: false });
+  const late = await Promise.race([patience, Promise.all(works)]);
+  if (late === 'late') shared.wrong.push('a client waits for what does not come');
   await sleep(2_000);
   const idle = await center.measure();
   const { reads, writes, uploads, wrong } = shared;

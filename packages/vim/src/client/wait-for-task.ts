@@ -28,6 +28,8 @@ export async function waitForTask(
       for (const { fault } of missingSet) throw thrown(fault);
       for (const update of objectSet) {
         if (update.kind === 'leave') throw new VimFault('ManagedObjectNotFound', { obj: task }, 'The task is gone.');
+        // Who may not see it would wait for ever.
+        for (const { fault } of update.missingSet ?? []) throw thrown(fault);
         for (const { name, val } of update.changeSet ?? []) values.set(name, val === undefined ? val : unboxed(val));
       }
     }
