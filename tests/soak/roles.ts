@@ -9,6 +9,7 @@ import {
   type ManagedObjectReference,
   type TaskInfo,
   unboxed,
+  VimFault,
   type VirtualMachineConfigInfo,
 } from '@hypostyle/vim';
 import type { CenterProcess } from './center-process.ts';
@@ -45,7 +46,7 @@ export async function run(soak: Soak, name: string, work: (client: Client) => Pr
     const { url, username, password } = soak.center.ready;
     const client = createClient({ url: `${url}/sdk`, tls: { insecure: true } });
     try {
-      await client.signIn(username, password);
+      await signIn(client, username, password, soak.stop);
       while (!soak.stop.aborted) await work(client);
     } catch (error) {
       if (!soak.stop.aborted && soak.lives() === life && !soak.broken()) {
@@ -54,6 +55,19 @@ export async function run(soak: Soak, name: string, work: (client: Client) => Pr
       await sleep(200);
     } finally {
       await client[Symbol.asyncDispose]();
+    }
+  }
+}
+
+/** A server checks so many passwords at a time, and asks others to come again. */
+async function signIn(client: Client, username: string, password: string, stop: AbortSignal): Promise<void> {
+  for (;;) {
+    try {
+      await client.signIn(username, password);
+      return;
+    } catch (error) {
+      if (stop.aborted || !(error instanceof VimFault) || !/try again/.test(error.message)) throw error;
+      await sleep(100 + Math.random() * 400);
     }
   }
 }
@@ -212,7 +226,16 @@ function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-function exchange(
+/** Asks again where the server is busy with the passwords of others. */
+async function exchange(soak: Soak, method: string, path: string, body?: Uint8Array) {
+  for (;;) {
+    const answer = await exchangeOnce(soak, method, path, body);
+    if (answer.status !== 503 || soak.stop.aborted) return answer;
+    await sleep(100 + Math.random() * 400);
+  }
+}
+
+function exchangeOnce(
   soak: Soak,
   method: string,
   path: string,

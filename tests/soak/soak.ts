@@ -40,6 +40,8 @@ process.exit();
 async function soak(): Promise<void> {
   const { machines, places, datastore } = await populate(Number(options.machines));
   say(`${machines.length} machines; ${clients} clients for ${seconds} s, with a kill -9 at half time`);
+  // What the start and the making of machines took is not measured.
+  await center.measure();
   let broken = false;
   let lives = 1;
   const stop = new AbortController();
