@@ -181,6 +181,7 @@ test('machines are deployed to the hosts that are named, and moved', async () =>
   assert.ok(existsSync(join(center.datastore, 'web1', 'web1.vmx')));
   assert.ok(existsSync(join(other.datastore, 'web2', 'web2.vmx')));
   assert.match(await does('ls'), new RegExp(`^web1 .* ${own}\nweb2 .* 127\\.0\\.0\\.1$`, 'm'));
+  await refuses(4, /no folder or resource pool or compute resource or datacenter 'nowhere'/, 'mv', 'web1', 'nowhere');
   await does('mv', 'web1', 'web2', '/Datacenter/vm/production/web');
   assert.equal((await at('Datacenter/vm/production/web/web2'))?.type, 'VirtualMachine');
   await does('rename', 'web2', 'web 2');

@@ -110,7 +110,7 @@ export const defineField: CommandDefinition = (program, context) => {
 
 function fieldsManager({ content }: ServerSession): ManagedObjectReference<'CustomFieldsManager'> {
   if (content.customFieldsManager !== undefined) return content.customFieldsManager;
-  throw new CliError('failed', 'The server has no custom fields.', { next: "Do it at a center: 'hypo up' runs one." });
+  throw new CliError('failed', 'The server has no custom fields.', { next: "A center has them: 'hypo up' runs one." });
 }
 
 async function listFields(session: ServerSession): Promise<CustomFieldDef[]> {

@@ -64,6 +64,7 @@ export function findAnything(
       missing ??= error;
     }
   }
-  // Most people look for the first kind.
-  throw missing;
+  // Where anything would do, most people look for the first kind.
+  if (kinds === anyKind) throw missing;
+  return inventory.find(kinds, name);
 }

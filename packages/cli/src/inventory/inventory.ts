@@ -149,7 +149,7 @@ export class Inventory {
       .filter((object) => within === undefined || this.isBelow(object, within));
     const found = this.#match([...new Map(candidates.map((one) => [one.ref.value, one])).values()], text);
     const [only] = found;
-    const what = wanted.length > 2 ? 'object' : wanted.map((one) => kinds[one].name).join(' or ');
+    const what = wanted.length > 4 ? 'object' : wanted.map((one) => kinds[one].name).join(' or ');
     if (only === undefined) throw missing(what, text, candidates, wanted);
     if (found.length > 1) {
       const same = new Set(found.map(({ path }) => path)).size < found.length;
