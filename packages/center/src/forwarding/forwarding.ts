@@ -14,6 +14,7 @@ import {
 import type { CenterCore } from '../center-core.ts';
 import { activationPrefix, type HostLink } from '../hosts/host-link.ts';
 import type { Route } from '../hosts/host-links.ts';
+import { taskToken } from '../hosts/task-token.ts';
 import { taskDescriptionId } from './task-names.ts';
 import { toHost } from './to-host.ts';
 
@@ -111,7 +112,7 @@ export class Forwarding {
       announced: false,
     });
     try {
-      const activationId = activationPrefix(this.#core) + task.ref.value;
+      const activationId = activationPrefix(this.#core) + taskToken(this.#core.registry, task.ref);
       await at.link.call(at.ref, method.name, given, { ...this.#context(call), activationId });
     } catch (error) {
       // A connection that broke does not say whether it began: the next one will.
@@ -136,7 +137,8 @@ export class Forwarding {
     args: Arguments | (() => Arguments),
     { again = false, part }: StepOptions = {},
   ): Promise<unknown> {
-    const own = part === undefined ? task.ref.value : `${task.ref.value}/${part}`;
+    const token = taskToken(this.#core.registry, task.ref);
+    const own = part === undefined ? token : `${token}/${part}`;
     const activationId = activationPrefix(this.#core) + own;
     const realUser = task.userName === '' ? {} : { realUser: task.userName };
     let uncertain = again;
@@ -174,7 +176,7 @@ export class Forwarding {
       await link.ready(task.signal);
       try {
         await link.caughtUp();
-        const found = await link.tasks.begun(task.ref.value);
+        const found = await link.tasks.begun(taskToken(this.#core.registry, task.ref));
         if (found === undefined) throw lost();
         const info = isOver(found) ? found : await this.ended(task, link, found.key);
         if (info !== undefined) return this.#outcome(link, info);

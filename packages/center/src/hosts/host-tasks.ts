@@ -1,5 +1,6 @@
 import type { ManagedObjectReference, OwnedTask, TaskInfo, TaskService } from '@hypostyle/vim';
 import { plainUserName } from './host-user.ts';
+import { taskOfToken, taskToken } from './task-token.ts';
 
 type Rewrite = (value: unknown) => unknown;
 
@@ -60,8 +61,9 @@ export class HostTasks {
       if (this.#met.has(info.key)) continue;
       this.#met.add(info.key);
       const own = this.ownKey(info);
-      if (own === undefined) await this.#show(info);
-      else this.#pair(own, info);
+      const value = own === undefined ? undefined : taskOfToken(this.#options.tasks.registry, own);
+      if (own === undefined || value === undefined) await this.#show(info);
+      else this.#pair(own, value, info);
     }
   }
 
@@ -105,9 +107,12 @@ export class HostTasks {
     const shown = new Set([...this.#shown.values()].map(({ ref }) => ref.value));
     const missing = tasks.owned.of(host).filter(({ ref }) => !shown.has(ref.value));
     const own = missing.filter(({ note }) => note === undefined);
-    const past = own.length === 0 ? [] : await this.#options.history(own.map(({ ref }) => prefix + ref.value));
+    const past =
+      own.length === 0
+        ? []
+        : await this.#options.history(own.map(({ ref }) => prefix + taskToken(tasks.registry, ref)));
     for (const task of missing) {
-      const info = past.find((one) => this.ownKey(one) === task.ref.value);
+      const info = past.find((one) => this.ownKey(one) === taskToken(tasks.registry, task.ref));
       if (info === undefined) await task.lose('The host knows nothing of it: the connection broke before it began.');
       else {
         this.#shown.set(info.key, task);
@@ -165,12 +170,11 @@ export class HostTasks {
   }
 
   /** A task that this center began: one that only goes on there is told as it goes. */
-  #pair(own: string, info: TaskInfo): void {
+  #pair(own: string, value: string, info: TaskInfo): void {
     const { tasks, host, cancel } = this.#options;
-    const [value = own] = own.split('/', 1);
     const chain = tasks.registry.read<'Task', 'info'>({ type: 'Task', value }, 'info')?.eventChainId;
     if (chain !== undefined) this.#chains.set(info.eventChainId, chain);
-    const task = tasks.owned.of(host).find(({ ref }) => ref.value === own);
+    const task = tasks.owned.of(host).find(({ ref }) => taskToken(tasks.registry, ref) === own);
     if (task === undefined) {
       if (chain !== undefined) this.#parts.add(info.eventChainId);
       return;

@@ -14,6 +14,7 @@ import {
 import type { CenterCore } from '../center-core.ts';
 import type { Forwarding } from '../forwarding/forwarding.ts';
 import { activationPrefix, type HostLink } from '../hosts/host-link.ts';
+import { taskToken } from '../hosts/task-token.ts';
 import { freeInstanceUuid, MachineMaking, type MakingJournal } from './create-work.ts';
 import { expectNoMore } from './expected-machine.ts';
 import { type AskedPlace, choosePlace, datastoresOf, type MachinePlace, machineName } from './machine-place.ts';
@@ -72,7 +73,7 @@ export function defineImportWork(core: CenterCore, forwarding: Forwarding): Impo
     const spec = { _typeName: 'VirtualMachineImportSpec', configSpec };
     const args = forwarding.toHost(link, 'ImportVApp', { spec });
     const at = forwarding.toHost(link, 'CreateVM_Task', { pool }).pool as ManagedObjectReference;
-    const activationId = activationPrefix(core) + task.ref.value;
+    const activationId = activationPrefix(core) + taskToken(core.registry, task.ref);
     const realUser = task.userName === '' ? {} : { realUser: task.userName };
     const lease = await link.call(at, 'ImportVApp', args, { activationId, ...realUser });
     return lease as ManagedObjectReference<'HttpNfcLease'>;
@@ -127,7 +128,7 @@ async function endAtHost(
   if (link === undefined) throw interrupted();
   await link.ready(task.signal);
   await link.caughtUp();
-  const found = await link.tasks.begun(task.ref.value);
+  const found = await link.tasks.begun(taskToken(core.registry, task.ref));
   if (found === undefined) throw interrupted();
   const isOver = (['success', 'error'] as TaskInfo['state'][]).includes(found.state);
   if (!isOver) await link.call(found.task, 'CancelTask', {});
