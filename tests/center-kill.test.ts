@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { open, readdir, readFile, rm } from 'node:fs/promises';
-import { hostname } from 'node:os';
+import { cp, mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Client, data, type ManagedObjectReference, type TaskInfo } from '@hypostyle/vim';
+import { type Client, data, type ManagedObjectReference, type TaskInfo, VimFault } from '@hypostyle/vim';
 import { added, eventually, type Machine, machineSpec, signedIn } from './harness/guest-machine.ts';
 import { connectSpecOf, HostNetwork, joinHost, type NetworkNode, networksRefused } from './harness/host-network.ts';
 import { sameAsTruth } from './harness/inventory-view.ts';
@@ -208,6 +208,101 @@ describe('a center that is killed', { skip }, () => {
       await file.close();
     }
     for (const [round, moment] of moments.entries()) await killedAfter(moment, round);
+  });
+
+  test('a task that goes on at a host is found again, and cancelled there from here', async () => {
+    const remote = places.find(({ label }) => label === 'remote') as Place;
+    const busy = (await run(remote.create(remote.spec('busy')))) as Machine;
+    await run(client.call(busy, 'PowerOnVM_Task', {}));
+    const task = await client.call(remote.host, 'EnterMaintenanceMode_Task', { timeout: 0 });
+    await eventually(async () => (await read<TaskInfo>(task, 'info')).state === 'running', 'it waits for the machine');
+    await restart();
+    await isConnected(remote.host);
+    assert.equal((await read<TaskInfo>(task, 'info')).state, 'running');
+    await client.call(task, 'CancelTask', {});
+    const info = await ended(task);
+    assert.equal(info.state, 'error');
+    assert.equal(info.error?.fault._typeName, 'RequestCanceled');
+    assert.equal(await read(remote.host, 'runtime.inMaintenanceMode'), false);
+    assert.ok(await remote.runs(busy));
+    await atRest();
+    await run(client.call(busy, 'PowerOffVM_Task', {}));
+    await run(client.call(busy, 'Destroy_Task', {}));
+  });
+
+  test('an import ends with its center, and leaves nothing', async () => {
+    for (const place of places) {
+      const before = (await place.files()).sort();
+      const configSpec = { ...place.spec(`import-${place.label}`), deviceChange: [] };
+      const spec = data('VirtualMachineImportSpec', { configSpec });
+      const { folder, host } = place;
+      const lease = await client.call(place.pool, 'ImportVApp', { spec, folder, host });
+      await eventually(async () => (await read(lease, 'state')) === 'ready', 'the lease is ready');
+      await restart();
+      await isConnected(place.host);
+      await eventually(async () => (await unfinished()).length === 0, 'the import is over', 60_000);
+      assert.ok(!(await named('VirtualMachine')).has(`import-${place.label}`));
+      assert.deepEqual((await place.files()).sort(), before);
+    }
+    await atRest();
+  });
+
+  test("a center on a copy of yesterday's state shows today's hosts, and what it knew keeps its reference", async () => {
+    const copy = await mkdtemp(join(tmpdir(), 'hypostyle-yesterday-'));
+    try {
+      const store = join(network.center.home, 'store');
+      const remote = places.find(({ label }) => label === 'remote') as Place;
+      const make = async (name: string) => (await run(remote.create(remote.spec(name)))) as Machine;
+      const [kept, renamed, dropped] = [await make('kept'), await make('old-name'), await make('dropped')];
+      await network.center.daemon.stop();
+      await cp(store, copy, { recursive: true, filter: (path) => !/host\.db/.test(path) });
+      await restart();
+
+      await isConnected(remote.host);
+      const future = [
+        await client.call(kept, 'PowerOnVM_Task', {}),
+        await client.call(renamed, 'Rename_Task', { newName: 'new-name' }),
+        await remote.create(remote.spec('newer')),
+      ];
+      for (const task of future) assert.equal((await ended(task)).state, 'success');
+      await client.call(dropped, 'UnregisterVM', {});
+      const pids = await remote.node.enginePids();
+      assert.equal(pids.length, 1);
+      await restart(async () => {
+        for (const file of await readdir(store)) if (file.startsWith('center.db')) await rm(join(store, file));
+        await cp(copy, store, { recursive: true });
+      });
+
+      await Promise.all(places.map(({ host }) => isConnected(host)));
+      await atRest();
+      const now = await named('VirtualMachine');
+      assert.deepEqual([now.get('kept'), now.get('new-name')], [kept, renamed]);
+      assert.ok(now.has('newer') && !now.has('dropped') && !now.has('old-name'));
+      assert.deepEqual(await remote.node.enginePids(), pids, 'no machine was touched');
+      for (const task of future)
+        await assert.rejects(
+          client.retrieve(task, ['info']),
+          (error) => error instanceof VimFault && error.type === 'ManagedObjectNotFound',
+        );
+      // Tasks of today must not be taken for those that are forgotten, which their hosts still know.
+      const waiting = await client.call(remote.host, 'EnterMaintenanceMode_Task', { timeout: 0 });
+      assert.deepEqual(waiting, future[0], 'numbers are given again');
+      await restart();
+      await Promise.all(places.map(({ host }) => isConnected(host)));
+      assert.equal((await read<TaskInfo>(waiting, 'info')).state, 'running');
+      await client.call(waiting, 'CancelTask', {});
+      assert.equal((await ended(waiting)).state, 'error');
+      for (const name of ['a', 'b', 'c', 'd', 'e']) {
+        const task = await client.call(renamed, 'Rename_Task', { newName: name });
+        await client.waitForTask(task);
+        assert.equal(await read(renamed, 'name'), name);
+      }
+      await run(client.call(kept, 'PowerOffVM_Task', {}));
+      await atRest();
+      assert.deepEqual((await named('VirtualMachine')).get('e'), renamed);
+    } finally {
+      await rm(copy, { recursive: true, force: true });
+    }
   });
 
   async function killedAfter(moment: number, round: number): Promise<void> {
