@@ -21,8 +21,9 @@ import {
   TaskService,
 } from '@hypostyle/vim';
 import { accountManagerValue, references } from './inventory/references.ts';
+import { centerUserName } from './management/center-account.ts';
 import { hostLockOut, hostOptions, welcomeMessageKey } from './management/host-options.ts';
-import { centerUserName, ManagingCenter } from './management/managing-center.ts';
+import { ManagingCenter } from './management/managing-center.ts';
 
 export interface HostServicesOptions {
   readonly registry: Registry;

@@ -6,9 +6,8 @@ import type {
   Registry,
   SessionService,
 } from '@hypostyle/vim';
+import { centerUserName } from './center-account.ts';
 
-/** The account that a center acts by: it has no password, and signs in by the certificate of the center's extension. */
-export const centerUserName = 'vpxuser';
 /** `Extension.type` of a center. */
 const centerType = 'VirtualCenter';
 const adminRole = -1;

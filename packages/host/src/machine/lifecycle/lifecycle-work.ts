@@ -14,6 +14,7 @@ import type { SpecContext } from '../../configuration/device-draft.ts';
 import { writeConfiguration } from '../../configuration/to-vmx.ts';
 import type { Datastore } from '../../datastore/datastore.ts';
 import type { HostCore } from '../../host-core.ts';
+import { isCenter } from '../../management/center-account.ts';
 import { poolReference } from '../../pools/pool-record.ts';
 import { applyVApp } from '../../vapp/apply-vapp.ts';
 import { vAppPath, writeVApp } from '../../vapp/vapp-file.ts';
@@ -213,7 +214,9 @@ function checkCreate(core: HostCore, spec: VirtualMachineConfigSpec): void {
   applyVApp(undefined, spec);
 }
 
-export function checkDuplicate(core: HostCore, name: string): void {
+/** Throws DuplicateName, but not for a center: it asks for unique names by folders of its own. */
+export function checkDuplicate(core: HostCore, name: string, userName: string): void {
+  if (isCenter(userName)) return;
   const machine = core.machines.named(name);
   if (machine !== undefined)
     throw fault('DuplicateName', { name, object: machine.ref }, `The name '${name}' already exists.`);
@@ -221,7 +224,8 @@ export function checkDuplicate(core: HostCore, name: string): void {
 
 /** Takes a name that no machine has and that no other task is about to give; the answer lets go. DuplicateName. */
 export function claimName(core: HostCore, task: RunningTask, name: string): () => void {
-  checkDuplicate(core, name);
+  if (isCenter(task.userName)) return () => {};
+  checkDuplicate(core, name, task.userName);
   return core.claims.take([claimOf.name(name)], task.ref, () =>
     fault('DuplicateName', { name, object: core.vmFolder }, `A machine of the name '${name}' is just being made.`),
   );

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { machineDiskFiles } from '@hypostyle/services';
 import {
+  actingUser,
   type Call,
   type Draft,
   fault,
@@ -91,7 +92,7 @@ export function defineReconfigureWork(core: HostCore): ReconfigureWork {
       const name = machineName(newName);
       const machine = core.machines.get(call.self.ref);
       mustBeFree(core, machine);
-      if (machine.configuration.name !== name) checkDuplicate(core, name);
+      if (machine.configuration.name !== name) checkDuplicate(core, name, actingUser(call));
       return rename(call, { input: { id: machine.id, name }, queueKey: machine.id });
     },
   };
