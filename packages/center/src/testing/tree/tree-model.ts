@@ -60,16 +60,9 @@ export class TreeModel {
     if (beside.length > 0) throw new Refused('DuplicateName');
   }
 
-  /** A host has all its machines in one folder: each name once, wherever the center shows them. */
-  checkNameOnHost(name: string, self?: string): void {
-    if (this.all('VirtualMachine').some((machine) => machine.name === name && machine.value !== self))
-      throw new Refused('DuplicateName');
-  }
-
   rename(node: TreeNode, name: string): void {
     if (node.fixed || node.kind === 'ComputeResource' || node.kind === 'HostSystem') throw new Refused('NotSupported');
     this.checkName({ ...node, name }, node.value);
-    if (node.kind === 'VirtualMachine') this.checkNameOnHost(name, node.value);
     node.name = name;
   }
 

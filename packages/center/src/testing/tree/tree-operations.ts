@@ -255,7 +255,6 @@ export class TreeOperations {
         if (host?.parent !== pool.owner || this.#model.inMaintenance) throw new Refused('InvalidState');
         const node = { kind: 'VirtualMachine', name, parent: folder.value, pool: pool.value } as const;
         this.#model.checkName(node);
-        this.#model.checkNameOnHost(name);
         return (result) => this.#model.add({ ...node, value: (result as Reference).value });
       },
       call: () => this.#task(folder, 'CreateVM_Task', { config, pool: reference(pool) }),
@@ -273,7 +272,6 @@ export class TreeOperations {
       model: () => {
         const node = { kind: 'VirtualMachine', name, pool: pool.value } as const;
         this.#model.checkName(node);
-        this.#model.checkNameOnHost(name);
         return (result) => this.#model.add({ ...node, value: (result as Reference).value });
       },
       call: () => this.#task(pool, 'CreateChildVM_Task', { config }),
