@@ -1,7 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Computer, type Daemon, MortalStore } from '@hypostyle/host/testing';
 import {
   ClientError,
   createLocalCaller,
+  data,
   fault,
   loadSchema,
   type ManagedObjectReference,
@@ -108,12 +110,8 @@ export class HostNetwork implements HostConnector {
     const name = address.local ? 'local' : address.host;
     const daemon = this.daemons.get(name);
     if (daemon === undefined || this.#cut.has(name)) throw new ClientError('connection', `${name} does not answer`);
-    const { session, end } = daemon.host.sessions.openInternal({ userName: 'root' });
-    const caller = createLocalCaller({
-      dispatcher: daemon.host.dispatcher,
-      registry: daemon.host.registry,
-      session,
-    });
+    const { session, caller, end } = callerOf(daemon, 'vpxuser');
+    await daemon.within(() => tellOfCenter(daemon, session));
     const broken = new AbortController();
     const ends = this.#open.get(name) ?? new Set();
     this.#open.set(name, ends);
@@ -299,4 +297,28 @@ export function connectSpec(hostName: string): Record<string, unknown> {
     password: 'Very-secret-1',
     force: false,
   };
+}
+
+function callerOf({ host }: Daemon, userName: string) {
+  const { session, end } = host.sessions.openInternal({ userName });
+  return { session, end, caller: createLocalCaller({ dispatcher: host.dispatcher, registry: host.registry, session }) };
+}
+
+/** Registers the center on a host that does not know it, and waits for the rights that go with it. */
+async function tellOfCenter(daemon: Daemon, center: Session): Promise<void> {
+  const { caller, end } = callerOf(daemon, 'root');
+  try {
+    const { extensionManager, rootFolder } = await caller.content();
+    if (extensionManager === undefined) throw new Error('the host has no ExtensionManager');
+    const extensionKey = 'com.hypostyle.center.test';
+    if ((await caller.call(extensionManager, 'FindExtension', { extensionKey })) === undefined) {
+      const description = data('Description', { label: 'center', summary: 'center' });
+      const lastHeartbeatTime = new Date().toISOString();
+      const extension = { key: extensionKey, type: 'VirtualCenter', version: '1.0', description, lastHeartbeatTime };
+      await caller.call(extensionManager, 'RegisterExtension', { extension: data('Extension', extension) });
+    }
+    while (!daemon.host.authorizer.holds(center, rootFolder, 'System.Read')) await sleep(1);
+  } finally {
+    end();
+  }
 }
