@@ -66,6 +66,10 @@ function plainCluster(): ClusterConfigInfoEx {
       severeRemediation: 'QuarantineMode',
     }),
     proactiveDrsConfig: data('ClusterProactiveDrsConfigInfo', { enabled: false }),
+    vsanConfigInfo: data('VsanClusterConfigInfo', {
+      enabled: false,
+      defaultConfig: data('VsanClusterConfigInfoHostDefaultInfo', { autoClaimStorage: false }),
+    }),
   });
 }
 
@@ -73,7 +77,7 @@ type AnySpec = ClusterConfigSpec | ClusterConfigSpecEx | ComputeResourceConfigSp
 
 /**
  * The configuration of a cluster that a spec makes: of `before` where it changes it, whole where there is none. Throws
- * InvalidArgument for lists that name what is not there, or is there already.
+ * InvalidArgument for lists that name what is not there, or is there already; NotSupported for vSAN.
  */
 export function clusterConfiguration(
   edit: Pick<InventoryEdit, 'find'>,
@@ -81,7 +85,9 @@ export function clusterConfiguration(
   given: AnySpec,
 ): ClusterConfigInfoEx {
   const spec = given as ClusterConfigSpecEx;
-  const base = before ?? plainCluster();
+  const plain = plainCluster();
+  const base = before ?? plain;
+  if (spec.vsanConfig?.enabled === true) throw fault('NotSupported', {}, 'There is no vSAN.');
   const list = <Info extends object>(
     member: keyof ClusterConfigInfoEx,
     changes: readonly (ArrayUpdateSpec & { readonly info?: Info | undefined })[] | undefined,
@@ -103,6 +109,8 @@ export function clusterConfiguration(
     orchestration: merged(base.orchestration, spec.orchestration),
     infraUpdateHaConfig: merged(base.infraUpdateHaConfig, spec.infraUpdateHaConfig),
     proactiveDrsConfig: merged(base.proactiveDrsConfig, spec.proactiveDrsConfig),
+    // Clients read it without a question, and learn that it is off.
+    ...defined({ vsanConfigInfo: plain.vsanConfigInfo }),
     ...list('dasVmConfig', spec.dasVmConfigSpec, machine('dasVmConfigSpec')),
     ...list('drsVmConfig', spec.drsVmConfigSpec, machine('drsVmConfigSpec')),
     ...list('vmOrchestration', spec.vmOrchestrationSpec, machine('vmOrchestrationSpec')),

@@ -87,11 +87,14 @@ test('a cluster keeps what it is told of availability, balancing, groups and rul
   const configuration = () => center.read(cluster, 'configurationEx') as ClusterConfigInfoEx;
   assert.equal(configuration().drsConfig.enabled, true);
   assert.equal(configuration().drsConfig.vmotionRate, 3);
+  assert.equal(configuration().vsanConfigInfo?.enabled, false);
   const reconfigure = (spec: object) =>
     center.task(cluster, 'ReconfigureComputeResource_Task', {
       spec: { _typeName: 'ClusterConfigSpecEx', ...spec },
       modify: true,
     });
+  const vsanConfig = { _typeName: 'VsanClusterConfigInfo', enabled: true };
+  await assert.rejects(reconfigure({ vsanConfig }), /There is no vSAN/);
   const group = { _typeName: 'ClusterHostGroup', name: 'left' };
   await reconfigure({
     dasConfig: { _typeName: 'ClusterDasConfigInfo', enabled: true },
