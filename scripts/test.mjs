@@ -12,7 +12,7 @@ const only = process.argv.slice(2).filter((argument) => !argument.startsWith('--
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const node = ensureModules();
-if (!unitOnly) ensurePackages(['run', 'appliance', 'tests']);
+if (!unitOnly) ensurePackages(['run', 'appliance', 'tests', 'ansible']);
 
 const environment = { ...process.env, PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}` };
 const counts = { passed: 0, failed: 0, skipped: 0 };
