@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
 import { join } from 'node:path';
@@ -79,9 +79,9 @@ describe('files of every host at the center', () => {
 
   it('takes a file for another host, and gives it back whole and in parts', async () => {
     const bytes = randomBytes(24 << 20);
-    assert.equal((await ask('PUT', at('box/a.iso'), { body: bytes })).status, 404, 'its folder is not there yet');
-    await mkdir(join(host.datastore, 'box'));
     assert.equal((await ask('PUT', at('box/a.iso'), { body: bytes })).status, 201);
+    const kept = await ask('PUT', at('box/a.iso'), { body: bytes, headers: { overwrite: 'F' } });
+    assert.equal(kept.status, 409, 'the host refuses before it has all');
     assert.ok(bytes.equals(await readFile(join(host.datastore, 'box', 'a.iso'))));
     const whole = await ask('GET', at('box/a.iso'));
     assert.equal(whole.status, 200);
