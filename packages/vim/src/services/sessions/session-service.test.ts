@@ -102,6 +102,16 @@ test('signing in often, or many times at once, is no guessing', async () => {
   assert.equal(sessions.list().length, 80);
 });
 
+test('a crowd that signs in at once waits its turn, and no address takes every place', async () => {
+  const { sessions, client } = build();
+  const crowd = Array.from({ length: 300 }, () => client('192.0.2.1').call(sessions.ref, 'Login', right));
+  const other = client('192.0.2.2').call(sessions.ref, 'Login', right);
+  const answers = await Promise.allSettled(crowd);
+  assert.equal(answers.filter(({ status }) => status === 'fulfilled').length, 250);
+  await other;
+  await client('192.0.2.1').call(sessions.ref, 'Login', right);
+});
+
 test('a clone ticket makes one more session, once', async () => {
   const { clock, sessions, client } = build();
   const one = client();

@@ -63,8 +63,9 @@ interface ServiceTicket {
 
 /** Longest name and password that are looked at, in characters. */
 const credentialLimit = 1024;
-/** Most sign-ins that are under way at a time: each costs memory and a thread. */
-const authenticationLimit = 64;
+/** Most sign-ins that are under way at a time, in all and of one address. All but one of an address only wait. */
+const authenticationLimit = 1_000;
+const addressLimit = 250;
 const sweepInterval = 30_000;
 const ticketLifetime = 120_000;
 const localePattern = /^[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8}){0,3}$/;
@@ -358,7 +359,7 @@ export class SessionService implements SessionResolver {
     const wellFormed = userName.length <= credentialLimit && password.length <= credentialLimit;
     // No event: a flood of guesses shall not push out the history of everything else.
     if (!wellFormed || this.#refuses(this.#nameOf(userName), address)) throw invalidLogin();
-    if (this.#authenticating >= authenticationLimit) {
+    if (this.#authenticating >= authenticationLimit || this.#turns.waiting(address) >= addressLimit) {
       throw fault('SystemError', { reason: 'busy' }, 'Too many sign-ins are under way; try again.');
     }
     this.#authenticating += 1;
