@@ -98,6 +98,8 @@ test('machines are filtered by all that the interface names', async () => {
     old.value.map(({ vm }: { vm: string }) => vm),
     ['vm-1'],
   );
+  const state = await http.send('GET', '/api/vcenter/vm?power_states=ON', { token });
+  assert.match(state.text, /power_states\.0 is none of POWERED_OFF, POWERED_ON, SUSPENDED/);
   for (const query of ['power_states=ON', 'no_such=1']) {
     assert.equal((await http.send('GET', `/api/vcenter/vm?${query}`, { token })).status, 400);
   }

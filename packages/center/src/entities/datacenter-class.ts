@@ -1,10 +1,12 @@
 import type { ManagedObjectClass, ManagedObjectReference } from '@hypostyle/vim';
 import { joiningMethodsOfDatacenter } from '../joining/joining-methods.ts';
+import type { MachineWork } from '../machines/machine-methods.ts';
+import { powerMethodsOfDatacenter } from '../machines/power-on-many.ts';
 import { entityClass } from './entity-class.ts';
 import { inFolders } from './entity-lists.ts';
 import type { EntityParts } from './entity-parts.ts';
 
-export function datacenterClass(parts: EntityParts): ManagedObjectClass<'Datacenter'> {
+export function datacenterClass(parts: EntityParts, work: MachineWork): ManagedObjectClass<'Datacenter'> {
   const { core, containers } = parts;
   return entityClass(parts, 'Datacenter', {
     derived: {
@@ -21,6 +23,7 @@ export function datacenterClass(parts: EntityParts): ManagedObjectClass<'Datacen
       ...containers.entityMethods('Datacenter'),
       ReconfigureDatacenter_Task: (call, { spec, modify }) => containers.reconfigureDatacenter(call, spec, modify),
       ...joiningMethodsOfDatacenter(core),
+      ...powerMethodsOfDatacenter(work),
     },
   });
 }

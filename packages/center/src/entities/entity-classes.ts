@@ -18,7 +18,7 @@ export function entityClasses(parts: EntityParts): EntityClasses {
   const removal = defineRemovalWork(core);
   return {
     Folder: folderClass(parts, work),
-    Datacenter: datacenterClass(parts),
+    Datacenter: datacenterClass(parts, work),
     ComputeResource: computeClass(parts, removal),
     ClusterComputeResource: clusterClass(parts),
     ResourcePool: poolClass(parts, work),

@@ -57,15 +57,22 @@ function typed(schema: TSchema, text: string): unknown {
   return text;
 }
 
-function refusal({ type, path, message }: ValueError, where: string): AutomationError {
+function refusal({ type, path, message, schema }: ValueError, where: string): AutomationError {
   const place = path === '' ? where : shorten(path.slice(1).replaceAll('/', '.'));
   if (type === ValueErrorType.ObjectAdditionalProperties) {
     return new AutomationError('unexpected_input', `There is no member ${place}.`);
   }
   if (type === ValueErrorType.ObjectRequiredProperty) return invalidArgument(`The member ${place} is missing.`);
+  const choices = type === ValueErrorType.Union ? textsOf(schema) : [];
+  if (choices.length > 0) return invalidArgument(`${place} is none of ${choices.join(', ')}.`);
   return invalidArgument(`${place}: ${message}.`);
 }
 
 function shorten(text: string): string {
   return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 120);
+}
+
+/** The texts that a closed schema takes. */
+function textsOf({ anyOf = [] }: TSchema): string[] {
+  return (anyOf as readonly TSchema[]).map((one) => one.const as unknown).filter((text) => typeof text === 'string');
 }

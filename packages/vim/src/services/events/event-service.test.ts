@@ -319,6 +319,11 @@ test('clients log and post events, of event types only', async () => {
   );
   const description = registry.read(events.ref, 'description') as DataTypes['EventDescription'];
   assert.ok(description.eventInfo.length > 300);
+  assert.deepEqual(
+    description.eventInfo.filter(({ key }) => key.includes('SpecificationChanged')),
+    [],
+    'pyVmomi reads the list: it fails on a key that it has no type for',
+  );
   const on = description.eventInfo.find(({ key }) => key === 'VmPoweredOnEvent');
   assert.deepEqual(
     [on?.fullFormat, on?.formatOnDatacenter, on?.formatOnHost, on?.formatOnVm, on?.category],
