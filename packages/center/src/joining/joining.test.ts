@@ -117,7 +117,10 @@ test('a host that is added disconnected is shown, and followed once it is reconn
     assert.equal(center.state(host), 'disconnected');
     assert.ok((center.read(host, 'summary')?.hardware?.numCpuCores ?? 0) > 0);
     assert.deepEqual(center.all('VirtualMachine'), []);
-    await center.task(host, 'ReconnectHost_Task', { cnxSpec: connectSpec('one') });
+    network.others = true;
+    const cnxSpec = { ...connectSpec('one'), hostName: undefined };
+    await assert.rejects(center.task(host, 'ReconnectHost_Task', { cnxSpec }), named('AlreadyBeingManaged'));
+    await center.task(host, 'ReconnectHost_Task', { cnxSpec: { ...cnxSpec, force: true } });
     center.named('VirtualMachine', 'web');
     await center.close();
   });

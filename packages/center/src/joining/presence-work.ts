@@ -20,6 +20,8 @@ interface ReconnectInput {
   readonly host: string;
   /** Where the host is now; where it was unless told. */
   readonly target?: HostTarget;
+  /** Taken from another center that has it. */
+  readonly force?: boolean;
   /** Of a user and password, kept in memory. */
   readonly password?: string;
 }
@@ -54,6 +56,7 @@ export function definePresenceWork(core: CenterCore): PresenceWork {
       const input: ReconnectInput = {
         host: value,
         ...(spec?.hostName === undefined ? {} : { target: hostTarget(spec) }),
+        ...(spec?.force === true ? { force: true } : {}),
         ...(credentials === undefined ? {} : { password: passwords.keep(credentials) }),
       };
       return reconnecting(call, { input, queueKey: value });
@@ -79,13 +82,13 @@ async function disconnect(core: CenterCore, task: RunningTask, value: string): P
 async function reconnect(
   core: CenterCore,
   task: RunningTask,
-  { host: value, target }: ReconnectInput,
+  { host: value, target, force = false }: ReconnectInput,
   credentials: HostCredentials | undefined,
 ): Promise<void> {
   const { inventory, hosts } = core;
   const before = inventory.get('HostSystem', { value });
   const address = await addressNow(core, before, target);
-  const first = await contact(core, before, address, target?.force ?? false, credentials);
+  const first = await contact(core, before, address, force, credentials);
   try {
     const { identity } = await meetHost(core, before.name, address, first);
     if (identity !== before.identity)

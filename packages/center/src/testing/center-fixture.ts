@@ -29,6 +29,8 @@ export class HostNetwork implements HostConnector {
   readonly #sessions = new Map<string, Set<() => void>>();
   /** Hosts that trust a center, as they were told. */
   enrolled = 0;
+  /** Another center has the hosts. */
+  others = false;
 
   async add(name: string): Promise<Daemon> {
     const computer = this.computers.get(name) ?? (await Computer.make({ name }));
@@ -98,7 +100,8 @@ export class HostNetwork implements HostConnector {
     return this.connect(address);
   }
 
-  async enroll(): Promise<void> {
+  async enroll(_connection: HostConnection, force: boolean): Promise<void> {
+    if (this.others && !force) throw fault('AlreadyBeingManaged', { ipAddress: '192.0.2.1' }, 'Another has it.');
     this.enrolled += 1;
   }
 

@@ -85,6 +85,7 @@ export class SessionService implements SessionResolver {
   readonly #extensionGroups: (extensionKey: string) => readonly string[];
   readonly #onDefect: (where: string, error: unknown) => void;
   readonly #throttle: LoginThrottle;
+  readonly #strangers: LoginThrottle;
   readonly #locks: AccountLocks | undefined;
   readonly #turns = new SignInTurns();
   readonly #byToken = new Map<string, SignedInSession>();
@@ -107,6 +108,7 @@ export class SessionService implements SessionResolver {
     this.#extensionGroups = options.extensionGroups ?? (() => []);
     this.#onDefect = options.onDefect ?? (() => {});
     this.#throttle = new LoginThrottle(this.#clock);
+    this.#strangers = new LoginThrottle(this.#clock);
     const { lockOut } = options;
     if (lockOut !== undefined) {
       this.#locks = new AccountLocks(this.#clock, typeof lockOut === 'function' ? lockOut : () => lockOut);
@@ -179,14 +181,15 @@ export class SessionService implements SessionResolver {
     if (clientCertificate === undefined) {
       throw fault('NoClientCertificate', {}, 'The connection has no client certificate.');
     }
-    if (extensionKey.length > credentialLimit || this.#throttle.refuses(extensionKey, clientAddress)) {
-      throw invalidLogin();
-    }
+    if (extensionKey.length > credentialLimit) throw invalidLogin();
     if (!this.#extensions.accepts(extensionKey, clientCertificate)) {
-      this.#throttle.failed(extensionKey, clientAddress);
+      // A certificate cannot be guessed, so nobody is locked out: a center that lost its host asks on and on, and
+      // comes back when it is trusted again. Only the events are bounded.
+      if (this.#strangers.refuses(extensionKey, clientAddress)) throw invalidLogin();
+      this.#strangers.failed(extensionKey, clientAddress);
       throw this.#refused(extensionKey, clientAddress);
     }
-    this.#throttle.succeeded(extensionKey, clientAddress);
+    this.#strangers.succeeded(extensionKey, clientAddress);
     const userName = this.#extensionUserName(extensionKey);
     const identity = { userName, fullName: extensionKey, groups: this.#extensionGroups(extensionKey) };
     return this.#begin(new SignedInSession(this.#clock, identity, connection, known, 'extension'));
