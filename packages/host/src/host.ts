@@ -18,7 +18,7 @@ import {
 import { GuestOsNames } from './configuration/guest-os.ts';
 import { busyFiles } from './datastore/busy-files.ts';
 import { type DatastoreRename, defineDatastoreRename } from './datastore/datastore-rename.ts';
-import { Datastores } from './datastore/datastores.ts';
+import { Datastores, spaceOf } from './datastore/datastores.ts';
 import type { HostCore } from './host-core.ts';
 import { type HostServices, openHostServices } from './host-services.ts';
 import { aboutHost } from './inventory/about.ts';
@@ -172,7 +172,7 @@ export class Host {
       registry.commit((draft) => draft.touch(references.host, 'summary')),
     );
     const rename = defineDatastoreRename(core);
-    for (const datastore of datastores.all()) await addDatastoreObject(core, datastore, rename);
+    for (const datastore of datastores.all()) addDatastoreObject(core, datastore, await spaceOf(datastore), rename);
     addManagers(core, rename);
     await clearLeftovers(core);
     const runtimes = await loadMachines(core);

@@ -131,10 +131,10 @@ export class Forwarding {
    */
   async step(
     task: RunningTask,
-    link: HostLink,
-    self: ManagedObjectReference | (() => ManagedObjectReference),
+    host: HostLink,
+    self: ManagedObjectReference | ((link: HostLink) => ManagedObjectReference),
     method: string,
-    args: Arguments | (() => Arguments),
+    args: Arguments | ((link: HostLink) => Arguments),
     { again = false, part }: StepOptions = {},
   ): Promise<unknown> {
     const token = taskToken(this.#core.registry, task.ref);
@@ -143,8 +143,8 @@ export class Forwarding {
     const realUser = task.userName === '' ? {} : { realUser: task.userName };
     let uncertain = again;
     let begun = false;
-    for (;;) {
-      await link.ready(task.signal);
+    for (let link = host; ; ) {
+      link = await this.#core.hosts.ready(link, task.signal);
       try {
         const found = uncertain ? await link.tasks.begun(own) : undefined;
         if (found !== undefined && isOver(found)) return this.#outcome(link, found);
@@ -152,7 +152,7 @@ export class Forwarding {
         const key =
           found?.key ??
           (
-            (await link.call(typeof self === 'function' ? self() : self, method, asArguments(args), {
+            (await link.call(typeof self === 'function' ? self(link) : self, method, asArguments(args, link), {
               activationId,
               ...realUser,
             })) as ManagedObjectReference
@@ -171,9 +171,9 @@ export class Forwarding {
    * Waits for the end of a host's task that was begun in the name of one of the center's, other than by its own
    * reference. Answers the result, throws the fault.
    */
-  async outcome(task: RunningTask, link: HostLink): Promise<unknown> {
-    for (;;) {
-      await link.ready(task.signal);
+  async outcome(task: RunningTask, host: HostLink): Promise<unknown> {
+    for (let link = host; ; ) {
+      link = await this.#core.hosts.ready(link, task.signal);
       try {
         await link.caughtUp();
         const found = await link.tasks.begun(taskToken(this.#core.registry, task.ref));
@@ -241,8 +241,8 @@ export class Forwarding {
   }
 }
 
-function asArguments(args: Arguments | (() => Arguments)): Arguments {
-  return typeof args === 'function' ? args() : args;
+function asArguments(args: Arguments | ((link: HostLink) => Arguments), link: HostLink): Arguments {
+  return typeof args === 'function' ? args(link) : args;
 }
 
 function isOver({ state }: TaskInfo): boolean {

@@ -50,6 +50,8 @@ export class HostLinks {
   readonly #core: CenterBase;
   readonly #links = new Map<string, HostLink>();
   readonly #parts = new Map<string, PartDocument[]>();
+  /** Told when a host has another line, or none any more. */
+  #changed = Promise.withResolvers<void>();
   #closed = false;
 
   constructor(options: HostLinksOptions) {
@@ -99,6 +101,7 @@ export class HostLinks {
       onState: (state, why) => showState(this.#core, link, state, why),
     });
     this.#links.set(host.value, link);
+    this.#tellChange();
     if (!this.#closed) link.start(first);
     return link;
   }
@@ -106,10 +109,16 @@ export class HostLinks {
   /** Lets go of a host; what it shows stays as it is. Answers the line that was. */
   async stop(host: string): Promise<HostLink | undefined> {
     const link = this.#links.get(host);
-    if (link === undefined) return undefined;
+    if (link === undefined) {
+      this.#tellChange();
+      return undefined;
+    }
     this.#links.delete(host);
     this.#parts.set(host, link.mirror.parts());
     await link.close();
+    // What was just being taken over has brought its parts meanwhile.
+    this.#parts.set(host, link.mirror.parts());
+    this.#tellChange();
     return link;
   }
 
@@ -121,6 +130,7 @@ export class HostLinks {
   /** Forgets a host that has left. */
   forget(host: string): void {
     this.#parts.delete(host);
+    this.#tellChange();
   }
 
   /** True once the center ends: what breaks off then goes on at its next start. */
@@ -130,6 +140,18 @@ export class HostLinks {
 
   link(host: string): HostLink | undefined {
     return this.#links.get(host);
+  }
+
+  /** Resolves when a host is connected: by the line given, or by one that took its place. Throws HostNotConnected. */
+  async ready(link: HostLink, signal: AbortSignal): Promise<HostLink> {
+    for (let at = link; ; ) {
+      try {
+        await at.ready(signal);
+        return at;
+      } catch (error) {
+        at = await this.#after(at, error, signal);
+      }
+    }
   }
 
   /** The line to a connected host. Throws HostNotConnected. */
@@ -167,6 +189,7 @@ export class HostLinks {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#tellChange();
     await Promise.all([...this.#links.values()].map((link) => link.close()));
   }
 
@@ -175,6 +198,24 @@ export class HostLinks {
     const there = link.mirror.references.toHost(ref);
     if (there !== undefined) return { link, ref: there };
     throw fault('ManagedObjectNotFound', { obj: ref }, `The host no longer has ${ref.value}.`);
+  }
+
+  /** The line that takes a closed one's place, as where somebody reconnects the host. Throws `ended` where none will. */
+  async #after(closed: HostLink, ended: unknown, signal: AbortSignal): Promise<HostLink> {
+    for (;;) {
+      const changed = this.#changed.promise;
+      const link = this.#links.get(closed.host);
+      const document = this.#core.inventory.find(closed.host);
+      const isFollowed = document?.type === 'HostSystem' && !document.disconnected;
+      if (signal.aborted || this.#closed || !isFollowed) throw ended;
+      if (link !== undefined && link !== closed) return link;
+      await changed;
+    }
+  }
+
+  #tellChange(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
   }
 
   /** Lines to the hosts that have a shared thing; to all for what belongs to one. */

@@ -49,9 +49,9 @@ export function defineCreateWork(core: CenterCore, forwarding: Forwarding): Crea
       return forwarding.step(
         task,
         link,
-        () => link.layout.vmFolder,
+        ({ layout }) => layout.vmFolder,
         'CreateVM_Task',
-        () => forwarding.toHost(link, 'CreateVM_Task', { config: { ...spec, instanceUuid }, pool: poolAt(place) }),
+        (link) => forwarding.toHost(link, 'CreateVM_Task', { config: { ...spec, instanceUuid }, pool: poolAt(place) }),
         { again },
       );
     });
@@ -65,9 +65,9 @@ export function defineCreateWork(core: CenterCore, forwarding: Forwarding): Crea
       forwarding.step(
         task,
         link,
-        () => link.layout.vmFolder,
+        ({ layout }) => layout.vmFolder,
         'RegisterVM_Task',
-        () => forwarding.toHost(link, 'RegisterVM_Task', { path, name, asTemplate: false, pool: poolAt(place) }),
+        (link) => forwarding.toHost(link, 'RegisterVM_Task', { path, name, asTemplate: false, pool: poolAt(place) }),
         { again },
       ),
     );

@@ -3,7 +3,7 @@ import { mkdir, open, readFile, realpath, rename, stat, statfs } from 'node:fs/p
 import { join } from 'node:path';
 import type { Store } from '@hypostyle/contracts';
 import { parseDatastorePath } from '@hypostyle/services';
-import { fault, type ManagedObjectReference } from '@hypostyle/vim';
+import { fault, type ManagedObjectReference, type VimFault } from '@hypostyle/vim';
 import { HostError } from '../errors.ts';
 import { Datastore } from './datastore.ts';
 
@@ -29,6 +29,8 @@ export class Datastores {
   readonly #store: Store;
   readonly #byUuid = new Map<string, Datastore>();
   readonly #formerNames = new Map<string, readonly string[]>();
+  /** Those that are just being removed: nothing begins on them any more. */
+  readonly #leaving = new Set<Datastore>();
   /** Names are given one after another. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -49,7 +51,7 @@ export class Datastores {
   }
 
   find(name: string): Datastore | undefined {
-    return this.all().find((datastore) => datastore.name === name);
+    return this.all().find((datastore) => datastore.name === name && !this.#leaving.has(datastore));
   }
 
   byUuid(uuid: string): Datastore | undefined {
@@ -58,25 +60,29 @@ export class Datastores {
 
   get(ref: ManagedObjectReference): Datastore {
     const datastore = this.#byUuid.get(ref.value);
-    if (datastore === undefined) {
-      throw fault('ManagedObjectNotFound', { obj: ref }, `There is no datastore ${ref.value} here.`);
-    }
+    if (datastore === undefined) throw gone(ref);
     return datastore;
   }
 
   /** Datastore and path of `[name] path`; InvalidDatastore when there is none of that name. */
   parse(text: string): { readonly datastore: Datastore; readonly path: string } {
     const { datastore: name, path } = parseDatastorePath(text);
-    const datastore = this.find(name) ?? this.#byUuid.get(name);
-    if (datastore === undefined) throw fault('InvalidDatastore', { name }, `There is no datastore '${name}' here.`);
+    const datastore = this.find(name) ?? this.#staying(name);
+    if (datastore === undefined) throw noDatastore(name);
     return { datastore, path };
+  }
+
+  /** Throws InvalidDatastore where a datastore has been removed meanwhile, or is just about to be. */
+  checkStays(datastore: Datastore): void {
+    if (this.#staying(datastore.uuid) !== datastore) throw noDatastore(datastore.name);
   }
 
   /** The datastore of a name that it has, or had when a task that goes on now was asked for. */
   named(name: string): Datastore | undefined {
-    const found = this.find(name) ?? this.#byUuid.get(name);
+    const found = this.find(name) ?? this.#staying(name);
     if (found !== undefined) return found;
-    return this.all().findLast(({ uuid }) => this.#formerNames.get(uuid)?.includes(name));
+    const staying = this.all().filter((datastore) => !this.#leaving.has(datastore));
+    return staying.findLast(({ uuid }) => this.#formerNames.get(uuid)?.includes(name));
   }
 
   /** As `parse`, by a name that was right when the task was asked for. */
@@ -86,14 +92,15 @@ export class Datastores {
     return datastore === undefined ? this.parse(text) : { datastore, path };
   }
 
-  /** Adds a folder: makes it and gives it an identity where it has none. DuplicateName. */
-  add(name: string, directory: string): Promise<Datastore> {
-    return this.#inTurn(() => this.#add(name, directory));
+  /** Adds a folder: makes it and gives it an identity where it has none; `show` tells of it. DuplicateName. */
+  add(name: string, directory: string, show: ShowDatastore = () => {}): Promise<Datastore> {
+    return this.#inTurn(() => this.#add(name, directory, show));
   }
 
-  /** Gives a datastore another name: durable first, then `show` makes it true. DuplicateName. */
+  /** Gives a datastore another name: durable first, then `show` makes it true. DuplicateName, ManagedObjectNotFound. */
   rename(datastore: Datastore, name: string, show: () => void): Promise<void> {
     return this.#inTurn(async () => {
+      if (this.#byUuid.get(datastore.uuid) !== datastore) throw gone(datastore.ref);
       if (datastore.name === name) return;
       this.#checkFree(name);
       const { uuid, directory } = datastore;
@@ -104,6 +111,23 @@ export class Datastores {
       this.#formerNames.set(uuid, formerNames);
       show();
     });
+  }
+
+  /** Forgets a datastore, whose folder stays: durable first, then `show` tells of it. ManagedObjectNotFound. */
+  async remove(datastore: Datastore, show: () => void): Promise<void> {
+    if (this.#staying(datastore.uuid) !== datastore) throw gone(datastore.ref);
+    this.#leaving.add(datastore);
+    await this.#inTurn(async () => {
+      await this.#store.transact([{ delete: { collection, key: datastore.uuid } }]);
+      this.#byUuid.delete(datastore.uuid);
+      this.#formerNames.delete(datastore.uuid);
+      show();
+    }).finally(() => this.#leaving.delete(datastore));
+  }
+
+  #staying(uuid: string): Datastore | undefined {
+    const datastore = this.#byUuid.get(uuid);
+    return datastore !== undefined && this.#leaving.has(datastore) ? undefined : datastore;
   }
 
   #inTurn<R>(change: () => Promise<R>): Promise<R> {
@@ -117,7 +141,7 @@ export class Datastores {
     if (object !== undefined) throw fault('DuplicateName', { name, object }, `The datastore '${name}' exists already.`);
   }
 
-  async #add(name: string, directory: string): Promise<Datastore> {
+  async #add(name: string, directory: string, show: ShowDatastore): Promise<Datastore> {
     this.#checkFree(name);
     await mkdir(directory, { recursive: true });
     const real = await realpath(directory);
@@ -128,16 +152,23 @@ export class Datastores {
     const datastore = new Datastore({ uuid, name, directory: real });
     const value: DatastoreDocument = { uuid, name, directory: real };
     await this.#store.transact([{ put: { collection, key: uuid, value } }]);
+    // Nobody has anything on it before it is shown: that would be told with a datastore that is not there.
+    const space = await spaceOf(datastore);
     this.#byUuid.set(uuid, datastore);
+    show(datastore, space);
     return datastore;
   }
+}
 
-  /** Forgets a datastore; its folder stays. */
-  async remove(datastore: Datastore): Promise<void> {
-    await this.#store.transact([{ delete: { collection, key: datastore.uuid } }]);
-    this.#byUuid.delete(datastore.uuid);
-    this.#formerNames.delete(datastore.uuid);
-  }
+/** Tells of a datastore that was added, with the space that it has. */
+type ShowDatastore = (datastore: Datastore, space: DatastoreSpace | undefined) => void;
+
+function noDatastore(name: string): VimFault {
+  return fault('InvalidDatastore', { name }, `There is no datastore '${name}' here.`);
+}
+
+function gone(obj: ManagedObjectReference): VimFault {
+  return fault('ManagedObjectNotFound', { obj }, `There is no datastore ${obj.value} here.`);
 }
 
 /** Bytes of the file system below; undefined while the folder cannot be reached or is another than it was. */

@@ -4,6 +4,7 @@ import type { Datastore } from '../datastore/datastore.ts';
 import { type DatastoreRename, renameDatastore } from '../datastore/datastore-rename.ts';
 import { type DatastoreSpace, spaceOf } from '../datastore/datastores.ts';
 import type { HostCore } from '../host-core.ts';
+import { claimOf } from '../machine/record/claims.ts';
 import { privilegeScope } from '../managed/privilege-scope.ts';
 import { references } from './references.ts';
 
@@ -15,9 +16,13 @@ export function browserReference(datastore: Datastore) {
   return reference('HostDatastoreBrowser', `${datastore.uuid}-browser`);
 }
 
-/** Puts a datastore into the inventory with the space that it has now. */
-export async function addDatastoreObject(core: HostCore, datastore: Datastore, rename: DatastoreRename): Promise<void> {
-  const space = await spaceOf(datastore);
+/** Puts a datastore into the inventory with the space that it has. */
+export function addDatastoreObject(
+  core: HostCore,
+  datastore: Datastore,
+  space: DatastoreSpace | undefined,
+  rename: DatastoreRename,
+): void {
   core.registry.commit((draft) => {
     draft.add(datastoreClass(core, datastore, rename), datastore.ref.value, {
       ...entityDefaults(datastore.name, references.datastoreFolder),
@@ -126,7 +131,7 @@ async function refreshSpace(core: HostCore, datastore: Datastore): Promise<void>
   });
 }
 
-/** Removes a datastore with no machines; its folder stays as it is. */
+/** Removes a datastore with no machines; its folder stays as it is. ResourceInUse. */
 export async function removeDatastore(core: HostCore, call: Call, datastore: Datastore): Promise<void> {
   const user = [...core.machines.all()].find((machine) => machine.datastore === datastore);
   if (user !== undefined) {
@@ -136,19 +141,27 @@ export async function removeDatastore(core: HostCore, call: Call, datastore: Dat
       `The datastore '${datastore.name}' has the machine '${user.configuration.name}'; unregister or destroy it first.`,
     );
   }
-  await core.datastores.remove(datastore);
-  core.registry.commit((draft) => {
-    core.events.post(draft, {
-      type: 'DatastoreRemovedOnHostEvent',
-      entity: datastore.ref,
-      userName: actingUser(call),
-      members: { host: undefined },
-    });
-    draft.remove(datastore.ref);
-    const browser = browserReference(datastore);
-    if (draft.has(browser)) draft.remove(browser);
-    core.inventory.datastoresChanged(draft);
-  });
+  // From the first claim of a place on it to the machine's registration, a task is about to use it.
+  if (core.claims.isWithin(claimOf.place(datastore.uuid, '')))
+    throw fault(
+      'ResourceInUse',
+      { type: 'Datastore', name: datastore.name },
+      `A machine is just being made on the datastore '${datastore.name}'.`,
+    );
+  await core.datastores.remove(datastore, () =>
+    core.registry.commit((draft) => {
+      core.events.post(draft, {
+        type: 'DatastoreRemovedOnHostEvent',
+        entity: datastore.ref,
+        userName: actingUser(call),
+        members: { host: undefined },
+      });
+      draft.remove(datastore.ref);
+      const browser = browserReference(datastore);
+      if (draft.has(browser)) draft.remove(browser);
+      core.inventory.datastoresChanged(draft);
+    }),
+  );
 }
 
 /** Keeps the space of all datastores true; the answer stops it. */

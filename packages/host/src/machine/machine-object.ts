@@ -53,7 +53,7 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
       layoutEx: { from: [], compute: (self) => fileLayout(record(self)) },
       layout: { from: ['layoutEx'], compute: (self) => oldFileLayout(record(self)) },
       resourceConfig: { from: ['config'], compute: (self) => resourceConfig(record(self)) },
-      storage: { from: [], compute: (self) => storageInfo(record(self), core.names) },
+      storage: { from: [], compute: (self) => storageInfo(record(self), datastoresOf(core, record(self))[0]) },
       summary: {
         from: ['config', 'runtime', 'guest', 'storage'],
         compute: (self) => {

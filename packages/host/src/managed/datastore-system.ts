@@ -29,17 +29,18 @@ export function datastoreSystemClass(
         if (!isAbsolute(path))
           throw fault('InvalidArgument', { invalidProperty: 'path' }, `'${path.slice(0, 200)}' is no absolute path.`);
         try {
-          const datastore = await core.datastores.add(name, path);
-          await addDatastoreObject(core, datastore, rename);
-          browsers.add(datastore);
-          core.registry.commit((draft) => {
-            core.events.post(draft, {
-              type: 'LocalDatastoreCreatedEvent',
-              entity: datastore.ref,
-              userName: actingUser(call),
+          const { ref } = await core.datastores.add(name, path, (datastore, space) => {
+            addDatastoreObject(core, datastore, space, rename);
+            browsers.add(datastore);
+            core.registry.commit((draft) => {
+              core.events.post(draft, {
+                type: 'LocalDatastoreCreatedEvent',
+                entity: datastore.ref,
+                userName: actingUser(call),
+              });
             });
           });
-          return datastore.ref;
+          return ref;
         } catch (error) {
           if (!(error instanceof HostError) && (error as NodeJS.ErrnoException).code === undefined) throw error;
           const message = error instanceof Error ? error.message : String(error);

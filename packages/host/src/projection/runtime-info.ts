@@ -1,6 +1,7 @@
 import {
   data,
   type GuestInfo,
+  type ManagedObjectReference,
   type VirtualMachineCapability,
   type VirtualMachineFileLayout,
   type VirtualMachineFileLayoutEx,
@@ -226,16 +227,20 @@ export function oldFileLayout({ files, disks, datastore }: MachineRecord): Virtu
   });
 }
 
-export function storageInfo(machine: MachineRecord, names: InventoryNames): VirtualMachineStorageInfo {
+/** `VirtualMachine.storage`; without the datastore where that was taken out of the host. */
+export function storageInfo(
+  machine: MachineRecord,
+  datastore: ManagedObjectReference<'Datastore'> | undefined,
+): VirtualMachineStorageInfo {
   return data('VirtualMachineStorageInfo', {
-    perDatastoreUsage: [
+    perDatastoreUsage: (datastore === undefined ? [] : [datastore]).map((datastore) =>
       data('VirtualMachineUsageOnDatastore', {
-        datastore: names.datastore(machine.datastore),
+        datastore,
         committed: machine.files.committedBytes,
         uncommitted: machine.files.uncommittedBytes,
         unshared: machine.files.unsharedBytes,
       }),
-    ],
+    ),
     timestamp: machine.files.at,
   });
 }

@@ -118,13 +118,16 @@ export function checkRequired(center: TestCenter): void {
 const unknowable = ['browser', 'datastoreBrowser', 'environmentBrowser'];
 
 /** Every reference that is shown leads somewhere. */
-export function checkReferences(registry: Registry): void {
+export function checkReferences(registry: Registry, where: string): void {
   for (const object of registry.all()) {
     // Tasks and events speak of what is gone, too.
     if (['Task', 'EventManager', 'EventHistoryCollector'].includes(object.ref.type)) continue;
     for (const { name } of object.managedType.properties)
       for (const ref of referencesIn(object.value(name)))
-        assert.ok(registry.get(ref), `${object.ref.value} ${name} names ${ref.type} ${ref.value}, which is not there`);
+        assert.ok(
+          registry.get(ref),
+          `${where}: ${object.ref.value} ${name} names ${ref.type} ${ref.value}, which is not there`,
+        );
   }
 }
 

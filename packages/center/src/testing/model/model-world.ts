@@ -136,7 +136,8 @@ export class ModelWorld {
     checkLists(center);
     checkRequired(center);
     for (const client of this.clients) await client.check();
-    checkReferences(center.center.registry);
+    checkReferences(center.center.registry, 'center');
+    for (const [name, { host }] of this.network.daemons) checkReferences(host.registry, name);
     await this.truth.check(this);
     this.#checkSeen();
     assert.deepEqual(center.defects, []);

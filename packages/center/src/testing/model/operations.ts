@@ -200,7 +200,16 @@ export const operations: Readonly<Record<string, readonly [weight: number, Opera
       await world.attempt(work, choice.wait);
     },
   ],
-  'center: disconnect host': [1, atCenter('HostSystem', () => ['DisconnectHost_Task', {}])],
+  'center: disconnect host': [
+    1,
+    async (world, { a, wait }) => {
+      const host = pick([...world.center.center.core.inventory.all('HostSystem')], a);
+      if (host === undefined) return;
+      world.truth.letGo(nameOf(host));
+      const self = { type: 'HostSystem', value: host.value } as const;
+      await world.attempt(() => world.center.task(self, 'DisconnectHost_Task'), wait);
+    },
+  ],
   'center: reconnect host': [2, atCenter('HostSystem', () => ['ReconnectHost_Task', {}])],
   'center: remove host': [
     1,

@@ -337,6 +337,7 @@ interface Place {
 async function choosePlace(core: HostCore, vmPathName: string, name: string, task: RunningTask): Promise<Place> {
   const { datastore, path } = core.datastores.parseOfTask(vmPathName);
   const claim = (folder: string, vmxName: string): Place => {
+    core.datastores.checkStays(datastore);
     // The root of a datastore is nobody's own.
     const places = [joinPath(folder, vmxName), ...(folder === '' ? [] : [folder])];
     const release = core.claims.take(

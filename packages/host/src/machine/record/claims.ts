@@ -24,6 +24,12 @@ export class Claims {
     };
   }
 
+  /** Whether any key is held that begins so. */
+  isWithin(prefix: string): boolean {
+    for (const key of this.#held.keys()) if (key.startsWith(prefix)) return true;
+    return false;
+  }
+
   release(key: string): void {
     this.#held.delete(key);
   }
