@@ -127,7 +127,18 @@ export async function openCenterServices(options: CenterServicesOptions): Promis
     definitions: centerOptions(options.facts),
   });
   const serviceManager = addServiceManager({ registry, services: [], referenceValue: 'ServiceMgr' });
-  const licenseManager = addLicenseManager({ registry, productName: about.name, productVersion: about.version });
+  const licenseManager = addLicenseManager({
+    registry,
+    productName: about.name,
+    productVersion: about.version,
+    assets: () => [
+      { entityId: about.instanceUuid ?? '', entityDisplayName: about.name },
+      ...[...registry.all('HostSystem')].map((host) => ({
+        entityId: host.ref.value,
+        entityDisplayName: host.value('name') as string,
+      })),
+    ],
+  });
   addServiceInstance({
     registry,
     capability: { provisioningSupported: true, multiHostSupported: true, userShellAccessSupported: false },

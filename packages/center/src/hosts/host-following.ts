@@ -45,6 +45,8 @@ export class HostFollowing {
   readonly #options: HostFollowingOptions;
   readonly #cut = new AbortController();
   readonly #barriers = new Barriers();
+  /** Filters by which leases are followed, by lease: a session has only so many. */
+  readonly #leases = new Map<string, ManagedObjectReference<'PropertyFilter'>>();
   #caller: Caller | undefined;
   #collector: ManagedObjectReference<'PropertyCollector'> | undefined;
   #layout: HostLayout | undefined;
@@ -155,8 +157,23 @@ export class HostFollowing {
     await this.caughtUp();
     const shown = this.#options.mirror.showTransient(lease, { ...first?.values }, owner);
     const spec = { objectSet: [{ obj: lease, skip: false }], propSet: [{ type: lease.type, all: true }] };
-    await this.connection.call(collector, 'CreateFilter', { spec, partialUpdates: false });
+    const filter = await this.connection.call(collector, 'CreateFilter', { spec, partialUpdates: false });
+    if (this.#options.mirror.references.toCenter(lease) === undefined) this.#unfollow(filter);
+    else this.#leases.set(lease.value, filter);
     return shown;
+  }
+
+  #leave(ref: ManagedObjectReference): void {
+    if (ref.type === 'Task') this.#options.tasks.forget(ref.value);
+    const filter = this.#leases.get(ref.value);
+    if (ref.type !== 'HttpNfcLease' || filter === undefined) return;
+    this.#leases.delete(ref.value);
+    this.#unfollow(filter);
+  }
+
+  #unfollow(filter: ManagedObjectReference<'PropertyFilter'>): void {
+    // A connection that broke took it along.
+    this.connection.call(filter, 'DestroyPropertyFilter', {}, { signal: this.#cut.signal }).catch(() => {});
   }
 
   async #wait(
@@ -181,6 +198,6 @@ export class HostFollowing {
     if (changes.some(({ ref }) => ref.type === 'EventManager')) await events.pull();
     await mirror.leave(changes);
     await tasks.tell(infos);
-    for (const { kind, ref } of changes) if (kind === 'leave' && ref.type === 'Task') tasks.forget(ref.value);
+    for (const { kind, ref } of changes) if (kind === 'leave') this.#leave(ref);
   }
 }

@@ -119,6 +119,10 @@ export class HostTasks {
         await this.#update(info);
       }
     }
+    // Chains of tasks that the host forgot while nobody listened.
+    const chains = new Set([...this.#infos.values()].map(({ eventChainId }) => eventChainId));
+    for (const chain of this.#chains.keys()) if (!chains.has(chain)) this.#chains.delete(chain);
+    for (const chain of this.#parts) if (!chains.has(chain)) this.#parts.delete(chain);
     for (const [key, watchers] of this.#watchers) {
       if (!this.#infos.has(key)) for (const watcher of watchers) watcher.gone();
     }

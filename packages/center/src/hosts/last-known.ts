@@ -63,7 +63,8 @@ export class LastKnown {
   async flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#writing = this.#writing.then(() => this.#write());
+    // What could not be written the last time is no reason not to write.
+    this.#writing = this.#writing.catch(() => {}).then(() => this.#write());
     await this.#writing;
   }
 
@@ -77,15 +78,22 @@ export class LastKnown {
   async #write(): Promise<void> {
     for (;;) {
       const writes: StoreWrite[] = [];
+      const taken = new Map<string, (() => Properties) | undefined>();
       for (const [key, properties] of this.#waiting) {
         this.#waiting.delete(key);
+        taken.set(key, properties);
         if (properties === undefined) writes.push({ delete: { collection, key } });
         else writes.push({ put: { collection, key, value: toDocument(properties()) } });
         // A batch at a time: a center has thousands of machines, and others wait for their turn.
         if (writes.length === 50) break;
       }
       if (writes.length === 0) return;
-      await this.#store.transact(writes);
+      try {
+        await this.#store.transact(writes);
+      } catch (error) {
+        for (const [key, properties] of taken) if (!this.#waiting.has(key)) this.#waiting.set(key, properties);
+        throw error;
+      }
     }
   }
 }

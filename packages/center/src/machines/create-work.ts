@@ -78,7 +78,12 @@ export function defineCreateWork(core: CenterCore, forwarding: Forwarding): Crea
   });
   return {
     create: (call, where, spec) => {
-      if (spec.name === undefined) throw fault('InvalidArgument', { invalidProperty: 'config.name' }, 'It is unset.');
+      if (spec.name === undefined)
+        throw fault(
+          'InvalidArgument',
+          { invalidProperty: 'config.name' },
+          'A machine needs a name; config.name is unset.',
+        );
       const name = machineName(spec.name);
       const place = choosePlace(core, { ...where, datastores: datastoresOf(spec) });
       return create(call, { input: { spec: { ...spec, name }, place } });

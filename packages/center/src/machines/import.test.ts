@@ -149,3 +149,21 @@ test('a package is made into a specification with references of the center', { t
   })) as OvfValidateHostResult;
   assert.deepEqual([checked.error, checked.downloadSize], [undefined, 507_132_416]);
 });
+
+test('a lease that its host forgets leaves no filter behind on that host', { timeout: 60_000 }, async (t) => {
+  const { network, center, pool, folder } = await open(t);
+  t.after(() => network.remove());
+  const { registry } = network.daemons.get('local')!.host;
+  const filters = () => [...registry.all('PropertyFilter')].length;
+  const before = filters();
+  const lease = (await center.call(pool, 'ImportVApp', { spec: importSpec('web'), folder })) as Lease;
+  await ready(center, lease);
+  await center.call(lease, 'HttpNfcLeaseComplete');
+  await center.until(() => imports(center)[0]?.state === 'success');
+  assert.ok(filters() > before, 'the lease is followed');
+  registry.commit((draft) => {
+    for (const { ref } of registry.all('HttpNfcLease')) draft.remove(ref);
+  });
+  await center.until(() => center.center.registry.get(lease) === undefined);
+  while (filters() > before) await new Promise(setImmediate);
+});

@@ -10,6 +10,13 @@ export interface LicenseManagerOptions {
   /** Reference values of the LicenseManager and of its LicenseAssignmentManager. */
   readonly referenceValue?: string;
   readonly assignmentReferenceValue?: string;
+  /** What the license covers, for who asks about all of it; without it whatever is asked about is covered. */
+  readonly assets?: () => readonly LicensedAsset[];
+}
+
+export interface LicensedAsset {
+  readonly entityId: string;
+  readonly entityDisplayName: string;
 }
 
 /**
@@ -17,7 +24,7 @@ export interface LicenseManagerOptions {
  * and keys can neither be added nor removed.
  */
 export function addLicenseManager(options: LicenseManagerOptions): ManagedObjectReference<'LicenseManager'> {
-  const { registry, productName, productVersion } = options;
+  const { registry, productName, productVersion, assets } = options;
   const { referenceValue = 'LicenseManager', assignmentReferenceValue = 'LicenseAssignmentManager' } = options;
   const license: DataTypes['LicenseManagerLicenseInfo'] = {
     _typeName: 'LicenseManagerLicenseInfo',
@@ -36,8 +43,12 @@ export function addLicenseManager(options: LicenseManagerOptions): ManagedObject
   const assignmentClass: ManagedObjectClass<'LicenseAssignmentManager'> = {
     type: 'LicenseAssignmentManager',
     methods: {
-      QueryAssignedLicenses: (_call, { entityId }) =>
-        entityId === undefined ? [] : [{ entityId, assignedLicense: license }],
+      QueryAssignedLicenses: (_call, { entityId }) => {
+        if (assets === undefined) return entityId === undefined ? [] : [{ entityId, assignedLicense: license }];
+        return assets()
+          .filter((asset) => entityId === undefined || asset.entityId === entityId)
+          .map((asset) => ({ ...asset, assignedLicense: license }));
+      },
     },
   };
   const managerClass: ManagedObjectClass<'LicenseManager'> = {

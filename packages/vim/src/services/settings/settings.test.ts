@@ -169,6 +169,18 @@ test('there is one license, which asks for nothing, and the services that were g
   const registry = new Registry(schema);
   const ref = addLicenseManager({ registry, productName: 'p', productVersion: '1' });
   assert.equal(registry.read(ref, 'licenses')?.length, 1);
+  const other = new Registry(schema);
+  const assets = [{ entityId: 'host-1', entityDisplayName: 'one' }];
+  addLicenseManager({ registry: other, productName: 'p', productVersion: '1', assets: () => assets });
+  const assignments = { type: 'LicenseAssignmentManager', value: 'LicenseAssignmentManager' } as const;
+  const assigned = async (args: object) =>
+    (
+      (await client(other).call(assignments, 'QueryAssignedLicenses', {
+        ...args,
+      })) as DataTypes['LicenseAssignmentManagerLicenseAssignment'][]
+    ).map(({ entityId, assignedLicense }) => [entityId, assignedLicense.editionKey]);
+  assert.deepEqual(await assigned({}), [['host-1', 'openSource']]);
+  assert.deepEqual(await assigned({ entityId: 'host-2' }), []);
   await assert.rejects(client(registry).call(ref, 'AddLicense', { licenseKey: 'k' }), faultNamed('NotSupported'));
   const service = { serviceName: 'a', location: ['x'], service: ref, description: '' };
   const manager = addServiceManager({ registry, services: [service] });
