@@ -92,6 +92,7 @@ export class HostFollowing {
     let version = '';
     let first = true;
     let waiting: ObjectChange[] = [];
+    let told: string[] = [];
     for (;;) {
       const updates = await this.#wait(collector, version, first, ends);
       if (updates === undefined) continue;
@@ -100,6 +101,7 @@ export class HostFollowing {
       if (performance.now() >= turnEnd()) await nextTurn();
       await mirror.enter(changes);
       waiting.push(...changes);
+      told.push(...(updates.filterSet ?? []).map(({ filter }) => filter.value));
       // What a task did may come in several parts; its end counts once all are here.
       if (updates.truncated) continue;
       await this.#settle(waiting);
@@ -113,7 +115,8 @@ export class HostFollowing {
         this.#layout = layout;
         onComplete(layout);
       }
-      this.#barriers.pass(updates);
+      this.#barriers.pass(told);
+      told = [];
     }
   }
 
@@ -159,7 +162,10 @@ export class HostFollowing {
     const spec = { objectSet: [{ obj: lease, skip: false }], propSet: [{ type: lease.type, all: true }] };
     const filter = await this.connection.call(collector, 'CreateFilter', { spec, partialUpdates: false });
     if (this.#options.mirror.references.toCenter(lease) === undefined) this.#unfollow(filter);
-    else this.#leases.set(lease.value, filter);
+    else {
+      this.#barriers.keep(filter.value);
+      this.#leases.set(lease.value, filter);
+    }
     return shown;
   }
 
@@ -173,7 +179,10 @@ export class HostFollowing {
 
   #unfollow(filter: ManagedObjectReference<'PropertyFilter'>): void {
     // A connection that broke took it along.
-    this.connection.call(filter, 'DestroyPropertyFilter', {}, { signal: this.#cut.signal }).catch(() => {});
+    this.connection
+      .call(filter, 'DestroyPropertyFilter', {}, { signal: this.#cut.signal })
+      .catch(() => {})
+      .finally(() => this.#barriers.forget(filter.value));
   }
 
   async #wait(
