@@ -184,7 +184,7 @@ async function openLocked(home: Home): Promise<Store> {
     const where = daemon?.url === undefined ? '' : ` at ${daemon.url}`;
     throw new ServerError(
       'home-in-use',
-      `${home.directory} is served by ${who}${where}. Use that one, stop it with 'hypo host stop', or choose another folder with --home.`,
+      `${home.directory} is served by ${who}${where}. Use that one, stop it with 'hypo down', or choose another folder with --home.`,
       { cause: error },
     );
   }
