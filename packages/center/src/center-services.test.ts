@@ -37,6 +37,8 @@ test('what the content of a center names is there', { timeout: 60_000 }, async (
     ),
     true,
   );
+  const group = { searchStr: 'Administrators', exactMatch: true, findUsers: false, findGroups: true };
+  assert.equal(((await center.call(userDirectory, 'RetrieveUserGroups', group)) as unknown[]).length, 1);
   await center.close();
 });
 

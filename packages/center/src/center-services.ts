@@ -56,13 +56,16 @@ export interface CenterServices {
 export async function openCenterServices(options: CenterServicesOptions): Promise<CenterServices> {
   const { registry, store, about, administrator, onDefect } = options;
   const accounts = await LocalAccounts.open({ persistence: store, domain, aliases: { root: 'administrator' } });
-  if (accounts.empty) await accounts.createUser(administrator.userName, administrator.password, 'Administrator');
+  if (accounts.list().every(({ group }) => group)) await firstAccounts(accounts, administrator);
   const administratorName = accounts.canonicalName(administrator.userName);
   const authorizer = await Permissions.open({
     registry,
     persistence: store,
     rootFolder: services.rootFolder,
-    administrators: [{ principal: administratorName, group: false }],
+    administrators: [
+      { principal: administratorName, group: false },
+      { principal: accounts.names.shown('Administrators'), group: true },
+    ],
     sampleRoles: true,
   });
   const events = await EventService.open({ registry, persistence: store, authorizer, onDefect });
@@ -178,4 +181,15 @@ export async function openCenterServices(options: CenterServicesOptions): Promis
       await events.flush();
     },
   };
+}
+
+/** The accounts of a new center. The user comes last of what is made: without one, this begins again. */
+async function firstAccounts(accounts: LocalAccounts, { userName, password }: CenterServicesOptions['administrator']) {
+  for (const [name, description] of [
+    ['Administrators', 'Who has every right'],
+    ['Users', 'Who may sign in'],
+  ] as const)
+    if ((await accounts.find(name, true)) === undefined) await accounts.createGroup(name, description);
+  await accounts.createUser(userName, password, 'Administrator');
+  await accounts.assign(userName, 'Administrators');
 }
