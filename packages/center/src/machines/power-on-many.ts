@@ -35,7 +35,6 @@ export function powerMethodsOfDatacenter({ core, forwarding }: MachineWork): Met
     if (self === undefined || method === undefined) {
       throw fault('ManagedObjectNotFound', { obj: ref }, `There is no machine ${ref.value}.`);
     }
-    requirePrivilege(scope, call, ref, 'VirtualMachine.Interact.PowerOn');
     if (core.inventory.above(ref.value, ['Datacenter'])?.value !== call.self.ref.value) {
       throw fault('InvalidArgument', { invalidProperty: 'vm' }, `Machine ${ref.value} is of another datacenter.`);
     }
@@ -47,6 +46,9 @@ export function powerMethodsOfDatacenter({ core, forwarding }: MachineWork): Met
       if (machines.length > most) {
         throw fault('InvalidArgument', { invalidProperty: 'vm' }, `At most ${most} machines are started at a time.`);
       }
+      // Rights are asked for before anything is begun: who has none starts no task.
+      for (const ref of machines)
+        if (core.registry.get(ref) !== undefined) requirePrivilege(scope, call, ref, 'VirtualMachine.Interact.PowerOn');
       const attempted: ClusterAttemptedVmInfo[] = [];
       const notAttempted: ClusterNotAttemptedVmInfo[] = [];
       for (const vm of new Map(machines.map((ref) => [ref.value, ref])).values()) {
