@@ -1,5 +1,6 @@
 import type { Store, StoreWrite } from '@hypostyle/contracts';
 import { fromDocument, toDocument } from '@hypostyle/vim';
+import { AlikeValues } from './alike-values.ts';
 
 const collection = 'last-known';
 
@@ -35,9 +36,14 @@ export class LastKnown {
 
   async load(): Promise<Map<string, Properties>> {
     const known = new Map<string, Properties>();
+    const values = new AlikeValues();
     for (let from = ''; ; ) {
       const entries = await this.#store.list(collection, { from, limit: atOnce });
-      for (const { key, value } of entries) known.set(key, fromDocument<Properties>(value));
+      for (const { key, value } of entries) {
+        // Entities of one kind have references of one kind, such as `vm-`.
+        const kind = key.slice(0, key.lastIndexOf('-'));
+        known.set(key, values.share(kind, fromDocument<Properties>(value)));
+      }
       const last = entries.at(-1);
       if (last === undefined || entries.length < atOnce) return known;
       // The smallest key after the last.

@@ -7,6 +7,7 @@ import type {
 } from '@hypostyle/vim';
 import type { EntityDocument } from '../inventory/entity-document.ts';
 import type { InventoryEdit } from '../inventory/inventory.ts';
+import { AlikeValues } from './alike-values.ts';
 import { hostOverlay, machineOverlay } from './connection-overlay.ts';
 import { followedParts, mirrored } from './host-layout.ts';
 import { type PartDocument, partPrefix } from './host-parts.ts';
@@ -27,6 +28,7 @@ export interface Stage {
 /** What a host says in an update, as the center is to show it. */
 export class UpdateStaging {
   readonly #context: MirrorContext;
+  readonly #alike = new AlikeValues();
 
   constructor(context: MirrorContext) {
     this.#context = context;
@@ -80,7 +82,8 @@ export class UpdateStaging {
       return;
     }
     const { name: _, ...said } = values;
-    const rewritten = this.rewritten(ref.type, said, map);
+    const own = this.rewritten(ref.type, said, map);
+    const rewritten = document.type === 'VirtualMachine' ? this.#alike.share(ref.type, own) : own;
     let properties = rewritten;
     if (document.type === 'Datastore' || document.type === 'Network') {
       const mount = document.type === 'Network' ? { host: [hostReference(host)] } : {};

@@ -73,6 +73,7 @@ export class ReferenceRewriter {
 
   #data(name: string, value: Values, map: ReferenceMap): unknown {
     let changed: Record<string, unknown> | undefined;
+    let left = false;
     for (const [property, type] of this.#plan(name)) {
       const inner = value[property];
       if (inner === undefined) continue;
@@ -80,10 +81,10 @@ export class ReferenceRewriter {
         type.array && Array.isArray(inner) ? this.#list(type.name, inner, map) : this.#one(type.name, inner, map);
       if (other === inner) continue;
       changed ??= { ...value };
-      if (other === undefined) delete changed[property];
-      else changed[property] = other;
+      changed[property] = other;
+      if (other === undefined) left = true;
     }
-    return changed ?? value;
+    return changed === undefined ? value : left ? withoutUnset(changed) : changed;
   }
 
   #plan(name: string): readonly (readonly [string, DeclaredType])[] {
@@ -132,6 +133,11 @@ export class ReferenceRewriter {
   #elementType(name: string): string {
     return this.#schema.type(name) === undefined ? 'anyType' : name;
   }
+}
+
+/** Made anew: an object from which members were deleted takes many times the memory. */
+function withoutUnset(values: Values): Values {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }
 
 /** An untagged reference where anything may stand. */
