@@ -29,7 +29,16 @@ test('what is shared equals what was said, and nothing that was said changes', (
 test('equal parts of machines are the same value', () => {
   const values = new AlikeValues();
   const machine = (name: string) => ({
-    config: { name, flags: { on: true }, hardware: { device: [{ key: 1, info: { label: 'IDE 0' } }, { key: 2, name }] } },
+    config: {
+      name,
+      flags: { on: true },
+      hardware: {
+        device: [
+          { key: 1, info: { label: 'IDE 0' } },
+          { key: 2, name },
+        ],
+      },
+    },
     capability: { snapshots: true },
   });
   const first = values.share('VirtualMachine', machine('a')) as ReturnType<typeof machine>;

@@ -34,9 +34,16 @@ export function withAncestors(read: PropertyReader, ref: ManagedObjectReference)
 
 /** Where the object takes permissions from: its parent, and a virtual machine's vApp and pool. */
 export function parentsOf(read: PropertyReader, ref: ManagedObjectReference): ManagedObjectReference[] {
-  const names = ref.type === 'VirtualMachine' ? ['parent', 'parentVApp', 'resourcePool'] : ['parent'];
-  return names.map((name) => read(ref, name) as ManagedObjectReference | undefined).filter((at) => at !== undefined);
+  const parents: ManagedObjectReference[] = [];
+  for (const name of ref.type === 'VirtualMachine' ? placesOfMachine : places) {
+    const at = read(ref, name) as ManagedObjectReference | undefined;
+    if (at !== undefined) parents.push(at);
+  }
+  return parents;
 }
+
+const places = ['parent'];
+const placesOfMachine = ['parent', 'parentVApp', 'resourcePool'];
 
 export function isEntity(registry: Registry, ref: ManagedObjectReference): boolean {
   return registry.schema.isSubtype(ref.type, 'ManagedEntity');

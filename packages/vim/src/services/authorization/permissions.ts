@@ -6,7 +6,7 @@ import type { Registry } from '../../runtime/registry.ts';
 import type { Session } from '../../runtime/session.ts';
 import { isData } from '../../schema/data.ts';
 import type { ManagedObjectReference } from '../../schema/values.ts';
-import { inventoryReader, isEntity, type PropertyReader, parentsOf } from '../inventory.ts';
+import { inventoryReader, isEntity, type PropertyReader, parentsOf, withAncestors } from '../inventory.ts';
 import type { Persistence } from '../persistence.ts';
 import { privilegeIds } from './privilege-catalogue.ts';
 import { adminRole, isSystemRole, type Role, sampleRolesOf, systemRoles } from './roles.ts';
@@ -49,6 +49,10 @@ export class Permissions implements Authorizer {
   #lastRole = 0;
   /** What a principal has by the permissions of one entity; emptied on every change. */
   #granted = new WeakMap<Principal, Map<string, Grant | undefined>>();
+  /** What follows from that by where entities lie; found again after every commit. */
+  #reach = new WeakMap<Principal, Reach>();
+  /** Unions of the same two sets: machines lie in a folder and in a pool, thousands of them in the same two. */
+  #unions = new WeakMap<ReadonlySet<string>, WeakMap<ReadonlySet<string>, ReadonlySet<string>>>();
   readonly #listeners = new Set<RightsListener>();
 
   private constructor({ registry, persistence, rootFolder }: PermissionsOptions) {
@@ -220,11 +224,48 @@ export class Permissions implements Authorizer {
     const here = own ? grant?.all : grant?.propagated;
     if (here !== undefined) return here;
     if (depth >= deepest) return nothing;
-    const parents = parentsOf(this.#read, entity);
-    if (parents.length === 0) return nothing;
-    if (parents.length === 1) return this.#privileges(principal, parents[0]!, false, depth + 1);
-    const sets = parents.map((parent) => this.#privileges(principal, parent, false, depth + 1));
-    return sets.reduce((all, set) => (set === all || set.size === 0 ? all : all.size === 0 ? set : all.union(set)));
+    let all = nothing;
+    for (const parent of parentsOf(this.#read, entity)) {
+      all = this.#united(all, this.#privilegesBelow(principal, parent, depth + 1));
+    }
+    return all;
+  }
+
+  /** What the principal has on what lies in an entity, by it and those above. */
+  #privilegesBelow(principal: Principal, entity: ManagedObjectReference, depth: number): ReadonlySet<string> {
+    const { below } = this.#reachOf(principal);
+    let found = below.get(entity.value);
+    if (found === undefined) {
+      found = this.#privileges(principal, entity, false, depth);
+      below.set(entity.value, found);
+    }
+    return found;
+  }
+
+  #united(one: ReadonlySet<string>, other: ReadonlySet<string>): ReadonlySet<string> {
+    if (one === other || other.size === 0) return one;
+    if (one.size === 0) return other;
+    let known = this.#unions.get(one);
+    if (known === undefined) {
+      known = new WeakMap();
+      this.#unions.set(one, known);
+    }
+    let union = known.get(other);
+    if (union === undefined) {
+      union = one.union(other);
+      known.set(other, union);
+    }
+    return union;
+  }
+
+  #reachOf(principal: Principal): Reach {
+    const { version } = this.#registry;
+    let reach = this.#reach.get(principal);
+    if (reach?.version !== version) {
+      reach = { version, below: new Map(), ways: undefined };
+      this.#reach.set(principal, reach);
+    }
+    return reach;
   }
 
   /** What permissions of that entity itself give; undefined where they do not concern the principal. */
@@ -264,24 +305,26 @@ export class Permissions implements Authorizer {
     return new Set(permissions.flatMap((permission) => this.#roles.get(permission.roleId)?.privileges ?? []));
   }
 
-  #hasPermissionBelow(principal: Principal, entity: ManagedObjectReference): boolean {
+  #hasPermissionBelow(principal: Principal, { value }: ManagedObjectReference): boolean {
+    const reach = this.#reachOf(principal);
+    reach.ways ??= this.#waysOf(principal);
+    return reach.ways.has(value);
+  }
+
+  /** Whatever lies above a permission by which the principal sees something. */
+  #waysOf(principal: Principal): Set<string> {
+    const ways = new Set<string>();
     for (const permissions of this.#permissions.values()) {
       const at = permissions[0]?.entity;
       if (at === undefined || !this.#concerning(principal, permissions).some((p) => this.#shows(p))) continue;
-      if (this.#liesBelow(at, entity.value, 0)) return true;
+      const [, ...above] = withAncestors(this.#read, at);
+      for (const { value } of above) ways.add(value);
     }
-    return false;
+    return ways;
   }
 
   #shows(permission: Permission): boolean {
     return this.#roles.get(permission.roleId)?.privileges.includes('System.View') ?? false;
-  }
-
-  #liesBelow(at: ManagedObjectReference, value: string, depth: number): boolean {
-    if (depth >= deepest) return false;
-    return parentsOf(this.#read, at).some(
-      (parent) => parent.value === value || this.#liesBelow(parent, value, depth + 1),
-    );
   }
 
   /** The entity that an object is, or belongs to; undefined for a service, and where that entity is gone. */
@@ -363,6 +406,7 @@ export class Permissions implements Authorizer {
 
   #tell(concerns: (session: Session) => boolean): void {
     this.#granted = new WeakMap();
+    this.#reach = new WeakMap();
     for (const listener of this.#listeners) listener(concerns);
   }
 }
@@ -370,6 +414,15 @@ export class Permissions implements Authorizer {
 interface Grant {
   readonly all: ReadonlySet<string> | undefined;
   readonly propagated: ReadonlySet<string> | undefined;
+}
+
+/** As of one commit. */
+interface Reach {
+  readonly version: number;
+  /** What the principal has below an entity, by its reference's value. */
+  readonly below: Map<string, ReadonlySet<string>>;
+  /** Reference values of what lies above something that the principal sees. */
+  ways: ReadonlySet<string> | undefined;
 }
 
 const nothing: ReadonlySet<string> = new Set();
