@@ -22,6 +22,8 @@ export interface DaemonOptions {
   readonly listen?: string;
   /** Network namespace that it runs in; that of the test unless told. */
   readonly networkNamespace?: string;
+  /** Database of a center's state; a file in its home unless told. */
+  readonly postgres?: string;
 }
 
 interface Ready {
@@ -75,14 +77,15 @@ export class Daemon implements AsyncDisposable {
 
   /** Starts one and waits until it answers. Rejects with what it said when it does not. */
   static async start(options: DaemonOptions = {}): Promise<Daemon> {
-    const { mode = 'host', listen = '127.0.0.1:0', networkNamespace } = options;
+    const { mode = 'host', listen = '127.0.0.1:0', networkNamespace, postgres } = options;
     const home = options.home ?? (await mkdtemp(join(tmpdir(), 'hypostyle-test-')));
     const readyFile = join(home, 'ready.json');
     await rm(readyFile, { force: true });
     // ip executes the command in its own process: the process ids are the daemon's all the same.
     const within = networkNamespace === undefined ? [] : ['ip', 'netns', 'exec', networkNamespace];
     const words = [process.execPath, hypo, '--home', home, mode === 'center' ? 'up' : 'host', '--listen', listen];
-    const [command = '', ...rest] = [...within, ...words, '--ready-file', readyFile];
+    const state = postgres === undefined ? [] : ['--postgres', postgres];
+    const [command = '', ...rest] = [...within, ...words, ...state, '--ready-file', readyFile];
     const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
     let said = '';
     for (const stream of [child.stdout, child.stderr]) {
