@@ -26,7 +26,10 @@ export class DuplicateMachines {
   constructor(core: CenterCore) {
     this.#core = core;
     core.registry.onCommit(() => {
-      for (const value of this.#waiting) if (this.#powerState(value) === 'poweredOff') this.#settle(value);
+      for (const value of this.#waiting) {
+        if (core.inventory.find(value) === undefined) this.#waiting.delete(value);
+        else if (this.#powerState(value) === 'poweredOff') this.#settle(value);
+      }
     });
   }
 
@@ -85,6 +88,9 @@ export class DuplicateMachines {
     const other = inventory.find(of);
     if (machine?.type !== 'VirtualMachine' || other?.type !== 'VirtualMachine' || this.#told.has(`${value} ${of}`))
       return;
+    // Those that are gone come back under other references.
+    for (const pair of this.#told)
+      if (pair.split(' ').some((one) => inventory.find(one) === undefined)) this.#told.delete(pair);
     this.#told.add(`${value} ${of}`);
     const conflictedVm = { _typeName: 'VmEventArgument', name: other.name, vm: referenceOf(other) };
     this.#post('VmInstanceUuidConflictEvent', machine, { conflictedVm, instanceUuid: machine.instanceUuid });

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { MemoryPersistence } from '@hypostyle/vim';
+import { TagService } from '../tagging/tag-service.ts';
 import { HttpClient } from '../testing/http-client.ts';
 import { SmallCenter } from '../testing/small-center.ts';
 
@@ -148,4 +150,20 @@ test('an object that the session may not read is not told', async () => {
   const foreign = await http.send('POST', path, { token: own, body: { object_id: machine('vm-1') } });
   assert.equal(foreign.status, 403);
   assert.deepEqual((await http.send('GET', '/api/cis/tagging/tag', { token: own })).json, []);
+});
+
+test('who uses a category is a list that ends', async () => {
+  const tags = new TagService({ registry: center.registry, persistence: new MemoryPersistence() });
+  const id = await tags.createCategory({
+    name: 'used',
+    description: '',
+    cardinality: 'SINGLE',
+    associable_types: [],
+  });
+  for (let user = 0; user < 1_000; user += 1) await tags.use('category', id, `urn:user:${user}`, true);
+  await tags.use('category', id, 'urn:user:5', true);
+  await assert.rejects(tags.use('category', id, 'urn:user:more', true), { error: 'unable_to_allocate_resource' });
+  await tags.use('category', id, 'urn:user:5', false);
+  await tags.use('category', id, 'urn:user:more', true);
+  await tags.close();
 });

@@ -13,7 +13,7 @@ export type CategoryChange = Partial<Omit<Category, 'id' | 'used_by'>>;
 export type TagChange = Partial<Pick<Tag, 'name' | 'description'>>;
 
 /** Most that are kept: a bound, far above what centers have. */
-const limits = { categories: 10_000, tags: 100_000, tagsOfObject: 1_000 } as const;
+const limits = { categories: 10_000, tags: 100_000, tagsOfObject: 1_000, users: 1_000 } as const;
 
 /**
  * Tags and categories, and the rules between them. Changes go one at a time; what an object has goes with it, when the
@@ -127,7 +127,11 @@ export class TagService {
   /** Says that an entity uses a category or tag, or no longer does. */
   use(kind: 'category' | 'tag', id: string, entity: string, uses: boolean): Promise<void> {
     return this.#change(async (records) => {
-      const next = (used: readonly string[]) => [...used.filter((each) => each !== entity), ...(uses ? [entity] : [])];
+      const next = (used: readonly string[]) => {
+        const others = used.filter((each) => each !== entity);
+        if (uses) checkLimit(others.length, limits.users);
+        return uses ? [...others, entity] : others;
+      };
       if (kind === 'category') {
         const category = categoryOf(records, id);
         await records.putCategory({ ...category, used_by: next(category.used_by) });
