@@ -176,6 +176,7 @@ export class Center {
       ...(options.heartbeat === undefined ? {} : { heartbeat: options.heartbeat }),
       onDuplicate: (machine, of) => duplicates.resolve(machine, of),
       onSameName: (datastore) => datastoreNames.settle(datastore),
+      isAskedName: (host, datastore, name) => datastoreNames.isAsked(host, datastore, name),
     });
     addFileManagers(core, forwarding);
     const known = await lastKnown.load();

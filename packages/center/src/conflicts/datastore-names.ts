@@ -11,6 +11,8 @@ import { TurnTaking } from '../inventory/turn-taking.ts';
 export class DatastoreNames {
   readonly #core: CenterCore;
   readonly #turns = new TurnTaking();
+  /** Names that hosts are just told to use, by host and datastore. */
+  readonly #asked = new Map<string, string>();
 
   constructor(core: CenterCore) {
     this.#core = core;
@@ -24,6 +26,11 @@ export class DatastoreNames {
         if (this.#core.hosts.closed) return;
         this.#core.onLog(`the datastore ${value} was not renamed`, error);
       });
+  }
+
+  /** Whether a host calls a datastore so because it was just told to: that is nobody's wish there. */
+  isAsked(host: string, { value }: DatastoreDocument, name: string): boolean {
+    return this.#asked.get(`${host} ${value}`) === name;
   }
 
   async #settle(value: string): Promise<void> {
@@ -47,14 +54,19 @@ export class DatastoreNames {
     const summary = hosts.shared.view(document.value, link.host)?.summary as DatastoreSummary | undefined;
     const there = link.mirror.references.toHost(referenceOf(document));
     if (summary === undefined || summary.name === newName || there === undefined) return;
+    const asked = `${link.host} ${document.value}`;
+    // A number behind the name is news, which the center learns from the host.
+    if (newName === document.name) this.#asked.set(asked, newName);
     try {
       await link.call(there, 'RenameDatastore', { newName });
+      await link.caughtUp();
     } catch (error) {
       // Away: it is told anew when it is back.
       if (error instanceof VimFault && error.type === 'HostNotConnected') return;
       throw error;
+    } finally {
+      this.#asked.delete(asked);
     }
-    await link.caughtUp();
     events.post(undefined, {
       type: 'DatastoreRenamedOnHostEvent',
       entity: { type: 'HostSystem', value: link.host },

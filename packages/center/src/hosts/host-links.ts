@@ -26,6 +26,8 @@ export interface HostLinksOptions {
   /** Makes duplicates tellable apart. */
   readonly onDuplicate: (machine: MachineDocument, of: MachineDocument) => void;
   readonly onSameName: (datastore: DatastoreDocument) => void;
+  /** Whether the host calls the datastore so because the center has just told it to. */
+  readonly isAskedName: (host: string, datastore: DatastoreDocument, name: string) => boolean;
 }
 
 /** Where a reference of the center lies: which host, and what it is there. */
@@ -82,7 +84,7 @@ export class HostLinks {
   start(host: HostDocument, { first, newMachines, shown }: StartOptions = {}): HostLink {
     const known = this.#links.get(host.value);
     if (known !== undefined) return known;
-    const { connector, partClass, heartbeat = 10, onDuplicate, onSameName } = this.#options;
+    const { connector, partClass, heartbeat = 10, onDuplicate, onSameName, isAskedName } = this.#options;
     const link = new HostLink({
       core: this.#core,
       host: host.value,
@@ -95,6 +97,7 @@ export class HostLinks {
       heartbeat,
       onDuplicate,
       onSameName,
+      isAskedName: (datastore, name) => isAskedName(host.value, datastore, name),
       heirOf: (machine) => this.#heirOf(machine),
       isElsewhere: (machine) => this.#has(machine),
       connect: (document, signal) => connector.connect(document.address, signal),

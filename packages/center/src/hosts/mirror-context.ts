@@ -32,6 +32,8 @@ export interface HostMirrorOptions {
   readonly onDuplicate: (machine: MachineDocument, of: MachineDocument) => void;
   /** Told of a datastore that may not have its name alone, or not on all its hosts. */
   readonly onSameName: (datastore: DatastoreDocument) => void;
+  /** Whether the host calls the datastore so because the center has just told it to. */
+  readonly isAskedName: (datastore: DatastoreDocument, name: string) => boolean;
 }
 
 /** A host that shows a machine once the one that showed it has it no more. */

@@ -32,8 +32,11 @@ export class SharedMeeting {
     if (bound !== undefined) {
       const document = edit.find(bound.value);
       if (name === undefined || (document?.type !== 'Datastore' && document?.type !== 'Network')) return;
-      edit.put({ ...document, name });
-      this.#checkName({ ...document, name }, name, datacenter.datastoreFolder, edit);
+      // What the center told it to use may be old by now: somebody renamed it on another host.
+      const asked = document.type === 'Datastore' && this.#context.options.isAskedName(document, name);
+      const named = asked ? document : { ...document, name };
+      edit.put(named);
+      this.#checkName(named, name, datacenter.datastoreFolder, edit);
       return;
     }
     const met = this.#sharedDocument(ref, values, name ?? ref.value, datacenter, edit);
