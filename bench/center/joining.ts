@@ -45,22 +45,25 @@ export async function addHosts(daemon: Daemon, hosts: readonly HostAccess[], mac
 
 /** How long it takes until a center that was started shows every machine as connected. */
 export function allConnected(daemon: Daemon, machines: number): Promise<Following> {
-  return following(daemon, machines, async () => {
-    const session = await SoapSession.open(daemon.address);
-    try {
-      const request = retrieve(session, viewFilter(await machineView(session), ['runtime.connectionState']));
-      const end = performance.now() + patience;
-      for (;;) {
-        const { text } = await session.call(request);
-        if (text.split('>connected<').length - 1 === machines) return;
-        if (performance.now() > end) throw new Error(`not all of ${machines} machines were connected`);
-        // The question itself takes the center's time.
-        await sleep(1_000);
-      }
-    } finally {
-      session.close();
+  return following(daemon, machines, () => untilConnected(daemon, machines));
+}
+
+/** Asks every second until so many machines are shown as connected. */
+export async function untilConnected(daemon: Daemon, machines: number): Promise<void> {
+  const session = await SoapSession.open(daemon.address);
+  try {
+    const request = retrieve(session, viewFilter(await machineView(session), ['runtime.connectionState']));
+    const end = performance.now() + patience;
+    for (;;) {
+      const { text } = await session.call(request);
+      if (text.split('>connected<').length - 1 === machines) return;
+      if (performance.now() > end) throw new Error(`it did not come to ${machines} connected machines`);
+      // The question itself takes the center's time.
+      await sleep(1_000);
     }
-  });
+  } finally {
+    session.close();
+  }
 }
 
 async function following(daemon: Daemon, machines: number, work: () => Promise<void>): Promise<Following> {

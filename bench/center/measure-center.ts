@@ -8,7 +8,7 @@ import { Retriever } from '../api/retrieval.ts';
 import type { Subject } from '../api/subject.ts';
 import { Vcsim } from '../api/vcsim.ts';
 import { type WakeUps, wakeUps } from '../api/wake-up.ts';
-import { addHosts, allConnected, type Following, machineNames } from './joining.ts';
+import { addHosts, allConnected, type Following, machineNames, untilConnected } from './joining.ts';
 import { ModelledHosts } from './modelled-hosts.ts';
 
 export interface MeasureCenterOptions {
@@ -46,6 +46,8 @@ interface Own {
   readonly heap: number;
   readonly settled: number;
   readonly stall: Stall;
+  /** While every host is lost at once. */
+  readonly losingStall: Stall;
 }
 
 /** Measures a center over modelled hosts, and vcsim with as many of its own. */
@@ -92,7 +94,12 @@ export async function measureCenter(options: MeasureCenterOptions): Promise<Figu
       if (shared === undefined) throw new Error('nothing was measured');
       const heap = await daemon.heap();
       const settled = residentMemory(daemon.pid);
-      return figures(shared, { ...before, memory, startMilliseconds, again, stall, heap, settled }, other);
+      const losingStall = await daemon.longestStall(async () => {
+        await modelled.close();
+        await untilConnected(daemon, 0);
+      });
+      const own = { ...before, memory, startMilliseconds, again, stall, heap, settled, losingStall };
+      return figures(shared, own, other);
     });
   } finally {
     await modelled.close();
@@ -186,6 +193,7 @@ function figures(shared: Shared, own: Own, other: (Shared & Pick<Own, 'memory'>)
     alone('wake-up after the commit on the host, p99', 'ms', percentile(sinceCommit, 0.99), 100),
     both('update after the call that changes, p99', 'ms', (of) => percentile(of.wakeUps.sinceCall, 0.99)),
     alone('longest stall of all this', 'ms', own.stall.processor, 50),
+    alone('longest stall while all hosts are lost', 'ms', own.losingStall.processor, 50),
     alone('memory without hosts', 'MB', own.empty),
     {
       ...alone('memory with all machines', 'MB', own.memory, 800),

@@ -45,6 +45,7 @@ export class ModelledHosts {
   }
 
   async close(): Promise<void> {
+    if (!this.#child.connected) return;
     const exit = once(this.#child, 'exit');
     this.#child.disconnect();
     await exit;

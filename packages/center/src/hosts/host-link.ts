@@ -4,8 +4,10 @@ import {
   ClientError,
   fault,
   type ManagedObjectReference,
+  nextTurn,
   type Session,
   type TaskInfo,
+  turnEnd,
   VimFault,
 } from '@hypostyle/vim';
 import type { CenterBase } from '../center-base.ts';
@@ -203,6 +205,8 @@ export class HostLink {
           continue;
         }
         if (isDefect(error)) this.#core.onDefect(`host ${this.host}`, error);
+        // Many hosts that are lost at once are shown so one after another, or nobody else has a turn.
+        if (performance.now() >= turnEnd()) await nextTurn();
         this.#options.onState('notResponding', error);
         this.#tried.resolve();
         await sleep(pause * this.#options.heartbeat * 1_000, undefined, { signal }).catch(() => {});

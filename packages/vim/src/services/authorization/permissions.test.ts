@@ -303,3 +303,17 @@ test('what belongs to an entity is seen by who sees that, a task by who started 
   registry.commit((draft) => draft.remove(ref('vm')));
   assert.equal(sees('carl', 'Task', 'task-1'), true);
 });
+
+test('what one has goes with where things lie, at once', async () => {
+  const { registry, permissions, client, ref } = await build();
+  const entity = ref('folder');
+  await permissions.replace(
+    new Map([['folder', [{ entity, principal: 'ann', group: false, roleId: -1, propagate: true }]]]),
+  );
+  const sees = (value: string) => permissions.holds(client('ann').session!, ref(value), 'System.View');
+  assert.deepEqual([sees('vm'), sees('folder'), sees('dc'), sees('pool')], [true, true, true, false]);
+  registry.commit((draft) => draft.set(ref('vm') as never, { parent: ref('dc') } as never));
+  assert.equal(sees('vm'), false);
+  registry.commit((draft) => draft.set(ref('folder') as never, { parent: ref('root') } as never));
+  assert.deepEqual([sees('folder'), sees('dc'), sees('root')], [true, false, true]);
+});
