@@ -310,7 +310,8 @@ test('what one has goes with where things lie, at once', async () => {
   await permissions.replace(
     new Map([['folder', [{ entity, principal: 'ann', group: false, roleId: -1, propagate: true }]]]),
   );
-  const sees = (value: string) => permissions.holds(client('ann').session!, ref(value), 'System.View');
+  const session = client('ann').session!;
+  const sees = (value: string) => permissions.holds(session, ref(value), 'System.View');
   assert.deepEqual([sees('vm'), sees('folder'), sees('dc'), sees('pool')], [true, true, true, false]);
   registry.commit((draft) => draft.set(ref('vm') as never, { parent: ref('dc') } as never));
   assert.equal(sees('vm'), false);
