@@ -44,7 +44,8 @@ export async function run(soak: Soak, name: string, work: (client: Client) => Pr
   while (!soak.stop.aborted) {
     const life = soak.lives();
     const { url, username, password } = soak.center.ready;
-    const client = createClient({ url: `${url}/sdk`, tls: { insecure: true } });
+    const userAgent = `soak-${name.split(' ')[0]}`;
+    const client = createClient({ url: `${url}/sdk`, tls: { insecure: true }, userAgent });
     try {
       await signIn(client, username, password, soak.stop);
       while (!soak.stop.aborted) await work(client);

@@ -95,6 +95,7 @@ async function soak(): Promise<void> {
     reads: figure(reads),
     writes: figure(writes),
     uploads: figure(uploads),
+    inDaemon: { before: before.read, after: after.read },
     stalls: { before: before.stalls, after: after.stalls },
     memory: {
       early: early.heapUsed,
@@ -110,6 +111,7 @@ async function soak(): Promise<void> {
     report(figures);
     const aims = [
       ['p99 of a read, ms', figures.reads.p99, 100],
+      ['p99 of a read in the daemon, ms of processor time', after.read.p99, 100],
       ['longest stall before the kill, ms of processor time', before.stalls.work, 50],
       ['longest stall after it, ms of processor time', after.stalls.work, 50],
       ['memory at the end, of what it was', figures.memory.growth, 1.1],

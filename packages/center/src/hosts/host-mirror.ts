@@ -40,6 +40,11 @@ export class HostMirror {
     return this.#context.shown;
   }
 
+  /** Whether a host that is not shown as connected has told something since that was shown. */
+  get wasTold(): boolean {
+    return this.#context.state !== this.#context.shown;
+  }
+
   parts(): PartDocument[] {
     return [...this.#context.parts.values()];
   }

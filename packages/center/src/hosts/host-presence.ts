@@ -17,8 +17,8 @@ export function showState(core: CenterBase, link: HostLink, state: 'connected' |
   if (document?.type !== 'HostSystem') return;
   if (state === 'notResponding') tellTrouble(core, link, why);
   if (link.mirror.shown === state) {
-    // It is shown anew all the same: the host's own words came in between.
-    if (state === 'connected') link.mirror.setState(state);
+    // It is shown anew all the same where the host's own words came in between, whole or broken off.
+    if (state === 'connected' || link.mirror.wasTold) link.mirror.setState(state);
     return;
   }
   if (why !== undefined) core.onLog(`the host '${document.name}' does not respond`, why);
