@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { smallMachine, vmFolder } from '@hypostyle/host/testing';
+import { ClientError, type UpdateSet } from '@hypostyle/vim';
 import { HostNetwork, TestCenter } from '../testing/center-fixture.ts';
+import type { HostConnection } from './host-connection.ts';
 import type { ObjectChange } from './object-updates.ts';
 
 test('a machine that leaves in the same update in which another comes is gone', { timeout: 60_000 }, async () => {
@@ -22,6 +25,56 @@ test('a machine that leaves in the same update in which another comes is gone', 
     center.all('VirtualMachine').map((ref) => center.read(ref, 'name')),
     ['new'],
   );
+  await center.close();
+  await network.remove();
+});
+
+/** A network whose lines break once hosts have told of something, and before they have told all. */
+class BreakingNetwork extends HostNetwork {
+  breaks = false;
+  broken = 0;
+
+  override async connect(address: Parameters<HostNetwork['connect']>[0]): Promise<HostConnection> {
+    const connection = await super.connect(address);
+    if (!this.breaks) return connection;
+    const call = async (...[self, method, args, options]: Parameters<HostConnection['call']>) => {
+      if (method !== 'WaitForUpdatesEx') return connection.call(self, method, args, options);
+      if ((args as { version: string }).version !== '') {
+        this.broken += 1;
+        throw new ClientError('connection', 'cut off');
+      }
+      return { ...((await connection.call(self, method, args, options)) as UpdateSet), truncated: true };
+    };
+    return { ...connection, call: call as HostConnection['call'] };
+  }
+}
+
+test('machines of a host that breaks off while it tells of itself are not connected', { timeout: 60_000 }, async () => {
+  const network = new BreakingNetwork();
+  const daemon = await network.add('local');
+  await daemon.task(vmFolder, 'CreateVM_Task', smallMachine('one'));
+  const center = await TestCenter.open(network, undefined, 'local');
+  const host = center.named('HostSystem', 'local');
+  const one = center.named('VirtualMachine', 'one');
+  const states = () => [
+    center.read(host, 'runtime')?.connectionState,
+    center.read(one, 'runtime')?.connectionState,
+    center.read(one, 'summary')?.runtime.connectionState,
+  ];
+  const until = async (state: string) => {
+    while (center.read(host, 'runtime')?.connectionState !== state) await setTimeout(10);
+  };
+  await until('connected');
+  network.cut('local');
+  await until('notResponding');
+  network.breaks = true;
+  network.heal('local');
+  while (network.broken === 0) await setTimeout(10);
+  // A line that breaks is noticed a moment later, and the next one begins soon.
+  while (states().join() !== 'notResponding,disconnected,disconnected') await setTimeout(1);
+  network.breaks = false;
+  await until('connected');
+  assert.deepEqual(states(), ['connected', 'connected', 'connected']);
   await center.close();
   await network.remove();
 });
