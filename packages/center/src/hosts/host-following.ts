@@ -33,7 +33,7 @@ export interface HostFollowingOptions {
   readonly checkIdentity: (layout: HostLayout) => void;
   readonly place: () => Parameters<HostReferences['bindLayout']>[1];
   /** Told once all that the host has was taken over. */
-  readonly onComplete: (layout: HostLayout) => void;
+  readonly onComplete: (layout: HostLayout) => Promise<void>;
 }
 
 /** Taken over in one go, which holds everybody else up. */
@@ -113,7 +113,7 @@ export class HostFollowing {
         first = false;
         this.#collector = collector;
         this.#layout = layout;
-        onComplete(layout);
+        await onComplete(layout);
       }
       this.#barriers.pass(told);
       told = [];

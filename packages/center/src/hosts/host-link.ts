@@ -30,7 +30,8 @@ export interface HostLinkOptions extends Omit<HostMirrorOptions, 'core' | 'host'
   readonly connect: (document: HostDocument, signal: AbortSignal) => Promise<HostConnection>;
   /** Seconds that a host may be silent. */
   readonly heartbeat: number;
-  readonly onState: (state: 'connected' | 'notResponding', why: unknown) => void;
+  /** Resolves once the state is shown. */
+  readonly onState: (state: 'connected' | 'notResponding', why: unknown) => Promise<void>;
 }
 
 const gonePrefixes: Readonly<Record<string, string>> = {
@@ -207,7 +208,7 @@ export class HostLink {
         if (isDefect(error)) this.#core.onDefect(`host ${this.host}`, error);
         // Many hosts that are lost at once are shown so one after another, or nobody else has a turn.
         if (performance.now() >= turnEnd()) await nextTurn();
-        this.#options.onState('notResponding', error);
+        await this.#options.onState('notResponding', error);
         this.#tried.resolve();
         await sleep(pause * this.#options.heartbeat * 1_000, undefined, { signal }).catch(() => {});
         pause = Math.min(pause * 2, longestPause);
@@ -226,11 +227,11 @@ export class HostLink {
       heartbeat,
       checkIdentity: (layout) => this.#checkIdentity(layout),
       place: () => this.#place(),
-      onComplete: (layout) => {
+      onComplete: async (layout) => {
         this.#layout = layout;
         this.#established = true;
         established();
-        this.#options.onState('connected', undefined);
+        await this.#options.onState('connected', undefined);
         this.#tried.resolve();
         this.#ready.resolve();
       },

@@ -85,7 +85,7 @@ export class HostLinks {
     const known = this.#links.get(host.value);
     if (known !== undefined) return known;
     const { connector, partClass, heartbeat = 10, onDuplicate, onSameName, isAskedName } = this.#options;
-    const link = new HostLink({
+    const link: HostLink = new HostLink({
       core: this.#core,
       host: host.value,
       shared: this.shared,

@@ -1,5 +1,12 @@
-import type { Draft, ManagedObjectReference, Session, VirtualMachineConfigInfo } from '@hypostyle/vim';
-import { referenceOf } from '../inventory/entity-document.ts';
+import {
+  type Draft,
+  type ManagedObjectReference,
+  nextTurn,
+  type Session,
+  turnEnd,
+  type VirtualMachineConfigInfo,
+} from '@hypostyle/vim';
+import { type MachineDocument, referenceOf } from '../inventory/entity-document.ts';
 import type { InventoryEdit } from '../inventory/inventory.ts';
 import { type ConnectionState, hostOverlay, machineOverlay } from './connection-overlay.ts';
 import { type HostLayout, mirrored } from './host-layout.ts';
@@ -12,6 +19,15 @@ import type { ObjectChange } from './object-updates.ts';
 import { SharedMeeting } from './shared-meeting.ts';
 import { Transients } from './transients.ts';
 import { type Properties, type Stage, UpdateStaging } from './update-staging.ts';
+
+/** Machines that are shown in another state by one commit, which holds everybody else up. */
+const machinesAtOnce = 100;
+
+/** What else is told in the commits that show another state. */
+export interface TellState {
+  readonly host?: (draft: Draft) => void;
+  readonly machine?: (draft: Draft, machine: MachineDocument) => void;
+}
 
 /** One host's entities as the center shows them. */
 export class HostMirror {
@@ -110,12 +126,16 @@ export class HostMirror {
     });
   }
 
-  /** Shows the state of the connection on the host and its machines; `alongside` runs in the same commit. */
-  setState(state: ConnectionState, alongside: (draft: Draft) => void = () => {}): void {
+  /**
+   * Shows the state of the connection on the host and its machines, those of a large host one part after another;
+   * `tell` runs in the same commits. One state is shown at a time.
+   */
+  async setState(state: ConnectionState, tell: TellState = {}): Promise<void> {
     this.#context.state = state;
     this.#context.shown = state;
     const { inventory, registry } = this.#context.core;
     const { host, shared } = this.#context;
+    const machines = inventory.machinesOnHost(host);
     registry.commit((draft) => {
       const document = inventory.find(host);
       if (document?.type !== 'HostSystem') return;
@@ -125,18 +145,29 @@ export class HostMirror {
         hostOverlay({ runtime: draft.get(ref, 'runtime'), summary: draft.get(ref, 'summary') }, document, state),
       );
       if (document.parent !== undefined) inventory.touchLists(draft, document.parent);
-      for (const machine of inventory.machinesOnHost(host)) {
-        const at = referenceOf(machine);
-        if (!draft.has(at)) continue;
-        draft.set(at, machineOverlay({ runtime: draft.get(at, 'runtime'), summary: draft.get(at, 'summary') }, state));
-      }
       for (const value of shared.ofHost(host)) {
         const entity = inventory.find(value);
         if (entity !== undefined) draft.set(referenceOf(entity) as never, shared.merged(value) as never);
       }
       this.#context.keep(ref);
-      alongside(draft);
+      tell.host?.(draft);
+      this.#setMachines(machines.slice(0, machinesAtOnce), state, draft, tell);
     });
+    for (let at = machinesAtOnce; at < machines.length; at += machinesAtOnce) {
+      if (performance.now() >= turnEnd()) await nextTurn();
+      registry.commit((draft) => this.#setMachines(machines.slice(at, at + machinesAtOnce), state, draft, tell));
+    }
+  }
+
+  #setMachines(machines: readonly MachineDocument[], state: ConnectionState, draft: Draft, tell: TellState): void {
+    for (const machine of machines) {
+      const ref = referenceOf(machine);
+      const now = this.#context.core.inventory.find(machine.value);
+      // It may have gone meanwhile, or to another host.
+      if (!draft.has(ref) || now?.type !== 'VirtualMachine' || now.host !== this.#context.host) continue;
+      draft.set(ref, machineOverlay({ runtime: draft.get(ref, 'runtime'), summary: draft.get(ref, 'summary') }, state));
+      tell.machine?.(draft, machine);
+    }
   }
 
   #machinesBefore(): Map<string, ManagedObjectReference> {

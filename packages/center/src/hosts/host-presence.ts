@@ -12,39 +12,44 @@ const hostEvents = {
 } as const;
 
 /** What the line to a host says of it: shown, with the events that tell of a change. */
-export function showState(core: CenterBase, link: HostLink, state: 'connected' | 'notResponding', why: unknown): void {
+export async function showState(
+  core: CenterBase,
+  link: HostLink,
+  state: 'connected' | 'notResponding',
+  why: unknown,
+): Promise<void> {
   const document = core.inventory.find(link.host);
   if (document?.type !== 'HostSystem') return;
   if (state === 'notResponding') tellTrouble(core, link, why);
   if (link.mirror.shown === state) {
     // It is shown anew all the same where the host's own words came in between, whole or broken off.
-    if (state === 'connected' || link.mirror.wasTold) link.mirror.setState(state);
+    if (state === 'connected' || link.mirror.wasTold) await link.mirror.setState(state);
     return;
   }
   if (why !== undefined) core.onLog(`the host '${document.name}' does not respond`, why);
-  changeState(core, link, state, (draft, event) => core.events.post(draft, event));
+  await changeState(core, link, state, (draft, event) => core.events.post(draft, event));
 }
 
 /** Shows another state of a host and its machines, with the events that tell of it. */
-export function changeState(
+export async function changeState(
   core: CenterBase,
   link: HostLink,
   state: ConnectionState,
   post: (draft: Draft, event: EventRequest) => void,
-): void {
+): Promise<void> {
   const document = core.inventory.find(link.host);
   if (document?.type !== 'HostSystem') return;
   const before = link.mirror.shown;
-  const machines = core.inventory.machinesOnHost(document.value);
-  link.mirror.setState(state, (draft) => {
-    post(draft, { type: hostEvents[state], entity: referenceOf(document) });
-    if (state === 'connected') {
-      link.trouble = undefined;
+  await link.mirror.setState(state, {
+    host: (draft) => {
+      post(draft, { type: hostEvents[state], entity: referenceOf(document) });
+      if (state === 'connected') link.trouble = undefined;
+    },
+    machine: (draft, machine) => {
       // Machines of a host that is new were never away.
-      if (before !== undefined) for (const machine of machines) post(draft, machineEvent('VmConnectedEvent', machine));
-    } else if (before === 'connected') {
-      for (const machine of machines) post(draft, machineEvent('VmDisconnectedEvent', machine));
-    }
+      if (state === 'connected' && before !== undefined) post(draft, machineEvent('VmConnectedEvent', machine));
+      if (state !== 'connected' && before === 'connected') post(draft, machineEvent('VmDisconnectedEvent', machine));
+    },
   });
 }
 

@@ -74,7 +74,7 @@ async function disconnect(core: CenterCore, task: RunningTask, value: string): P
     edit.put({ ...inventory.get('HostSystem', { value }), disconnected: true });
   });
   const link = await hosts.stop(value);
-  if (link !== undefined) changeState(core, link, 'disconnected', (draft, event) => task.post(draft, event));
+  if (link !== undefined) await changeState(core, link, 'disconnected', (draft, event) => task.post(draft, event));
   else if (stateOf(core, value) !== 'disconnected')
     changeStateUnfollowed(core, value, 'disconnected', (draft, event) => task.post(draft, event));
 }
