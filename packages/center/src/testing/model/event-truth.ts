@@ -76,6 +76,8 @@ const ofMachines =
 export class EventTruth {
   /** Key of the first event that the center must have, by host; none while it need not have any. */
   readonly #from = new Map<string, number>();
+  /** When the center was put back to an older state. */
+  #restoredAt = 0;
   /** Hosts that somebody disconnected: whatever waited for them was told that they are away. */
   readonly #letGo = new Set<string>();
 
@@ -93,6 +95,16 @@ export class EventTruth {
   /** The center follows the host no more, or the host counts anew. */
   left(name: string): void {
     this.#from.delete(name);
+  }
+
+  /** The center was put back to an older state: what it had done since it knows no more. */
+  restored(names: readonly string[]): void {
+    this.#restoredAt = Date.now();
+    for (const name of names) {
+      this.left(name);
+      // The older state may be one in which the host was let go.
+      this.letGo(name);
+    }
   }
 
   async check(world: TruthfulWorld): Promise<void> {
@@ -138,6 +150,7 @@ export class EventTruth {
         seen.add(key);
         // A part of a task of the center ends as it will.
         const own = here.get(key.split('/', 1)[0] ?? '');
+        if (own === undefined && begunAt(key) <= this.#restoredAt) continue;
         assert.ok(own !== undefined, `${name}: ${info.descriptionId} ${key} is a task of the center`);
         if (key.includes('/') || this.#from.get(name) === undefined) continue;
         if (own.error?.fault._typeName === 'HostNotConnected' && this.#letGo.has(name)) continue;
@@ -160,6 +173,11 @@ function isOfMachine({ _typeName = '' }: SeenEvent): boolean {
 /** By what a host's task names the center's that it was begun for. */
 function tokenOf({ key, queueTime }: TaskInfo): string {
   return `${key}@${Date.parse(queueTime).toString(36)}`;
+}
+
+/** When the center's task was begun that a token names. */
+function begunAt(token: string): number {
+  return Number.parseInt(token.split(/[@/]/)[1] ?? '', 36);
 }
 
 /** What makes an event the same there and here. */

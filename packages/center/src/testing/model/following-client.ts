@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type Caller,
   createLocalCaller,
@@ -9,6 +10,9 @@ import {
   unboxed,
 } from '@hypostyle/vim';
 import type { TestCenter } from '../center-fixture.ts';
+
+/** Milliseconds that a wake-up may take on a machine with other work. */
+const patience = 10_000;
 
 type State = Map<string, Map<string, unknown>>;
 
@@ -66,6 +70,10 @@ export class FollowingClient {
   readonly #specs: ReadonlyMap<string, PropertyFilterSpec>;
   readonly #states = new Map<string, State>();
   #version = '';
+  readonly #ended = new AbortController();
+  /** Resolves at the next update set that a waiting client was woken with. */
+  #woken = Promise.withResolvers<void>();
+  #failed: unknown;
   /** What it knew before the last update set, and which version that was. */
   #before: { readonly version: string; readonly states: [string, State][] } | undefined;
 
@@ -73,13 +81,18 @@ export class FollowingClient {
     caller: Caller,
     collector: ManagedObjectReference<'PropertyCollector'>,
     specs: ReadonlyMap<string, PropertyFilterSpec>,
+    waits: boolean,
   ) {
+    this.waits = waits;
     this.#caller = caller;
     this.#collector = collector;
     this.#specs = specs;
   }
 
-  static async open(center: TestCenter): Promise<FollowingClient> {
+  /** True for one that is never asked to look: it waits at the center, and is woken. */
+  readonly waits: boolean;
+
+  static async open(center: TestCenter, waits = false): Promise<FollowingClient> {
     const { dispatcher, registry, sessions } = center.center;
     const { session } = sessions.openInternal({ userName: 'VSPHERE.LOCAL\\administrator' });
     const caller = createLocalCaller({ dispatcher, registry, session });
@@ -96,7 +109,14 @@ export class FollowingClient {
       const filter = await caller.call(collector, 'CreateFilter', { spec, partialUpdates: false });
       specs.set(filter.value, spec);
     }
-    return new FollowingClient(caller, collector, specs);
+    const client = new FollowingClient(caller, collector, specs, waits);
+    if (waits) client.#wait().catch((error: unknown) => client.#fail(error));
+    return client;
+  }
+
+  /** Its center is gone, or about to be. */
+  end(): void {
+    this.#ended.abort();
   }
 
   /** Takes up to one update set; with `lost`, as if the answer had not come: it is asked for again. */
@@ -107,8 +127,7 @@ export class FollowingClient {
       for (const [filter, state] of this.#before.states) this.#states.set(filter, state);
       this.#before = undefined;
     }
-    const options = { maxWaitSeconds: 0, maxObjectUpdates: 20 };
-    const updates = await this.#caller.call(this.#collector, 'WaitForUpdatesEx', { version: this.#version, options });
+    const updates = await this.#updates(0);
     if (updates === undefined) return false;
     this.#before = {
       version: this.#version,
@@ -119,9 +138,54 @@ export class FollowingClient {
     return true;
   }
 
+  async #wait(): Promise<void> {
+    while (!this.#ended.signal.aborted) {
+      const updates = await this.#updates(600);
+      if (updates === undefined) continue;
+      this.#version = updates.version;
+      this.#apply(updates);
+      this.#woken.resolve();
+      this.#woken = Promise.withResolvers();
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#ended.signal.aborted) return;
+    this.#failed = error;
+    this.#woken.resolve();
+  }
+
+  #updates(maxWaitSeconds: number): Promise<UpdateSet | undefined> {
+    const options = { maxWaitSeconds, maxObjectUpdates: 20 };
+    const args = { version: this.#version, options };
+    return this.#caller.call(this.#collector, 'WaitForUpdatesEx', args, { signal: this.#ended.signal });
+  }
+
   /** Takes all that there is, and looks whether it is what one reads. */
   async check(): Promise<void> {
-    while (await this.pull());
+    if (!this.waits) {
+      while (await this.pull());
+      await this.#compare();
+      return;
+    }
+    for (;;) {
+      if (this.#failed !== undefined) throw this.#failed;
+      const woken = this.#woken.promise;
+      try {
+        await this.#compare();
+        return;
+      } catch (error) {
+        // What it does not know yet it is woken for.
+        const given = new AbortController();
+        const late = sleep(patience, error, { signal: given.signal }).then((unknown) => {
+          throw unknown;
+        });
+        await Promise.race([woken, late]).finally(() => given.abort());
+      }
+    }
+  }
+
+  async #compare(): Promise<void> {
     const { propertyCollector } = await this.#caller.content();
     for (const [filter, spec] of this.#specs) {
       const fresh: State = new Map();

@@ -12,17 +12,19 @@ import { checkLists, checkReferences, checkRequired } from './inventory-checks.t
 /** A center, hosts that it has or may have, and clients of it. */
 export class ModelWorld {
   readonly network = new HostNetwork();
-  readonly disk = new MemoryPersistence();
+  disk = new MemoryPersistence();
   readonly names: readonly string[];
   readonly clients: FollowingClient[] = [];
   /** `.vmx` files that there are or were, by host. */
   readonly paths = new Map<string, Set<string>>();
   /** Older disks of hosts. */
   readonly backups = new Map<string, MemoryPersistence>();
+  /** An older disk of the center. */
+  centerBackup: MemoryPersistence | undefined;
   readonly truth = new EventTruth();
   #center: TestCenter | undefined;
   #died = Promise.withResolvers<void>();
-  /** References of machines at the last rest, by host and the host's reference. */
+  /** References of machines, datastores and networks at the last rest, by host and the host's reference. */
   #seen = new Map<string, string>();
   readonly #ends = new WeakMap<Daemon, PromiseWithResolvers<void>>();
   #running = new Set<Promise<unknown>>();
@@ -46,13 +48,13 @@ export class ModelWorld {
     // The host of the same process is never far.
     this.network.heal('local');
     this.#center = await TestCenter.open(this.network, this.disk, 'local');
-    this.clients.length = 0;
-    this.clients.push(await FollowingClient.open(this.center));
+    for (const waits of [false, true]) this.clients.push(await FollowingClient.open(this.center, waits));
     for (const host of this.center.center.core.inventory.all('HostSystem')) this.truth.joined(this, nameOf(host));
   }
 
   async closeCenter(): Promise<void> {
     const { center } = this;
+    this.#leaveClients();
     this.#died.resolve();
     await center.close();
     assert.deepEqual(center.defects, []);
@@ -60,10 +62,16 @@ export class ModelWorld {
 
   killCenter(): void {
     const { center } = this;
+    this.#leaveClients();
     this.#died.resolve();
     center.kill();
     this.network.hangUp();
     assert.deepEqual(center.defects, []);
+  }
+
+  #leaveClients(): void {
+    for (const client of this.clients) client.end();
+    this.clients.length = 0;
   }
 
   /** Ends when a host's process does. */
@@ -161,12 +169,13 @@ export class ModelWorld {
     ].join('\n');
   }
 
-  /** What a host has now is no more what it had, though it may be called alike. */
-  forgetSeen(name: string): void {
-    for (const key of this.#seen.keys()) if (key.startsWith(`${name}/`)) this.#seen.delete(key);
+  /** What a host has now, or any, is no more what it had, though it may be called alike. */
+  forgetSeen(name?: string): void {
+    for (const key of this.#seen.keys()) if (name === undefined || key.startsWith(`${name}/`)) this.#seen.delete(key);
   }
 
   async remove(): Promise<void> {
+    this.#leaveClients();
     await this.#center?.close();
     await this.network.remove();
   }
@@ -217,6 +226,13 @@ export class ModelWorld {
     for (const machine of this.center.center.core.inventory.all('VirtualMachine')) {
       const host = this.center.center.core.inventory.get('HostSystem', { value: machine.host });
       if (machine.hostValue !== undefined) now.set(`${nameOf(host)}/${host.value}/${machine.hostValue}`, machine.value);
+    }
+    for (const host of this.center.center.core.inventory.all('HostSystem')) {
+      const { core } = this.center.center;
+      for (const value of core.hosts.shared.ofHost(host.value)) {
+        const there = core.hosts.link(host.value)?.mirror.references.toHost({ type: '', value });
+        if (there !== undefined) now.set(`${nameOf(host)}/${host.value}/${there.value}`, value);
+      }
     }
     for (const [key, value] of this.#seen) {
       const other = now.get(key);

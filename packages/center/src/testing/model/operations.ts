@@ -367,16 +367,37 @@ export const operations: Readonly<Record<string, readonly [weight: number, Opera
       await world.openCenter();
     },
   ],
+  'the center is backed up': [
+    1,
+    async (world) => {
+      world.centerBackup = world.disk.copy();
+    },
+  ],
+  'the center is restored': [
+    2,
+    async (world) => {
+      if (world.centerBackup === undefined) return;
+      world.killCenter();
+      world.disk = world.centerBackup.copy();
+      world.forgetSeen();
+      world.truth.restored(world.names);
+      await world.openCenter();
+    },
+  ],
   'a client comes': [
     1,
     async (world) => {
-      if (world.clients.length < 4) world.clients.push(await FollowingClient.open(world.center));
+      if (world.clients.length < 5) world.clients.push(await FollowingClient.open(world.center));
     },
   ],
-  'a client looks': [4, async (world, { a }) => pick(world.clients, a)?.pull()],
-  'a client loses an answer': [2, async (world, { a }) => pick(world.clients, a)?.pull(true)],
+  'a client looks': [4, async (world, { a }) => pick(looking(world), a)?.pull()],
+  'a client loses an answer': [2, async (world, { a }) => pick(looking(world), a)?.pull(true)],
   'all is quiet': [2, (world) => world.rest()],
 };
+
+function looking({ clients }: ModelWorld): FollowingClient[] {
+  return clients.filter(({ waits }) => !waits);
+}
 
 function poolSpec(): Record<string, unknown> {
   const allocation = {
