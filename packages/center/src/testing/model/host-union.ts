@@ -9,8 +9,11 @@ import type { TestCenter } from '../center-fixture.ts';
 type Ref = ManagedObjectReference;
 type Values = Record<string, unknown>;
 
-/** Every property that is followed of a connected host's objects is at the center what it is there, references mapped. */
-export function checkHost(center: TestCenter, document: HostDocument, daemon: Daemon): void {
+/**
+ * Every property that is followed of a connected host's objects is at the center what it is there, references mapped.
+ * `had` is what the host ever had, by its own references: what is gone is bound to nothing.
+ */
+export function checkHost(center: TestCenter, document: HostDocument, daemon: Daemon, had: Set<string>): void {
   const { core } = center.center;
   const link = core.hosts.link(document.value);
   assert.ok(link?.connected, `${document.name} is followed`);
@@ -20,6 +23,7 @@ export function checkHost(center: TestCenter, document: HostDocument, daemon: Da
   const elsewhere = new Set<string>();
   for (const object of followed(daemon)) {
     const { type } = object.ref;
+    had.add(object.ref.value);
     const where = `${document.name}: ${type} ${object.ref.value}`;
     const ref = references.toCenter(object.ref);
     assert.ok(ref !== undefined, `${where} is known at the center`);
@@ -39,6 +43,9 @@ export function checkHost(center: TestCenter, document: HostDocument, daemon: Da
     for (const [name, expected] of Object.entries(expectedValues(center, object, document, map)))
       assert.deepEqual(shown.value(name), expected, `${where}: ${name} as ${ref.value}`);
   }
+  for (const value of had)
+    if (daemon.host.registry.byValue(value) === undefined)
+      assert.ok(!references.isBound(value), `${document.name}: ${value} is gone, and bound to nothing`);
   const machines = core.inventory.machinesOnHost(document.value).filter(({ hostValue }) => hostValue !== undefined);
   assert.deepEqual(
     machines.map(({ hostValue }) => hostValue).sort(),

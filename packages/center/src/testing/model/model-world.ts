@@ -26,6 +26,8 @@ export class ModelWorld {
   #died = Promise.withResolvers<void>();
   /** References of machines, datastores and networks at the last rest, by host and the host's reference. */
   #seen = new Map<string, string>();
+  /** What each host ever had, by its own references. */
+  readonly #had = new Map<string, Set<string>>();
   readonly #ends = new WeakMap<Daemon, PromiseWithResolvers<void>>();
   #running = new Set<Promise<unknown>>();
 
@@ -140,7 +142,7 @@ export class ModelWorld {
     }
     await core.events.flush();
     for (const host of core.inventory.all('HostSystem'))
-      if (!host.disconnected) checkHost(center, host, this.daemon(nameOf(host)));
+      if (!host.disconnected) checkHost(center, host, this.daemon(nameOf(host)), this.had(nameOf(host)));
     checkLists(center);
     checkRequired(center);
     for (const client of this.clients) await client.check();
@@ -218,6 +220,13 @@ export class ModelWorld {
         if (this.hostOf(nameOf(host))?.disconnected !== false) return;
       }
     }
+  }
+
+  /** What a host is known to have had, by its own references. */
+  had(name: string): Set<string> {
+    const had = this.#had.get(name) ?? new Set();
+    this.#had.set(name, had);
+    return had;
   }
 
   /** What survives keeps its reference. */

@@ -87,12 +87,13 @@ function onHost(
   };
 }
 
-/** Keeps the paths of what a host has, so that it can be registered again. */
+/** Keeps what a host has, and its path, so that it can be registered again. */
 function remember(world: ModelWorld, name: string): void {
   const paths = world.paths.get(name) ?? new Set<string>();
   world.paths.set(name, paths);
   const daemon = world.daemon(name);
   for (const machine of daemon.machines()) {
+    world.had(name).add(machine.value);
     const path = (daemon.read(machine, 'config') as VirtualMachineConfigInfo | undefined)?.files?.vmPathName;
     if (path !== undefined) paths.add(path);
   }
