@@ -78,3 +78,36 @@ test('machines of a host that breaks off while it tells of itself are not connec
   await center.close();
   await network.remove();
 });
+
+test('what a host has is written down again only where it changed while the host was away', {
+  timeout: 60_000,
+}, async () => {
+  const network = new HostNetwork();
+  const daemon = await network.add('local');
+  for (const name of ['one', 'two']) await daemon.task(vmFolder, 'CreateVM_Task', smallMachine(name));
+  const center = await TestCenter.open(network, undefined, 'local');
+  const host = center.named('HostSystem', 'local');
+  const until = async (state: string) => {
+    while (center.read(host, 'runtime')?.connectionState !== state) await setTimeout(10);
+  };
+  await until('connected');
+  const one = daemon.machines().find((machine) => daemon.read(machine, 'name') === 'one');
+  network.cut('local');
+  await until('notResponding');
+  const spec = { _typeName: 'VirtualMachineConfigSpec', annotation: 'changed' };
+  await daemon.task(one!, 'ReconfigVM_Task', { spec });
+  const { lastKnown } = center.center.core;
+  const kept = new Set<string>();
+  const keep = lastKnown.keep.bind(lastKnown);
+  lastKnown.keep = (value, properties) => {
+    kept.add(value);
+    keep(value, properties);
+  };
+  network.heal('local');
+  await until('connected');
+  const named = (name: string) => center.named('VirtualMachine', name);
+  assert.equal(center.read(named('two'), 'runtime')?.connectionState, 'connected');
+  assert.deepEqual([kept.has(named('one').value), kept.has(named('two').value)], [true, false]);
+  await center.close();
+  await network.remove();
+});

@@ -5,7 +5,7 @@ import type {
   ManagedObjectReference,
   VirtualMachineRuntimeInfo,
 } from '@hypostyle/vim';
-import type { EntityDocument } from '../inventory/entity-document.ts';
+import { type EntityDocument, referenceOf } from '../inventory/entity-document.ts';
 import type { InventoryEdit } from '../inventory/inventory.ts';
 import { AlikeValues } from './alike-values.ts';
 import { hostOverlay, machineOverlay } from './connection-overlay.ts';
@@ -103,7 +103,17 @@ export class UpdateStaging {
     const unchanged = this.#context.told === undefined ? properties : this.#withoutEqual(center, properties);
     const before = stage.properties.get(center.value)?.values;
     stage.properties.set(center.value, { document, values: { ...before, ...unchanged } });
-    if ('name' in values || 'config' in values || 'summary' in values) this.#context.keep(center);
+    const known = 'name' in values || 'config' in values || 'summary' in values;
+    if (known && !this.#isRemembered(document, unchanged)) this.#context.keep(center);
+  }
+
+  /** Whether a machine that is told of anew is as it was before its host was away: thousands need not be written again. */
+  #isRemembered(document: EntityDocument, changed: Properties): boolean {
+    const object = this.#context.core.registry.get(referenceOf(document));
+    if (this.#context.told === undefined || document.type !== 'VirtualMachine' || object === undefined) return false;
+    const away: Properties = { ...changed, ...machineOverlay(changed, 'notResponding') };
+    for (const name in away) if (!isDeepStrictEqual(away[name], object.value(name))) return false;
+    return true;
   }
 
   #uses(center: ManagedObjectReference, values: Properties, stage: Stage): void {
