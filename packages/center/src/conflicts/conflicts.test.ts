@@ -82,6 +82,8 @@ test('a machine registered on two hosts is one, where it runs', { timeout: 60_00
     await daemon.call(ref?.ref ?? system, 'CreateLocalDatastore', { name: 'shared', path: shared });
   }
   await a.task(vmFolder, 'CreateVM_Task', smallMachine('one', '[shared]'));
+  // Whose word comes first is whose machine it is, while it runs nowhere.
+  await center.until(() => center.all('VirtualMachine').length === 1);
   await register(b, '[shared] one/one.vmx', 'one');
   const [hostA, hostB] = [center.named('HostSystem', 'a').value, center.named('HostSystem', 'b').value];
   await center.until(() => center.all('VirtualMachine').length === 1);
