@@ -140,7 +140,8 @@ export class FollowingClient {
 
   async #wait(): Promise<void> {
     while (!this.#ended.signal.aborted) {
-      const updates = await this.#updates(600);
+      // Short, since the wait at a center that was killed is over only then.
+      const updates = await this.#updates(2);
       if (updates === undefined) continue;
       this.#version = updates.version;
       this.#apply(updates);
