@@ -5,6 +5,7 @@ import type { Identity, IdentityProvider } from '../sessions/identity-provider.t
 import { AccountNames, type AccountNaming } from './account-names.ts';
 import { hashPassword, type PasswordHash, verifyPassword } from './password-hash.ts';
 import { checkPassword, type PasswordPolicy } from './password-policy.ts';
+import { VerifiedPasswords } from './verified-passwords.ts';
 
 /** A user or group as others see it. */
 export interface Account {
@@ -42,6 +43,7 @@ export class LocalAccounts implements IdentityProvider, PrincipalDirectory {
   readonly #watchers = new Set<PrincipalWatcher>();
   /** What the password of an unknown name is compared with, so that it takes as long. */
   readonly #decoy: PasswordHash;
+  readonly #verified = new VerifiedPasswords();
   /** Changes go one after another. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -76,8 +78,12 @@ export class LocalAccounts implements IdentityProvider, PrincipalDirectory {
 
   async authenticate(userName: string, password: string): Promise<Identity | undefined> {
     const account = this.#find(userName, false);
-    const right = await verifyPassword(password, account?.password ?? this.#decoy);
-    if (!right || account?.password === undefined) return undefined;
+    const hash = account?.password;
+    if (account !== undefined && hash !== undefined && this.#verified.knows(hash, password))
+      return this.#identity(account);
+    const right = await verifyPassword(password, hash ?? this.#decoy);
+    if (!right || hash === undefined || account === undefined) return undefined;
+    this.#verified.remember(hash, password);
     // It may have gone, or changed, while its password was looked at.
     return this.#find(userName, false)?.password === account.password ? this.#identity(account) : undefined;
   }
