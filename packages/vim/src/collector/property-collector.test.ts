@@ -227,6 +227,18 @@ test('cancel, the end of the session and a client gone end a wait', async () => 
   await assert.rejects(ended, rejected('RequestCanceled'));
 });
 
+test('a client that leaves at any moment of a wait ends it', { timeout: 20_000 }, async () => {
+  const world = withMachines(1);
+  const call = world.caller(new TestSession('root'));
+  for (let turns = 0; turns < 40; turns += 1) {
+    const gone = new AbortController();
+    const left = call(world.collector, 'WaitForUpdates', { version: '' }, gone.signal);
+    for (let turn = 0; turn < turns; turn += 1) await undefined;
+    gone.abort();
+    await assert.rejects(left, rejected('RequestCanceled'));
+  }
+});
+
 test('filters, collectors and views are there for their session alone, and go with it', async () => {
   const world = withMachines(1);
   const session = new TestSession('root');

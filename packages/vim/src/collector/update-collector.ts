@@ -131,6 +131,8 @@ export class UpdateCollector {
   #marked(line: UpdateLine, { end, signal }: { readonly end: number; readonly signal: AbortSignal }): Promise<boolean> {
     const left = end - performance.now();
     if (left <= 0) return Promise.resolve(false);
+    // Whoever left while the line was looked through is told of by no event any more.
+    if (this.#closed || signal.aborted) return Promise.reject(requestCanceled());
     return new Promise((resolve, reject) => {
       const finish = (settle: () => void) => {
         this.#waiters.delete(waiter);
