@@ -89,7 +89,8 @@ if (!unitOnly) {
   if (parts.status !== 0) console.error('The parts of test guests could not be had; what boots a guest will fail.');
   environment.HYPOSTYLE_GUEST_PARTS = parts.stdout.trim();
 }
-if (!unitOnly) runTests('tests with guests and real clients', files.filter(heavy), 1);
+// Guests and daemons are waited for more than they compute: two files at a time fill two cores.
+if (!unitOnly) runTests('tests with guests and real clients', files.filter(heavy), 2);
 
 console.log(
   `\n${counts.passed} passed, ${counts.failed} failed${counts.skipped > 0 ? `, ${counts.skipped} skipped` : ''}`,
