@@ -16,6 +16,7 @@ import {
 import { Curl } from './harness/curl.ts';
 import { serialSocketOf } from './harness/engines.ts';
 import { HostNetwork, joinHost, networksRefused } from './harness/host-network.ts';
+import { runPlaybook } from './harness/playbook.ts';
 import { virshFields, virshOf } from './harness/virsh.ts';
 
 const skip = (await networksRefused()) ?? false;
@@ -67,6 +68,23 @@ describe('clients at a center with three hosts', { skip }, () => {
 
   it('rbvmomi makes an inventory on a remote host', async () => {
     assert.deepEqual(await runAtCenter('rbvmomi_center.rb', center, targets[1] as Target), rubySteps);
+  });
+
+  it('Ansible makes a machine on a remote host', async () => {
+    const { host, daemon, datastore } = targets[2] as Target;
+    const where = { esxi: host.name, datastore };
+    const facts = await runPlaybook('facts', center.daemon, where);
+    assert.equal(facts.answer<Record<string, unknown>>('host facts', 'ansible_facts').ansible_hostname, host.name);
+    const made = await runPlaybook('machines', center.daemon, where);
+    assert.equal(made.answer<Record<string, unknown>>('info', 'instance').hw_esxi_host, host.name);
+    const [engine, ...others] = await daemon.engines();
+    assert.ok(engine !== undefined && others.length === 0, 'one engine runs, on its host');
+    assert.ok(engine.arguments.some((argument) => argument.includes('00:50:56:12:34:56')));
+    const machine = (await center.machines()).get('web-1');
+    assert.ok(machine !== undefined);
+    for (const method of ['PowerOffVM_Task', 'Destroy_Task'] as const)
+      await center.client.waitForTask(await center.client.call(machine, method, {}));
+    assert.deepEqual(await daemon.engines(), []);
   });
 
   it('curl creates a machine on a remote host, and starts it', async () => {
