@@ -1,6 +1,7 @@
 import type { VirtualDevice } from '@hypostyle/vim';
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import type { DeviceReader } from '../machine/device-info.ts';
+import type { DevicePlan } from '../machine/device-plan.ts';
 import { Machine } from '../machine/machine-reader.ts';
 import { type Operation, operation } from './operation.ts';
 
@@ -23,10 +24,8 @@ export function familyOperations<D extends VirtualDevice, I extends TSchema>(
   family: DeviceFamily<D, I>,
   { connects = false }: { readonly connects?: boolean } = {},
 ): Operation[] {
-  const { name, group, word, type, info, tell } = family;
-  const base = ['/vcenter/vm/{vm}/hardware', ...(group === undefined ? [] : [group]), name].join('/');
-  const id = ['vcenter.vm.hardware', ...(group === undefined ? [] : [group]), name].join('.');
-  const one = `${base}/{${word}}`;
+  const { name, word, type, info, tell } = family;
+  const { base, id, one } = placeOf(family);
   const operations: Operation[] = [
     operation({
       id: `${id}.list`,
@@ -65,6 +64,57 @@ export function familyOperations<D extends VirtualDevice, I extends TSchema>(
   ];
   if (!connects) return operations;
   return [...operations, ...[true, false].map((connected) => connecting(family, id, one, connected))];
+}
+
+/** Adds a device; answers its key. */
+export function creating<D extends VirtualDevice, I extends TSchema, S extends TSchema>(
+  family: DeviceFamily<D, I>,
+  summary: string,
+  body: S,
+  add: (plan: DevicePlan, spec: Static<S>) => void,
+): Operation {
+  const { base, id } = placeOf(family);
+  return operation({
+    id: `${id}.create`,
+    summary,
+    method: 'POST',
+    path: base as '/vcenter/vm/{vm}/hardware',
+    rest: {},
+    created: true,
+    body: body as TSchema,
+    answer: Type.String(),
+    run: ({ view, path, body: spec }) =>
+      new Machine(view, path.vm).change(family.type, (plan) => add(plan, spec as Static<S>)),
+  });
+}
+
+/** Changes a device that there is. */
+export function updating<D extends VirtualDevice, I extends TSchema, S extends TSchema>(
+  family: DeviceFamily<D, I>,
+  summary: string,
+  body: S,
+  change: (plan: DevicePlan, device: D, spec: Static<S>) => void,
+): Operation {
+  const { id, one } = placeOf(family);
+  return operation({
+    id: `${id}.update`,
+    summary,
+    method: 'PATCH',
+    path: one as '/vcenter/vm/{vm}/hardware/{device}',
+    rest: {},
+    body: body as TSchema,
+    async run({ view, path, body: spec }) {
+      const machine = new Machine(view, path.vm);
+      const device = machine.device<D>(family.type, deviceOf(path, family.word));
+      await machine.change(family.type, (plan) => change(plan, device, spec as Static<S>));
+    },
+  });
+}
+
+function placeOf({ name, group, word }: Pick<DeviceFamily<never, TSchema>, 'name' | 'group' | 'word'>) {
+  const steps = group === undefined ? [name] : [group, name];
+  const base = ['/vcenter/vm/{vm}/hardware', ...steps].join('/');
+  return { base, id: ['vcenter.vm.hardware', ...steps].join('.'), one: `${base}/{${word}}` };
 }
 
 function connecting<D extends VirtualDevice, I extends TSchema>(

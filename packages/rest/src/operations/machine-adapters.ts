@@ -1,9 +1,7 @@
 import type { VirtualController, VirtualSCSIController } from '@hypostyle/vim';
-import { Type } from '@sinclair/typebox';
 import { nvmeInfo, nvmeSpec, sataInfo, sataSpec, scsiInfo, scsiSpec, scsiUpdate } from '../machine/device-schemas.ts';
-import { Machine } from '../machine/machine-reader.ts';
-import { type DeviceFamily, familyOperations } from './device-family.ts';
-import { type Operation, operation } from './operation.ts';
+import { creating, type DeviceFamily, familyOperations, updating } from './device-family.ts';
+import type { Operation } from './operation.ts';
 
 const scsi: DeviceFamily<VirtualSCSIController, typeof scsiInfo> = {
   name: 'scsi',
@@ -35,54 +33,10 @@ export const adapterOperations: readonly Operation[] = [
   ...familyOperations(scsi),
   ...familyOperations(sata),
   ...familyOperations(nvme),
-  operation({
-    id: 'vcenter.vm.hardware.adapter.scsi.create',
-    summary: 'Adds a SCSI controller.',
-    method: 'POST',
-    path: '/vcenter/vm/{vm}/hardware/adapter/scsi',
-    rest: {},
-    created: true,
-    body: scsiSpec,
-    answer: Type.String(),
-    run: ({ view, path, body }) =>
-      new Machine(view, path.vm).change('VirtualSCSIController', (plan) => plan.scsiAdapter(body)),
+  creating(scsi, 'Adds a SCSI controller.', scsiSpec, (plan, spec) => plan.scsiAdapter(spec)),
+  updating(scsi, 'Changes how a SCSI bus is shared.', scsiUpdate, (plan, device, { sharing }) => {
+    if (sharing !== undefined) plan.scsiUpdate(device, sharing);
   }),
-  operation({
-    id: 'vcenter.vm.hardware.adapter.scsi.update',
-    summary: 'Changes how a SCSI bus is shared.',
-    method: 'PATCH',
-    path: '/vcenter/vm/{vm}/hardware/adapter/scsi/{adapter}',
-    rest: {},
-    body: scsiUpdate,
-    async run({ view, path, body: { sharing } }) {
-      const machine = new Machine(view, path.vm);
-      const device = machine.device('VirtualSCSIController', path.adapter);
-      if (sharing === undefined) return;
-      await machine.change('VirtualSCSIController', (plan) => plan.scsiUpdate(device, sharing));
-    },
-  }),
-  operation({
-    id: 'vcenter.vm.hardware.adapter.sata.create',
-    summary: 'Adds a SATA controller.',
-    method: 'POST',
-    path: '/vcenter/vm/{vm}/hardware/adapter/sata',
-    rest: {},
-    created: true,
-    body: sataSpec,
-    answer: Type.String(),
-    run: ({ view, path, body }) =>
-      new Machine(view, path.vm).change('VirtualSATAController', (plan) => plan.sataAdapter(body)),
-  }),
-  operation({
-    id: 'vcenter.vm.hardware.adapter.nvme.create',
-    summary: 'Adds an NVMe controller.',
-    method: 'POST',
-    path: '/vcenter/vm/{vm}/hardware/adapter/nvme',
-    rest: {},
-    created: true,
-    body: nvmeSpec,
-    answer: Type.String(),
-    run: ({ view, path, body }) =>
-      new Machine(view, path.vm).change('VirtualNVMEController', (plan) => plan.nvmeAdapter(body)),
-  }),
+  creating(sata, 'Adds a SATA controller.', sataSpec, (plan, spec) => plan.sataAdapter(spec)),
+  creating(nvme, 'Adds an NVMe controller.', nvmeSpec, (plan, spec) => plan.nvmeAdapter(spec)),
 ];
