@@ -8,7 +8,7 @@ export { type DiskReceiving, type DiskUpload, diskUploadTarget, receiveDisk } fr
 export { openDiskInRoot } from './disks/open-disk-in-root.ts';
 export { entityDefaults, entityPerSession, quietEntity, reference } from './entities/entity-defaults.ts';
 export { faults, fileFault } from './errors.ts';
-export { createDescriptor } from './export/create-descriptor.ts';
+export { descriptorMethods } from './export/descriptor-methods.ts';
 export { type FolderEntry, findEntry, listFolder } from './files/datastore-index.ts';
 export {
   checkRelativePath,
@@ -34,7 +34,6 @@ export type { NamedNetwork } from './import/device-changes.ts';
 export { type ImportDevice, importDevices, nvramKey } from './import/import-devices.ts';
 export { createImportSpec, type ImportSpecRequest, importSpecOn } from './import/import-spec.ts';
 export { environmentDisc, type OvfEnvironmentRequest, ovfEnvironment } from './import/ovf-environment.ts';
-export { parseOvfDescriptor } from './import/parse-descriptor.ts';
 export { validateOvfForHost } from './import/validate-host.ts';
 export { checkVAppValue, parseVAppType, type VAppType, vAppPropertyKey } from './import/vapp-value.ts';
 export type { LeaseOwner, LeaseState, TransferLease } from './leases/transfer-lease.ts';

@@ -1,18 +1,11 @@
 import {
-  createDescriptor,
   createImportSpec,
+  descriptorMethods,
   importSpecOn,
   type NamedNetwork,
-  parseOvfDescriptor,
-  requirePrivilege,
   validateOvfForHost,
 } from '@hypostyle/services';
-import {
-  fault,
-  type ManagedObjectClass,
-  type ManagedObjectReference,
-  type VirtualMachineConfigInfo,
-} from '@hypostyle/vim';
+import { fault, type ManagedObjectClass, type ManagedObjectReference } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
 import { type HostDocument, referenceOf } from '../inventory/entity-document.ts';
 import { poolOf } from '../machines/machine-place.ts';
@@ -22,14 +15,7 @@ export function ovfManagerClass(core: CenterCore): ManagedObjectClass<'OvfManage
   return {
     type: 'OvfManager',
     methods: {
-      ParseDescriptor: (_, { ovfDescriptor, pdp }) => parseOvfDescriptor(ovfDescriptor, pdp),
-      CreateDescriptor: (call, { obj, cdp }) => {
-        requirePrivilege(core, call, obj, 'VApp.Export');
-        const config = core.registry.get(obj)?.value('config') as VirtualMachineConfigInfo | undefined;
-        if (obj.type !== 'VirtualMachine' || config === undefined)
-          throw fault('NotSupported', {}, 'Descriptors are made of virtual machines only.');
-        return createDescriptor(config, cdp);
-      },
+      ...descriptorMethods(core),
       ValidateHost: (_, { ovfDescriptor, host, vhp }) =>
         validateOvfForHost(ovfDescriptor, vhp, networksOf(core, [core.inventory.get('HostSystem', host)])),
       CreateImportSpec: async (_, { ovfDescriptor, resourcePool, datastore, cisp }) => {
