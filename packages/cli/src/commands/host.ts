@@ -7,6 +7,7 @@ import type { CommandContext, CommandDefinition } from '../command-context.ts';
 import { optionsOf } from '../command-context.ts';
 import { homePath } from '../connection/server-address.ts';
 import { CliError } from '../errors.ts';
+import { addDaemonOptions, addListenOption, type DaemonOptions, daemonOptionsOf } from '../host/daemon-options.ts';
 import { startDetached } from '../host/detached.ts';
 import { serveInForeground } from '../host/foreground.ts';
 import { stopDaemon } from '../host/stop-daemon.ts';
@@ -15,26 +16,10 @@ import { defineHostJoin } from './host-join.ts';
 import { defineHostList } from './host-list.ts';
 import { defineHostPresence } from './host-presence.ts';
 
-interface HostOptions {
-  readonly listen: string;
-  readonly readyFile?: string;
-  readonly detach?: boolean;
-  readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
-}
-
 /** `hypo host`: runs this machine as a host, and the hosts of a center. */
 export const defineHost: CommandDefinition = (program, context) => {
-  const host = program
-    .command('host')
-    .description('run this machine as a host, or work with the hosts of a center')
-    .option(
-      '--listen <host:port>',
-      'where the server answers',
-      context.environment.HYPOSTYLE_LISTEN || '127.0.0.1:8443',
-    )
-    .option('--ready-file <file>', 'write address, user, password and pid there as JSON once it answers')
-    .option('--detach', 'start it in the background and wait until it answers')
-    .option('--log-level <level>', 'least severe line of the log: debug, info, warn or error', 'info')
+  const host = program.command('host').description('run this machine as a host, or work with the hosts of a center');
+  addDaemonOptions(addListenOption(host, context, 'server'))
     .addHelpText(
       'after',
       `
@@ -48,14 +33,9 @@ Examples:
   hypo host ls`,
     )
     .action(async (_options: unknown, command: Command) => {
-      const options = optionsOf<HostOptions>(command);
+      const options = daemonOptionsOf<DaemonOptions>(command);
       const listen = parseListenAddress(options.listen);
       const home = homePath(options, context.environment);
-      if (!['debug', 'info', 'warn', 'error'].includes(options.logLevel)) {
-        throw new CliError('usage', `'${options.logLevel}' is no log level.`, {
-          next: 'Use debug, info, warn or error.',
-        });
-      }
       const settings = { mode: 'host', home, listen, logLevel: options.logLevel } as const;
       if (options.detach) await startDetached(settings, options, context);
       else await serveInForeground(settings, options, context);

@@ -3,40 +3,30 @@ import type { Command } from 'commander';
 import type { CommandDefinition } from '../command-context.ts';
 import { optionsOf } from '../command-context.ts';
 import { homePath } from '../connection/server-address.ts';
-import { CliError } from '../errors.ts';
+import { addDaemonOptions, addListenOption, type DaemonOptions, daemonOptionsOf } from '../host/daemon-options.ts';
 import { startDetached } from '../host/detached.ts';
 import { serveInForeground } from '../host/foreground.ts';
 import { hostAddressBeside, usualHostPort } from '../host/free-port.ts';
 import { stopDaemon } from '../host/stop-daemon.ts';
 import { print, printJson } from '../output/terminal.ts';
 
-interface UpOptions {
-  readonly listen: string;
+interface UpOptions extends DaemonOptions {
   readonly hostListen?: string;
   readonly postgres?: string;
-  readonly readyFile?: string;
-  readonly detach?: boolean;
-  readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
 
 /** `hypo up`: a center, with this machine as its first host. */
 export const defineUp: CommandDefinition = (program, context) => {
-  program
+  const up = program
     .command('up')
-    .description('run a center with this machine as its first host; machines run on when it stops')
-    .option(
-      '--listen <host:port>',
-      'where the center answers',
-      context.environment.HYPOSTYLE_LISTEN || '127.0.0.1:8443',
-    )
+    .description('run a center with this machine as its first host; machines run on when it stops');
+  addListenOption(up, context, 'center')
     .option(
       '--host-listen <host:port>',
       `where this machine's host answers by itself; port ${usualHostPort} unless told, or any when that is taken`,
     )
-    .option('--postgres <url>', "keep the center's state in PostgreSQL; also HYPOSTYLE_POSTGRES")
-    .option('--ready-file <file>', 'write address, user, password and pid there as JSON once it answers')
-    .option('--detach', 'start it in the background and wait until it answers')
-    .option('--log-level <level>', 'least severe line of the log: debug, info, warn or error', 'info')
+    .option('--postgres <url>', "keep the center's state in PostgreSQL; also HYPOSTYLE_POSTGRES");
+  addDaemonOptions(up)
     .addHelpText(
       'after',
       `
@@ -47,12 +37,7 @@ Examples:
   hypo down`,
     )
     .action(async (_options: unknown, command: Command) => {
-      const options = optionsOf<UpOptions>(command);
-      if (!['debug', 'info', 'warn', 'error'].includes(options.logLevel)) {
-        throw new CliError('usage', `'${options.logLevel}' is no log level.`, {
-          next: 'Use debug, info, warn or error.',
-        });
-      }
+      const options = daemonOptionsOf<UpOptions>(command);
       const postgres = options.postgres ?? context.environment.HYPOSTYLE_POSTGRES;
       const listen = parseListenAddress(options.listen);
       const settings = {
