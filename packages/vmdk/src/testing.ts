@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { TestContext } from 'node:test';
-import type { Block } from './disk.ts';
-import { type StreamOptimizedOptions, writeStreamOptimized } from './stream-writer.ts';
+import type { Block } from './disk/disk.ts';
+import { type StreamOptimizedOptions, writeStreamOptimized } from './stream/stream-writer.ts';
 
 /** A folder that is gone after the test. */
 export async function temporaryFolder(test: TestContext): Promise<string> {

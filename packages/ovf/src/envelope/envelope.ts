@@ -1,0 +1,319 @@
+import type { OvfWarning } from '../errors.ts';
+import type { XmlAttribute, XmlElement } from '../xml/xml-tree.ts';
+
+/** What every element of an envelope may carry beyond what this package reads; kept to be written back. */
+export interface Extensible {
+  readonly attributes?: readonly XmlAttribute[];
+  readonly extensions?: readonly XmlElement[];
+  /** Line in the descriptor, from 1; absent on what was not read. */
+  readonly line?: number;
+}
+
+/** A text for people. `messageId` names its translation in a string bundle, `text` is the fallback (DSP0243 10.1). */
+export interface LocalizedText {
+  readonly text: string;
+  readonly messageId?: string;
+}
+
+/** Version of the envelope's schema; 0.9 is the draft of VMware's first tools and is written back as 1.x. */
+export type EnvelopeVersion = '0.9' | '1' | '2';
+
+export interface Envelope extends Extensible {
+  readonly version: EnvelopeVersion;
+  /** Language of the texts (`xml:lang`), such as `en-US`. */
+  readonly language?: string;
+  readonly files: readonly FileReference[];
+  readonly diskSection?: DiskSection;
+  readonly networkSection?: NetworkSection;
+  readonly deploymentOptionSection?: DeploymentOptionSection;
+  readonly otherSections: readonly UnknownSection[];
+  readonly content: Content;
+  readonly strings: readonly StringBundle[];
+  /** What was tolerated while reading; not written. */
+  readonly warnings: readonly OvfWarning[];
+}
+
+/** `References/File` (DSP0243 7.1). */
+export interface FileReference extends Extensible {
+  readonly id: string;
+  readonly href: string;
+  /** Stored size in bytes, of all chunks together. */
+  readonly size?: number;
+  readonly compression?: 'identity' | 'gzip';
+  /** Bytes in each stored chunk but the last: chunks are named `href.000000000`, `href.000000001` … */
+  readonly chunkSize?: number;
+}
+
+export interface Section extends Extensible {
+  readonly info: LocalizedText;
+  /** `ovf:required`; absent means true. */
+  readonly required?: boolean;
+}
+
+/** A section that this package does not read: kept as it was. */
+export interface UnknownSection {
+  readonly namespace: string;
+  readonly name: string;
+  readonly required: boolean;
+  readonly element: XmlElement;
+}
+
+/** DSP0243 9.1. */
+export interface DiskSection extends Section {
+  readonly disks: readonly DiskDescription[];
+}
+
+export interface DiskDescription extends Extensible {
+  readonly id: string;
+  /** `id` of a {@link FileReference}; absent for an empty disk. */
+  readonly fileId?: string;
+  readonly capacity: DiskCapacity;
+  /** Estimate of the used bytes. */
+  readonly populatedSize?: number;
+  /** Disk `id` that this one is a delta of. */
+  readonly parentId?: string;
+  /** URI of the format. */
+  readonly format?: string;
+}
+
+/** A capacity as written: `quantity` times `unit`, or the key of the property that gives the quantity. */
+export type DiskCapacity =
+  | { readonly quantity: number; readonly unit: string; readonly bytes: number }
+  | { readonly property: string; readonly unit: string };
+
+/** DSP0243 9.2. */
+export interface NetworkSection extends Section {
+  readonly networks: readonly NetworkDescription[];
+}
+
+export interface NetworkDescription extends Extensible {
+  readonly name: string;
+  readonly description?: LocalizedText;
+}
+
+/** DSP0243 9.8. */
+export interface DeploymentOptionSection extends Section {
+  readonly configurations: readonly DeploymentConfiguration[];
+}
+
+export interface DeploymentConfiguration extends Extensible {
+  readonly id: string;
+  readonly label: LocalizedText;
+  readonly description: LocalizedText;
+  readonly isDefault?: boolean;
+}
+
+export type Content = VirtualSystem | VirtualSystemCollection;
+
+interface ContentBase extends Extensible {
+  readonly id: string;
+  readonly info: LocalizedText;
+  readonly name?: LocalizedText;
+  readonly annotations: readonly AnnotationSection[];
+  readonly products: readonly ProductSection[];
+  readonly eulas: readonly EulaSection[];
+  readonly otherSections: readonly UnknownSection[];
+}
+
+export interface VirtualSystem extends ContentBase {
+  readonly kind: 'VirtualSystem';
+  readonly operatingSystem?: OperatingSystemSection;
+  /** Alternatives, usually one (DSP0243 8.1). */
+  readonly hardware: readonly VirtualHardwareSection[];
+  readonly install?: InstallSection;
+}
+
+export interface VirtualSystemCollection extends ContentBase {
+  readonly kind: 'VirtualSystemCollection';
+  readonly startup?: StartupSection;
+  readonly resourceAllocation?: ResourceAllocationSection;
+  readonly contents: readonly Content[];
+}
+
+/** DSP0243 9.4. */
+export interface AnnotationSection extends Section {
+  readonly annotation: LocalizedText;
+}
+
+/** DSP0243 9.6. */
+export interface EulaSection extends Section {
+  readonly license: LocalizedText;
+}
+
+/** DSP0243 9.9. */
+export interface OperatingSystemSection extends Section {
+  /** CIM_OperatingSystem.OsType. */
+  readonly id: number;
+  readonly version?: string;
+  /** `vmw:osType`: a VirtualMachineGuestOsIdentifier. */
+  readonly vmwareType?: string;
+  readonly description?: LocalizedText;
+}
+
+/** DSP0243 9.10. */
+export interface InstallSection extends Section {
+  /** Seconds to wait for the power off after the first boot. */
+  readonly initialBootStopDelay?: number;
+}
+
+/** DSP0243 9.7. */
+export interface StartupSection extends Section {
+  readonly items: readonly StartupItem[];
+}
+
+export interface StartupItem extends Extensible {
+  /** `id` of a content of the collection. */
+  readonly id: string;
+  readonly order: number;
+  /** Seconds. */
+  readonly startDelay?: number;
+  readonly waitingForGuest?: boolean;
+  /** `powerOn` or `none`; absent means `powerOn`. */
+  readonly startAction?: string;
+  /** Seconds. */
+  readonly stopDelay?: number;
+  /** `powerOff`, `guestShutdown` or `none`; absent means `powerOff`. */
+  readonly stopAction?: string;
+}
+
+/** DSP0243 9.3. */
+export interface ResourceAllocationSection extends Section {
+  readonly items: readonly HardwareItem[];
+}
+
+/** DSP0243 9.5. */
+export interface ProductSection extends Section {
+  readonly class?: string;
+  readonly instance?: string;
+  readonly product?: LocalizedText;
+  readonly vendor?: LocalizedText;
+  readonly version?: string;
+  readonly fullVersion?: string;
+  readonly productUrl?: string;
+  readonly vendorUrl?: string;
+  readonly appUrls?: readonly string[];
+  readonly icons?: readonly ProductIcon[];
+  readonly properties: readonly ProductProperty[];
+}
+
+export interface ProductIcon extends Extensible {
+  readonly fileId: string;
+  readonly height?: number;
+  readonly width?: number;
+  readonly mimeType?: string;
+}
+
+export interface ProductProperty extends Extensible {
+  readonly key: string;
+  /** One of {@link propertyTypes}, in any letter case. */
+  readonly type: string;
+  readonly qualifiers?: string;
+  readonly userConfigurable?: boolean;
+  readonly value?: string;
+  /** A value must be given (2.x). */
+  readonly required?: boolean;
+  readonly password?: boolean;
+  readonly label?: LocalizedText;
+  readonly description?: LocalizedText;
+  /** Values for deployment options; one without `configuration` is the default. */
+  readonly values?: readonly PropertyValue[];
+  /** Heading above it. */
+  readonly category?: LocalizedText;
+}
+
+export interface PropertyValue extends Extensible {
+  readonly value: string;
+  readonly configuration?: string;
+}
+
+/** Types of a property (DSP0243 table 7), and the two that VMware's tools write besides. */
+export const propertyTypes = [
+  'boolean',
+  'string',
+  'uint8',
+  'sint8',
+  'uint16',
+  'sint16',
+  'uint32',
+  'sint32',
+  'uint64',
+  'sint64',
+  'real32',
+  'real64',
+  'int',
+  'real',
+] as const;
+
+/** DSP0243 8.1. */
+export interface VirtualHardwareSection extends Section {
+  readonly id?: string;
+  /** Ways to hand over the environment, such as `iso` and `com.vmware.guestInfo`. */
+  readonly transports: readonly string[];
+  readonly system?: SystemSettings;
+  readonly items: readonly HardwareItem[];
+  readonly config: readonly ConfigEntry[];
+  readonly extraConfig: readonly ConfigEntry[];
+}
+
+/** CIM_VirtualSystemSettingData. */
+export interface SystemSettings extends Extensible {
+  readonly instanceId?: string;
+  readonly elementName?: string;
+  readonly identifier?: string;
+  /** Space or comma separated families, such as `vmx-15`. */
+  readonly type?: string;
+}
+
+/** `vmw:Config` or `vmw:ExtraConfig`. */
+export interface ConfigEntry {
+  readonly key: string;
+  readonly value: string;
+  /** `ovf:required`; absent means true. */
+  readonly required?: boolean;
+}
+
+/** CIM_ResourceAllocationSettingData, and its kinds for storage and Ethernet ports in 2.x. */
+export interface HardwareItem extends Extensible {
+  readonly element: 'Item' | 'StorageItem' | 'EthernetPortItem';
+  /** `ovf:required`; absent means true. */
+  readonly required?: boolean;
+  /** Deployment options that the item is for; absent for all. */
+  readonly configurations?: readonly string[];
+  readonly bound?: 'min' | 'max' | 'normal';
+  readonly instanceId: string;
+  readonly resourceType: number;
+  readonly resourceSubType?: string;
+  readonly otherResourceType?: string;
+  readonly elementName?: LocalizedText;
+  readonly caption?: LocalizedText;
+  readonly description?: LocalizedText;
+  readonly address?: string;
+  readonly addressOnParent?: string;
+  readonly allocationUnits?: string;
+  readonly automaticAllocation?: boolean;
+  readonly automaticDeallocation?: boolean;
+  readonly changeableType?: number;
+  readonly configurationName?: string;
+  readonly connections?: readonly string[];
+  readonly consumerVisibility?: number;
+  readonly hostResources?: readonly string[];
+  readonly limit?: number;
+  readonly mappingBehavior?: number;
+  readonly parent?: string;
+  readonly poolId?: string;
+  readonly reservation?: number;
+  readonly virtualQuantity?: number;
+  readonly virtualQuantityUnits?: string;
+  readonly weight?: number;
+  /** `vmw:CoresPerSocket`. */
+  readonly coresPerSocket?: number;
+  readonly config?: readonly ConfigEntry[];
+  readonly extraConfig?: readonly ConfigEntry[];
+}
+
+/** `Strings` (DSP0243 10): messages of one language, here or in a file of the package. */
+export interface StringBundle extends Extensible {
+  readonly language?: string;
+  readonly fileId?: string;
+  readonly messages: Readonly<Record<string, string>>;
+}

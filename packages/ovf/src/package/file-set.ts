@@ -1,0 +1,88 @@
+import type { Envelope, FileReference } from '../envelope/envelope.ts';
+import { OvfError, type OvfWarning } from '../errors.ts';
+import { chunkName, isExternal, packageName, parseChunkName } from './package-name.ts';
+
+/** The names under which a reference may be stored: as written, and with its percent escapes resolved. */
+function storedNames(href: string): string[] {
+  const names = [packageName(href)];
+  try {
+    const decoded = packageName(decodeURIComponent(href));
+    if (decoded !== names[0]) names.push(decoded);
+  } catch (error) {
+    if (error instanceof OvfError) throw error;
+  }
+  return names;
+}
+
+/** The files that an envelope references, against those that a package holds. */
+export class FileSet {
+  readonly #byName = new Map<string, FileReference>();
+  readonly #held = new Map<string, number>();
+  readonly #references: readonly FileReference[];
+  readonly #allowUnreferenced: boolean;
+  readonly warnings: OvfWarning[] = [];
+
+  /** Throws `name-unsafe` for a reference that leads out of the package. */
+  constructor(envelope: Envelope, allowUnreferenced: boolean) {
+    this.#references = envelope.files.filter((file) => !isExternal(file.href));
+    this.#allowUnreferenced = allowUnreferenced;
+    for (const file of this.#references) for (const name of storedNames(file.href)) this.#byName.set(name, file);
+  }
+
+  /** The reference that a stored file belongs to; its chunks count. */
+  referenceOf(name: string): FileReference | undefined {
+    const whole = this.#byName.get(name);
+    if (whole !== undefined && whole.chunkSize === undefined) return whole;
+    const chunk = parseChunkName(name);
+    const chunked = chunk && this.#byName.get(chunk.name);
+    return chunked?.chunkSize === undefined ? undefined : chunked;
+  }
+
+  /** Takes a file that the package holds. Throws `file-unreferenced`, `size-mismatch`. */
+  add(name: string, size: number): FileReference | undefined {
+    const reference = this.referenceOf(name);
+    this.#held.set(name, size);
+    if (reference === undefined) {
+      if (!this.#allowUnreferenced) {
+        throw new OvfError('file-unreferenced', 'the file is not in References', { file: name });
+      }
+      this.warnings.push({ detail: 'the file is not in References', location: { file: name } });
+    } else if (reference.chunkSize === undefined && reference.size !== undefined && reference.size !== size) {
+      const detail = `the file has ${size} bytes, References says ${reference.size}`;
+      throw new OvfError('size-mismatch', detail, { file: name, line: reference.line });
+    }
+    return reference;
+  }
+
+  /** Stored names of a referenced file, in order; one unless it is chunked. Throws `file-missing`. */
+  storedNames(reference: FileReference): string[] {
+    for (const name of storedNames(reference.href)) {
+      const stored: string[] = [];
+      if (reference.chunkSize === undefined) {
+        if (this.#held.has(name)) return [name];
+      } else {
+        while (this.#held.has(chunkName(name, stored.length))) stored.push(chunkName(name, stored.length));
+        if (stored.length > 0) return stored;
+      }
+    }
+    throw new OvfError('file-missing', 'the file is in References but not in the package', {
+      file: reference.href,
+      line: reference.line,
+    });
+  }
+
+  /** Throws `file-missing` for a reference without its file, `size-mismatch` for chunks of the wrong sizes. */
+  finish(): void {
+    for (const reference of this.#references) {
+      const stored = this.storedNames(reference);
+      if (reference.chunkSize === undefined) continue;
+      const sizes = stored.map((name) => this.#held.get(name) ?? 0);
+      const total = sizes.reduce((sum, size) => sum + size, 0);
+      const whole = sizes.slice(0, -1).every((size) => size === reference.chunkSize);
+      if (!whole || sizes.at(-1)! > reference.chunkSize || (reference.size !== undefined && reference.size !== total)) {
+        const detail = `the ${sizes.length} chunks with ${total} bytes are not what References says`;
+        throw new OvfError('size-mismatch', detail, { file: reference.href, line: reference.line });
+      }
+    }
+  }
+}

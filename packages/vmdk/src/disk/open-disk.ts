@@ -1,0 +1,197 @@
+import { dirname } from 'node:path';
+import { newContentId, replaceContentId, withContentId } from '../descriptor/content-id.ts';
+import {
+  type Descriptor,
+  formatContentId,
+  maximumDescriptorBytes,
+  noParent,
+  parseDescriptor,
+} from '../descriptor/descriptor.ts';
+import { decodeDescriptor, encodeDescriptor } from '../descriptor/descriptor-encoding.ts';
+import { descriptorOfFile } from '../descriptor/descriptor-file.ts';
+import { type OutsideReference, resolveReference } from '../descriptor/extent-path.ts';
+import { VmdkError } from '../errors.ts';
+import { FileWindow } from '../file-window.ts';
+import { sectorBytes } from '../size.ts';
+import { isSparseHeader, type SparseHeader } from '../sparse/sparse-header.ts';
+import type { Disk } from './disk.ts';
+import { Layer, type PlacedExtent } from './layer.ts';
+import { LayeredDisk } from './layered-disk.ts';
+import { openExtent, openSparse, readSparseHeader } from './open-extent.ts';
+
+const maximumChainLength = 256;
+const maximumExtents = 4096;
+
+/** Kinds that are opened from a descriptor file; the rest is refused, not guessed. */
+const openableCreateTypes = new Set([
+  'monolithicFlat',
+  'monolithicSparse',
+  'twoGbMaxExtentFlat',
+  'twoGbMaxExtentSparse',
+  'streamOptimized',
+  'vmfs',
+  'vmfsThin',
+  'vmfsPreallocated',
+  'vmfsEagerZeroedThick',
+]);
+
+export interface OpenDiskOptions {
+  /** Default: read only. Parents are never written. */
+  readonly writable?: boolean;
+  /** Where the image lies within the file, such as in an OVA. Bytes. Hosted sparse and streamOptimized only. */
+  readonly window?: { readonly offset: number; readonly length: number };
+  /** Says whether an extent or parent outside the descriptor's folder may be opened. Default: never. */
+  readonly allowOutside?: (reference: OutsideReference) => boolean;
+}
+
+interface OpenedLayer {
+  readonly layer: Layer;
+  readonly identity: string;
+  readonly descriptor?: Descriptor;
+  readonly renewContentId?: () => Promise<void>;
+}
+
+/**
+ * Opens a disk with all its parents. Each parent must still have the CID that its child recorded (`parent-changed`);
+ * a chain is at most 256 disks and has no cycle. Nothing stays open when it fails.
+ */
+export async function openDisk(path: string, options: OpenDiskOptions = {}): Promise<Disk> {
+  const opened: OpenedLayer[] = [];
+  try {
+    const top = await openLayer(path, options);
+    opened.push(top);
+    for (let child = top, childPath = path; child.descriptor && child.descriptor.parentContentId !== noParent; ) {
+      const parentPath = parentOf(child.descriptor, childPath, options);
+      if (opened.length >= maximumChainLength) {
+        throw new VmdkError('chain-too-long', { file: path, reason: `more than ${maximumChainLength} disks` });
+      }
+      const parent = await openLayer(parentPath, options.allowOutside ? { allowOutside: options.allowOutside } : {});
+      const seen = opened.some(({ identity }) => identity === parent.identity);
+      opened.push(parent);
+      if (seen) throw new VmdkError('chain-cycle', { file: path, reason: `${parentPath} comes twice` });
+      checkParent(child.descriptor, childPath, parent, parentPath);
+      child = parent;
+      childPath = parentPath;
+    }
+    return new LayeredDisk({
+      path,
+      layers: [top.layer, ...opened.slice(1).map(({ layer }) => layer)],
+      writable: options.writable ?? false,
+      ...(top.descriptor ? { descriptor: top.descriptor } : {}),
+      ...(top.renewContentId ? { renewContentId: top.renewContentId } : {}),
+    });
+  } catch (error) {
+    await Promise.allSettled(opened.map(({ layer }) => layer.close()));
+    throw error;
+  }
+}
+
+function parentOf(descriptor: Descriptor, path: string, options: OpenDiskOptions): string {
+  const hint = descriptor.parentFileNameHint;
+  if (!hint)
+    throw new VmdkError('parent-missing', { file: path, reason: 'parentCID is set, parentFileNameHint is not' });
+  return resolveReference(dirname(path), hint, {
+    kind: 'parent',
+    from: path,
+    ...(options.allowOutside ? { allowOutside: options.allowOutside } : {}),
+  });
+}
+
+function checkParent(child: Descriptor, childPath: string, parent: OpenedLayer, parentPath: string): void {
+  if (!parent.descriptor)
+    throw new VmdkError('parent-missing', { file: childPath, reason: `${parentPath} has no CID` });
+  if (parent.descriptor.contentId === child.parentContentId) return;
+  const reason = `it expects CID ${formatContentId(child.parentContentId)}, ${parentPath} has ${formatContentId(parent.descriptor.contentId)}`;
+  throw new VmdkError('parent-changed', { file: childPath, reason });
+}
+
+async function openLayer(path: string, options: OpenDiskOptions): Promise<OpenedLayer> {
+  const writable = options.writable ?? false;
+  const file = await FileWindow.open(path, { ...options.window });
+  let kept = false;
+  try {
+    const magic = await file.read(0, Math.min(4, file.bytes));
+    if (isSparseHeader(magic)) {
+      const sparse = writable ? await FileWindow.open(path, { ...options.window, writable }) : file;
+      kept = sparse === file;
+      return await openSparseLayer(sparse);
+    }
+    if (magic.toString('latin1') === 'COWD' || magic.equals(Buffer.from('bebafeca', 'hex'))) {
+      throw new VmdkError('unsupported-extent', {
+        file: path,
+        reason: 'it is an extent of a vmfsSparse or seSparse disk',
+      });
+    }
+    if (magic[0] !== 0x23)
+      throw new VmdkError('not-vmdk', { file: path, reason: 'it begins like no descriptor or extent' });
+    const descriptor = await descriptorOfFile(file);
+    const layer = await openListedExtents(path, descriptor, options);
+    const renewContentId = () => replaceContentId(path, newContentId());
+    return { layer, descriptor, identity: file.identity, renewContentId };
+  } finally {
+    if (!kept) await file.close();
+  }
+}
+
+async function openListedExtents(path: string, descriptor: Descriptor, options: OpenDiskOptions): Promise<Layer> {
+  if (!openableCreateTypes.has(descriptor.createType)) {
+    throw new VmdkError('unsupported-create-type', { file: path, reason: `createType "${descriptor.createType}"` });
+  }
+  if (descriptor.extents.length === 0) throw new VmdkError('descriptor-invalid', { file: path, reason: 'no extents' });
+  if (descriptor.extents.length > maximumExtents) {
+    throw new VmdkError('descriptor-invalid', { file: path, reason: `more than ${maximumExtents} extents` });
+  }
+  const extents: PlacedExtent[] = [];
+  try {
+    for (const description of descriptor.extents) {
+      const extent = await openExtent(description, {
+        descriptorPath: path,
+        writable: options.writable ?? false,
+        ...(options.allowOutside ? { allowOutside: options.allowOutside } : {}),
+      });
+      const access = description.access === 'RW' ? 'RW' : 'RDONLY';
+      extents.push({ extent, bytes: description.sectors * sectorBytes, access });
+    }
+  } catch (error) {
+    await Promise.allSettled(extents.map(({ extent }) => extent.close()));
+    throw error;
+  }
+  return new Layer(path, extents);
+}
+
+/** A disk that is one sparse file with its descriptor inside. Takes the file over. */
+async function openSparseLayer(file: FileWindow): Promise<OpenedLayer> {
+  try {
+    const header = await readSparseHeader(file);
+    const descriptor = await embeddedDescriptor(file, header);
+    const extent = await openSparse(file, header);
+    const layer = new Layer(file.path, [{ extent, bytes: extent.bytes, access: 'RW' }]);
+    if (!descriptor) return { layer, identity: file.identity };
+    const renewContentId = () => renewEmbedded(file, header, descriptor);
+    return { layer, descriptor, identity: file.identity, renewContentId };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+async function embeddedDescriptor(file: FileWindow, header: SparseHeader): Promise<Descriptor | undefined> {
+  if (header.descriptorOffset === 0 || header.descriptorSectors === 0) return undefined;
+  const bytes = header.descriptorSectors * sectorBytes;
+  if (bytes > maximumDescriptorBytes) {
+    throw new VmdkError('descriptor-too-large', { file: file.path, reason: `${bytes} bytes` });
+  }
+  const text = await file.read(header.descriptorOffset * sectorBytes, bytes);
+  return parseDescriptor(decodeDescriptor(text, file.path), { file: file.path });
+}
+
+async function renewEmbedded(file: FileWindow, header: SparseHeader, descriptor: Descriptor): Promise<void> {
+  const room = Buffer.alloc(header.descriptorSectors * sectorBytes);
+  const bytes = encodeDescriptor(withContentId(descriptor, newContentId()), file.path);
+  if (bytes.length > room.length) {
+    throw new VmdkError('too-large', { file: file.path, reason: `descriptor of ${bytes.length} bytes` });
+  }
+  bytes.copy(room);
+  await file.write(room, header.descriptorOffset * sectorBytes);
+  await file.sync();
+}

@@ -1,0 +1,118 @@
+import type { Extent, ReadBelow, Run } from '../disk/extent.ts';
+import { VmdkError } from '../errors.ts';
+import type { FileWindow } from '../file-window.ts';
+import { isZero, roundUp, sectorBytes } from '../size.ts';
+import { Turns } from '../stream/turns.ts';
+import { GrainTables } from './grain-tables.ts';
+import { type SparseHeader, uncleanOffset } from './sparse-header.ts';
+
+/** A hosted sparse extent without compression, read and written in grains. */
+export class SparseExtent implements Extent {
+  readonly bytes: number;
+  readonly blockBytes: number;
+  readonly #file: FileWindow;
+  readonly #tables: GrainTables;
+  readonly #turns = new Turns();
+
+  private constructor(file: FileWindow, tables: GrainTables) {
+    this.#file = file;
+    this.#tables = tables;
+    this.bytes = tables.header.capacity * sectorBytes;
+    this.blockBytes = tables.grainBytes;
+  }
+
+  /** Opens an extent; a writable one is marked unclean on the medium until it is closed. */
+  static async open(file: FileWindow, header: SparseHeader): Promise<SparseExtent> {
+    if (file.writable) {
+      if (header.unclean)
+        throw new VmdkError('unclean', { file: file.path, reason: 'its last writer did not close it' });
+      if (header.version === 3)
+        throw new VmdkError('read-only', { file: file.path, reason: 'version 3 is tracked by its maker' });
+    }
+    const extent = new SparseExtent(file, await GrainTables.load(file, header));
+    if (file.writable) await extent.#mark(true);
+    return extent;
+  }
+
+  locate(offset: number, limit: number): Promise<Run> {
+    return this.#tables.locate(offset, limit);
+  }
+
+  async read(buffer: Uint8Array, offset: number): Promise<void> {
+    for (let done = 0; done < buffer.length; ) {
+      const { position, length } = await this.#contiguous(offset + done, buffer.length - done);
+      const target = buffer.subarray(done, done + length);
+      // The file may end within its last grain; the rest of that grain is zeros.
+      const stored = Math.min(length, Math.max(0, this.#file.bytes - position));
+      await this.#file.readInto(target.subarray(0, stored), position);
+      target.fill(0, stored);
+      done += length;
+    }
+  }
+
+  write(data: Uint8Array, offset: number, below: ReadBelow | undefined): Promise<void> {
+    return this.#turns.take(async () => {
+      for (let done = 0; done < data.length; ) {
+        const at = offset + done;
+        const length = Math.min(data.length - done, this.blockBytes - (at % this.blockBytes));
+        await this.#writeGrain(data.subarray(done, done + length), at, below);
+        done += length;
+      }
+    });
+  }
+
+  async flush(): Promise<void> {
+    if (this.#file.writable) await this.#turns.take(() => this.#file.sync());
+  }
+
+  async close(): Promise<void> {
+    try {
+      if (this.#file.writable) {
+        await this.flush();
+        await this.#mark(false);
+      }
+    } finally {
+      await this.#file.close();
+    }
+  }
+
+  /** Where an offset is stored, and how many bytes go on in the file from there. */
+  async #contiguous(offset: number, wanted: number): Promise<{ position: number; length: number }> {
+    const first = Math.floor(offset / this.blockBytes);
+    const sector = await this.#tables.entry(first);
+    const position = sector * sectorBytes + (offset % this.blockBytes);
+    let length = this.blockBytes - (offset % this.blockBytes);
+    for (let grain = first + 1; length < wanted; grain += 1) {
+      const expected = sector + (grain - first) * this.#tables.header.grainSectors;
+      if ((await this.#tables.entry(grain)) !== expected) break;
+      length += this.blockBytes;
+    }
+    return { position, length: Math.min(length, wanted) };
+  }
+
+  async #writeGrain(data: Uint8Array, offset: number, below: ReadBelow | undefined): Promise<void> {
+    const index = Math.floor(offset / this.blockBytes);
+    const within = offset % this.blockBytes;
+    const { state } = await this.#tables.locate(offset, data.length);
+    if (state === 'data') {
+      await this.#file.write(data, (await this.#tables.entry(index)) * sectorBytes + within);
+      return;
+    }
+    const inherits = state === 'absent' && below !== undefined;
+    if (!inherits && isZero(data)) return;
+    const grain = Buffer.alloc(this.blockBytes);
+    const start = index * this.blockBytes;
+    if (inherits) await below(grain.subarray(0, Math.min(this.blockBytes, this.bytes - start)), start);
+    grain.set(data, within);
+    const sector = roundUp(this.#file.bytes, this.blockBytes) / sectorBytes;
+    if (sector > 0xffffffff)
+      throw new VmdkError('too-large', { file: this.#file.path, reason: 'over 2 TiB of grains' });
+    await this.#file.write(grain, sector * sectorBytes);
+    await this.#tables.setEntry(index, sector);
+  }
+
+  async #mark(unclean: boolean): Promise<void> {
+    await this.#file.write(Uint8Array.of(unclean ? 1 : 0), uncleanOffset);
+    await this.#file.sync();
+  }
+}
