@@ -28,6 +28,7 @@ export const vmdkErrors = {
   'block-order': 'got blocks that are out of order or outside the disk',
   'size-invalid': 'cannot have this size',
   'too-large': 'does not fit the format',
+  'option-invalid': 'cannot be made like this',
   exists: 'already exists',
   'io-failed': 'could not be read or written',
 } as const;

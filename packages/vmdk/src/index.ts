@@ -1,3 +1,9 @@
+export {
+  type CreatableKind,
+  type CreateDiskOptions,
+  creatableKinds,
+  createDisk,
+} from './create/create-disk.ts';
 export { newContentId, replaceContentId, withContentId } from './descriptor/content-id.ts';
 export { type DeltaDescriptorOptions, deltaCreateType, deltaDescriptor, deltaExtentType } from './descriptor/delta.ts';
 export {
@@ -27,16 +33,15 @@ export { type OpenDiskOptions, openDisk } from './disk/open-disk.ts';
 export { VmdkError, type VmdkErrorCode, type VmdkErrorDetails, vmdkErrors } from './errors.ts';
 export {
   type CreateFlatDiskOptions,
-  type CreateFlatExtentOptions,
   createFlatDisk,
-  createFlatExtent,
   type FlatDescriptorOptions,
   flatDescriptor,
   flatNameOf,
 } from './flat/create-flat.ts';
+export { type Allocation, type CreateFlatExtentOptions, createFlatExtent } from './flat/create-flat-extent.ts';
 export { maximumVirtualBytes, sectorBytes } from './size.ts';
 export { checkSparseExtent } from './sparse/check-extent.ts';
-export { type CreateSparseDiskOptions, createSparseDisk } from './sparse/create-sparse.ts';
+export { type CreateSparseDiskOptions, createSparseDisk, type ParentReference } from './sparse/create-sparse.ts';
 export {
   directoryEntries,
   formatSparseHeader,

@@ -36,7 +36,7 @@ export async function writeDescriptor(
   options: WriteDescriptorOptions = {},
 ): Promise<void> {
   const bytes = encodeDescriptor(descriptor, path);
-  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
+  const temporary = temporaryBeside(path);
   try {
     const mode = options.replace ? await modeOf(path) : 0o644;
     const handle = await open(temporary, 'wx', mode);
@@ -55,6 +55,11 @@ export async function writeDescriptor(
   } finally {
     await rm(temporary, { force: true });
   }
+}
+
+/** Name beside a file, of what is to take its name when it is whole. */
+export function temporaryBeside(path: string): string {
+  return join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
 }
 
 /** Makes the names in a folder durable. */

@@ -1,13 +1,13 @@
-import { open, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { newContentId } from '../descriptor/content-id.ts';
 import type { Descriptor } from '../descriptor/descriptor.ts';
 import { buildDescriptor } from '../descriptor/descriptor-edit.ts';
-import { syncFolder, writeDescriptor } from '../descriptor/descriptor-file.ts';
+import { writeDescriptor } from '../descriptor/descriptor-file.ts';
 import { diskDatabase } from '../descriptor/disk-database.ts';
 import type { AdapterType } from '../descriptor/geometry.ts';
-import { fileError } from '../errors.ts';
 import { capacityInSectors } from '../size.ts';
+import { type Allocation, type CreateFlatExtentOptions, createFlatExtent } from './create-flat-extent.ts';
 
 export interface FlatDescriptorOptions {
   readonly virtualBytes: number;
@@ -57,49 +57,11 @@ export function flatNameOf(descriptorPath: string): string {
   return `${basename(descriptorPath).replace(/\.vmdk$/i, '')}-flat.vmdk`;
 }
 
-export interface CreateFlatExtentOptions {
-  readonly path: string;
-  readonly virtualBytes: number;
-  /** `thin`: one hole. `eager`: zeros written throughout. Default `thin`. */
-  readonly allocation?: 'thin' | 'eager';
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (progress: { readonly doneBytes: number; readonly totalBytes: number }) => void;
-}
-
-/** Makes the file with a flat disk's bytes; `exists` when there is one. It is gone again when it fails. */
-export async function createFlatExtent(options: CreateFlatExtentOptions): Promise<void> {
-  const { path, virtualBytes } = options;
-  capacityInSectors(virtualBytes, path);
-  let made = false;
-  try {
-    const handle = await open(path, 'wx');
-    made = true;
-    try {
-      await handle.truncate(virtualBytes);
-      if (options.allocation === 'eager') {
-        const zeros = Buffer.alloc(2 ** 20);
-        for (let done = 0; done < virtualBytes; ) {
-          options.signal?.throwIfAborted();
-          done += (await handle.write(zeros, 0, Math.min(zeros.length, virtualBytes - done), done)).bytesWritten;
-          options.onProgress?.({ doneBytes: done, totalBytes: virtualBytes });
-        }
-      }
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await syncFolder(dirname(path));
-  } catch (error) {
-    if (made) await rm(path, { force: true });
-    if (options.signal?.aborted) throw error;
-    throw fileError(error, path);
-  }
-}
-
 export interface CreateFlatDiskOptions extends Omit<FlatDescriptorOptions, 'flatName' | 'thin'> {
   /** Descriptor's path; the bytes lie beside it in `…-flat.vmdk`. */
   readonly path: string;
-  readonly allocation?: 'thin' | 'eager';
+  /** Default `thin`. */
+  readonly allocation?: Allocation;
   readonly signal?: AbortSignal;
   readonly onProgress?: CreateFlatExtentOptions['onProgress'];
 }
