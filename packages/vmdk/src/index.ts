@@ -26,7 +26,12 @@ export { decodeDescriptor, encodeDescriptor } from './descriptor/descriptor-enco
 export { readDescriptor, type WriteDescriptorOptions, writeDescriptor } from './descriptor/descriptor-file.ts';
 export { type DiskDatabaseOptions, diskDatabase } from './descriptor/disk-database.ts';
 export type { ExtentDescription } from './descriptor/extent-line.ts';
-export { type OutsideReference, type ResolveOptions, resolveReference } from './descriptor/extent-path.ts';
+export {
+  type OutsideReference,
+  type ResolveOptions,
+  resolveReference,
+  withinFolders,
+} from './descriptor/extent-path.ts';
 export { type AdapterType, adapterTypes, type Geometry, geometryOf } from './descriptor/geometry.ts';
 export type { Block, Disk, DiskRange, RangeOptions } from './disk/disk.ts';
 export { type OpenDiskOptions, openDisk } from './disk/open-disk.ts';
@@ -39,6 +44,7 @@ export {
   flatNameOf,
 } from './flat/create-flat.ts';
 export { type Allocation, type CreateFlatExtentOptions, createFlatExtent } from './flat/create-flat-extent.ts';
+export { type AllocatedRange, type AllocationMapOptions, allocationMap } from './operations/allocation-map.ts';
 export { maximumVirtualBytes, sectorBytes } from './size.ts';
 export { checkSparseExtent } from './sparse/check-extent.ts';
 export { type CreateSparseDiskOptions, createSparseDisk, type ParentReference } from './sparse/create-sparse.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { resolveReference } from './extent-path.ts';
+import { resolveReference, withinFolders } from './extent-path.ts';
 
 const options = { kind: 'extent', from: '/ds/vm/disk.vmdk' } as const;
 
@@ -10,7 +10,19 @@ test('names within the folder are resolved', () => {
 });
 
 test('names that climb out are refused, and asked about when somebody answers', () => {
-  for (const name of ['/etc/shadow', '../other/x', 'a/../../x', 'a/..', '..\\x', 'C:\\x', 'c:/x']) {
+  assert.equal(resolveReference('/ds/vm', '/ds/vm/base.vmdk', options), '/ds/vm/base.vmdk');
+  for (const name of [
+    '/etc/shadow',
+    '/ds/vm/../x',
+    '/ds/vm',
+    '/ds/vm2/x',
+    '../other/x',
+    'a/../../x',
+    'a/..',
+    '..\\x',
+    'C:\\x',
+    'c:/x',
+  ]) {
     assert.throws(() => resolveReference('/ds/vm', name, options), { code: 'outside-folder' }, name);
   }
   const asked: unknown[] = [];
@@ -30,5 +42,15 @@ test('what is no file name is refused whatever is allowed', () => {
     assert.throws(() => resolveReference('/ds', name, { ...options, allowOutside: () => true }), {
       code: 'descriptor-invalid',
     });
+  }
+});
+
+test('folders that are named let their files pass, and nothing beside them', () => {
+  const allowOutside = withinFolders('/ds/base', '/other/');
+  const resolved = (name: string) => resolveReference('/ds/vm', name, { ...options, kind: 'parent', allowOutside });
+  assert.equal(resolved('../base/deep/x.vmdk'), '/ds/base/deep/x.vmdk');
+  assert.equal(resolved('/other/x.vmdk'), '/other/x.vmdk');
+  for (const name of ['/ds/base2/x', '/ds/base/../x', '/ds/base', '../x']) {
+    assert.throws(() => resolved(name), { code: 'outside-folder' }, name);
   }
 });

@@ -8,12 +8,28 @@ export interface PlacedExtent {
   readonly access: 'RW' | 'RDONLY';
 }
 
+/** One disk of a chain by itself, without its parents. Offsets are in bytes of the disk. */
+export interface ChainLayer {
+  readonly path: string;
+  readonly bytes: number;
+  /** Unit of allocation. */
+  readonly blockBytes: number;
+  /** State at `offset`, for at most `limit` bytes. */
+  locate(offset: number, limit: number): Promise<Run>;
+  /** Fills the buffer from one run of data. */
+  read(buffer: Uint8Array, offset: number): Promise<void>;
+  /** `below` gives what the parents hold, for the rest of a block that is allocated now; none: zeros. */
+  write(data: Uint8Array, offset: number, below: ReadBelow | undefined): Promise<void>;
+  flush(): Promise<void>;
+  close(): Promise<void>;
+}
+
 interface Part extends PlacedExtent {
   readonly start: number;
 }
 
 /** The extents of one disk of a chain, one after another. */
-export class Layer {
+export class Layer implements ChainLayer {
   readonly path: string;
   readonly bytes: number;
   readonly blockBytes: number;
@@ -31,14 +47,13 @@ export class Layer {
     this.blockBytes = Math.min(...extents.map(({ extent }) => extent.blockBytes));
   }
 
-  /** State at `offset`, for at most `limit` bytes; never over the end of an extent. */
+  /** Never over the end of an extent. */
   locate(offset: number, limit: number): Promise<Run> {
     const part = this.#partAt(offset);
     const within = offset - part.start;
     return part.extent.locate(within, Math.min(limit, part.bytes - within));
   }
 
-  /** Fills the buffer from one run of data. */
   read(buffer: Uint8Array, offset: number): Promise<void> {
     const part = this.#partAt(offset);
     return part.extent.read(buffer, offset - part.start);

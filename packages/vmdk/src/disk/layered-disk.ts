@@ -2,27 +2,29 @@ import type { Descriptor } from '../descriptor/descriptor.ts';
 import { VmdkError } from '../errors.ts';
 import { isZero } from '../size.ts';
 import { inOrder } from '../stream/ordered-work.ts';
+import { ChainCursor } from './chain-cursor.ts';
 import type { Block, Disk, DiskRange, RangeOptions } from './disk.ts';
-import type { Layer } from './layer.ts';
+import type { ChainLayer } from './layer.ts';
 
 /** Bytes read at once by `blocks`, and how many such reads are ahead. */
 const readAheadBytes = 2 ** 20;
 const readsAhead = 4;
+/** Pieces of one read that are fetched at once where it falls to several layers. */
+const piecesAtOnce = 16;
 
 export interface LayeredDiskOptions {
   readonly path: string;
   /** Top first. */
-  readonly layers: readonly [Layer, ...Layer[]];
+  readonly layers: readonly [ChainLayer, ...ChainLayer[]];
   readonly writable: boolean;
   readonly descriptor?: Descriptor;
   /** Persists a new CID. */
   readonly renewContentId?: () => Promise<void>;
 }
 
-interface Place {
-  readonly layer: Layer | undefined;
-  readonly length: number;
-  readonly state: DiskRange['state'];
+/** A stretch of a chain and the layer that decides about it: its index, 0 the top; undefined: none, so zeros. */
+export interface LayerRange extends DiskRange {
+  readonly layer: number | undefined;
 }
 
 /** A disk and its ancestors, read as one. Only the top is written. */
@@ -32,7 +34,7 @@ export class LayeredDisk implements Disk {
   readonly blockBytes: number;
   readonly writable: boolean;
   readonly descriptor?: Descriptor;
-  readonly #layers: readonly [Layer, ...Layer[]];
+  readonly #layers: readonly [ChainLayer, ...ChainLayer[]];
   readonly #renewContentId: (() => Promise<void>) | undefined;
   #renewed: Promise<void> | undefined;
 
@@ -74,15 +76,30 @@ export class LayeredDisk implements Disk {
   }
 
   async *map(options: RangeOptions = {}): AsyncGenerator<DiskRange, void, undefined> {
-    const { start, end } = this.#span(options);
     let pending: DiskRange | undefined;
-    for (let at = start; at < end; ) {
-      options.signal?.throwIfAborted();
-      const { length, state } = await this.#locate(0, at, end - at);
+    for await (const { offset, length, state } of this.layerMap(options)) {
       if (pending?.state === state) pending = { ...pending, length: pending.length + length };
       else {
         if (pending) yield pending;
-        pending = { offset: at, length, state };
+        pending = { offset, length, state };
+      }
+    }
+    if (pending) yield pending;
+  }
+
+  /** Like `map`, with the layer of each range; neighbours of one layer and state are joined. */
+  async *layerMap(options: RangeOptions = {}): AsyncGenerator<LayerRange, void, undefined> {
+    const { start, end } = this.#span(options);
+    const cursor = new ChainCursor(this.#layers, end);
+    let pending: LayerRange | undefined;
+    for (let at = start; at < end; ) {
+      options.signal?.throwIfAborted();
+      const { layer, length, state } = await cursor.locate(at);
+      if (pending?.state === state && pending.layer === layer) {
+        pending = { ...pending, length: pending.length + length };
+      } else {
+        if (pending) yield pending;
+        pending = { offset: at, length, state, layer };
       }
       at += length;
     }
@@ -114,37 +131,44 @@ export class LayeredDisk implements Disk {
   /** Stored stretches, cut to the read-ahead size. */
   async *#reads(options: RangeOptions): AsyncGenerator<{ offset: number; length: number }, void, undefined> {
     const { start, end } = this.#span(options);
+    const cursor = new ChainCursor(this.#layers, end);
     for (let at = start; at < end; ) {
       options.signal?.throwIfAborted();
-      const limit = readAheadBytes - (at % readAheadBytes);
-      const { state, length } = await this.#locate(0, at, end - at);
-      const cut = state === 'data' ? Math.min(length, limit) : length;
-      if (state === 'data') yield { offset: at, length: cut };
-      at += cut;
+      const first = await cursor.locate(at);
+      if (first.state !== 'data') {
+        at += first.length;
+        continue;
+      }
+      const limit = Math.min(end - at, readAheadBytes - (at % readAheadBytes));
+      let length = first.length;
+      // Neighbouring data is read in one go, whichever layers it lies in.
+      while (length < limit) {
+        const next = await cursor.locate(at + length);
+        if (next.state !== 'data') break;
+        length += next.length;
+      }
+      length = Math.min(length, limit);
+      yield { offset: at, length };
+      at += length;
     }
   }
 
   async #readFrom(top: number, buffer: Uint8Array, offset: number): Promise<void> {
-    for (let done = 0; done < buffer.length; ) {
-      const { layer, length, state } = await this.#locate(top, offset + done, buffer.length - done);
-      const target = buffer.subarray(done, done + length);
-      if (state === 'data' && layer) await layer.read(target, offset + done);
-      else target.fill(0);
-      done += length;
+    const layers = top === 0 ? this.#layers : this.#layers.slice(top);
+    const cursor = new ChainCursor(layers, offset + buffer.length);
+    const reads = new PendingReads();
+    try {
+      for (let done = 0; done < buffer.length; ) {
+        const { layer, length, state } = await cursor.locate(offset + done);
+        const target = buffer.subarray(done, done + length);
+        if (state !== 'data' || layer === undefined) target.fill(0);
+        else await reads.add((layers[layer] as ChainLayer).read(target, offset + done));
+        done += length;
+      }
+    } finally {
+      await reads.settled();
     }
-  }
-
-  /** Which layer from `top` down decides about `offset`, and for how many bytes. */
-  async #locate(top: number, offset: number, wanted: number): Promise<Place> {
-    let limit = wanted;
-    for (const layer of this.#layers.slice(top)) {
-      // A disk may be larger than its parent; the rest of it has no parent.
-      if (offset >= layer.bytes) break;
-      const run = await layer.locate(offset, Math.min(limit, layer.bytes - offset));
-      limit = run.length;
-      if (run.state !== 'absent') return { layer, length: limit, state: run.state };
-    }
-    return { layer: undefined, length: limit, state: 'unallocated' };
+    reads.check();
   }
 
   #span(options: RangeOptions): { readonly start: number; readonly end: number } {
@@ -160,5 +184,30 @@ export class LayeredDisk implements Disk {
       const reason = `${length} bytes at ${offset} of a disk of ${this.virtualBytes}`;
       throw new VmdkError('out-of-range', { file: this.path, reason });
     }
+  }
+}
+
+/** Reads under way; none may still fill a buffer that was given up. */
+class PendingReads {
+  #pending: Promise<void>[] = [];
+  #failed: { readonly error: unknown } | undefined;
+
+  /** Resolves when there is room for another. */
+  async add(read: Promise<void>): Promise<void> {
+    this.#pending.push(
+      read.catch((error: unknown) => {
+        this.#failed ??= { error };
+      }),
+    );
+    if (this.#pending.length >= piecesAtOnce) await this.settled();
+  }
+
+  async settled(): Promise<void> {
+    await Promise.all(this.#pending);
+    this.#pending = [];
+  }
+
+  check(): void {
+    if (this.#failed) throw this.#failed.error;
   }
 }

@@ -44,7 +44,9 @@ export interface OpenDiskOptions {
   readonly allowOutside?: (reference: OutsideReference) => boolean;
 }
 
-interface OpenedLayer {
+/** One disk of a chain, opened without its parents. */
+export interface OpenedLayer {
+  readonly path: string;
   readonly layer: Layer;
   readonly identity: string;
   readonly descriptor?: Descriptor;
@@ -56,12 +58,31 @@ interface OpenedLayer {
  * a chain is at most 256 disks and has no cycle. Nothing stays open when it fails.
  */
 export async function openDisk(path: string, options: OpenDiskOptions = {}): Promise<Disk> {
+  return diskOfLayers(await openLayers(path, options), options.writable ?? false);
+}
+
+/** The disk that opened layers make, top first. */
+export function diskOfLayers(opened: readonly [OpenedLayer, ...OpenedLayer[]], writable = false): LayeredDisk {
+  const [top, ...parents] = opened;
+  return new LayeredDisk({
+    path: top.path,
+    layers: [top.layer, ...parents.map(({ layer }) => layer)],
+    writable,
+    ...(top.descriptor ? { descriptor: top.descriptor } : {}),
+    ...(top.renewContentId ? { renewContentId: top.renewContentId } : {}),
+  });
+}
+
+/** Opens a disk and its parents one by one, top first; only the top is writable where that is asked for. */
+export async function openLayers(
+  path: string,
+  options: OpenDiskOptions = {},
+): Promise<readonly [OpenedLayer, ...OpenedLayer[]]> {
   const opened: OpenedLayer[] = [];
   try {
     const top = await openLayer(path, options);
     opened.push(top);
-    for (let child = top, childPath = path; child.descriptor && child.descriptor.parentContentId !== noParent; ) {
-      const parentPath = parentOf(child.descriptor, childPath, options);
+    for (let child = top, parentPath = parentPathOf(top, options); parentPath !== undefined; ) {
       if (opened.length >= maximumChainLength) {
         throw new VmdkError('chain-too-long', { file: path, reason: `more than ${maximumChainLength} disks` });
       }
@@ -69,24 +90,23 @@ export async function openDisk(path: string, options: OpenDiskOptions = {}): Pro
       const seen = opened.some(({ identity }) => identity === parent.identity);
       opened.push(parent);
       if (seen) throw new VmdkError('chain-cycle', { file: path, reason: `${parentPath} comes twice` });
-      checkParent(child.descriptor, childPath, parent, parentPath);
+      checkParent(child, parent);
       child = parent;
-      childPath = parentPath;
+      parentPath = parentPathOf(parent, options);
     }
-    return new LayeredDisk({
-      path,
-      layers: [top.layer, ...opened.slice(1).map(({ layer }) => layer)],
-      writable: options.writable ?? false,
-      ...(top.descriptor ? { descriptor: top.descriptor } : {}),
-      ...(top.renewContentId ? { renewContentId: top.renewContentId } : {}),
-    });
+    return [top, ...opened.slice(1)];
   } catch (error) {
     await Promise.allSettled(opened.map(({ layer }) => layer.close()));
     throw error;
   }
 }
 
-function parentOf(descriptor: Descriptor, path: string, options: OpenDiskOptions): string {
+/** Where the parent of a disk lies; undefined when it has none. */
+function parentPathOf(
+  { path, descriptor }: Pick<OpenedLayer, 'path' | 'descriptor'>,
+  options: Pick<OpenDiskOptions, 'allowOutside'> = {},
+): string | undefined {
+  if (!descriptor || descriptor.parentContentId === noParent) return undefined;
   const hint = descriptor.parentFileNameHint;
   if (!hint)
     throw new VmdkError('parent-missing', { file: path, reason: 'parentCID is set, parentFileNameHint is not' });
@@ -97,15 +117,17 @@ function parentOf(descriptor: Descriptor, path: string, options: OpenDiskOptions
   });
 }
 
-function checkParent(child: Descriptor, childPath: string, parent: OpenedLayer, parentPath: string): void {
-  if (!parent.descriptor)
-    throw new VmdkError('parent-missing', { file: childPath, reason: `${parentPath} has no CID` });
-  if (parent.descriptor.contentId === child.parentContentId) return;
-  const reason = `it expects CID ${formatContentId(child.parentContentId)}, ${parentPath} has ${formatContentId(parent.descriptor.contentId)}`;
-  throw new VmdkError('parent-changed', { file: childPath, reason });
+function checkParent(child: OpenedLayer, parent: OpenedLayer): void {
+  const wanted = child.descriptor?.parentContentId;
+  if (!parent.descriptor || wanted === undefined)
+    throw new VmdkError('parent-missing', { file: child.path, reason: `${parent.path} has no CID` });
+  if (parent.descriptor.contentId === wanted) return;
+  const reason = `it expects CID ${formatContentId(wanted)}, ${parent.path} has ${formatContentId(parent.descriptor.contentId)}`;
+  throw new VmdkError('parent-changed', { file: child.path, reason });
 }
 
-async function openLayer(path: string, options: OpenDiskOptions): Promise<OpenedLayer> {
+/** Opens one disk of a chain without its parents. */
+async function openLayer(path: string, options: OpenDiskOptions = {}): Promise<OpenedLayer> {
   const writable = options.writable ?? false;
   const file = await FileWindow.open(path, { ...options.window });
   let kept = false;
@@ -127,7 +149,7 @@ async function openLayer(path: string, options: OpenDiskOptions): Promise<Opened
     const descriptor = await descriptorOfFile(file);
     const layer = await openListedExtents(path, descriptor, options);
     const renewContentId = () => replaceContentId(path, newContentId());
-    return { layer, descriptor, identity: file.identity, renewContentId };
+    return { path, layer, descriptor, identity: file.identity, renewContentId };
   } finally {
     if (!kept) await file.close();
   }
@@ -166,9 +188,9 @@ async function openSparseLayer(file: FileWindow): Promise<OpenedLayer> {
     const descriptor = await embeddedDescriptor(file, header);
     const extent = await openSparse(file, header);
     const layer = new Layer(file.path, [{ extent, bytes: extent.bytes, access: 'RW' }]);
-    if (!descriptor) return { layer, identity: file.identity };
+    if (!descriptor) return { path: file.path, layer, identity: file.identity };
     const renewContentId = () => renewEmbedded(file, header, descriptor);
-    return { layer, descriptor, identity: file.identity, renewContentId };
+    return { path: file.path, layer, descriptor, identity: file.identity, renewContentId };
   } catch (error) {
     await file.close();
     throw error;
