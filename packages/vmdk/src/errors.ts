@@ -14,6 +14,7 @@ export const vmdkErrors = {
   'header-corrupted': 'was damaged by a text-mode transfer',
   'table-invalid': 'has an invalid grain directory or table',
   'grain-corrupt': 'has a damaged grain',
+  'digest-mismatch': 'is not what its manifest says',
   'marker-invalid': 'has an invalid marker',
   truncated: 'ends too early',
   'trailing-data': 'goes on after its end marker',

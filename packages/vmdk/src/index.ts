@@ -45,6 +45,10 @@ export {
 } from './flat/create-flat.ts';
 export { type Allocation, type CreateFlatExtentOptions, createFlatExtent } from './flat/create-flat-extent.ts';
 export { type AllocatedRange, type AllocationMapOptions, allocationMap } from './operations/allocation-map.ts';
+export { SettlePace } from './settle/pace.ts';
+export type { SettleDigestAlgorithm } from './settle/settle-messages.ts';
+export { type SettleStreamOptions, settleStream, verifyDigest } from './settle/settle-stream.ts';
+export { checkStreamTables, type StreamPlace } from './settle/stream-file.ts';
 export { maximumVirtualBytes, sectorBytes } from './size.ts';
 export { checkSparseExtent } from './sparse/check-extent.ts';
 export { type CreateSparseDiskOptions, createSparseDisk, type ParentReference } from './sparse/create-sparse.ts';
