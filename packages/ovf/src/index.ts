@@ -47,6 +47,18 @@ export { type OvaInput, type OvaOutput, writeOva } from './package/ova-writer.ts
 export { type OpenOptions, type OvfPackage, openOvf, openPackage } from './package/ovf-package.ts';
 export { packageName } from './package/package-name.ts';
 export { type ByteRange, folderSource, ovaSource, type PackageSource } from './package/package-source.ts';
+export type { FileStatus, FileVerdict, PackageVerdict } from './package/package-verdict.ts';
 export type { TarEntry } from './package/tar-entries.ts';
+export { type VerifyOptions, verifyPackage } from './package/verify-package.ts';
+export { verifyOvaStream } from './package/verify-stream.ts';
+export { readCertificates } from './signature/certificate.ts';
+export { type ManifestSigner, manifestSigner, type SigningOptions } from './signature/sign-manifest.ts';
+export {
+  type CertificateSummary,
+  type SignatureOptions,
+  type SignatureStatus,
+  type SignatureVerdict,
+  verifySignature,
+} from './signature/verify-signature.ts';
 export type { XmlLimits } from './xml/xml-reader.ts';
 export type { XmlAttribute, XmlElement } from './xml/xml-tree.ts';

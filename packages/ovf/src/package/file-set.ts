@@ -1,23 +1,11 @@
 import type { Envelope, FileReference } from '../envelope/envelope.ts';
 import { OvfError, type OvfWarning } from '../errors.ts';
-import { chunkName, isExternal, packageName, parseChunkName } from './package-name.ts';
-
-/** The names under which a reference may be stored: as written, and with its percent escapes resolved. */
-function storedNames(href: string): string[] {
-  const names = [packageName(href)];
-  try {
-    const decoded = packageName(decodeURIComponent(href));
-    if (decoded !== names[0]) names.push(decoded);
-  } catch (error) {
-    if (error instanceof OvfError) throw error;
-  }
-  return names;
-}
+import { chunkName, isExternal, parseChunkName, storedNamesFor } from './package-name.ts';
 
 /** The files that an envelope references, against those that a package holds. */
 export class FileSet {
   readonly #byName = new Map<string, FileReference>();
-  readonly #held = new Map<string, number>();
+  readonly #held = new Map<string, number | null>();
   readonly #references: readonly FileReference[];
   readonly #allowUnreferenced: boolean;
   readonly warnings: OvfWarning[] = [];
@@ -26,7 +14,7 @@ export class FileSet {
   constructor(envelope: Envelope, allowUnreferenced: boolean) {
     this.#references = envelope.files.filter((file) => !isExternal(file.href));
     this.#allowUnreferenced = allowUnreferenced;
-    for (const file of this.#references) for (const name of storedNames(file.href)) this.#byName.set(name, file);
+    for (const file of this.#references) for (const name of storedNamesFor(file.href)) this.#byName.set(name, file);
   }
 
   /** The reference that a stored file belongs to; its chunks count. */
@@ -38,8 +26,8 @@ export class FileSet {
     return chunked?.chunkSize === undefined ? undefined : chunked;
   }
 
-  /** Takes a file that the package holds. Throws `file-unreferenced`, `size-mismatch`. */
-  add(name: string, size: number): FileReference | undefined {
+  /** Takes a file that the package holds; a size of `null` is not known. Throws `file-unreferenced`, `size-mismatch`. */
+  add(name: string, size: number | null): FileReference | undefined {
     const reference = this.referenceOf(name);
     this.#held.set(name, size);
     if (reference === undefined) {
@@ -47,7 +35,12 @@ export class FileSet {
         throw new OvfError('file-unreferenced', 'the file is not in References', { file: name });
       }
       this.warnings.push({ detail: 'the file is not in References', location: { file: name } });
-    } else if (reference.chunkSize === undefined && reference.size !== undefined && reference.size !== size) {
+    } else if (
+      reference.chunkSize === undefined &&
+      reference.size !== undefined &&
+      size !== null &&
+      reference.size !== size
+    ) {
       const detail = `the file has ${size} bytes, References says ${reference.size}`;
       throw new OvfError('size-mismatch', detail, { file: name, line: reference.line });
     }
@@ -56,7 +49,7 @@ export class FileSet {
 
   /** Stored names of a referenced file, in order; one unless it is chunked. Throws `file-missing`. */
   storedNames(reference: FileReference): string[] {
-    for (const name of storedNames(reference.href)) {
+    for (const name of storedNamesFor(reference.href)) {
       const stored: string[] = [];
       if (reference.chunkSize === undefined) {
         if (this.#held.has(name)) return [name];
@@ -76,7 +69,9 @@ export class FileSet {
     for (const reference of this.#references) {
       const stored = this.storedNames(reference);
       if (reference.chunkSize === undefined) continue;
-      const sizes = stored.map((name) => this.#held.get(name) ?? 0);
+      const held = stored.map((name) => this.#held.get(name) ?? null);
+      const sizes = held.filter((size) => size !== null);
+      if (sizes.length < held.length) continue;
       const total = sizes.reduce((sum, size) => sum + size, 0);
       const whole = sizes.slice(0, -1).every((size) => size === reference.chunkSize);
       if (!whole || sizes.at(-1)! > reference.chunkSize || (reference.size !== undefined && reference.size !== total)) {

@@ -20,9 +20,10 @@ export interface Manifest {
 const digestLength: Readonly<Record<DigestAlgorithm, number>> = { SHA1: 40, SHA256: 64, SHA512: 128 };
 const maxLength = 4 * 1024 * 1024;
 const maxEntries = 20_000;
-const line = /^\s*SHA-?(1|256|512)\s*\((.*)\)\s*=\s*([0-9a-f]+)\s*$/i;
+/** `SHA256`, `SHA-256` and, as newer OpenSSL calls it, `SHA2-256`. */
+const line = /^\s*SHA(?:2-(?=256|512)|-)?(1|256|512)\s*\((.*)\)\s*=\s*([0-9a-f]+)\s*$/i;
 
-/** Reads lines such as `SHA256(disk.vmdk)= 0a1b…`, spaces free. Throws `manifest-invalid`, `name-unsafe`. */
+/** Reads lines such as `SHA256(disk.vmdk)= 0a1b…` or `SHA2-256 (disk.vmdk) = 0A1B…`. Throws `manifest-invalid`, `name-unsafe`. */
 export function parseManifest(source: string | Uint8Array, fileName?: string): Manifest {
   if (source.length > maxLength) {
     throw new OvfError('manifest-invalid', `the manifest is longer than ${maxLength}`, { file: fileName });

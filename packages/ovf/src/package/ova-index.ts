@@ -18,7 +18,10 @@ export async function indexOva(path: string, limits: TarLimits = {}): Promise<Ta
 /** {@link indexOva} of an open file. */
 export async function indexOpenOva(file: FileHandle, limits: TarLimits = {}): Promise<TarEntry[]> {
   const { size: length } = await file.stat();
-  const source = { read: (offset: number, count: number) => readAt(file, offset, count) };
+  // A size that lies is told below, with the file's name.
+  const source = {
+    read: (offset: number, count: number) => readAt(file, offset, Math.max(0, Math.min(count, length - offset))),
+  };
   const entries: TarEntry[] = [];
   for await (const entry of tarEntries(source, limits)) {
     if (entry.offset + entry.size > length) {

@@ -4,6 +4,7 @@ import { OvfError, type OvfWarning } from '../errors.ts';
 import { DigestLedger, FileDigest } from './file-digests.ts';
 import { FileSet } from './file-set.ts';
 import { type Manifest, parseManifest } from './manifest.ts';
+import { certificateNameOf, manifestNameOf } from './stored-files.ts';
 import { StreamSource } from './stream-source.ts';
 import { type TarEntry, tarEntries } from './tar-entries.ts';
 
@@ -179,15 +180,14 @@ class OvaReader implements OvaStream {
 
   /** Reads the manifest or the certificate, if the entry is one. */
   async #readSignature(entry: TarEntry): Promise<boolean> {
-    const stem = this.descriptorName.replace(/\.ovf$/i, '');
     const maxLength = this.#options.maxManifestLength ?? defaultMaxLength;
-    if (entry.name === `${stem}.mf`) {
+    if (entry.name === manifestNameOf(this.descriptorName)) {
       this.manifestBytes = await this.#whole(entry, maxLength);
       this.manifest = parseManifest(this.manifestBytes, entry.name);
       this.#ledger.setManifest(this.manifest);
       return true;
     }
-    if (entry.name === `${stem}.cert`) {
+    if (entry.name === certificateNameOf(this.descriptorName)) {
       this.certificateBytes = await this.#whole(entry, maxLength);
       return true;
     }

@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { OvfError } from '../errors.ts';
 import { type DigestAlgorithm, formatManifest } from './manifest.ts';
 import { packageName } from './package-name.ts';
+import { manifestNameOf } from './stored-files.ts';
 import { tarBlock } from './tar-header.ts';
 import { formatTarHeader } from './tar-header-writer.ts';
 
@@ -40,7 +41,7 @@ export async function writeOva(output: Writable, ova: OvaOutput): Promise<void> 
   if (!/\.ovf$/i.test(ova.descriptorName)) {
     throw new OvfError('name-unsafe', 'the name of a descriptor ends in .ovf', { file: ova.descriptorName });
   }
-  for (const name of [ova.descriptorName, manifestNameOf(ova), ...ova.files.map((file) => file.name)]) {
+  for (const name of [ova.descriptorName, manifestNameOf(ova.descriptorName), ...ova.files.map((file) => file.name)]) {
     if (packageName(name) !== name || names.has(name)) {
       throw new OvfError('name-unsafe', `the name ${JSON.stringify(name)} cannot be used, or is used twice`);
     }
@@ -50,10 +51,6 @@ export async function writeOva(output: Writable, ova: OvaOutput): Promise<void> 
   await pipeline(Readable.from(archiveOf(ova), { objectMode: false }), output, options);
 }
 
-function manifestNameOf(ova: OvaOutput): string {
-  return ova.descriptorName.replace(/\.ovf$/i, '.mf');
-}
-
 async function* archiveOf(ova: OvaOutput): AsyncGenerator<Uint8Array> {
   const { files, digest = 'SHA256', manifestAt = 'end' } = ova;
   const descriptor = typeof ova.descriptor === 'string' ? Buffer.from(ova.descriptor, 'utf8') : ova.descriptor;
@@ -61,7 +58,7 @@ async function* archiveOf(ova: OvaOutput): AsyncGenerator<Uint8Array> {
   const hasher = () => createHash((digest || 'SHA256').toLowerCase());
   const manifest = (): OvaInput => {
     const entries = [...digests].map(([file, hash]) => ({ algorithm: digest || 'SHA256', file, digest: hash }));
-    return bytesInput(manifestNameOf(ova), Buffer.from(formatManifest({ entries }), 'utf8'));
+    return bytesInput(manifestNameOf(ova.descriptorName), Buffer.from(formatManifest({ entries }), 'utf8'));
   };
 
   const hash = hasher();

@@ -7,8 +7,10 @@ import { FileDigest } from './file-digests.ts';
 import { FileSet } from './file-set.ts';
 import { type Manifest, type ManifestEntry, parseManifest } from './manifest.ts';
 import { defaultMaxLength, type PackageOptions } from './ova-reader.ts';
-import { chunkName, isExternal, packageName } from './package-name.ts';
+import { isExternal } from './package-name.ts';
+import { orderWarnings } from './package-order.ts';
 import { type ByteRange, folderSource, ovaSource, type PackageSource } from './package-source.ts';
+import { certificateNameOf, manifestNameOf, readWhole, storedFiles } from './stored-files.ts';
 
 /** How {@link OvfPackage.open} reads. */
 export interface OpenOptions {
@@ -59,20 +61,22 @@ async function openChecked(source: PackageSource, options: PackageOptions): Prom
   const maxManifestLength = options.maxManifestLength ?? defaultMaxLength;
   const descriptor = await readWhole(source, descriptorName, options.maxDescriptorLength ?? defaultMaxLength);
   if (descriptor === undefined) throw new OvfError('file-missing', 'there is no descriptor', { file: descriptorName });
-  const stem = descriptorName.replace(/\.ovf$/i, '');
-  const manifestBytes = await readWhole(source, `${stem}.mf`, maxManifestLength);
-  const certificateBytes = await readWhole(source, `${stem}.cert`, maxManifestLength);
-  const manifest = manifestBytes && parseManifest(manifestBytes, `${stem}.mf`);
+  const manifestName = manifestNameOf(descriptorName);
+  const certificateName = certificateNameOf(descriptorName);
+  const manifestBytes = await readWhole(source, manifestName, maxManifestLength);
+  const certificateBytes = await readWhole(source, certificateName, maxManifestLength);
+  const manifest = manifestBytes && parseManifest(manifestBytes, manifestName);
   const digests = manifest && new Map(manifest.entries.map((entry) => [entry.file, entry]));
   if (digests !== undefined) {
     checkDigest(descriptorName, digestOf(digests, descriptorName, descriptor), digests);
   }
   const envelope = await readEnvelope(descriptor, { fileName: descriptorName });
   const files = new FileSet(envelope, options.allowUnreferenced ?? false);
-  const signature = new Set([descriptorName, `${stem}.mf`, `${stem}.cert`]);
+  const order = source.names === undefined ? [] : orderWarnings(source.names, descriptorName, envelope);
+  const ownFiles = new Set([descriptorName, manifestName, certificateName]);
   for (const name of source.names ?? (await storedFiles(source, envelope))) {
-    if (!signature.has(name)) files.add(name, (await source.size(name)) ?? 0);
-    if (digests !== undefined && name !== `${stem}.mf` && name !== `${stem}.cert` && !digests.has(name)) {
+    if (!ownFiles.has(name)) files.add(name, (await source.size(name)) ?? null);
+    if (digests !== undefined && name !== manifestName && name !== certificateName && !digests.has(name)) {
       throw new OvfError('manifest-invalid', 'the manifest leaves out this file', { file: name });
     }
   }
@@ -90,50 +94,11 @@ async function openChecked(source: PackageSource, options: PackageOptions): Prom
     manifest,
     manifestBytes,
     certificateBytes,
-    warnings: [...envelope.warnings, ...files.warnings],
+    warnings: [...envelope.warnings, ...(source.warnings ?? []), ...order, ...files.warnings],
     storedNames: (reference) => files.storedNames(reference),
     open: (href, openOptions = {}) => openFile(source, envelope, files, digests, href, openOptions),
     close: () => source.close(),
   };
-}
-
-/** Names of the files that the envelope references and the source has, for a source that cannot list. */
-async function storedFiles(source: PackageSource, envelope: Envelope): Promise<string[]> {
-  const names: string[] = [];
-  for (const file of envelope.files) {
-    if (isExternal(file.href)) continue;
-    const candidates = [packageName(file.href)];
-    if (file.href.includes('%')) candidates.push(packageName(decodeURI(file.href)));
-    for (const name of candidates) {
-      const stored = (index: number) => (file.chunkSize === undefined ? name : chunkName(name, index));
-      let index = 0;
-      while ((await source.size(stored(index))) !== undefined) {
-        names.push(stored(index));
-        index += 1;
-        if (file.chunkSize === undefined) break;
-      }
-      if (index > 0) break;
-    }
-  }
-  return names;
-}
-
-async function readWhole(source: PackageSource, name: string, maxLength: number): Promise<Uint8Array | undefined> {
-  const size = await source.size(name);
-  if (size === undefined) return undefined;
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  if (size !== null && size > maxLength) length = size;
-  else {
-    for await (const part of source.read(name)) {
-      length += part.length;
-      if (length > maxLength) break;
-      parts.push(part);
-    }
-  }
-  if (length > maxLength)
-    throw new OvfError('archive-limit', `the file has more than ${maxLength} bytes`, { file: name });
-  return Buffer.concat(parts);
 }
 
 function digestOf(digests: ReadonlyMap<string, ManifestEntry>, name: string, bytes: Uint8Array): string | undefined {

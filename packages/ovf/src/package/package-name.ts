@@ -29,6 +29,23 @@ export function isExternal(href: string): boolean {
   return /^https?:\/\//i.test(href);
 }
 
+/**
+ * The names under which a reference may be stored: as written, and with its percent escapes resolved. Throws
+ * `name-unsafe`.
+ */
+export function storedNamesFor(href: string, location: OvfLocation = {}): string[] {
+  const names = [packageName(href, location)];
+  let decoded: string;
+  try {
+    decoded = decodeURIComponent(href);
+  } catch {
+    return names;
+  }
+  const name = packageName(decoded, location);
+  if (name !== names[0]) names.push(name);
+  return names;
+}
+
 /** Name of the stored chunk `index` of a chunked file (DSP0243 7.1): nine digits. */
 export function chunkName(name: string, index: number): string {
   return `${name}.${String(index).padStart(9, '0')}`;

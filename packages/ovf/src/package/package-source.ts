@@ -1,6 +1,6 @@
 import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve, sep } from 'node:path';
-import { OvfError } from '../errors.ts';
+import { OvfError, type OvfWarning } from '../errors.ts';
 import { indexOpenOva, readAt } from './ova-index.ts';
 import { packageName } from './package-name.ts';
 import type { TarEntry, TarLimits } from './tar-entries.ts';
@@ -19,10 +19,24 @@ export interface PackageSource {
   readonly descriptorName: string;
   /** Names of all files, in order, when the source knows them; a folder holds whatever else it holds, and does not say. */
   readonly names?: readonly string[];
+  /** What was noticed of the place itself, such as padding of an archive that is not empty. */
+  readonly warnings?: readonly OvfWarning[];
   /** Size in bytes, `null` when it cannot be known before reading; absent when there is no such file. */
   size(name: string): Promise<number | null | undefined>;
   /** The bytes of a file that is there. */
   read(name: string, range?: ByteRange): AsyncIterable<Uint8Array>;
+  /** Where the bytes of a file lie in a local file, for those who read them themselves; absent when they are elsewhere. */
+  locate?(name: string): Promise<FileLocation>;
+  close(): Promise<void>;
+}
+
+/** A stored file as a part of an open local file. */
+export interface FileLocation {
+  /** File descriptor, open until `close`; threads of this process may read it too. */
+  readonly descriptor: number;
+  readonly offset: number;
+  /** Bytes. */
+  readonly length: number;
   close(): Promise<void>;
 }
 
@@ -50,22 +64,32 @@ export async function ovaSource(
 ): Promise<PackageSource & { readonly entries: readonly TarEntry[] }> {
   const file = await open(path, 'r');
   try {
-    const entries = await indexOpenOva(file, limits);
+    const warnings: OvfWarning[] = [];
+    const entries = await indexOpenOva(file, { ...limits, onIgnored: (warning) => void warnings.push(warning) });
     const first = entries[0];
     if (first === undefined || !/\.ovf$/i.test(first.name)) {
       throw new OvfError('archive-invalid', 'the first file of an OVA must be the descriptor', { file: first?.name });
     }
     const byName = new Map(entries.map((entry) => [entry.name, entry]));
+    const entryOf = (name: string): TarEntry => {
+      const entry = byName.get(name);
+      if (entry === undefined) throw new OvfError('file-missing', 'the file is not in the archive', { file: name });
+      return entry;
+    };
     return {
       entries,
+      warnings,
       descriptorName: first.name,
       names: entries.map((entry) => entry.name),
       size: async (name) => byName.get(name)?.size,
       read: (name, range = {}) => {
-        const entry = byName.get(name);
-        if (entry === undefined) throw new OvfError('file-missing', 'the file is not in the archive', { file: name });
+        const entry = entryOf(name);
         const { start, length } = within(entry.size, range);
         return readRange(file, entry.offset + start, length, name);
+      },
+      locate: async (name) => {
+        const { offset, size: length } = entryOf(name);
+        return { descriptor: file.fd, offset, length, close: async () => undefined };
       },
       close: () => file.close(),
     };
@@ -79,7 +103,7 @@ export async function ovaSource(
 export async function folderSource(path: string): Promise<PackageSource> {
   const descriptor = resolve(path);
   const folder = await realpath(dirname(descriptor));
-  const locate = async (name: string): Promise<string | undefined> => {
+  const pathOf = async (name: string): Promise<string | undefined> => {
     try {
       const real = await realpath(join(folder, packageName(name)));
       if (!real.startsWith(folder.endsWith(sep) ? folder : folder + sep)) {
@@ -92,19 +116,26 @@ export async function folderSource(path: string): Promise<PackageSource> {
       throw error;
     }
   };
+  const openFile = async (name: string): Promise<FileHandle> => {
+    const real = await pathOf(name);
+    if (real === undefined) throw new OvfError('file-missing', 'the file is not in the folder', { file: name });
+    return open(real, 'r');
+  };
   return {
     descriptorName: basename(descriptor),
     size: async (name) => {
-      const real = await locate(name);
+      const real = await pathOf(name);
       if (real === undefined) return undefined;
       const status = await stat(real);
       if (!status.isFile()) throw new OvfError('name-unsafe', 'it is not a regular file', { file: name });
       return status.size;
     },
+    locate: async (name) => {
+      const file = await openFile(name);
+      return { descriptor: file.fd, offset: 0, length: (await file.stat()).size, close: () => file.close() };
+    },
     async *read(name, range = {}) {
-      const real = await locate(name);
-      if (real === undefined) throw new OvfError('file-missing', 'the file is not in the folder', { file: name });
-      const file = await open(real, 'r');
+      const file = await openFile(name);
       try {
         const { start, length } = within((await file.stat()).size, range);
         yield* readRange(file, start, length, name);

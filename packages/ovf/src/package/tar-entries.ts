@@ -1,4 +1,4 @@
-import { OvfError } from '../errors.ts';
+import { OvfError, type OvfWarning } from '../errors.ts';
 import { packageName } from './package-name.ts';
 import { maxExtendedHeader, parseTarExtension, parseTarHeader, type TarExtension, tarBlock } from './tar-header.ts';
 
@@ -14,7 +14,12 @@ export interface TarEntry {
 export interface TarLimits {
   /** Files in an archive; 10,000. */
   readonly maxEntries?: number;
+  /** Told of bytes that belong to no file and are not zero: padding, and what follows the end mark. */
+  readonly onIgnored?: (warning: OvfWarning) => void;
 }
+
+/** Bytes behind the end mark that are looked at. */
+const maxTail = 1024 * 1024;
 
 /** Where an archive's bytes come from: a stream that reads on, or a file that seeks. */
 export interface TarSource {
@@ -29,6 +34,8 @@ const kinds: Readonly<Record<string, string>> = {
   '4': 'a block device',
   '5': 'a directory',
   '6': 'a pipe',
+  S: 'a sparse file',
+  K: 'a link with a long name',
 };
 
 /**
@@ -47,7 +54,10 @@ export async function* tarEntries(source: TarSource, limits: TarLimits = {}): As
       throw new OvfError('archive-truncated', `${what} at byte ${offset + block.length}`);
     }
     const header = parseTarHeader(block, offset);
-    if (header === undefined) return;
+    if (header === undefined) {
+      await lookAtRest(source, offset + tarBlock, maxTail, 'the archive goes on behind its end mark', limits);
+      return;
+    }
     const content = offset + tarBlock;
     if (header.type === 'x' || header.type === 'g' || header.type === 'L') {
       extensions += 1;
@@ -57,7 +67,11 @@ export async function* tarEntries(source: TarSource, limits: TarLimits = {}): As
       const bytes = await source.read(content, header.size);
       if (bytes.length < header.size)
         throw new OvfError('archive-truncated', `the header at byte ${offset} is cut short`);
-      if (header.type !== 'g') extension = { ...extension, ...parseTarExtension(header.type, bytes, offset) };
+      const said = parseTarExtension(header.type, bytes, offset);
+      if (header.type !== 'g') extension = { ...extension, ...said };
+      else if (said.name !== undefined || said.size !== undefined) {
+        throw new OvfError('archive-invalid', `the header at byte ${offset} gives all files one name or size`);
+      }
       offset = content + padded(header.size);
       continue;
     }
@@ -75,8 +89,23 @@ export async function* tarEntries(source: TarSource, limits: TarLimits = {}): As
     extensions = 0;
     yield { name, size, offset: content };
     offset = content + padded(size);
+    const padding = offset - content - size;
+    await lookAtRest(source, content + size, padding, 'the padding behind the file is not empty', limits, name);
     if (!Number.isSafeInteger(offset)) throw new OvfError('archive-invalid', 'the size is too large', { file: name });
   }
+}
+
+async function lookAtRest(
+  source: TarSource,
+  offset: number,
+  length: number,
+  detail: string,
+  { onIgnored }: TarLimits,
+  file?: string,
+): Promise<void> {
+  if (onIgnored === undefined || length === 0) return;
+  const bytes = await source.read(offset, length);
+  if (bytes.some((byte) => byte !== 0)) onIgnored({ detail, location: { file } });
 }
 
 function padded(size: number): number {

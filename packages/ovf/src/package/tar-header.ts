@@ -17,8 +17,9 @@ export interface TarExtension {
   readonly size?: number;
 }
 
-function invalid(detail: string, offset: number): never {
-  throw new OvfError('archive-invalid', `${detail} in the header at byte ${offset}`);
+function invalid(detail: string, offset: number, name?: string): never {
+  const whose = name === undefined ? '' : `, whose name is ${JSON.stringify(name.slice(0, 200))}`;
+  throw new OvfError('archive-invalid', `${detail} in the header at byte ${offset}${whose}`);
 }
 
 function text(block: Uint8Array, start: number, length: number): string {
@@ -49,7 +50,7 @@ export function parseTarHeader(block: Uint8Array, offset: number): TarHeader | u
   if (block.every((byte) => byte === 0)) return undefined;
   let sum = 8 * 0x20;
   for (let at = 0; at < tarBlock; at += 1) if (at < 148 || at >= 156) sum += block[at]!;
-  if (number(block, 148, 8, 'checksum', offset) !== sum) invalid('the checksum is wrong', offset);
+  if (number(block, 148, 8, 'checksum', offset) !== sum) invalid('the checksum is wrong', offset, text(block, 0, 100));
   const posix = text(block, 257, 6) === 'ustar' && block[262] === 0;
   const prefix = posix ? text(block, 345, 155) : '';
   const name = text(block, 0, 100);
@@ -60,10 +61,19 @@ export function parseTarHeader(block: Uint8Array, offset: number): TarHeader | u
   };
 }
 
-/** Reads the content of an extended header of the type `x` (pax) or `L` (GNU long name). Throws `archive-invalid`. */
+/** Reads the content of an extended header of the type `x` or `g` (pax) or `L` (GNU long name). Throws `archive-invalid`. */
 export function parseTarExtension(type: string, content: Uint8Array, offset: number): TarExtension {
   if (type === 'L') return { name: text(content, 0, content.length) };
   const extension: { name?: string; size?: number } = {};
+  const set = (key: string, value: string): void => {
+    if (key.startsWith('GNU.sparse.')) invalid('a sparse file cannot be read', offset);
+    if (key === 'path') extension.name = value;
+    if (key !== 'size') return;
+    if (!/^\d{1,16}$/.test(value) || !Number.isSafeInteger(Number(value))) {
+      invalid('the pax size is not valid', offset);
+    }
+    extension.size = Number(value);
+  };
   for (let at = 0; at < content.length && content[at] !== 0; ) {
     const space = content.indexOf(0x20, at);
     const digits = space === -1 ? '' : text(content, at, space - at);
@@ -71,13 +81,7 @@ export function parseTarExtension(type: string, content: Uint8Array, offset: num
     if (length <= space - at + 1 || at + length > content.length) invalid('a pax record is not valid', offset);
     const record = new TextDecoder('utf-8').decode(content.subarray(space + 1, at + length - 1));
     const equals = record.indexOf('=');
-    const value = record.slice(equals + 1);
-    if (equals > 0 && record.slice(0, equals) === 'path') extension.name = value;
-    if (equals > 0 && record.slice(0, equals) === 'size') {
-      if (!/^\d{1,16}$/.test(value) || !Number.isSafeInteger(Number(value)))
-        invalid('the pax size is not valid', offset);
-      extension.size = Number(value);
-    }
+    if (equals > 0) set(record.slice(0, equals), record.slice(equals + 1));
     at += length;
   }
   return extension;

@@ -1,0 +1,129 @@
+import type { Envelope } from '../envelope/envelope.ts';
+import { OvfError, type OvfWarning } from '../errors.ts';
+import { verifySignature } from '../signature/verify-signature.ts';
+import { FileDigest } from './file-digests.ts';
+import type { DigestAlgorithm, Manifest } from './manifest.ts';
+import { defaultMaxLength } from './ova-reader.ts';
+import { isExternal, storedNamesFor } from './package-name.ts';
+import { orderWarnings } from './package-order.ts';
+import { type FileVerdict, type PackageVerdict, packageVerdict } from './package-verdict.ts';
+import { certificateNameOf, manifestNameOf } from './stored-files.ts';
+import { StreamSource } from './stream-source.ts';
+import { tarEntries } from './tar-entries.ts';
+import { envelopeOf, invalidFile, manifestOf, type VerifyOptions, verdictOf } from './verify-package.ts';
+
+interface SeenFile {
+  readonly size: number;
+  readonly digests: ReadonlyMap<DigestAlgorithm, string>;
+}
+
+/**
+ * {@link verifyPackage} of an OVA that passes by once, such as a pipe or a download, in constant memory. When the manifest
+ * comes last, every file is digested by all algorithms. Throws {@link OvfError} `archive-*` and `name-unsafe` for what is
+ * not an archive, or ends early.
+ */
+export async function verifyOvaStream(
+  stream: AsyncIterable<Uint8Array>,
+  options: VerifyOptions = {},
+): Promise<PackageVerdict> {
+  const source = new StreamSource(stream);
+  try {
+    return await verifyEntries(source, options);
+  } finally {
+    await source.close();
+  }
+}
+
+async function verifyEntries(source: StreamSource, options: VerifyOptions): Promise<PackageVerdict> {
+  const { signal, onProgress } = options;
+  const seen = new Map<string, SeenFile>();
+  const kept = new Map<string, Uint8Array>();
+  const names: string[] = [];
+  const warnings: OvfWarning[] = [];
+  let descriptorName: string | undefined;
+  let manifest: Manifest | OvfError | undefined;
+  const onIgnored = (warning: OvfWarning) => void warnings.push(warning);
+  for await (const { name, size, offset } of tarEntries(source, { ...options, onIgnored })) {
+    if (descriptorName === undefined && !/\.ovf$/i.test(name)) {
+      throw new OvfError('archive-invalid', 'the first file of an OVA must be the descriptor', { file: name });
+    }
+    descriptorName ??= name;
+    names.push(name);
+    const keep = keptLength(name, descriptorName, options);
+    if (keep !== undefined && size > keep) {
+      throw new OvfError('archive-limit', `the file has more than ${keep} bytes`, { file: name });
+    }
+    const digest = new FileDigest(algorithmsFor(manifest, name));
+    const parts: Uint8Array[] = [];
+    let read = 0;
+    for await (const part of source.stream(offset, size)) {
+      signal?.throwIfAborted();
+      digest.update(part);
+      read += part.length;
+      if (keep !== undefined) parts.push(Buffer.from(part));
+      onProgress?.({ doneBytes: source.offset, totalBytes: source.offset });
+    }
+    if (read < size) {
+      throw new OvfError('archive-truncated', `the archive ends ${size - read} bytes early`, { file: name });
+    }
+    seen.set(name, { size, digests: digest.finish() });
+    if (keep !== undefined) kept.set(name, Buffer.concat(parts));
+    if (name === manifestNameOf(descriptorName)) manifest = manifestOf(kept.get(name), name);
+  }
+  if (descriptorName === undefined) throw new OvfError('archive-invalid', 'the archive is empty');
+  const envelope = await envelopeOf(kept.get(descriptorName)!, descriptorName);
+  const certificateName = certificateNameOf(descriptorName);
+  const manifestBytes = kept.get(manifestNameOf(descriptorName));
+  const signature = verifySignature(manifestBytes, kept.get(certificateName), {
+    ...options,
+    fileName: certificateName,
+  });
+  const invalid: FileVerdict[] = [];
+  if (manifest instanceof OvfError) invalid.push(invalidFile(manifestNameOf(descriptorName), manifest));
+  if (envelope instanceof OvfError) invalid.push(invalidFile(descriptorName, envelope));
+  else warnings.push(...orderWarnings(names, descriptorName, envelope));
+  const files = fileVerdicts(descriptorName, seen, manifest, envelope);
+  return packageVerdict([...invalid, ...files], signature, warnings, manifest !== undefined);
+}
+
+/** Bytes of a file that are kept to be read as a whole; absent for a file that only passes by. */
+function keptLength(name: string, descriptorName: string, options: VerifyOptions): number | undefined {
+  if (name === descriptorName) return options.maxDescriptorLength ?? defaultMaxLength;
+  const signature = name === manifestNameOf(descriptorName) || name === certificateNameOf(descriptorName);
+  return signature ? (options.maxManifestLength ?? defaultMaxLength) : undefined;
+}
+
+function algorithmsFor(
+  manifest: Manifest | OvfError | undefined,
+  name: string,
+): readonly DigestAlgorithm[] | undefined {
+  if (manifest === undefined) return undefined;
+  if (manifest instanceof OvfError) return [];
+  return manifest.entries.flatMap(({ file, algorithm }) => (file === name ? [algorithm] : []));
+}
+
+function fileVerdicts(
+  descriptorName: string,
+  seen: ReadonlyMap<string, SeenFile>,
+  manifest: Manifest | OvfError | undefined,
+  envelope: Envelope | OvfError,
+): FileVerdict[] {
+  const entries = new Map(
+    manifest === undefined || manifest instanceof OvfError ? [] : manifest.entries.map((entry) => [entry.file, entry]),
+  );
+  const signature = new Set([manifestNameOf(descriptorName), certificateNameOf(descriptorName)]);
+  const missing: string[] = [];
+  for (const { href, chunkSize } of envelope instanceof OvfError ? [] : envelope.files) {
+    if (isExternal(href)) continue;
+    const names = storedNamesFor(href).map((name) => (chunkSize === undefined ? name : `${name}.000000000`));
+    if (!names.some((name) => seen.has(name))) missing.push(names[0]!);
+  }
+  return [...new Set([...seen.keys(), ...missing, ...entries.keys()])]
+    .filter((name) => !signature.has(name))
+    .map((name) => {
+      const entry = entries.get(name);
+      const file = seen.get(name);
+      const digest = entry && file?.digests.get(entry.algorithm);
+      return verdictOf(name, file?.size, entry, digest === undefined ? undefined : { digest });
+    });
+}
