@@ -27,6 +27,8 @@ export const packages = {
       'genisoimage',
       'xorriso',
       'postgresql',
+      'nbdkit',
+      'libnbd-bin',
     ],
     ...['curl', 'openssl', 'fdisk', 'cpio', 'kmod', 'iproute2'],
   ],

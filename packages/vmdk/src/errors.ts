@@ -31,6 +31,12 @@ export const vmdkErrors = {
   'too-large': 'does not fit the format',
   'option-invalid': 'cannot be made like this',
   exists: 'already exists',
+  'change-map-missing': 'has no such change map',
+  'nbd-uri-invalid': 'is not the URI of an NBD export',
+  'nbd-unreachable': 'cannot be reached',
+  'nbd-refused': 'was refused by the NBD server',
+  'nbd-protocol': 'got an answer that breaks the NBD protocol',
+  'nbd-closed': 'lost its connection',
   'io-failed': 'could not be read or written',
 } as const;
 

@@ -44,6 +44,9 @@ export {
   flatNameOf,
 } from './flat/create-flat.ts';
 export { type Allocation, type CreateFlatExtentOptions, createFlatExtent } from './flat/create-flat-extent.ts';
+export { isNbdUri, type NbdAddress, type NbdClientTls, nbdUri, parseNbdUri } from './nbd/address.ts';
+export type { ChangedRange, NbdDisk } from './nbd/nbd-disk.ts';
+export { listNbdExports, type OpenNbdDiskOptions, openNbdDisk, type ReachNbdOptions } from './nbd/open-nbd-disk.ts';
 export { type AllocatedRange, type AllocationMapOptions, allocationMap } from './operations/allocation-map.ts';
 export { SettlePace } from './settle/pace.ts';
 export type { SettleDigestAlgorithm } from './settle/settle-messages.ts';

@@ -37,6 +37,8 @@ export interface Disk {
   readInto(buffer: Uint8Array, offset: number): Promise<void>;
   /** Writes to the top disk; the first write gives it a new CID beforehand. `read-only` unless opened writable. */
   write(offset: number, data: Uint8Array): Promise<void>;
+  /** Makes the stretch read as zeros and gives its space back. Absent where the disk cannot: write zeros instead. */
+  trim?(offset: number, length: number): Promise<void>;
   /** Makes what was written durable. */
   flush(): Promise<void>;
   /** Ranges in order, without gaps, neighbours of one state joined. */
