@@ -13,6 +13,7 @@ export const vmdkErrors = {
   'header-invalid': 'has an invalid sparse header',
   'header-corrupted': 'was damaged by a text-mode transfer',
   'table-invalid': 'has an invalid grain directory or table',
+  'digest-mismatch': 'does not hold what its digest says',
   'grain-corrupt': 'has a damaged grain',
   'digest-mismatch': 'is not what its manifest says',
   'marker-invalid': 'has an invalid marker',

@@ -4,6 +4,13 @@ export {
   creatableKinds,
   createDisk,
 } from './create/create-disk.ts';
+export { chained } from './decorators/chained.ts';
+export { type BlockDigests, type CheckedDisk, type CheckOptions, checked } from './decorators/checked.ts';
+export { type ReadAheadOptions, readAhead } from './decorators/read-ahead.ts';
+export { readOnly } from './decorators/read-only.ts';
+export { type ThrottledDisk, type ThrottleOptions, throttled } from './decorators/throttled.ts';
+export type { Clock, Rate } from './decorators/token-bucket.ts';
+export { type Window, windowed } from './decorators/windowed.ts';
 export { newContentId, replaceContentId, withContentId } from './descriptor/content-id.ts';
 export { type DeltaDescriptorOptions, deltaCreateType, deltaDescriptor, deltaExtentType } from './descriptor/delta.ts';
 export {

@@ -1,14 +1,10 @@
 import type { Descriptor } from '../descriptor/descriptor.ts';
 import { VmdkError } from '../errors.ts';
-import { isZero } from '../size.ts';
-import { inOrder } from '../stream/ordered-work.ts';
 import { ChainCursor } from './chain-cursor.ts';
 import type { Block, Disk, DiskRange, RangeOptions } from './disk.ts';
 import type { ChainLayer } from './layer.ts';
+import { readBlocks } from './read-blocks.ts';
 
-/** Bytes read at once by `blocks`, and how many such reads are ahead. */
-const readAheadBytes = 2 ** 20;
-const readsAhead = 4;
 /** Pieces of one read that are fetched at once where it falls to several layers. */
 const piecesAtOnce = 16;
 
@@ -106,51 +102,15 @@ export class LayeredDisk implements Disk {
     if (pending) yield pending;
   }
 
-  async *blocks(options: RangeOptions = {}): AsyncGenerator<Block, void, undefined> {
-    const reads = inOrder(this.#reads(options), readsAhead, async ({ offset, length }) => ({
-      offset,
-      data: await this.read(offset, length),
-    }));
-    for await (const { offset, data } of reads) {
-      options.signal?.throwIfAborted();
-      for (let done = 0; done < data.length; ) {
-        const at = offset + done;
-        const piece = data.subarray(done, done + this.blockBytes - (at % this.blockBytes));
-        if (!isZero(piece)) yield { offset: at, data: piece };
-        done += piece.length;
-      }
-    }
+  blocks(options: RangeOptions = {}): AsyncGenerator<Block, void, undefined> {
+    const { start, end } = this.#span(options);
+    return readBlocks(this, { ...options, offset: start, length: end - start });
   }
 
   async close(): Promise<void> {
     const results = await Promise.allSettled(this.#layers.map((layer) => layer.close()));
     const failed = results.find((result) => result.status === 'rejected');
     if (failed) throw failed.reason;
-  }
-
-  /** Stored stretches, cut to the read-ahead size. */
-  async *#reads(options: RangeOptions): AsyncGenerator<{ offset: number; length: number }, void, undefined> {
-    const { start, end } = this.#span(options);
-    const cursor = new ChainCursor(this.#layers, end);
-    for (let at = start; at < end; ) {
-      options.signal?.throwIfAborted();
-      const first = await cursor.locate(at);
-      if (first.state !== 'data') {
-        at += first.length;
-        continue;
-      }
-      const limit = Math.min(end - at, readAheadBytes - (at % readAheadBytes));
-      let length = first.length;
-      // Neighbouring data is read in one go, whichever layers it lies in.
-      while (length < limit) {
-        const next = await cursor.locate(at + length);
-        if (next.state !== 'data') break;
-        length += next.length;
-      }
-      length = Math.min(length, limit);
-      yield { offset: at, length };
-      at += length;
-    }
   }
 
   async #readFrom(top: number, buffer: Uint8Array, offset: number): Promise<void> {

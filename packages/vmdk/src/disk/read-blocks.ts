@@ -3,37 +3,53 @@ import { inOrder } from '../stream/ordered-work.ts';
 import type { Block, Disk, RangeOptions } from './disk.ts';
 
 /** Bytes read at once, and how many such reads are ahead. */
-const readAheadBytes = 2 ** 20;
+const readBytes = 2 ** 20;
 const readsAhead = 4;
+/** Bytes whose map is asked for at once: the first block does not wait for the map of a whole disk. */
+const mapBytes = 256 * 2 ** 20;
 
-/** The `blocks` of a disk that can tell its map and read. */
+/** Blocks of a disk by its map and reads, as `Disk.blocks` promises them. */
 export async function* readBlocks(
-  disk: Pick<Disk, 'map' | 'read' | 'blockBytes'>,
-  options: RangeOptions,
+  disk: Pick<Disk, 'virtualBytes' | 'blockBytes' | 'map' | 'read'>,
+  options: RangeOptions = {},
 ): AsyncGenerator<Block, void, undefined> {
-  const reads = inOrder(stored(disk, options), readsAhead, async ({ offset, length }) => ({
+  const reads = inOrder(storedPieces(disk, options), readsAhead, async ({ offset, length }) => ({
     offset,
     data: await disk.read(offset, length),
   }));
   for await (const { offset, data } of reads) {
     options.signal?.throwIfAborted();
-    for (let done = 0; done < data.length; ) {
-      const at = offset + done;
-      const piece = data.subarray(done, done + disk.blockBytes - (at % disk.blockBytes));
-      if (!isZero(piece)) yield { offset: at, data: piece };
-      done += piece.length;
-    }
+    for (const block of cutToBlocks({ offset, data }, disk.blockBytes)) if (!isZero(block.data)) yield block;
   }
 }
 
-/** Stretches of data, cut at multiples of the read-ahead. */
-async function* stored(disk: Pick<Disk, 'map'>, options: RangeOptions) {
-  for await (const { offset, length, state } of disk.map(options)) {
-    if (state !== 'data') continue;
-    for (let at = offset; at < offset + length; ) {
-      const piece = Math.min(offset + length - at, readAheadBytes - (at % readAheadBytes));
-      yield { offset: at, length: piece };
-      at += piece;
+/** Pieces of a block that do not cross a multiple of `blockBytes`. */
+export function* cutToBlocks({ offset, data }: Block, blockBytes: number): Generator<Block, void, undefined> {
+  for (let done = 0; done < data.length; ) {
+    const at = offset + done;
+    const piece = data.subarray(done, done + blockBytes - (at % blockBytes));
+    yield { offset: at, data: piece };
+    done += piece.length;
+  }
+}
+
+/** Stored stretches in order, cut to the size of one read. */
+async function* storedPieces(
+  disk: Pick<Disk, 'virtualBytes' | 'map'>,
+  options: RangeOptions,
+): AsyncGenerator<{ offset: number; length: number }, void, undefined> {
+  const start = options.offset ?? 0;
+  const end = start + (options.length ?? disk.virtualBytes - start);
+  const signal = options.signal ? { signal: options.signal } : {};
+  for (let at = start; at < end; ) {
+    const window = Math.min(end - at, mapBytes - (at % mapBytes));
+    for await (const { offset, length, state } of disk.map({ offset: at, length: window, ...signal })) {
+      for (let done = 0; state === 'data' && done < length; ) {
+        const piece = Math.min(length - done, readBytes - ((offset + done) % readBytes));
+        yield { offset: offset + done, length: piece };
+        done += piece;
+      }
     }
+    at += window;
   }
 }
