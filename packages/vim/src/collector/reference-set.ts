@@ -13,7 +13,11 @@ export const noReferences: ReferenceSet = new Map();
 /** The values of links as sets. One array is one set, and two sets have one difference, for all who follow the link. */
 export class ReferenceSets {
   readonly #sets = new WeakMap<object, ReferenceSet>();
-  readonly #differences = new WeakMap<ReferenceSet, { before: ReferenceSet; difference: ReferenceDifference }>();
+  /** The older set is held weakly: else each would hold the one before it, back to the first. */
+  readonly #differences = new WeakMap<
+    ReferenceSet,
+    { before: WeakRef<ReferenceSet>; difference: ReferenceDifference }
+  >();
 
   /** The references in a link's value: one, an array of them, or none. */
   of(value: unknown): ReferenceSet {
@@ -33,9 +37,9 @@ export class ReferenceSets {
   /** What `after` has more and less than `before`. */
   difference(before: ReferenceSet, after: ReferenceSet): ReferenceDifference {
     const known = this.#differences.get(after);
-    if (known?.before === before) return known.difference;
+    if (known?.before.deref() === before) return known.difference;
     const difference = { added: missingFrom(before, after), removed: missingFrom(after, before) };
-    this.#differences.set(after, { before, difference });
+    this.#differences.set(after, { before: new WeakRef(before), difference });
     return difference;
   }
 }

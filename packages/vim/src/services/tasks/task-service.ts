@@ -325,7 +325,7 @@ export class TaskService implements TaskKeeper {
       for (const record of tasks) {
         const task = this.#track(record);
         if (task.info.completeTime === undefined) this.#toRecover.push(task);
-        else task.completedAt = Date.parse(task.info.completeTime);
+        else task.complete(Date.parse(task.info.completeTime));
         this.#add(task, draft);
       }
     });
@@ -495,7 +495,7 @@ export class TaskService implements TaskKeeper {
       this.#onDefect('task record', error);
     }
     if (this.#closed) return;
-    task.completedAt = this.clock.now();
+    task.complete(this.clock.now());
     this.registry.commit((draft) => this.#show(task, draft));
     this.#unfinished.delete(task.record.number);
     this.owned.ended(task.record);

@@ -30,7 +30,9 @@ export class TrackedTask implements RunningTask {
   /** In milliseconds since 1970, once complete. */
   completedAt = 0;
   readonly #keeper: TaskKeeper;
-  readonly #abort = new AbortController();
+  /** Made when somebody asks for its signal: few tasks do, and it is the greater part of one that is over. */
+  #abort: AbortController | undefined;
+  #aborted = false;
   #shownAt = 0;
   #showLater: (() => void) | undefined;
 
@@ -63,6 +65,10 @@ export class TrackedTask implements RunningTask {
   }
 
   get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#aborted) this.#abort.abort(cancelled());
+    }
     return this.#abort.signal;
   }
 
@@ -102,7 +108,15 @@ export class TrackedTask implements RunningTask {
   }
 
   abort(): void {
-    this.#abort.abort(new DOMException('The task was cancelled.', 'AbortError'));
+    this.#aborted = true;
+    this.#abort?.abort(cancelled());
+  }
+
+  /** Lets go of what only a task that goes on needs. */
+  complete(at: number): void {
+    this.completedAt = at;
+    this.work = undefined;
+    this.#abort = undefined;
   }
 
   /** No commit of progress comes after this. */
@@ -116,4 +130,8 @@ export class TrackedTask implements RunningTask {
     this.#shownAt = this.#keeper.clock.now();
     this.#keeper.show(this);
   }
+}
+
+function cancelled(): DOMException {
+  return new DOMException('The task was cancelled.', 'AbortError');
 }
