@@ -10,8 +10,17 @@ import { endEngines } from '../harness/engines.ts';
 
 export interface Measures {
   readonly pid: number;
-  /** Milliseconds that the event loop stood still; `work` is the longest in processor time of its own. */
-  readonly stalls: { readonly p99: number; readonly p999: number; readonly longest: number; readonly work: number };
+  /**
+   * Milliseconds that the event loop stood still; `work` is the longest in processor time of its own, `collection` the
+   * longest pause to collect garbage.
+   */
+  readonly stalls: {
+    readonly p99: number;
+    readonly p999: number;
+    readonly longest: number;
+    readonly work: number;
+    readonly collection: number;
+  };
   /** Milliseconds of processor time of the daemon's main thread from the beginning of a read to its end. */
   readonly read: { readonly count: number; readonly median: number; readonly p99: number };
   readonly rss: number;

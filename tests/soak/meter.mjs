@@ -4,7 +4,7 @@
 // beginning of a reader's request to the end of its answer, for itself and for others that came before.
 import { channel } from 'node:diagnostics_channel';
 import { renameSync, writeFileSync } from 'node:fs';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { constants, monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { isMainThread } from 'node:worker_threads';
@@ -23,6 +23,13 @@ if (file !== undefined && isMainThread && process.argv.includes('--ready-file'))
     longest = Math.max(longest, now - before);
     before = now;
   }, 2).unref();
+  let collection = 0;
+  new PerformanceObserver((list) => {
+    for (const { duration, detail } of list.getEntries()) {
+      // Not those that the meter asks for.
+      if ((detail.flags & constants.NODE_PERFORMANCE_GC_FLAGS_FORCED) === 0) collection = Math.max(collection, duration);
+    }
+  }).observe({ entryTypes: ['gc'] });
   const reads = [];
   const begun = new WeakMap();
   channel('http.server.request.start').subscribe(({ request }) => {
@@ -40,6 +47,7 @@ if (file !== undefined && isMainThread && process.argv.includes('--ready-file'))
       p999: delay.percentile(99.9) / 1e6,
       longest: delay.max / 1e6,
       work: longest,
+      collection,
     };
     delay.reset();
     collect();
@@ -51,6 +59,7 @@ if (file !== undefined && isMainThread && process.argv.includes('--ready-file'))
     renameSync(`${file}.partial`, file);
     delay.reset();
     longest = 0;
+    collection = 0;
     before = processorTime();
   });
 }
