@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
+import { requestTurn } from '../runtime/event-loop-turn.ts';
 import type { HttpHeaders, HttpRequest, HttpResponder, HttpSink } from './http-exchange.ts';
 
 /** What answers requests: the management endpoint, or one of its parts. */
@@ -18,6 +19,8 @@ export async function handleNodeRequest(
 ): Promise<void> {
   const body = await readBody(incoming);
   if (body === undefined) return;
+  const turn = requestTurn();
+  if (turn !== undefined) await turn;
   await handler.handle(new NodeRequest(incoming, outgoing, body), new NodeResponder(outgoing));
   // What the handler left unread, so that the connection can go on.
   if (!(body instanceof Uint8Array)) incoming.resume();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { nextTurn, turnEnd } from './event-loop-turn.ts';
+import { nextTurn, requestTurn, turnEnd } from './event-loop-turn.ts';
 
 test('works that begin together share the time of one', async () => {
   const begun = performance.now();
@@ -26,4 +26,23 @@ test('of all works that wait, one goes on in each round of the event loop, in th
   }
   await Promise.all(works);
   assert.deepEqual(order, ['a', 'b', 'c', 'a', 'b', 'c']);
+});
+
+test('requests that come together are answered in order, and hold up nobody for long', async () => {
+  const answered: number[] = [];
+  let others = 0;
+  const watch = setInterval(() => {
+    others += 1;
+  }, 1);
+  const requests = Array.from({ length: 60 }, async (_, number) => {
+    const turn = requestTurn();
+    if (turn !== undefined) await turn;
+    const end = performance.now() + 2;
+    while (performance.now() < end);
+    answered.push(number);
+  });
+  await Promise.all(requests);
+  clearInterval(watch);
+  assert.deepEqual(answered, [...answered.keys()]);
+  assert.ok(others >= 8, `others had their turn ${others} times while 60 requests were answered`);
 });

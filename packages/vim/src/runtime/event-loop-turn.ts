@@ -30,6 +30,28 @@ export function turnEnd(): number {
   return roundEnd;
 }
 
+let requests = 0;
+
+/**
+ * Undefined when a request that has just come may be answered at once, else resolves when it may: requests that come
+ * together are answered in the order in which they came, in as many rounds of the event loop as they need.
+ */
+export function requestTurn(): Promise<void> | undefined {
+  if (requests === 0 && performance.now() < turnEnd()) return undefined;
+  requests += 1;
+  return new Promise((resolve) => {
+    const tryNow = () => {
+      if (performance.now() >= turnEnd()) {
+        setImmediate(tryNow);
+        return;
+      }
+      requests -= 1;
+      resolve();
+    };
+    setImmediate(tryNow);
+  });
+}
+
 function takeTurn(): void {
   roundEnd = undefined;
   waiting.shift()?.();
