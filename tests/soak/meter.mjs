@@ -27,7 +27,8 @@ if (file !== undefined && isMainThread && process.argv.includes('--ready-file'))
   new PerformanceObserver((list) => {
     for (const { duration, detail } of list.getEntries()) {
       // Not those that the meter asks for.
-      if ((detail.flags & constants.NODE_PERFORMANCE_GC_FLAGS_FORCED) === 0) collection = Math.max(collection, duration);
+      if ((detail.flags & constants.NODE_PERFORMANCE_GC_FLAGS_FORCED) === 0)
+        collection = Math.max(collection, duration);
     }
   }).observe({ entryTypes: ['gc'] });
   const reads = [];
