@@ -1,3 +1,4 @@
+import type { DiskOverlay, LayerCommit } from './block-work.ts';
 import type { BlockLayer, ControllerModel, MachineHardware, NicModel } from './hardware.ts';
 
 /**
@@ -47,6 +48,7 @@ export interface HypervisorCapabilities {
   readonly serial: boolean;
   readonly hotPlug: boolean;
   readonly liveMigration: boolean;
+  /** `snapshotDisks`, `commitLayer` and `freezeGuest`, and `ImageTool.commit`. */
   readonly diskSnapshots: boolean;
   readonly nicModels: readonly NicModel[];
   readonly controllerModels: readonly ControllerModel[];
@@ -121,6 +123,23 @@ export interface RunningMachine {
   requestShutdown(): Promise<void>;
   /** Asks the guest to reboot; `HypervisorError` `guest-agent-absent` when there is no way to ask. */
   requestReboot(): Promise<void>;
+  /**
+   * Puts overlays on top of disks, all at one moment: no write of the guest is on one side only. What names the disks
+   * must be durable before. An overlay that is there already is left alone, so that the call can be made again after
+   * a restart. On failure (`block-failed`) all disks are as they were.
+   */
+  snapshotDisks(overlays: readonly DiskOverlay[]): Promise<void>;
+  /**
+   * Merges a layer into the one below. A request of the same `jobId` that an earlier process made goes on; one whose
+   * layer is not there any more is over, and only `onMerged` is called. Rejects with `block-failed`; the layers stay readable
+   * throughout, also after a kill of the engine. Until the call is made again, a machine whose owner was killed may stand still.
+   */
+  commitLayer(commit: LayerCommit): Promise<void>;
+  /**
+   * Asks the guest's agent to flush and hold its file systems, for some seconds at most; the answer lets go. Rejects
+   * with `guest-agent-absent`, or `quiesce-failed` where the guest refuses.
+   */
+  freezeGuest(): Promise<() => Promise<void>>;
   usage(): Promise<MachineUsage>;
   /** What the guest agent says; undefined while no agent answers. */
   guestFacts(): Promise<GuestFacts | undefined>;
@@ -194,6 +213,22 @@ export interface ImageTool {
   }): Promise<void>;
   /** Virtual size and bytes in use of an image that no engine writes. */
   inspect(layer: BlockLayer): Promise<{ readonly virtualBytes: number; readonly allocatedBytes: number }>;
+  /**
+   * Merges the first of a disk's layers into the second; no engine has any of them. The first stays as it is. All stay
+   * readable throughout: after a kill the call can be made again.
+   */
+  commit(options: {
+    /** Top first; the last one is the base. */
+    readonly layers: readonly BlockLayer[];
+    readonly signal?: AbortSignal;
+    /** Told how far it is, 0 to 1. */
+    readonly onProgress?: (fraction: number) => void;
+  }): Promise<void>;
+  /** Gives a delta's backing another name; no byte of the disk is looked at. */
+  setBacking(options: {
+    readonly path: string;
+    readonly backing: BlockLayer & { readonly relativePath: string };
+  }): Promise<void>;
 }
 
 export type HypervisorErrorCode =
@@ -205,6 +240,8 @@ export type HypervisorErrorCode =
   | 'suspend-failed'
   | 'engine-missing'
   | 'engine-lost'
+  | 'block-failed'
+  | 'quiesce-failed'
   | 'image-failed';
 
 /** What a driver throws; `message` says what to do next where there is something. */

@@ -1,3 +1,4 @@
+export type * from './block-work.ts';
 export * from './hardware.ts';
 export * from './hypervisor.ts';
 export * from './store.ts';

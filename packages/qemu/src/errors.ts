@@ -21,6 +21,8 @@ export const qemuErrors = {
     new HypervisorError('engine-lost', `The engine refused a command: ${why}`, { cause }),
   agentAbsent: (why: string) => new HypervisorError('guest-agent-absent', why),
   suspendFailed: (why: string, cause?: unknown) => new HypervisorError('suspend-failed', why, { cause }),
+  blockFailed: (why: string, cause?: unknown) => new HypervisorError('block-failed', why, { cause }),
+  quiesceFailed: (why: string, cause?: unknown) => new HypervisorError('quiesce-failed', why, { cause }),
   imageFailed: (why: string, cause?: unknown) => new HypervisorError('image-failed', why, { cause }),
 };
 

@@ -33,9 +33,9 @@ export interface QemuHypervisorOptions {
  * `KillMode=process`: engines are in the service's control group, and stopping it would end them.
  */
 export class QemuHypervisor implements Hypervisor {
-  readonly images: ImageTool = imageTool;
   readonly #options: Required<QemuHypervisorOptions>;
   readonly #spawner = new Spawner();
+  readonly images: ImageTool = imageTool((command, options) => this.#spawner.run(command, options));
   readonly #machines = new Map<string, QemuMachine>();
   #verdict: Promise<ProbeVerdict & { readonly program: string }> | undefined;
 

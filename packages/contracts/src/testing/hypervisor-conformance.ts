@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { access, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,8 +18,11 @@ import {
   type RunningMachine,
   type StartRequest,
 } from '../hypervisor.ts';
+import type { DiskOverlay, LayerCommit } from '../block-work.ts';
+import type { BlockLayer, DiskHardware } from '../hardware.ts';
 import type { ConformanceGuest, GuestOptions } from './conformance-guest.ts';
 import { importHypervisorDriver } from './hypervisor-driver.ts';
+import type { OwnerWork } from './hypervisor-owner-work.ts';
 
 export interface HypervisorConformanceOptions {
   /** Names the driver in the report. */
@@ -205,7 +208,7 @@ export function hypervisorConformance({ name, driver, guest }: HypervisorConform
       await hypervisor.detach();
       hypervisor = await open();
       const path = join(root, 'memory-of-the-killed');
-      await ownedByAnother(asked, path);
+      await ownedByAnother(asked, { suspendPath: path });
       const found = await hypervisor.adopt(asked);
       const last = found ? await endOrSilence(found) : undefined;
       // Either it was suspended, or it runs on; never neither.
@@ -283,6 +286,144 @@ export function hypervisorConformance({ name, driver, guest }: HypervisorConform
       assert.ok((await stat(asked.hardware.nvramPath)).size > 0);
     });
 
+    it('puts overlays on disks of a running machine, and merges them', async (test) => {
+      if (!capabilities.diskSnapshots) return test.skip('the driver takes no snapshots of disks');
+      const asked = await request();
+      const machine = await hypervisor.start(asked);
+      const session = await guest.open(machine);
+      await session.ready();
+      await session.writeDisk('one');
+      const first = await overlays(asked, 1);
+      await machine.snapshotDisks(first);
+      await session.writeDisk('two');
+      // Again, as after a restart.
+      await machine.snapshotDisks(first);
+      assert.equal(await session.readDisk(3), 'two');
+      const second = await overlays(asked, 2);
+      await machine.snapshotDisks(second);
+      await session.writeDisk('three');
+      await rejects(
+        machine.snapshotDisks([{ diskId: 'nowhere', layer: { format: 'qcow2', path: join(root, 'no.qcow2') } }]),
+        'block-failed',
+      );
+      await rejects(
+        machine.snapshotDisks([{ diskId: 'data', layer: { format: 'qcow2', path: join(root, 'no.qcow2') } }]),
+        'block-failed',
+      );
+      // The middle into the one below; a request made twice is over the second time.
+      const states: string[] = [];
+      const merge = (path: string, more: Partial<LayerCommit> = {}) =>
+        machine.commitLayer({
+          jobId: `merge-${states.length}`,
+          diskId: 'data',
+          path,
+          into: dataLayer(asked).path,
+          backingName: basename(dataLayer(asked).path),
+          onMerged: async () => {
+            states.push(machine.state);
+          },
+          ...more,
+        });
+      const middle = pathOf(first, 'data');
+      await merge(middle);
+      await merge(middle);
+      assert.deepEqual(states, ['running', 'running']);
+      assert.equal(await session.readDisk(5), 'three');
+      // The top: not when it is cancelled, nor when what names the disk cannot be written.
+      const top = pathOf(second, 'data');
+      const aborted = AbortSignal.abort(new Error('cancelled'));
+      await assert.rejects(merge(top, { signal: aborted }), /cancelled/);
+      await rejects(merge(top, { onMerged: () => Promise.reject(new Error('full')) }), 'block-failed');
+      assert.equal(machine.state, 'running');
+      await session.writeDisk('four_');
+      const fractions: number[] = [];
+      await merge(top, { onProgress: (fraction) => fractions.push(fraction) });
+      assert.ok(fractions.every((fraction) => fraction >= 0 && fraction <= 1));
+      assert.deepEqual(states, ['running', 'running', 'paused']);
+      assert.equal(machine.state, 'running');
+      await merge(top);
+      assert.equal(await session.readDisk(5), 'four_');
+      await session.writeDisk('five_');
+      session.close();
+      await machine.powerOff();
+      assert.equal(await diskAfter(asked, [dataLayer(asked)]), 'five_');
+    });
+
+    it('goes on with a merge whose owner was killed while the guest stood still', async (test) => {
+      if (!capabilities.diskSnapshots) return test.skip('the driver takes no snapshots of disks');
+      const asked = await request();
+      const machine = await hypervisor.start(asked);
+      const session = await guest.open(machine);
+      await session.ready();
+      await session.writeDisk('one');
+      const made = await overlays(asked, 1);
+      await machine.snapshotDisks(made);
+      await session.writeDisk('two');
+      session.close();
+      await hypervisor.detach();
+      hypervisor = await open();
+      const commit = {
+        jobId: 'merge',
+        diskId: 'data',
+        path: pathOf(made, 'data'),
+        into: dataLayer(asked).path,
+        backingName: basename(dataLayer(asked).path),
+      };
+      await ownedByAnother(asked, { commit });
+      const found = await adopted(hypervisor, asked);
+      assert.equal(found.state, 'paused');
+      let merged = 0;
+      await found.commitLayer({
+        ...commit,
+        onMerged: async () => {
+          merged += 1;
+        },
+      });
+      assert.equal(merged, 1);
+      assert.equal(found.state, 'running');
+      const second = await guest.open(found);
+      assert.equal(await second.readDisk(3), 'two');
+      await second.writeDisk('six');
+      second.close();
+      await found.powerOff();
+      assert.equal((await diskAfter(asked, [dataLayer(asked)])).slice(0, 3), 'six');
+    });
+
+    it('merges layers of a disk that no engine has', async (test) => {
+      if (!capabilities.diskSnapshots) return test.skip('the driver takes no snapshots of disks');
+      const asked = await request();
+      const below = dataLayer(asked);
+      const [{ layer }] = (await overlays(asked, 1)).filter(({ diskId }) => diskId === 'data') as [DiskOverlay];
+      const machine = await hypervisor.start(withDataLayers(asked, [layer, below]));
+      const session = await guest.open(machine);
+      await session.ready();
+      await session.writeDisk('two__');
+      session.close();
+      await machine.powerOff();
+      const layers = dataDisk(withDataLayers(asked, [layer, below])).layers;
+      await rejects(hypervisor.images.commit({ layers: layers.slice(-1) }), 'image-failed');
+      await assert.rejects(
+        hypervisor.images.commit({ layers, signal: AbortSignal.abort(new Error('cancelled')) }),
+        /cancelled/,
+      );
+      await hypervisor.images.commit({ layers });
+      await hypervisor.images.commit({ layers });
+      assert.equal(await diskAfter(asked, [below]), 'two__');
+      await hypervisor.images.setBacking({ path: layer.path, backing: { ...below, relativePath: basename(below.path) } });
+      await rejects(
+        hypervisor.images.setBacking({ path: join(root, 'no'), backing: { ...below, relativePath: 'x' } }),
+        'image-failed',
+      );
+    });
+
+    it('asks a guest to hold its file systems', async (test) => {
+      if (!capabilities.diskSnapshots) return test.skip('the driver takes no snapshots of disks');
+      const asked = await request();
+      const machine = await hypervisor.start(asked);
+      await rejects(machine.freezeGuest(), 'guest-agent-absent');
+      await machine.powerOff();
+    });
+
     it('makes deltas', async () => {
       const base = join(root, 'base.img');
       await writeFile(base, Buffer.alloc(1 << 20));
@@ -296,15 +437,46 @@ export function hypervisorConformance({ name, driver, guest }: HypervisorConform
       await rejects(hypervisor.images.inspect({ format: 'qcow2', path: base }), 'image-failed');
     });
 
-    /** Starts or adopts in another process and kills that; in the middle of a suspend when `suspendPath` is given. */
-    async function ownedByAnother(asked: StartRequest, suspendPath?: string): Promise<number> {
+    /** An overlay over the top of each disk, or over those of the round before. */
+    async function overlays({ hardware }: StartRequest, round: number): Promise<DiskOverlay[]> {
+      const made: DiskOverlay[] = [];
+      for (const { id, layers } of hardware.disks) {
+        const [top] = layers as [BlockLayer];
+        const named = (number: number): BlockLayer =>
+          number === 0 ? top : { format: 'qcow2', path: join(dirname(top.path), `${id}-${number}.qcow2`) };
+        const backing = named(round - 1);
+        const { virtualBytes } = await hypervisor.images.inspect(top);
+        const layer = named(round);
+        await hypervisor.images.createDelta({
+          path: layer.path,
+          virtualBytes,
+          backing: { ...backing, relativePath: basename(backing.path) },
+        });
+        made.push({ diskId: id, layer });
+      }
+      return made;
+    }
+
+    /** What the data disk has when the machine is started with these layers on top of its base. */
+    async function diskAfter(asked: StartRequest, layers: readonly BlockLayer[]): Promise<string> {
+      const machine = await hypervisor.start(withDataLayers(asked, layers));
+      const session = await guest.open(machine);
+      await session.ready();
+      const text = await session.readDisk(5);
+      session.close();
+      await machine.powerOff();
+      return text;
+    }
+
+    /** Starts or adopts in another process and kills that; in the middle of a suspend or a merge when one is given. */
+    async function ownedByAnother(asked: StartRequest, amidst: OwnerWork = {}): Promise<number> {
       const requestPath = join(root, `${asked.uuid}.json`);
-      await writeFile(requestPath, JSON.stringify(asked));
+      await writeFile(requestPath, JSON.stringify({ request: asked, ...amidst }));
       const script = fileURLToPath(new URL('./hypervisor-owner.ts', import.meta.url));
-      const args = [script, driver.href, join(root, 'cache'), requestPath, ...(suspendPath ? [suspendPath] : [])];
+      const args = [script, driver.href, join(root, 'cache'), requestPath];
       const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
       const lines = createInterface({ input: child.stdout });
-      const wanted = suspendPath === undefined ? 1 : 2;
+      const wanted = Object.keys(amidst).length === 0 ? 1 : 2;
       const said: string[] = [];
       for await (const line of lines) if (said.push(line) === wanted) break;
       child.kill('SIGKILL');
@@ -313,6 +485,29 @@ export function hypervisorConformance({ name, driver, guest }: HypervisorConform
       return Number(said[0]);
     }
   });
+}
+
+function dataDisk({ hardware }: StartRequest): DiskHardware {
+  const disk = hardware.disks.find(({ id }) => id === 'data');
+  assert.ok(disk, 'the guest has no disk called data');
+  return disk;
+}
+
+/** The top of the data disk as the guest was prepared. */
+function dataLayer(asked: StartRequest): BlockLayer {
+  return dataDisk(asked).layers[0] as BlockLayer;
+}
+
+/** The request with other layers over the base of the data disk. */
+function withDataLayers(asked: StartRequest, layers: readonly BlockLayer[]): StartRequest {
+  const data = dataDisk(asked);
+  const disk = { ...data, layers: [...layers, ...data.layers.slice(1)] };
+  const disks = asked.hardware.disks.map((one) => (one === data ? disk : one));
+  return { ...asked, hardware: { ...asked.hardware, disks } };
+}
+
+function pathOf(overlays: readonly DiskOverlay[], id: string): string {
+  return overlays.find(({ diskId }) => diskId === id)?.layer.path ?? '';
 }
 
 async function adopted(hypervisor: Hypervisor, request: StartRequest): Promise<RunningMachine> {

@@ -3,10 +3,13 @@
 import { readFile } from 'node:fs/promises';
 import type { StartRequest } from '../hypervisor.ts';
 import { importHypervisorDriver } from './hypervisor-driver.ts';
+import type { OwnerWork } from './hypervisor-owner-work.ts';
 
-const [, , driver = '', folder = '', requestPath = '', suspendPath] = process.argv;
+const [, , driver = '', folder = '', requestPath = ''] = process.argv;
 const hypervisor = await (await importHypervisorDriver(new URL(driver))).open(folder);
-const request = JSON.parse(await readFile(requestPath, 'utf8')) as StartRequest;
+const { request, suspendPath, commit } = JSON.parse(await readFile(requestPath, 'utf8')) as OwnerWork & {
+  readonly request: StartRequest;
+};
 const machine = (await hypervisor.adopt(request)) ?? (await hypervisor.start(request));
 process.stdout.write(`${machine.pid}\n`);
 if (suspendPath !== undefined) {
@@ -14,5 +17,14 @@ if (suspendPath !== undefined) {
     if (event.kind === 'state') process.stdout.write('suspending\n');
   });
   await machine.suspend(suspendPath);
+}
+if (commit !== undefined) {
+  await machine.commitLayer({
+    ...commit,
+    onMerged: async () => {
+      process.stdout.write('merged\n');
+      await new Promise(() => {});
+    },
+  });
 }
 setInterval(() => {}, 1 << 30);

@@ -20,7 +20,8 @@ export class GuestAgentError extends Error {
   }
 }
 
-export type GuestAgentCall = (command: string, args?: object) => Promise<unknown>;
+/** `timeoutMs`: how long the guest may take; 3 s unless told. */
+export type GuestAgentCall = (command: string, args?: object, timeoutMs?: number) => Promise<unknown>;
 
 /**
  * Connects to a guest agent, synchronizes (QEMU Guest Agent protocol, `guest-sync-delimited`), and calls `use`.
@@ -36,7 +37,7 @@ export async function withGuestAgent<T>(socketPath: string, use: (call: GuestAge
   try {
     const session = new AgentSession(socket);
     await session.synchronize();
-    return await use((command, args) => session.call(command, args));
+    return await use((command, args, timeoutMs) => session.call(command, args, timeoutMs));
   } finally {
     socket.destroy();
   }
@@ -67,12 +68,12 @@ class AgentSession {
     this.#synchronizing = false;
   }
 
-  async call(command: string, args?: object): Promise<unknown> {
+  async call(command: string, args?: object, timeoutMs = answerTimeoutMs): Promise<unknown> {
     if (this.#failure) throw this.#failure;
     const answer = new Promise<unknown>((resolve, reject) => {
       this.#waiting = { resolve, reject };
     });
-    const timer = setTimeout(() => this.#fail(new GuestAgentError(`${command}: no answer`)), answerTimeoutMs);
+    const timer = setTimeout(() => this.#fail(new GuestAgentError(`${command}: no answer`)), timeoutMs);
     this.#socket.write(`${JSON.stringify({ execute: command, ...(args ? { arguments: args } : {}) })}\n`);
     try {
       return await answer;

@@ -5,9 +5,13 @@ import { join } from 'node:path';
 import { after, before, it } from 'node:test';
 import { HypervisorError } from '@hypostyle/contracts';
 import fc from 'fast-check';
+import { Spawner } from '../process/spawner.ts';
 import { imageTool } from './image-tool.ts';
 import { emptyQcow2, qcow2VirtualBytes } from './qcow2.ts';
 import { parseVmdkSize } from './vmdk-size.ts';
+
+const spawner = new Spawner();
+const images = imageTool((command, options) => spawner.run(command, options));
 
 let folder: string;
 before(async () => {
@@ -37,11 +41,11 @@ it('leaves nothing of a delta that could not be made, and no file that was there
   const path = join(folder, 'delta');
   const backing = { format: 'raw' as const, path: '/x', relativePath: 'x'.repeat(2000) };
   const failed = (error: unknown) => error instanceof HypervisorError && error.code === 'image-failed';
-  await assert.rejects(imageTool.createDelta({ path, virtualBytes: 512, backing }), failed);
+  await assert.rejects(images.createDelta({ path, virtualBytes: 512, backing }), failed);
   await assert.rejects(stat(path));
   await writeFile(path, 'mine');
   await assert.rejects(
-    imageTool.createDelta({ path, virtualBytes: 512, backing: { ...backing, relativePath: 'x' } }),
+    images.createDelta({ path, virtualBytes: 512, backing: { ...backing, relativePath: 'x' } }),
     failed,
   );
   assert.equal((await stat(path)).size, 4);
@@ -52,12 +56,12 @@ it('measures a disk of several files, and one inside an archive', async () => {
   const path = join(folder, 'a.vmdk');
   const lines = ['# Disk DescriptorFile', 'version=1', 'RW 16 FLAT "a-s001.vmdk" 0', 'RW 100 ZERO'];
   await writeFile(path, lines.join('\n'));
-  const { virtualBytes, allocatedBytes } = await imageTool.inspect({ format: 'vmdk', path });
+  const { virtualBytes, allocatedBytes } = await images.inspect({ format: 'vmdk', path });
   assert.equal(virtualBytes, 116 * 512);
   assert.ok(allocatedBytes >= 8192);
   const archive = join(folder, 'x.ova');
   await writeFile(archive, Buffer.concat([Buffer.alloc(1000), emptyQcow2({ virtualBytes: 1 << 30 }).parts[0]!.bytes]));
-  const inside = await imageTool.inspect({ format: 'qcow2', path: archive, offset: 1000, length: 200 });
+  const inside = await images.inspect({ format: 'qcow2', path: archive, offset: 1000, length: 200 });
   assert.equal(inside.virtualBytes, 1 << 30);
 });
 

@@ -2,26 +2,53 @@ import { type FileHandle, open, rm, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { BlockLayer, ImageTool } from '@hypostyle/contracts';
 import { messageOf, qemuErrors } from '../errors.ts';
+import { commitImages } from './commit-images.ts';
 import { qcow2VirtualBytes, writeEmptyQcow2 } from './qcow2.ts';
 import { maxDescriptorBytes, parseVmdkSize } from './vmdk-size.ts';
 
 /** Most extent files of one disk that are looked at. */
 const maxExtents = 4096;
 
-/** Images read and written here, without starting a program. */
-export const imageTool: ImageTool = {
-  async createDelta({ path, virtualBytes, backing }) {
-    await createImage(path, { virtualBytes, backing: { name: backingName(backing), format: backing.format } });
-  },
+/** Runs a program to its end, as `Spawner.run`. */
+export type ProgramRunner = (
+  command: readonly string[],
+  options: { readonly signal?: AbortSignal; readonly onOutput?: (text: string) => void },
+) => Promise<void>;
 
-  async inspect(layer) {
-    try {
-      return await inspect(layer);
-    } catch (cause) {
-      throw qemuErrors.imageFailed(`${layer.path} cannot be read: ${messageOf(cause)}`, cause);
-    }
-  },
-};
+/** Small work on images is done here; what copies bytes is left to `qemu-img`, which `run` starts. */
+export function imageTool(run: ProgramRunner): ImageTool {
+  return {
+    createDelta,
+    inspect: inspectImage,
+    commit: (options) => commitImages(run, options),
+    setBacking: ({ path, backing }) => setBacking(run, path, backing),
+  };
+}
+
+async function createDelta({ path, virtualBytes, backing }: Parameters<ImageTool['createDelta']>[0]): Promise<void> {
+  await createImage(path, { virtualBytes, backing: { name: backingName(backing), format: backing.format } });
+}
+
+/** `ImageTool.inspect`. */
+export async function inspectImage(layer: BlockLayer): ReturnType<ImageTool['inspect']> {
+  try {
+    return await inspect(layer);
+  } catch (cause) {
+    throw qemuErrors.imageFailed(`${layer.path} cannot be read: ${messageOf(cause)}`, cause);
+  }
+}
+
+async function setBacking(
+  run: ProgramRunner,
+  path: string,
+  backing: BlockLayer & { readonly relativePath: string },
+): Promise<void> {
+  try {
+    await run(['qemu-img', 'rebase', '-u', '-f', 'qcow2', '-F', backing.format, '-b', backingName(backing), path], {});
+  } catch (cause) {
+    throw qemuErrors.imageFailed(`${path} cannot be given another backing: ${messageOf(cause)}`, cause);
+  }
+}
 
 /** Makes a qcow2 image that must not exist yet; nothing is left of it on failure. Rejects with `image-failed`. */
 export async function createImage(path: string, layout: Parameters<typeof writeEmptyQcow2>[1]): Promise<void> {

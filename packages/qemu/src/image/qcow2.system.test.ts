@@ -5,9 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import { promisify } from 'node:util';
+import { Spawner } from '../process/spawner.ts';
 import { imageTool } from './image-tool.ts';
 
 const run = promisify(execFile);
+
+const spawner = new Spawner();
+const images = imageTool((command, options) => spawner.run(command, options));
 
 it('makes deltas that qemu-img finds without fault, up to 62 TiB, and that take writes', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'qcow2-'));
@@ -18,7 +22,7 @@ it('makes deltas that qemu-img finds without fault, up to 62 TiB, and that take 
     for (const virtualBytes of [0, 512, 1 << 20, (1 << 29) + 512, 62 * 2 ** 40]) {
       const path = join(folder, `${virtualBytes}.qcow2`);
       const backing = { format: 'raw' as const, path: base, relativePath: 'base-flat.vmdk' };
-      await imageTool.createDelta({ path, virtualBytes, backing });
+      await images.createDelta({ path, virtualBytes, backing });
       const check = JSON.parse((await run('qemu-img', ['check', '--output=json', path])).stdout) as Record<
         string,
         number

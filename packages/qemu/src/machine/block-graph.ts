@@ -62,11 +62,14 @@ function layerNodes(options: {
 }): BlockNode[] {
   const { layer, name, backing, writable } = options;
   const access = writable ? { 'read-only': false, discard: 'unmap' } : { 'read-only': true };
+  // A layer that one above may be merged into: its file is opened for reading, and for writing when that is asked.
+  const mergeable = !writable && layer.format !== 'vmdk' && layer.offset === undefined;
+  const fileAccess = mergeable ? { 'read-only': false, 'auto-read-only': true, discard: 'unmap' } : access;
   const file: BlockNode = {
     driver: 'file',
     'node-name': `${name}-file`,
     filename: layer.path,
-    ...access,
+    ...fileAccess,
     // Only what the guest writes goes past the page cache: shared bases and archives gain from it.
     ...(writable && options.directIo ? { cache: { direct: true } } : {}),
   };
@@ -86,6 +89,7 @@ function layerNodes(options: {
     'node-name': name,
     file: nodes.at(-1)?.['node-name'],
     ...access,
+    ...(mergeable ? { discard: 'unmap' } : {}),
     ...(layer.format === 'raw' ? {} : { backing }),
   });
   return nodes;
@@ -101,4 +105,15 @@ export function cdromNodes(index: number, path: string): DiskGraph {
       { driver: 'raw', 'node-name': name, file: `${name}-file`, 'read-only': true },
     ],
   };
+}
+
+/** The graph of a disk that no engine has, as one value with all layers in it. */
+export function deepGraph([layer, ...below]: readonly [BlockLayer, ...BlockLayer[]]): object {
+  const file = { driver: 'file', filename: layer.path };
+  const sliced = layer.offset !== undefined || layer.length !== undefined;
+  const size = layer.length === undefined ? {} : { size: layer.length };
+  const bytes = sliced ? { driver: 'raw', offset: layer.offset ?? 0, ...size, file } : file;
+  const [next, ...rest] = below;
+  const backing = layer.format === 'raw' ? {} : { backing: next === undefined ? null : deepGraph([next, ...rest]) };
+  return { driver: layer.format, file: bytes, ...backing };
 }

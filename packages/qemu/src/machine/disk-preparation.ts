@@ -1,27 +1,21 @@
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
-import { open, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { DiskHardware, MachineHardware } from '@hypostyle/contracts';
-import { createImage, imageTool } from '../image/image-tool.ts';
+import { takesDirectIo } from '../blocks/snapshot-disks.ts';
+import { createImage, inspectImage } from '../image/image-tool.ts';
 
 const discardPattern = /^\.discard-[A-Za-z0-9._-]+-[0-9a-f]{8}\.qcow2$/;
 
 /** Ids of the disks whose writable layer is on a file system that takes O_DIRECT. */
 export async function disksWithDirectIo(hardware: MachineHardware): Promise<Set<string>> {
-  const takes = await Promise.all(hardware.disks.map((disk) => takesDirectIo(disk)));
+  const takes = await Promise.all(hardware.disks.map((disk) => writesDirectly(disk)));
   return new Set(hardware.disks.filter((_, index) => takes[index]).map(({ id }) => id));
 }
 
-async function takesDirectIo(disk: DiskHardware): Promise<boolean> {
+async function writesDirectly(disk: DiskHardware): Promise<boolean> {
   const path = disk.layers[0]?.path;
-  if (path === undefined || disk.readOnly || disk.discardWrites) return false;
-  try {
-    await (await open(path, constants.O_RDONLY | constants.O_DIRECT)).close();
-    return true;
-  } catch {
-    return false;
-  }
+  return path !== undefined && !disk.readOnly && !disk.discardWrites && (await takesDirectIo(path));
 }
 
 /** Makes the overlays that take the writes of disks with `discardWrites`, beside the lock, by disk id. */
@@ -31,7 +25,7 @@ export async function createDiscardFiles(hardware: MachineHardware, lockPath: st
     for (const disk of hardware.disks) {
       const top = disk.layers[0];
       if (!disk.discardWrites || disk.readOnly || !top) continue;
-      const { virtualBytes } = await imageTool.inspect(top);
+      const { virtualBytes } = await inspectImage(top);
       const path = join(dirname(lockPath), `.discard-${disk.id}-${randomBytes(4).toString('hex')}.qcow2`);
       await createImage(path, { virtualBytes: Math.ceil(virtualBytes / 512) * 512 });
       files.set(disk.id, path);

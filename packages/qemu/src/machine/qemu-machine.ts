@@ -1,16 +1,21 @@
 import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type {
+  DiskOverlay,
   GuestFacts,
+  LayerCommit,
   MachineEvent,
   MachinePlatform,
   MachineState,
   MachineUsage,
   RunningMachine,
 } from '@hypostyle/contracts';
+import { commitLayer } from '../blocks/commit-layer.ts';
+import { snapshotDisks } from '../blocks/snapshot-disks.ts';
 import { qemuErrors } from '../errors.ts';
 import { GuestAgentError, withGuestAgent } from '../guest/guest-agent.ts';
 import { askGuestFacts } from '../guest/guest-facts.ts';
+import { freezeGuest } from '../guest/guest-freeze.ts';
 import type { EngineExit, Spawner } from '../process/spawner.ts';
 import { isObject, type QmpEvent } from '../qmp/qmp-message.ts';
 import { deviceId, diskIdOf } from './device.ts';
@@ -128,6 +133,22 @@ export class QemuMachine implements RunningMachine {
     this.#mustRun();
     if (this.#agentConnected && (await this.#askAgentToShutDown('reboot'))) return;
     throw qemuErrors.agentAbsent('The guest agent does not answer, and there is no other way to ask for a reboot.');
+  }
+
+  async snapshotDisks(overlays: readonly DiskOverlay[]): Promise<void> {
+    this.#mustRun();
+    await snapshotDisks(this.#engine, overlays);
+  }
+
+  async commitLayer(commit: LayerCommit): Promise<void> {
+    this.#mustRun();
+    await commitLayer(this.#engine, commit);
+  }
+
+  async freezeGuest(): Promise<() => Promise<void>> {
+    this.#mustRun();
+    if (!this.#agentConnected) throw qemuErrors.agentAbsent('The guest agent does not answer.');
+    return freezeGuest((use) => this.#withAgent(use));
   }
 
   usage(): Promise<MachineUsage> {

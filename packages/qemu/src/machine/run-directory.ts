@@ -49,6 +49,11 @@ export class RunDirectory {
     return this.#file('suspending');
   }
 
+  /** There while the guest stands still for a layer of a disk that is being merged. */
+  get pivoting(): string {
+    return this.#file('pivoting');
+  }
+
   serial(index: number): string {
     return this.#file(`serial${index}`);
   }

@@ -1,9 +1,9 @@
-import { readdir, rm } from 'node:fs/promises';
+import { access, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RunDirectory } from './run-directory.ts';
 
 const ownNames =
-  /^(?:engine|qmp|rescue|vnc|agent|migrate|drained|suspending|serial\d+)-([0-9a-f]+)(?:\.json)?(?:\.new)?$/;
+  /^(?:engine|qmp|rescue|vnc|agent|migrate|drained|suspending|pivoting|serial\d+)-([0-9a-f]+)(?:\.json)?(?:\.new)?$/;
 
 /** Removes the files of one start. */
 export function removeRunFiles(run: RunDirectory): Promise<void> {
@@ -13,6 +13,13 @@ export function removeRunFiles(run: RunDirectory): Promise<void> {
 /** Removes what earlier starts left; only for whoever holds the machine's lock. */
 export function removeStaleRunFiles(run: RunDirectory): Promise<void> {
   return removeMatching(run.path, (token) => token !== run.token);
+}
+
+export async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function removeMatching(folder: string, matches: (token: string) => boolean): Promise<void> {

@@ -84,7 +84,7 @@ export function hypervisorInfo(verdict: ProbeVerdict, efi: boolean): HypervisorI
       serial: true,
       hotPlug: false,
       liveMigration: false,
-      diskSnapshots: false,
+      diskSnapshots: true,
       nicModels,
       controllerModels: supportedControllers,
       maxCpus: verdict.maxCpus,

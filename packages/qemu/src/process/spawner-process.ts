@@ -3,7 +3,7 @@
  * what must outlive the daemon (engines, a memory image on its way to disk) has its own session here.
  * Ends when its input ends and no memory image is on its way.
  */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { createConnection, createServer, type Socket } from 'node:net';
@@ -17,6 +17,9 @@ import type { SpawnerReply, SpawnerRequest } from './spawner-protocol.ts';
 /** A drain that nobody connects to in this time is given up. */
 const connectTimeoutMs = 30_000;
 const maxRequestBytes = 4 << 20;
+/** Most of a program's last words that are told. */
+const maxWords = 2_000;
+const programs = new Map<number, ChildProcess>();
 let drains = 0;
 let ended = false;
 
@@ -119,6 +122,29 @@ function acceptOne(path: string, listening: () => void): Promise<Socket> {
   });
 }
 
+function run(request: SpawnerRequest & { kind: 'run' }): void {
+  const [program, ...args] = request.command;
+  const child = spawn(program ?? '', args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    cwd: '/',
+    env: { PATH: process.env.PATH ?? '/usr/bin:/bin', LANG: 'C.UTF-8' },
+  });
+  const { id } = request;
+  programs.set(id, child);
+  let words = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => reply({ id, kind: 'said', text }));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    words = (words + text).slice(-maxWords);
+  });
+  child.on('error', (error) => {
+    programs.delete(id);
+    reply({ id, kind: 'failed', message: error.message });
+  });
+  child.on('close', (code, signal) => {
+    if (programs.delete(id)) reply({ id, kind: 'exited', code, signal, words });
+  });
+}
+
 async function feed(request: SpawnerRequest & { kind: 'feed' }): Promise<void> {
   const file = await open(request.path, 'r');
   try {
@@ -136,6 +162,11 @@ function handle(request: SpawnerRequest): void {
   };
   try {
     if (request.kind === 'spawn') startEngine(request);
+    else if (request.kind === 'run') run(request);
+    else if (request.kind === 'stop') {
+      programs.get(request.request)?.kill('SIGTERM');
+      reply({ id: request.id, kind: 'done' });
+    }
     else (request.kind === 'drain' ? drain(request) : feed(request)).catch(fail);
   } catch (error) {
     fail(error);
@@ -152,6 +183,7 @@ process.stdin.on('data', (chunk: Buffer) => {
 });
 process.stdin.on('end', () => {
   ended = true;
+  for (const child of programs.values()) child.kill('SIGKILL');
   leaveWhenIdle();
 });
 // A terminal's Ctrl-C goes to everyone in the foreground; only the end of input ends this process.

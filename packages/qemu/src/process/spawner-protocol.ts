@@ -21,6 +21,10 @@ export type SpawnerRequest = { readonly id: number } & (
       /** Written when all is on disk: `{"bytes":N}` or `{"error":"…"}`. */
       readonly markerPath: string;
     }
+  /** Runs a program to its end; the spawner's own end is its end too. */
+  | { readonly kind: 'run'; readonly command: readonly string[] }
+  /** Ends a program that runs. */
+  | { readonly kind: 'stop'; readonly request: number }
   /** Sends a file, from `offset` on, into a unix socket. */
   | { readonly kind: 'feed'; readonly socketPath: string; readonly path: string; readonly offset: number }
 );
@@ -30,9 +34,12 @@ export type SpawnerReply =
   | { readonly id: number; readonly kind: 'failed'; readonly message: string }
   | { readonly id: number; readonly kind: 'spawned'; readonly pid: number; readonly startTime: string }
   /** Follows `spawned`. */
+  | { readonly id: number; readonly kind: 'said'; readonly text: string }
   | {
       readonly id: number;
       readonly kind: 'exited';
       readonly code: number | null;
       readonly signal: string | null;
+      /** The program's last words, of one that was run. */
+      readonly words?: string;
     };

@@ -68,6 +68,32 @@ export class Spawner {
     return this.#call({ kind: 'feed', ...options });
   }
 
+  /**
+   * Runs a program to its end, which is also that of this process; `onOutput` gets what it writes. Rejects with its
+   * last words when it fails, and with the signal's reason when that ended it.
+   */
+  run(
+    command: readonly string[],
+    { signal, onOutput }: { readonly signal?: AbortSignal; readonly onOutput?: (text: string) => void } = {},
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const id = this.#send({ kind: 'run', command }, (reply) => {
+        if (reply?.kind === 'said') {
+          onOutput?.(reply.text);
+          return false;
+        }
+        signal?.removeEventListener('abort', stop);
+        if (reply?.kind === 'exited' && reply.code === 0) resolve();
+        else if (signal?.aborted) reject(signal.reason);
+        else reject(new Error(lastWords(command[0] ?? '', reply)));
+        return true;
+      });
+      const stop = () => this.#send({ kind: 'stop', request: id }, () => true);
+      if (signal?.aborted) stop();
+      else signal?.addEventListener('abort', stop, { once: true });
+    });
+  }
+
   /** Lets the process end; engines run on. */
   close(): void {
     this.#child?.stdin.end();
@@ -85,17 +111,20 @@ export class Spawner {
   }
 
   /** `listener` answers whether the request is over. */
-  #send(request: object, listener: (reply: SpawnerReply | undefined) => boolean): void {
+  #send(request: object, listener: (reply: SpawnerReply | undefined) => boolean): number {
     const child = this.#start();
     const id = this.#nextId++;
     let waiting = true;
     this.#hold(child, 1);
     this.#listeners.set(id, (reply) => {
-      if (waiting) this.#hold(child, -1);
-      waiting = false;
+      if (waiting && reply?.kind !== 'said') {
+        this.#hold(child, -1);
+        waiting = false;
+      }
       if (listener(reply) || !reply) this.#listeners.delete(id);
     });
     child.stdin.write(`${JSON.stringify({ ...request, id })}\n`);
+    return id;
   }
 
   /** The process keeps this one alive only while an answer is awaited. */
@@ -132,4 +161,11 @@ export class Spawner {
     this.#child = child;
     return child;
   }
+}
+
+function lastWords(program: string, reply: SpawnerReply | undefined): string {
+  if (reply?.kind === 'failed') return reply.message;
+  if (reply?.kind !== 'exited') return 'the spawner process is gone';
+  const words = (reply.words ?? '').trim().replace(/^qemu-img: /, '');
+  return words || `${program} ended ${reply.signal ? `by ${reply.signal}` : `with code ${reply.code}`}`;
 }

@@ -1,0 +1,59 @@
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
+import type { DiskOverlay } from '@hypostyle/contracts';
+import { messageOf, qemuErrors } from '../errors.ts';
+import type { BlockNode } from '../machine/block-graph.ts';
+import type { Engine } from '../machine/engine.ts';
+import { dropLayer, findDiskNodes } from './disk-nodes.ts';
+
+/** Puts overlays on top of disks in one transaction. Rejects with `block-failed`: all disks are then as they were. */
+export async function snapshotDisks(engine: Engine, overlays: readonly DiskOverlay[]): Promise<void> {
+  const actions: { readonly node: string; readonly overlay: string }[] = [];
+  const added: string[] = [];
+  try {
+    for (const { diskId, layer } of overlays) {
+      const nodes = await findDiskNodes(engine, diskId);
+      const known = nodes.layer(layer.path);
+      // An earlier call came so far, or to its end.
+      if (known !== undefined && known === nodes.top) continue;
+      if (known !== undefined && !(await dropLayer(engine, known)))
+        throw qemuErrors.blockFailed(`${layer.path} is a layer of the disk already.`);
+      const overlay = nodes.newName(layer.path);
+      await addOverlay(engine, overlay, layer.path);
+      added.push(overlay);
+      actions.push({ node: nodes.top, overlay });
+    }
+    if (actions.length === 0) return;
+    await engine.execute('transaction', {
+      actions: actions.map((data) => ({ type: 'blockdev-snapshot', data })),
+    });
+  } catch (error) {
+    for (const name of added) await dropLayer(engine, name).catch(() => false);
+    throw qemuErrors.blockFailed(`No snapshot of the disks was made: ${messageOf(error)}`, error);
+  }
+}
+
+/** Opens an image that is to be an overlay: what lies below is said when it is put on top. */
+export async function addOverlay(engine: Pick<Engine, 'execute'>, name: string, path: string): Promise<void> {
+  const access = { 'read-only': false, discard: 'unmap' };
+  const direct = (await takesDirectIo(path)) ? { cache: { direct: true } } : {};
+  const file: BlockNode = { driver: 'file', 'node-name': `${name}-file`, filename: path, ...access, ...direct };
+  await engine.execute('blockdev-add', file);
+  try {
+    const image: BlockNode = { driver: 'qcow2', 'node-name': name, file: `${name}-file`, backing: null, ...access };
+    await engine.execute('blockdev-add', image);
+  } catch (error) {
+    await engine.execute('blockdev-del', { 'node-name': `${name}-file` }).catch(() => {});
+    throw error;
+  }
+}
+
+/** Whether the file system of a file takes O_DIRECT. */
+export async function takesDirectIo(path: string): Promise<boolean> {
+  try {
+    await (await open(path, constants.O_RDONLY | constants.O_DIRECT)).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
