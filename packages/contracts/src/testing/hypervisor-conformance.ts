@@ -9,6 +9,8 @@ import { createInterface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { DiskOverlay, LayerCommit } from '../block-work.ts';
+import type { BlockLayer, DiskHardware } from '../hardware.ts';
 import {
   type Hypervisor,
   type HypervisorCapabilities,
@@ -18,8 +20,6 @@ import {
   type RunningMachine,
   type StartRequest,
 } from '../hypervisor.ts';
-import type { DiskOverlay, LayerCommit } from '../block-work.ts';
-import type { BlockLayer, DiskHardware } from '../hardware.ts';
 import type { ConformanceGuest, GuestOptions } from './conformance-guest.ts';
 import { importHypervisorDriver } from './hypervisor-driver.ts';
 import type { OwnerWork } from './hypervisor-owner-work.ts';
@@ -344,9 +344,14 @@ export function hypervisorConformance({ name, driver, guest }: HypervisorConform
       await merge(top);
       assert.equal(await session.readDisk(5), 'four_');
       await session.writeDisk('five_');
+      // And what the disk began with, into its base.
+      const base = dataDisk(asked).layers[1] as BlockLayer;
+      await merge(dataLayer(asked).path, { into: base.path });
+      assert.equal(await session.readDisk(5), 'five_');
+      await session.writeDisk('six__');
       session.close();
       await machine.powerOff();
-      assert.equal(await diskAfter(asked, [dataLayer(asked)]), 'five_');
+      assert.equal(await diskAfter(asked, []), 'six__');
     });
 
     it('goes on with a merge whose owner was killed while the guest stood still', async (test) => {
@@ -409,7 +414,10 @@ export function hypervisorConformance({ name, driver, guest }: HypervisorConform
       await hypervisor.images.commit({ layers });
       await hypervisor.images.commit({ layers });
       assert.equal(await diskAfter(asked, [below]), 'two__');
-      await hypervisor.images.setBacking({ path: layer.path, backing: { ...below, relativePath: basename(below.path) } });
+      await hypervisor.images.setBacking({
+        path: layer.path,
+        backing: { ...below, relativePath: basename(below.path) },
+      });
       await rejects(
         hypervisor.images.setBacking({ path: join(root, 'no'), backing: { ...below, relativePath: 'x' } }),
         'image-failed',

@@ -1,17 +1,28 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import {
   type AdoptRequest,
+  type BlockLayer,
+  type DiskOverlay,
   type Hypervisor,
   HypervisorError,
   type HypervisorInfo,
   type ImageTool,
+  type LayerCommit,
   type MachineEvent,
   type MachineState,
   nicModels,
   type RunningMachine,
   type StartRequest,
 } from '@hypostyle/contracts';
+import {
+  checkFakeLayers,
+  emptyFakeDelta,
+  fakeBlocksOf,
+  readFakeBlock,
+  renameFakeBacking,
+  writeFakeBlock,
+} from './fake-disks.ts';
 
 type EndReason = (MachineEvent & { kind: 'ended' })['reason'];
 
@@ -22,6 +33,10 @@ interface FakeEngine {
   readonly startedAt: number;
   /** What the machine remembers, which a memory image keeps. */
   readonly memory: string;
+  /** Layers of each disk, top first. */
+  readonly disks: Map<string, readonly BlockLayer[]>;
+  /** The guest stands still for a layer that is being merged. */
+  pivoting: boolean;
   owner: FakeMachine | undefined;
 }
 
@@ -29,6 +44,17 @@ interface FakeEngine {
 export class FakeComputer {
   readonly engines = new Map<string, FakeEngine>();
   started = 0;
+
+  /** What the guest of an engine writes to, and reads from, a block of a disk. */
+  write(lockPath: string, diskId: string, block: number, value: number): void {
+    const top = this.engines.get(lockPath)?.disks.get(diskId)?.[0];
+    if (top === undefined) throw new Error(`no disk ${diskId} runs at ${lockPath}`);
+    writeFakeBlock(top, block, value);
+  }
+
+  read(lockPath: string, diskId: string, block: number): number {
+    return readFakeBlock(this.engines.get(lockPath)?.disks.get(diskId) ?? [], block);
+  }
 
   /** Ends an engine and tells whoever follows it. */
   end(lockPath: string, reason: EndReason): void {
@@ -48,12 +74,26 @@ export class FakeHypervisor implements Hypervisor {
   readonly #gate: Gate;
   readonly #machines = new WeakSet<FakeMachine>();
   /** What the next calls of a name fail with. */
-  readonly failures = new Map<'start' | 'adopt' | 'suspend' | 'powerOff', Error>();
+  readonly failures = new Map<'start' | 'adopt' | 'suspend' | 'powerOff' | 'snapshotDisks' | 'commitLayer', Error>();
+  /** What the guests' agents do when they are asked to hold their file systems. */
+  agents: 'absent' | 'hold' | 'refuse' = 'absent';
   /** Called between an engine's start and its answer. */
   onStarted: (engine: FakeEngine) => void = () => {};
   readonly images: ImageTool = {
-    createDelta: async ({ path }) => writeFile(path, 'delta', { flag: 'wx' }),
+    createDelta: async ({ path, backing }) => writeFile(path, emptyFakeDelta(backing.relativePath), { flag: 'wx' }),
     inspect: async () => ({ virtualBytes: 0, allocatedBytes: 0 }),
+    commit: async ({ layers: [top, base] }) => {
+      if (top === undefined || base === undefined) throw new HypervisorError('image-failed', 'nothing to merge into');
+      for (const [block, value] of fakeBlocksOf(top)) {
+        await this.#gate();
+        writeFakeBlock(base, block, value);
+      }
+      await this.#gate();
+    },
+    setBacking: async ({ path, backing }) => {
+      await this.#gate();
+      renameFakeBacking(path, backing.relativePath);
+    },
   };
 
   constructor(computer: FakeComputer, gate: Gate = async () => {}) {
@@ -74,7 +114,7 @@ export class FakeHypervisor implements Hypervisor {
         serial: true,
         hotPlug: false,
         liveMigration: false,
-        diskSnapshots: false,
+        diskSnapshots: true,
         nicModels: [...nicModels],
         controllerModels: ['ide', 'ahci', 'buslogic', 'lsilogic', 'lsisas1068', 'pvscsi', 'nvme'],
         maxCpus: 8,
@@ -86,13 +126,23 @@ export class FakeHypervisor implements Hypervisor {
   async start(request: StartRequest): Promise<RunningMachine> {
     await this.#gate();
     this.#fail('start');
-    const { uuid, lockPath, resumeFrom } = request;
+    const { uuid, lockPath, resumeFrom, hardware } = request;
     if (this.#computer.engines.has(lockPath)) throw new HypervisorError('locked', `${lockPath} is locked`);
     await mkdir(dirname(lockPath), { recursive: true });
+    const disks = new Map(hardware.disks.map(({ id, layers }) => [id, layers] as const));
+    for (const layers of disks.values()) checkFakeLayers(layers);
     this.#computer.started += 1;
     const memory = resumeFrom === undefined ? `run ${this.#computer.started}` : await readFile(resumeFrom, 'utf8');
     if (resumeFrom !== undefined) await request.beforeResume?.();
-    const engine: FakeEngine = { uuid, lockPath, startedAt: Date.now(), memory, owner: undefined };
+    const engine: FakeEngine = {
+      uuid,
+      lockPath,
+      startedAt: Date.now(),
+      memory,
+      disks,
+      pivoting: false,
+      owner: undefined,
+    };
     this.#computer.engines.set(lockPath, engine);
     await this.#gate();
     this.onStarted(engine);
@@ -114,7 +164,7 @@ export class FakeHypervisor implements Hypervisor {
   }
 
   #take(engine: FakeEngine): FakeMachine {
-    const machine = new FakeMachine(engine, this.#computer, this.#gate, this.failures);
+    const machine = new FakeMachine(engine, this.#computer, this.#gate, this);
     this.#machines.add(machine);
     return machine;
   }
@@ -135,16 +185,22 @@ class FakeMachine implements RunningMachine {
   readonly #engine: FakeEngine;
   readonly #computer: FakeComputer;
   readonly #gate: Gate;
-  readonly #failures: FakeHypervisor['failures'];
+  readonly #hypervisor: Pick<FakeHypervisor, 'failures' | 'agents'>;
   readonly #listeners = new Set<(event: MachineEvent) => void>();
   state: MachineState = 'running';
 
-  constructor(engine: FakeEngine, computer: FakeComputer, gate: Gate, failures: FakeHypervisor['failures']) {
+  constructor(
+    engine: FakeEngine,
+    computer: FakeComputer,
+    gate: Gate,
+    hypervisor: Pick<FakeHypervisor, 'failures' | 'agents'>,
+  ) {
     this.#engine = engine;
     this.#computer = computer;
     this.#gate = gate;
-    this.#failures = failures;
+    this.#hypervisor = hypervisor;
     engine.owner = this;
+    if (engine.pivoting) this.state = 'paused';
     if (!computer.engines.has(engine.lockPath)) this.state = 'stopped';
   }
 
@@ -190,6 +246,72 @@ class FakeMachine implements RunningMachine {
   async requestShutdown(): Promise<void> {}
   async requestReboot(): Promise<void> {}
 
+  async snapshotDisks(overlays: readonly DiskOverlay[]): Promise<void> {
+    await this.#gate();
+    this.#mustRun();
+    this.#fail('snapshotDisks');
+    checkFakeLayers(overlays.map(({ layer }) => layer));
+    const { disks } = this.#engine;
+    for (const { diskId, layer } of overlays) {
+      const layers = disks.get(diskId);
+      if (layers === undefined) throw new HypervisorError('block-failed', `no disk ${diskId}`);
+      if (layers[0]?.path !== layer.path) disks.set(diskId, [layer, ...layers]);
+    }
+    await this.#gate();
+  }
+
+  async commitLayer({ diskId, path, into, backingName, onMerged, onProgress }: LayerCommit): Promise<void> {
+    await this.#gate();
+    this.#mustRun();
+    this.#fail('commitLayer');
+    const engine = this.#engine;
+    const layers = engine.disks.get(diskId) ?? [];
+    const at = layers.findIndex((layer) => layer.path === path);
+    const [layer, base] = [layers[at], layers[at + 1]];
+    if (layer === undefined) {
+      await onMerged();
+      this.#goOn();
+      return;
+    }
+    if (base?.path !== into) throw new HypervisorError('block-failed', `${into} is not below ${path}`);
+    for (const [block, value] of fakeBlocksOf(layer)) writeFakeBlock(base, block, value);
+    onProgress?.(1);
+    await this.#gate();
+    this.#mustRun();
+    const merged = layers.filter((one) => one !== layer);
+    if (at > 0) {
+      engine.disks.set(diskId, merged);
+      renameFakeBacking((layers[at - 1] as BlockLayer).path, resolve(dirname(path), backingName));
+      await this.#gate();
+      await onMerged();
+      return;
+    }
+    engine.pivoting = true;
+    this.state = 'paused';
+    // What the guest wrote until it stood still.
+    for (const [block, value] of fakeBlocksOf(layer)) writeFakeBlock(base, block, value);
+    await this.#gate();
+    this.#mustRun();
+    engine.disks.set(diskId, merged);
+    await this.#gate();
+    try {
+      await onMerged();
+    } catch (error) {
+      engine.disks.set(diskId, layers);
+      this.#goOn();
+      throw new HypervisorError('block-failed', String(error), { cause: error });
+    }
+    this.#goOn();
+  }
+
+  async freezeGuest(): Promise<() => Promise<void>> {
+    await this.#gate();
+    const { agents } = this.#hypervisor;
+    if (agents === 'absent') throw new HypervisorError('guest-agent-absent', 'no agent');
+    if (agents === 'refuse') throw new HypervisorError('quiesce-failed', 'the guest refuses');
+    return async () => {};
+  }
+
   async usage() {
     await this.#gate();
     return { cpuMilliseconds: 1, residentBytes: 1, balloonBytes: 0, disks: [], nics: [] };
@@ -199,10 +321,20 @@ class FakeMachine implements RunningMachine {
     await this.#gate();
   }
 
-  #fail(name: 'suspend' | 'powerOff'): void {
-    const failure = this.#failures.get(name);
+  #mustRun(): void {
+    if (!this.#computer.engines.has(this.#engine.lockPath)) throw new HypervisorError('not-running', 'it is gone');
+  }
+
+  #goOn(): void {
+    this.#engine.pivoting = false;
+    if (this.state === 'paused') this.state = 'running';
+  }
+
+  #fail(name: 'suspend' | 'powerOff' | 'snapshotDisks' | 'commitLayer'): void {
+    const { failures } = this.#hypervisor;
+    const failure = failures.get(name);
     if (failure === undefined) return;
-    this.#failures.delete(name);
+    failures.delete(name);
     if (this.state === 'running' && failure.message === 'died') this.#computer.end(this.#engine.lockPath, 'crashed');
     throw failure;
   }

@@ -7,7 +7,7 @@ import { exists } from '../machine/run-files.ts';
 import { isObject } from '../qmp/qmp-message.ts';
 import { type DiskNodes, dropLayer, findDiskNodes } from './disk-nodes.ts';
 import { jobConcluded, jobReady, readJob } from './jobs.ts';
-import { addOverlay } from './snapshot-disks.ts';
+import { addOverlay, takesDirectIo } from './snapshot-disks.ts';
 
 /**
  * Merges a layer into the one below (`RunningMachine.commitLayer`). The top goes by the pivot: ready, stop, complete,
@@ -93,6 +93,18 @@ async function afterPivot(engine: Engine, commit: LayerCommit, layer: string | u
   }
   if (stopped) await goOn(engine);
   if (layer !== undefined) await dropLayer(engine, layer);
+  await writeDirectly(engine, commit);
+}
+
+/** What is the top now was opened as a base: from now on it is written past the page cache, where that can be. */
+async function writeDirectly(engine: Engine, { diskId, into }: LayerCommit): Promise<void> {
+  const nodes = await findDiskNodes(engine, diskId);
+  const name = nodes.layer(into);
+  if (name === undefined || nodes.top !== name || !(await takesDirectIo(into))) return;
+  const access = { 'read-only': false, discard: 'unmap' };
+  const options = { driver: 'file', 'node-name': `${name}-file`, filename: into, ...access, cache: { direct: true } };
+  // It works through the page cache as well.
+  await engine.execute('blockdev-reopen', { options: [options] }).catch(() => {});
 }
 
 async function putBack(engine: Engine, { diskId, path }: LayerCommit, layer: string): Promise<void> {

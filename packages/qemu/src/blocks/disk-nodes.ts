@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { Engine } from '../machine/engine.ts';
-import { diskIdOf } from '../machine/device.ts';
 import { qemuErrors } from '../errors.ts';
+import { diskIdOf } from '../machine/device.ts';
+import type { Engine } from '../machine/engine.ts';
 import { isObject } from '../qmp/qmp-message.ts';
 
 /** The block nodes of one disk of a running engine. */

@@ -47,7 +47,11 @@ export function diskGraph(options: DiskGraphOptions): DiskGraph {
     }
     const name = `disk${index}-${depth}`;
     const layerWritable = writable && depth === 0;
-    nodes.push(...layerNodes({ layer, name, backing, writable: layerWritable, directIo: options.directIo }));
+    // A layer that the one above may be merged into: its file is opened for writing when that is asked.
+    const mergeable =
+      writable && depth > 0 && !options.discardFile && layer.format !== 'vmdk' && layer.offset === undefined;
+    const { directIo } = options;
+    nodes.push(...layerNodes({ layer, name, backing, writable: layerWritable, mergeable, directIo }));
     backing = name;
   }
   return { nodes, top: `disk${index}-0` };
@@ -58,12 +62,11 @@ function layerNodes(options: {
   readonly name: string;
   readonly backing: string | null;
   readonly writable: boolean;
+  readonly mergeable: boolean;
   readonly directIo: boolean;
 }): BlockNode[] {
-  const { layer, name, backing, writable } = options;
+  const { layer, name, backing, writable, mergeable } = options;
   const access = writable ? { 'read-only': false, discard: 'unmap' } : { 'read-only': true };
-  // A layer that one above may be merged into: its file is opened for reading, and for writing when that is asked.
-  const mergeable = !writable && layer.format !== 'vmdk' && layer.offset === undefined;
   const fileAccess = mergeable ? { 'read-only': false, 'auto-read-only': true, discard: 'unmap' } : access;
   const file: BlockNode = {
     driver: 'file',

@@ -166,8 +166,7 @@ function handle(request: SpawnerRequest): void {
     else if (request.kind === 'stop') {
       programs.get(request.request)?.kill('SIGTERM');
       reply({ id: request.id, kind: 'done' });
-    }
-    else (request.kind === 'drain' ? drain(request) : feed(request)).catch(fail);
+    } else (request.kind === 'drain' ? drain(request) : feed(request)).catch(fail);
   } catch (error) {
     fail(error);
   }
