@@ -1,7 +1,7 @@
 import type { BlockLayer, ImageTool } from '@hypostyle/contracts';
 import { messageOf, qemuErrors } from '../errors.ts';
 import { deepGraph } from '../machine/block-graph.ts';
-import type { ProgramRunner } from './image-tool.ts';
+import type { ProgramRunner } from './program-runner.ts';
 
 /** `ImageTool.commit` by `qemu-img`. Every layer is named: nothing is left to what an image says of itself. */
 export async function commitImages(

@@ -3,17 +3,12 @@ import { dirname, resolve } from 'node:path';
 import type { BlockLayer, ImageTool } from '@hypostyle/contracts';
 import { messageOf, qemuErrors } from '../errors.ts';
 import { commitImages } from './commit-images.ts';
+import type { ProgramRunner } from './program-runner.ts';
 import { qcow2VirtualBytes, writeEmptyQcow2 } from './qcow2.ts';
 import { maxDescriptorBytes, parseVmdkSize } from './vmdk-size.ts';
 
 /** Most extent files of one disk that are looked at. */
 const maxExtents = 4096;
-
-/** Runs a program to its end, as `Spawner.run`. */
-export type ProgramRunner = (
-  command: readonly string[],
-  options: { readonly signal?: AbortSignal; readonly onOutput?: (text: string) => void },
-) => Promise<void>;
 
 /** Small work on images is done here; what copies bytes is left to `qemu-img`, which `run` starts. */
 export function imageTool(run: ProgramRunner): ImageTool {
