@@ -30,6 +30,8 @@ export const packages = {
       'nbdkit',
       'libnbd-bin',
     ],
+    // Another reader of VMDK, beside qemu-img.
+    'python3-libvmdk',
     ...['curl', 'openssl', 'fdisk', 'cpio', 'kmod', 'iproute2'],
   ],
   // With its collections it is 20 MB to load and 290 MB on disk, so it is a group of its own.

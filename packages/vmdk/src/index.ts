@@ -41,6 +41,7 @@ export {
 } from './descriptor/extent-path.ts';
 export { type AdapterType, adapterTypes, type Geometry, geometryOf } from './descriptor/geometry.ts';
 export type { Block, Disk, DiskRange, RangeOptions } from './disk/disk.ts';
+export type { DiskWarning, OnWarning } from './disk/disk-warning.ts';
 export { type OpenDiskOptions, openDisk } from './disk/open-disk.ts';
 export { VmdkError, type VmdkErrorCode, type VmdkErrorDetails, vmdkErrors } from './errors.ts';
 export {

@@ -132,7 +132,7 @@ test('uuid, zeroed grains and further entries are as asked for', async (t) => {
     virtualBytes: 2 ** 20,
     uuid: '6000C293-1111-2222-3333-444455556666',
     zeroedGrains: true,
-    grainBytes: 4096,
+    grainBytes: 8192,
     contentId: 5,
     ddb: { toolsVersion: '12325' },
   });
@@ -141,7 +141,7 @@ test('uuid, zeroed grains and further entries are as asked for', async (t) => {
   assert.equal(ddb.get('toolsVersion'), '12325');
   assert.equal(contentId, 5);
   const header = await readFile(join(folder, 'a-s001.vmdk'));
-  assert.deepEqual([header.readUInt32LE(4), header.readUInt32LE(8), header.readUInt32LE(20)], [2, 7, 8]);
+  assert.deepEqual([header.readUInt32LE(4), header.readUInt32LE(8), header.readUInt32LE(20)], [2, 7, 16]);
 });
 
 test('what does not fit a kind is refused before anything is made', async (t) => {
@@ -154,6 +154,7 @@ test('what does not fit a kind is refused before anything is made', async (t) =>
     [{ uuid: 'x' }, 'option-invalid'],
     [{ virtualBytes: 1000 }, 'size-invalid'],
     [{ grainBytes: 5000 }, 'size-invalid'],
+    [{ grainBytes: 4096 }, 'size-invalid'],
     [{ virtualBytes: 3 * 2 ** 40 }, 'size-invalid'],
     [{ kind: 'twoGbMaxExtentSparse', virtualBytes: 60 * 2 ** 40 }, 'too-large'],
     [{ kind: 'streamOptimized' as 'vmfs' }, 'unsupported-create-type'],

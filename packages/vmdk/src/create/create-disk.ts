@@ -25,7 +25,7 @@ export interface CreateDiskOptions {
   readonly virtualBytes: number;
   /** Flat kinds. Default `thin`; only a `vmfs` descriptor says so (`ddb.thinProvisioned`). */
   readonly allocation?: Allocation;
-  /** Sparse kinds. Power of two from 4096 to 2097152. Default 65536. */
+  /** Sparse kinds. Power of two from 8192 to 2097152. Default 65536. */
   readonly grainBytes?: number;
   /** Sparse kinds. Lets a grain be marked as zeros without room of its own (header version 2). Default false. */
   readonly zeroedGrains?: boolean;
@@ -62,6 +62,10 @@ export async function createDisk(options: CreateDiskOptions): Promise<Descriptor
     ...(zeroedGrains === undefined ? {} : { zeroedGrains }),
     ...(parent ? { parent } : {}),
   };
+  // The specification wants more than 8 sectors; QEMU reads grains of 8 too, libvmdk refuses them.
+  if (grainBytes !== undefined && grainBytes < 8192) {
+    throw new VmdkError('size-invalid', { file: options.path, reason: `grains of ${grainBytes} bytes` });
+  }
   const flat = allocation === undefined ? {} : { allocation };
   signal?.throwIfAborted();
   switch (kind) {

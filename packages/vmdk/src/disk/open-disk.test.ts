@@ -24,9 +24,9 @@ async function chain(folder: string, length: number): Promise<string[]> {
   let parent: { contentId: number; fileNameHint: string } | undefined;
   for (let index = 0; index < length; index += 1) {
     const path = join(folder, `disk-${index}.vmdk`);
-    await createSparseDisk({ path, virtualBytes: 2 ** 20, grainBytes: 4096, ...(parent ? { parent } : {}) });
+    await createSparseDisk({ path, virtualBytes: 2 ** 20, grainBytes: 8192, ...(parent ? { parent } : {}) });
     const disk = await openDisk(path, { writable: true });
-    await disk.write(index * 4096, Buffer.from(`layer ${index}`));
+    await disk.write(index * 8192, Buffer.from(`layer ${index}`));
     await disk.close();
     const reopened = await openDisk(path);
     await reopened.close();
@@ -42,7 +42,7 @@ test('a chain of 40 disks is read as one, and each layer keeps its own', async (
   const disk = await openDisk(paths.at(-1)!);
   for (let index = 0; index < 40; index += 1) {
     const text = `layer ${index}`;
-    assert.equal((await disk.read(index * 4096, text.length)).toString(), text);
+    assert.equal((await disk.read(index * 8192, text.length)).toString(), text);
   }
   await disk.close();
   assert.deepEqual(await openFiles(folder), []);
@@ -145,9 +145,11 @@ test('what cannot be opened is refused by name, and nothing stays open', async (
   const extent = (fields: object) => ({ access: 'RW' as const, sectors: 2, type: 'FLAT', file: 'short', ...fields });
   const cases: readonly [string, Partial<DescriptorFields>][] = [
     ['unsupported-create-type', { createType: 'vmfsRDM' }],
-    ['unsupported-create-type', { createType: 'seSparse' }],
+    ['unsupported-create-type', { createType: 'partitionedDevice' }],
     ['unsupported-create-type', { createType: 'whatever' }],
-    ['unsupported-extent', { extents: [extent({ type: 'VMFSSPARSE' })] }],
+    ['unsupported-extent', { extents: [extent({ type: 'VMFSRDM' })] }],
+    ['header-invalid', { createType: 'vmfsSparse', extents: [extent({ type: 'VMFSSPARSE' })] }],
+    ['header-invalid', { createType: 'seSparse', extents: [extent({ type: 'SESPARSE' })] }],
     ['unsupported-extent', { extents: [extent({ access: 'NOACCESS' })] }],
     ['descriptor-invalid', { extents: [] }],
     ['extent-truncated', { extents: [extent({ sectors: 1 }), extent({})] }],
@@ -156,7 +158,7 @@ test('what cannot be opened is refused by name, and nothing stays open', async (
     ['extent-missing', { extents: [extent({ file: 'nowhere' })] }],
     ['outside-folder', { extents: [extent({ file: '../short' })] }],
     ['outside-folder', { extents: [extent({ file: '/etc/passwd' })] }],
-    ['not-vmdk', { extents: [extent({ type: 'SPARSE', sectors: 1 })] }],
+    ['header-invalid', { extents: [extent({ type: 'SPARSE', sectors: 1 })] }],
     ['parent-missing', { parentContentId: 3, extents: [extent({ sectors: 1 })] }],
     ['outside-folder', { parentContentId: 3, parentFileNameHint: '/x', extents: [extent({ sectors: 1 })] }],
   ];
@@ -176,7 +178,7 @@ test('what cannot be opened is refused by name, and nothing stays open', async (
   }
   for (const [bytes, code] of [
     ['', 'not-vmdk'],
-    ['COWD', 'unsupported-extent'],
+    ['COWD', 'truncated'],
     ['\xbe\xba\xfe\xca', 'unsupported-extent'],
     ['KDMV', 'truncated'],
     ['#', 'descriptor-invalid'],

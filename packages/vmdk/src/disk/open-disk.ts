@@ -1,4 +1,6 @@
 import { dirname } from 'node:path';
+import { openCowd, readCowdHeader } from '../cowd/cowd-extent.ts';
+import { isCowdHeader } from '../cowd/cowd-header.ts';
 import { newContentId, replaceContentId, withContentId } from '../descriptor/content-id.ts';
 import {
   type Descriptor,
@@ -12,28 +14,18 @@ import { descriptorOfFile } from '../descriptor/descriptor-file.ts';
 import { type OutsideReference, resolveReference } from '../descriptor/extent-path.ts';
 import { VmdkError } from '../errors.ts';
 import { FileWindow } from '../file-window.ts';
+import { isSesparseHeader } from '../sesparse/sesparse-header.ts';
 import { sectorBytes } from '../size.ts';
 import { isSparseHeader, type SparseHeader } from '../sparse/sparse-header.ts';
+import { expectOpenable } from './create-types.ts';
 import type { Disk } from './disk.ts';
+import type { OnWarning } from './disk-warning.ts';
 import { Layer, type PlacedExtent } from './layer.ts';
 import { LayeredDisk } from './layered-disk.ts';
 import { openExtent, openSparse, readSparseHeader } from './open-extent.ts';
 
 const maximumChainLength = 256;
 const maximumExtents = 4096;
-
-/** Kinds that are opened from a descriptor file; the rest is refused, not guessed. */
-const openableCreateTypes = new Set([
-  'monolithicFlat',
-  'monolithicSparse',
-  'twoGbMaxExtentFlat',
-  'twoGbMaxExtentSparse',
-  'streamOptimized',
-  'vmfs',
-  'vmfsThin',
-  'vmfsPreallocated',
-  'vmfsEagerZeroedThick',
-]);
 
 export interface OpenDiskOptions {
   /** Default: read only. Parents are never written. */
@@ -42,6 +34,8 @@ export interface OpenDiskOptions {
   readonly window?: { readonly offset: number; readonly length: number };
   /** Says whether an extent or parent outside the descriptor's folder may be opened. Default: never. */
   readonly allowOutside?: (reference: OutsideReference) => boolean;
+  /** Told of damage that the disk is read in spite of. */
+  readonly onWarning?: OnWarning;
 }
 
 /** One disk of a chain, opened without its parents. */
@@ -86,7 +80,10 @@ export async function openLayers(
       if (opened.length >= maximumChainLength) {
         throw new VmdkError('chain-too-long', { file: path, reason: `more than ${maximumChainLength} disks` });
       }
-      const parent = await openLayer(parentPath, options.allowOutside ? { allowOutside: options.allowOutside } : {});
+      const parent = await openLayer(parentPath, {
+        ...(options.allowOutside ? { allowOutside: options.allowOutside } : {}),
+        ...(options.onWarning ? { onWarning: options.onWarning } : {}),
+      });
       const seen = opened.some(({ identity }) => identity === parent.identity);
       opened.push(parent);
       if (seen) throw new VmdkError('chain-cycle', { file: path, reason: `${parentPath} comes twice` });
@@ -136,13 +133,15 @@ async function openLayer(path: string, options: OpenDiskOptions = {}): Promise<O
     if (isSparseHeader(magic)) {
       const sparse = writable ? await FileWindow.open(path, { ...options.window, writable }) : file;
       kept = sparse === file;
-      return await openSparseLayer(sparse);
+      return await openSparseLayer(sparse, options.onWarning);
     }
-    if (magic.toString('latin1') === 'COWD' || magic.equals(Buffer.from('bebafeca', 'hex'))) {
-      throw new VmdkError('unsupported-extent', {
-        file: path,
-        reason: 'it is an extent of a vmfsSparse or seSparse disk',
-      });
+    if (isCowdHeader(magic)) {
+      kept = true;
+      return await openBareCowd(file, writable);
+    }
+    if (isSesparseHeader(magic)) {
+      const reason = 'it is an extent of a seSparse disk and holds no name of its parent; open its descriptor';
+      throw new VmdkError('unsupported-extent', { file: path, reason });
     }
     if (magic[0] !== 0x23)
       throw new VmdkError('not-vmdk', { file: path, reason: 'it begins like no descriptor or extent' });
@@ -156,9 +155,7 @@ async function openLayer(path: string, options: OpenDiskOptions = {}): Promise<O
 }
 
 async function openListedExtents(path: string, descriptor: Descriptor, options: OpenDiskOptions): Promise<Layer> {
-  if (!openableCreateTypes.has(descriptor.createType)) {
-    throw new VmdkError('unsupported-create-type', { file: path, reason: `createType "${descriptor.createType}"` });
-  }
+  expectOpenable(descriptor.createType, path);
   if (descriptor.extents.length === 0) throw new VmdkError('descriptor-invalid', { file: path, reason: 'no extents' });
   if (descriptor.extents.length > maximumExtents) {
     throw new VmdkError('descriptor-invalid', { file: path, reason: `more than ${maximumExtents} extents` });
@@ -170,6 +167,7 @@ async function openListedExtents(path: string, descriptor: Descriptor, options: 
         descriptorPath: path,
         writable: options.writable ?? false,
         ...(options.allowOutside ? { allowOutside: options.allowOutside } : {}),
+        ...(options.onWarning ? { onWarning: options.onWarning } : {}),
       });
       const access = description.access === 'RW' ? 'RW' : 'RDONLY';
       extents.push({ extent, bytes: description.sectors * sectorBytes, access });
@@ -182,11 +180,15 @@ async function openListedExtents(path: string, descriptor: Descriptor, options: 
 }
 
 /** A disk that is one sparse file with its descriptor inside. Takes the file over. */
-async function openSparseLayer(file: FileWindow): Promise<OpenedLayer> {
+async function openSparseLayer(file: FileWindow, onWarning: OnWarning | undefined): Promise<OpenedLayer> {
   try {
     const header = await readSparseHeader(file);
     const descriptor = await embeddedDescriptor(file, header);
-    const extent = await openSparse(file, header);
+    if (!descriptor && file.writable) {
+      const reason = 'it is an extent without a descriptor; open the descriptor that names it';
+      throw new VmdkError('read-only', { file: file.path, reason });
+    }
+    const extent = await openSparse(file, header, onWarning);
     const layer = new Layer(file.path, [{ extent, bytes: extent.bytes, access: 'RW' }]);
     if (!descriptor) return { path: file.path, layer, identity: file.identity };
     const renewContentId = () => renewEmbedded(file, header, descriptor);
@@ -197,13 +199,33 @@ async function openSparseLayer(file: FileWindow): Promise<OpenedLayer> {
   }
 }
 
-async function embeddedDescriptor(file: FileWindow, header: SparseHeader): Promise<Descriptor | undefined> {
+/** A root COWD extent is a disk by itself; a child is none without its parent. Takes the file over. */
+async function openBareCowd(file: FileWindow, writable: boolean): Promise<OpenedLayer> {
+  try {
+    const { parentFileName } = await readCowdHeader(file);
+    if (parentFileName !== undefined) {
+      const reason = `it is a child of "${parentFileName.slice(0, 200)}"; open the descriptor that names it`;
+      throw new VmdkError('unsupported-extent', { file: file.path, reason });
+    }
+    if (writable) throw new VmdkError('read-only', { file: file.path, reason: 'vmfsSparse extents are only read' });
+    const extent = await openCowd(file);
+    const layer = new Layer(file.path, [{ extent, bytes: extent.bytes, access: 'RDONLY' }]);
+    return { path: file.path, layer, identity: file.identity };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+export async function embeddedDescriptor(file: FileWindow, header: SparseHeader): Promise<Descriptor | undefined> {
   if (header.descriptorOffset === 0 || header.descriptorSectors === 0) return undefined;
   const bytes = header.descriptorSectors * sectorBytes;
   if (bytes > maximumDescriptorBytes) {
     throw new VmdkError('descriptor-too-large', { file: file.path, reason: `${bytes} bytes` });
   }
   const text = await file.read(header.descriptorOffset * sectorBytes, bytes);
+  // Room that was left in an extent of a split disk.
+  if (text[0] === 0) return undefined;
   return parseDescriptor(decodeDescriptor(text, file.path), { file: file.path });
 }
 

@@ -1,15 +1,20 @@
 import { dirname } from 'node:path';
+import { openCowd } from '../cowd/cowd-extent.ts';
+import { isCowdHeader } from '../cowd/cowd-header.ts';
 import type { ExtentDescription } from '../descriptor/extent-line.ts';
 import { type OutsideReference, resolveReference } from '../descriptor/extent-path.ts';
 import { VmdkError } from '../errors.ts';
 import { FileWindow } from '../file-window.ts';
 import { FlatExtent } from '../flat/flat-extent.ts';
 import { ZeroExtent } from '../flat/zero-extent.ts';
+import { openSesparse } from '../sesparse/sesparse-extent.ts';
+import { isSesparseHeader } from '../sesparse/sesparse-header.ts';
 import { sectorBytes } from '../size.ts';
 import { SparseExtent } from '../sparse/sparse-extent.ts';
-import { parseSparseHeader, type SparseHeader, sparseFlags } from '../sparse/sparse-header.ts';
+import { isSparseHeader, parseSparseHeader, type SparseHeader, sparseFlags } from '../sparse/sparse-header.ts';
 import { CompressedExtent } from '../stream/compressed-extent.ts';
 import { markerTypes } from '../stream/markers.ts';
+import type { OnWarning } from './disk-warning.ts';
 import type { Extent } from './extent.ts';
 
 export interface OpenExtentOptions {
@@ -17,14 +22,17 @@ export interface OpenExtentOptions {
   readonly descriptorPath: string;
   readonly writable: boolean;
   readonly allowOutside?: (reference: OutsideReference) => boolean;
+  readonly onWarning?: OnWarning;
 }
+
+const extentTypes = ['FLAT', 'VMFS', 'SPARSE', 'ZERO', 'VMFSSPARSE', 'SESPARSE'];
 
 /** Opens one extent of a descriptor that is a file of its own. */
 export async function openExtent(description: ExtentDescription, options: OpenExtentOptions): Promise<Extent> {
   const { descriptorPath } = options;
   const { type, access } = description;
   const bytes = description.sectors * sectorBytes;
-  if (access === 'NOACCESS' || !['FLAT', 'VMFS', 'SPARSE', 'ZERO'].includes(type)) {
+  if (access === 'NOACCESS' || !extentTypes.includes(type)) {
     throw new VmdkError('unsupported-extent', { file: descriptorPath, reason: `${access} extent of type ${type}` });
   }
   if (type === 'ZERO') return new ZeroExtent(bytes, descriptorPath);
@@ -36,8 +44,10 @@ export async function openExtent(description: ExtentDescription, options: OpenEx
   const writable = options.writable && access === 'RW';
   const file = await FileWindow.open(path, { writable, missing: 'extent-missing' });
   try {
-    if (type !== 'SPARSE') return new FlatExtent(file, (description.offset ?? 0) * sectorBytes, bytes);
-    const extent = await openSparse(file, await readSparseHeader(file));
+    if (type === 'FLAT' || type === 'VMFS') {
+      return new FlatExtent(file, (description.offset ?? 0) * sectorBytes, bytes);
+    }
+    const extent = await openMapped(file, type, options);
     if (extent.bytes >= bytes) return extent;
     const reason = `${extent.bytes} bytes of capacity, ${bytes} in ${descriptorPath}`;
     throw new VmdkError('header-invalid', { file: path, reason });
@@ -47,10 +57,29 @@ export async function openExtent(description: ExtentDescription, options: OpenEx
   }
 }
 
+/** Extent with tables of its own; its first bytes must be those of the type that the descriptor names. */
+async function openMapped(file: FileWindow, type: string, options: OpenExtentOptions): Promise<Extent> {
+  const magic = await file.read(0, Math.min(4, file.bytes));
+  if (type === 'SPARSE' && isSparseHeader(magic)) {
+    return openSparse(file, await readSparseHeader(file), options.onWarning);
+  }
+  // Some makers call a COWD extent SPARSE.
+  const cowd = type !== 'SESPARSE' && isCowdHeader(magic);
+  if (!cowd && !(type === 'SESPARSE' && isSesparseHeader(magic))) {
+    const reason = `it begins like no extent of type ${type}, as ${options.descriptorPath} calls it`;
+    throw new VmdkError('header-invalid', { file: file.path, place: 'byte 0', reason });
+  }
+  if (options.writable) {
+    const reason = `${cowd ? 'vmfsSparse' : 'seSparse'} extents are only read; put a child on top, or convert the disk`;
+    throw new VmdkError('read-only', { file: file.path, reason });
+  }
+  return cowd ? openCowd(file) : openSesparse(file);
+}
+
 /** Extent of a hosted sparse file, compressed or not. */
-export function openSparse(file: FileWindow, header: SparseHeader): Promise<Extent> {
+export function openSparse(file: FileWindow, header: SparseHeader, onWarning?: OnWarning): Promise<Extent> {
   const compressed = (header.flags & sparseFlags.compressed) !== 0;
-  return compressed ? CompressedExtent.open(file, header) : SparseExtent.open(file, header);
+  return compressed ? CompressedExtent.open(file, header, onWarning) : SparseExtent.open(file, header, onWarning);
 }
 
 /** Header of a sparse file; the footer where the header in front defers to it. */

@@ -26,7 +26,7 @@ export interface ParentReference {
 export interface CreateSparseDiskOptions {
   readonly path: string;
   readonly virtualBytes: number;
-  /** Power of two from 4096 to 2097152. Default 65536. */
+  /** Power of two from 4096, which not every tool reads, to 2097152. Default 65536. */
   readonly grainBytes?: number;
   /** Lets a grain be marked as zeros without room of its own (header version 2). Default false. */
   readonly zeroedGrains?: boolean;

@@ -1,3 +1,4 @@
+import type { OnWarning } from '../disk/disk-warning.ts';
 import type { Run } from '../disk/extent.ts';
 import { VmdkError } from '../errors.ts';
 import type { FileWindow } from '../file-window.ts';
@@ -9,34 +10,62 @@ const cachedTables = 128;
 /** Empty directory entries looked at in one go, so that a huge empty disk does not hold the event loop. */
 const directoryStride = 65536;
 
-/** Grain directory and tables of a sparse extent: where each grain lies. Tables are read when needed. */
+/**
+ * Grain directory and tables of a sparse extent: where each grain lies. Tables are read when needed. What is damaged is
+ * read from its redundant copy, with a warning; such an extent is not written before it is repaired.
+ */
 export class GrainTables {
   readonly header: SparseHeader;
   readonly grainBytes: number;
   readonly #file: FileWindow;
   readonly #directory: Buffer;
-  readonly #redundant: Buffer | undefined;
+  readonly #onWarning: OnWarning | undefined;
+  #redundant: Buffer | undefined;
+  #warned = false;
   readonly #cache = new Map<number, Buffer>();
 
-  private constructor(file: FileWindow, header: SparseHeader, directory: Buffer, redundant: Buffer | undefined) {
+  private constructor(
+    file: FileWindow,
+    header: SparseHeader,
+    directory: Buffer,
+    redundant: Buffer | undefined,
+    onWarning: OnWarning | undefined,
+  ) {
     this.#file = file;
     this.header = header;
     this.grainBytes = header.grainSectors * sectorBytes;
     this.#directory = directory;
     this.#redundant = redundant;
+    this.#onWarning = onWarning;
   }
 
-  /** Reads the directory, and the redundant one when the extent is to be written. */
-  static async load(file: FileWindow, header: SparseHeader): Promise<GrainTables> {
+  /** Reads the directory, and the redundant one when the extent is to be written or the first is damaged. */
+  static async load(file: FileWindow, header: SparseHeader, onWarning?: OnWarning): Promise<GrainTables> {
     if (header.directoryOffset === 'at-end') {
       throw new VmdkError('table-invalid', { file: file.path, reason: 'the footer names no grain directory' });
     }
-    const directory = await readDirectory(file, header, header.directoryOffset);
-    const redundant =
-      file.writable && header.flags & sparseFlags.redundantDirectory
-        ? await readDirectory(file, header, header.redundantDirectoryOffset)
-        : undefined;
-    return new GrainTables(file, header, directory, redundant);
+    const copied = (header.flags & sparseFlags.redundantDirectory) !== 0;
+    if (file.writable || !copied) {
+      const directory = await readDirectory(file, header, header.directoryOffset);
+      const redundant = copied ? await readDirectory(file, header, header.redundantDirectoryOffset) : undefined;
+      const damage =
+        directoryDamage(file, header, directory) ?? (redundant && directoryDamage(file, header, redundant));
+      if (file.writable && damage) throw unrepaired(file, damage);
+      return new GrainTables(file, header, directory, redundant, onWarning);
+    }
+    const directory = await tryDirectory(file, header, header.directoryOffset);
+    if (directory.damage === undefined) return new GrainTables(file, header, directory.bytes, undefined, onWarning);
+    const redundant = await tryDirectory(file, header, header.redundantDirectoryOffset);
+    if (redundant.damage === undefined) {
+      onWarning?.({
+        file: file.path,
+        reason: `its grain directory is damaged (${directory.damage}) and the redundant one is read; repair it`,
+      });
+      return new GrainTables(file, header, redundant.bytes, undefined, onWarning);
+    }
+    // What is left of either is read table by table.
+    if (directory.bytes) return new GrainTables(file, header, directory.bytes, redundant.bytes, onWarning);
+    throw new VmdkError('table-invalid', { file: file.path, reason: `${directory.damage}; ${redundant.damage}` });
   }
 
   /** First sector of a grain; 0 when absent, 1 when it is zeros (with the zeroed-grain flag). */
@@ -124,10 +153,37 @@ export class GrainTables {
     if (sector === 0) return undefined;
     let table = this.#cache.get(index);
     if (table) this.#cache.delete(index);
-    else table = await this.#file.read(sector * sectorBytes, this.#tableBytes);
+    else table = await this.#readTable(index, sector);
     this.#cache.set(index, table);
     if (this.#cache.size > cachedTables) this.#cache.delete(this.#cache.keys().next().value as number);
     return table;
+  }
+
+  async #readTable(index: number, sector: number): Promise<Buffer> {
+    const table = await tryTable(this.#file, this.header, index, sector);
+    if (table.damage === undefined) return table.bytes;
+    if (this.#file.writable) throw unrepaired(this.#file, table.damage);
+    const copy = await this.#copyOf(index, sector);
+    if (copy) {
+      if (!this.#warned) {
+        this.#warned = true;
+        const reason = `grain tables are damaged (${table.damage}) and their redundant copies are read; repair it`;
+        this.#onWarning?.({ file: this.#file.path, reason });
+      }
+      return copy;
+    }
+    if (table.bytes) return table.bytes;
+    throw this.#invalid(table.damage);
+  }
+
+  /** The redundant copy of a table that is damaged, where there is one that is not. */
+  async #copyOf(index: number, sector: number): Promise<Buffer | undefined> {
+    if (!(this.header.flags & sparseFlags.redundantDirectory)) return undefined;
+    this.#redundant ??= (await tryDirectory(this.#file, this.header, this.header.redundantDirectoryOffset)).bytes;
+    const other = this.#redundant?.readUInt32LE(index * entryBytes) ?? 0;
+    if (other === 0 || other === sector) return undefined;
+    const copy = await tryTable(this.#file, this.header, index, other);
+    return copy.damage === undefined ? copy.bytes : undefined;
   }
 
   async #makeTable(index: number): Promise<Buffer> {
@@ -155,6 +211,62 @@ export class GrainTables {
   #invalid(reason: string): VmdkError {
     return new VmdkError('table-invalid', { file: this.#file.path, reason });
   }
+}
+
+/** Bytes of a directory or table, and what is wrong with them; no bytes where it does not lie within the file. */
+type Tried =
+  | { readonly bytes: Buffer; readonly damage?: undefined }
+  | { readonly bytes: Buffer | undefined; readonly damage: string };
+
+async function tryDirectory(file: FileWindow, header: SparseHeader, sector: number | 'at-end'): Promise<Tried> {
+  if (sector === 'at-end') return { bytes: undefined, damage: 'it has no place' };
+  const bytes = directoryEntries(header) * entryBytes;
+  if (sector === 0 || sector * sectorBytes + bytes > file.bytes) {
+    return { bytes: undefined, damage: `${bytes} bytes at sector ${sector} do not lie within the file` };
+  }
+  const directory = await file.read(sector * sectorBytes, bytes);
+  const damage = directoryDamage(file, header, directory);
+  return damage === undefined ? { bytes: directory } : { bytes: directory, damage };
+}
+
+/** The first entry that names no table within the file. */
+function directoryDamage(file: FileWindow, header: SparseHeader, directory: Buffer): string | undefined {
+  const last = file.bytes / sectorBytes - (header.entriesPerTable * entryBytes) / sectorBytes;
+  for (let at = 0; at < directory.length; at += entryBytes) {
+    const sector = directory.readUInt32LE(at);
+    if (sector > last) return `entry ${at / entryBytes} names sector ${sector}, past the end of the file`;
+  }
+  return undefined;
+}
+
+async function tryTable(file: FileWindow, header: SparseHeader, index: number, sector: number): Promise<Tried> {
+  const bytes = header.entriesPerTable * entryBytes;
+  if (sector * sectorBytes + bytes > file.bytes) {
+    return { bytes: undefined, damage: `table ${index} at sector ${sector} lies past the end of the file` };
+  }
+  const table = await file.read(sector * sectorBytes, bytes);
+  const damage = tableDamage(file, header, index, table);
+  return damage === undefined ? { bytes: table } : { bytes: table, damage };
+}
+
+/** The first grain that a table places past the end of the file or within the metadata. */
+export function tableDamage(file: FileWindow, header: SparseHeader, index: number, table: Buffer): string | undefined {
+  const zeroed = (header.flags & sparseFlags.zeroedGrains) !== 0;
+  const least = Math.max(1, header.overheadSectors);
+  const end = file.bytes / sectorBytes;
+  const first = index * header.entriesPerTable;
+  const entries = Math.min(header.entriesPerTable, Math.ceil(header.capacity / header.grainSectors) - first);
+  for (let entry = 0; entry < entries; entry += 1) {
+    const sector = table.readUInt32LE(entry * entryBytes);
+    if (sector === 0 || (sector === 1 && zeroed)) continue;
+    if (sector >= end) return `grain ${first + entry} at sector ${sector} lies past the end of the file`;
+    if (sector < least) return `grain ${first + entry} at sector ${sector} lies within the metadata`;
+  }
+  return undefined;
+}
+
+function unrepaired(file: FileWindow, damage: string): VmdkError {
+  return new VmdkError('table-invalid', { file: file.path, reason: `${damage}; repair it before it is written` });
 }
 
 async function readDirectory(file: FileWindow, header: SparseHeader, sector: number): Promise<Buffer> {

@@ -22,7 +22,7 @@ test('random writes and reads equal a buffer, alone and over a chain of parents'
     fc.asyncProperty(
       fc.integer({ min: 1, max: 2000 }),
       fc.array(fc.array(write, { maxLength: 6 }), { minLength: 1, maxLength: 4 }),
-      fc.constantFrom(4096, 65536),
+      fc.constantFrom(8192, 65536),
       async (sectors, generations, grainBytes) => {
         run += 1;
         let model = Buffer.alloc(0);
@@ -200,12 +200,14 @@ test('a grain that points past the file or into the metadata is refused', async 
   await disk.close();
   const bytes = await readFile(path);
   const header = parseSparseHeader(bytes.subarray(0, 512), path);
-  const table = bytes.readUInt32LE((header.directoryOffset as number) * 512) * 512;
+  const tables = [header.directoryOffset as number, header.redundantDirectoryOffset].map(
+    (directory) => bytes.readUInt32LE(directory * 512) * 512,
+  );
   for (const sector of [5, 1, 0xffffffff]) {
     const handle = await open(path, 'r+');
     const entry = Buffer.alloc(4);
     entry.writeUInt32LE(sector);
-    await handle.write(entry, 0, 4, table);
+    for (const table of tables) await handle.write(entry, 0, 4, table);
     await handle.close();
     const damaged = await openDisk(path);
     await assert.rejects(damaged.read(0, 512), { code: 'table-invalid', message: /grain 0 at sector/ });

@@ -1,3 +1,4 @@
+import type { OnWarning } from '../disk/disk-warning.ts';
 import type { Extent, ReadBelow, Run } from '../disk/extent.ts';
 import { VmdkError } from '../errors.ts';
 import type { FileWindow } from '../file-window.ts';
@@ -22,14 +23,14 @@ export class SparseExtent implements Extent {
   }
 
   /** Opens an extent; a writable one is marked unclean on the medium until it is closed. */
-  static async open(file: FileWindow, header: SparseHeader): Promise<SparseExtent> {
+  static async open(file: FileWindow, header: SparseHeader, onWarning?: OnWarning): Promise<SparseExtent> {
     if (file.writable) {
       if (header.unclean)
         throw new VmdkError('unclean', { file: file.path, reason: 'its last writer did not close it' });
       if (header.version === 3)
         throw new VmdkError('read-only', { file: file.path, reason: 'version 3 is tracked by its maker' });
     }
-    const extent = new SparseExtent(file, await GrainTables.load(file, header));
+    const extent = new SparseExtent(file, await GrainTables.load(file, header, onWarning));
     if (file.writable) await extent.#mark(true);
     return extent;
   }

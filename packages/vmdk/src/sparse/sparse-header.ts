@@ -54,7 +54,7 @@ export function parseSparseHeader(bytes: Buffer, file: string): SparseHeader {
   if (!isSparseHeader(bytes)) throw new VmdkError('not-vmdk', { file, place: 'byte 0', reason: `no "${magic}"` });
   const flags = bytes.readUInt32LE(8);
   if (flags & sparseFlags.newlineTest && !bytes.subarray(73, 77).equals(newlines)) {
-    const reason = 'the line ends that it carries as a test were changed; copy it again in binary mode';
+    const reason = `${newlineDamage(bytes)}; copy it again in binary mode`;
     throw new VmdkError('header-corrupted', { file, place: 'byte 73', reason });
   }
   const sectorsAt = (offset: number, name: string) => {
@@ -92,6 +92,26 @@ export function parseSparseHeader(bytes: Buffer, file: string): SparseHeader {
   const compressed = (flags & sparseFlags.compressed) !== 0;
   if (compressed !== (header.compression === 1)) throw invalid('compression flag and method disagree');
   return header;
+}
+
+/** What text-mode transfers make of the test bytes. */
+const newlineDamages: readonly (readonly [found: string, damage: string])[] = [
+  ['\r\n \r\r\n', 'every LF became CR LF'],
+  ['\r\n \r\n', 'single LFs became CR LF'],
+  ['\n \n\n', 'every CR became LF'],
+  ['\n \n', 'CR LF became LF, or CRs were taken away'],
+  ['\r \r\r', 'every LF became CR'],
+  ['\r \r', 'CR LF and LF became CR'],
+  [' \r', 'LFs were taken away'],
+];
+
+/** Names the damage. Earlier bytes may have moved the test bytes, so they are looked for nearby. */
+function newlineDamage(bytes: Buffer): string {
+  const area = bytes.subarray(64, 96).toString('latin1');
+  const damage = newlineDamages.find(([found]) => area.includes(found))?.[1];
+  return damage === undefined
+    ? 'the line ends that it carries as a test were changed'
+    : `the line ends that it carries as a test show that ${damage}`;
 }
 
 /** The 512 bytes of a header. */

@@ -34,7 +34,7 @@ export function sparseLayout(options: SparseLayoutOptions): SparseHeader {
       sparseFlags.newlineTest | sparseFlags.redundantDirectory | (options.zeroedGrains ? sparseFlags.zeroedGrains : 0),
     capacity,
     grainSectors,
-    // "If the descriptor is not embedded, all the extents in the link have the descriptor offset field set to 0."
+    // The specification wants 0 in every extent whose descriptor is a file of its own.
     descriptorOffset: descriptorSectors > 0 ? 1 : 0,
     descriptorSectors,
     entriesPerTable,

@@ -1,3 +1,4 @@
+import type { OnWarning } from '../disk/disk-warning.ts';
 import type { Extent, Run } from '../disk/extent.ts';
 import { VmdkError } from '../errors.ts';
 import type { FileWindow } from '../file-window.ts';
@@ -25,10 +26,10 @@ export class CompressedExtent implements Extent {
   }
 
   /** `header`: the footer, where the header in front defers to it. */
-  static async open(file: FileWindow, header: SparseHeader): Promise<CompressedExtent> {
+  static async open(file: FileWindow, header: SparseHeader, onWarning?: OnWarning): Promise<CompressedExtent> {
     if (file.writable)
       throw new VmdkError('read-only', { file: file.path, reason: 'compressed extents are written once' });
-    return new CompressedExtent(file, await GrainTables.load(file, header));
+    return new CompressedExtent(file, await GrainTables.load(file, header, onWarning));
   }
 
   locate(offset: number, limit: number): Promise<Run> {
