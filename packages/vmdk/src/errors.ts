@@ -32,11 +32,14 @@ export const vmdkErrors = {
   'option-invalid': 'cannot be made like this',
   exists: 'already exists',
   'change-map-missing': 'has no such change map',
+  'change-map-invalid': 'is no change map',
   'nbd-uri-invalid': 'is not the URI of an NBD export',
   'nbd-unreachable': 'cannot be reached',
   'nbd-refused': 'was refused by the NBD server',
   'nbd-protocol': 'got an answer that breaks the NBD protocol',
   'nbd-closed': 'lost its connection',
+  'nbd-plain': 'is not served without TLS',
+  'nbd-listen': 'cannot be listened on',
   'io-failed': 'could not be read or written',
 } as const;
 

@@ -53,7 +53,10 @@ export {
 } from './flat/create-flat.ts';
 export { type Allocation, type CreateFlatExtentOptions, createFlatExtent } from './flat/create-flat-extent.ts';
 export { isNbdUri, type NbdAddress, type NbdClientTls, nbdUri, parseNbdUri } from './nbd/address.ts';
-export type { ChangedRange, NbdDisk } from './nbd/nbd-disk.ts';
+export { type ChangedRange, type ChangeMap, changeMapOf } from './nbd/change-map.ts';
+export type { NbdDisk } from './nbd/nbd-disk.ts';
+export type { NbdExport, NbdExports } from './nbd/nbd-export.ts';
+export { NbdServer, type NbdServerOptions, type NbdServerTls } from './nbd/nbd-server.ts';
 export { listNbdExports, type OpenNbdDiskOptions, openNbdDisk, type ReachNbdOptions } from './nbd/open-nbd-disk.ts';
 export { type AllocatedRange, type AllocationMapOptions, allocationMap } from './operations/allocation-map.ts';
 export { SettlePace } from './settle/pace.ts';

@@ -92,11 +92,12 @@ export class ClientHandshake {
     const contexts = structured ? await this.#setContexts(exportName, [allocationContext, ...wanted]) : new Map();
     const name = Buffer.from(exportName);
     if (name.length > maximumStringBytes) throw this.#broken(`the export's name has over ${maximumStringBytes} bytes`);
-    const request = Buffer.alloc(4 + name.length + 4);
+    const request = Buffer.alloc(4 + name.length + 6);
     request.writeUInt32BE(name.length);
     name.copy(request, 4);
-    request.writeUInt16BE(1, 4 + name.length);
-    request.writeUInt16BE(infoTypes.blockSize, 6 + name.length);
+    request.writeUInt16BE(2, 4 + name.length);
+    request.writeUInt16BE(infoTypes.description, 6 + name.length);
+    request.writeUInt16BE(infoTypes.blockSize, 8 + name.length);
     let size: { readonly bytes: number; readonly flags: number } | undefined;
     let blocks = { minimumBlockBytes: 1, preferredBlockBytes: 4096, maximumPayloadBytes: 32 * 2 ** 20 };
     let description: string | undefined;

@@ -1,6 +1,7 @@
 import type { Block, Disk, DiskRange, RangeOptions } from '../disk/disk.ts';
 import { readBlocks } from '../disk/read-blocks.ts';
 import { VmdkError } from '../errors.ts';
+import type { ChangedRange } from './change-map.ts';
 import type { BlockStates, NbdConnection } from './client-connection.ts';
 import {
   allocationContext,
@@ -15,13 +16,6 @@ import {
 const pieceBytes = 2 ** 20;
 /** Bytes of one request that moves no data. A multiple of every block size. */
 const longestPieceBytes = 2 ** 31;
-
-/** A stretch of a disk, and whether it changed. */
-export interface ChangedRange {
-  readonly offset: number;
-  readonly length: number;
-  readonly changed: boolean;
-}
 
 export interface NbdDiskOptions {
   readonly path: string;

@@ -64,6 +64,8 @@ export const nbdCommands = {
   blockStatus: 7,
 } as const;
 
+export const commandFlags = { fua: 1, noHole: 2, dontFragment: 4, requestOne: 8, fastZero: 16 } as const;
+
 export const chunkTypes = {
   none: 0,
   offsetData: 1,
@@ -80,13 +82,12 @@ export const chunkDone = 1;
 export const nbdErrors = {
   EPERM: 1,
   EIO: 5,
-  ENOMEM: 12,
   EINVAL: 22,
   ENOSPC: 28,
-  EOVERFLOW: 75,
-  ENOTSUP: 95,
   ESHUTDOWN: 108,
 } as const;
+
+export type NbdErrorName = keyof typeof nbdErrors;
 
 /** Context that tells what is stored: `hole` takes no space, `zero` reads as zeros. */
 export const allocationContext = 'base:allocation';
@@ -100,3 +101,6 @@ export const bitmapFlags = { dirty: 1 } as const;
 export const maximumStringBytes = 4096;
 
 export const defaultNbdPort = 10809;
+
+/** Longest read or write. */
+export const maximumRequestBytes = 32 * 2 ** 20;
