@@ -1,3 +1,4 @@
+import { GrainWorkers, type GrainWorkersOptions } from '../codec/grain-workers.ts';
 import { newContentId } from '../descriptor/content-id.ts';
 import type { Descriptor } from '../descriptor/descriptor.ts';
 import { buildDescriptor } from '../descriptor/descriptor-edit.ts';
@@ -7,11 +8,10 @@ import type { AdapterType } from '../descriptor/geometry.ts';
 import type { Block, Disk } from '../disk/disk.ts';
 import { VmdkError } from '../errors.ts';
 import { capacityInSectors, roundUp, sectorBytes } from '../size.ts';
-import { defaultConcurrency, deflateGrain } from '../sparse/grain-codec.ts';
 import { directoryEntries, formatSparseHeader, type SparseHeader, sparseFlags } from '../sparse/sparse-header.ts';
-import { formatGrain, formatMarker, markerTypes } from './markers.ts';
+import { blockBatches, diskBatches } from './disk-batches.ts';
+import { formatMarker, markerTypes } from './markers.ts';
 import { inOrder } from './ordered-work.ts';
-import { wholeGrains } from './regroup.ts';
 
 const grainSectors = 128;
 const grainBytes = grainSectors * sectorBytes;
@@ -19,6 +19,8 @@ const entriesPerTable = 512;
 const tableSectors = (entriesPerTable * 4) / sectorBytes;
 const overheadSectors = 128;
 const descriptorOffset = 1;
+/** Where libdeflate is faster than zlib's 6 and smaller (ADR 16). */
+const defaultLevel = 5;
 
 export interface StreamOptimizedOptions {
   /** Name of the file that this becomes; the descriptor names itself by it. Default `disk.vmdk`. */
@@ -29,10 +31,12 @@ export interface StreamOptimizedOptions {
   readonly contentId?: number;
   /** More entries of the disk database, keys without the `ddb.` in front. */
   readonly ddb?: Readonly<Record<string, string>>;
-  /** Deflate level, 1 fastest to 9 smallest. Default 6. */
+  /** Deflate level, 1 fastest to 9 smallest. Default 5. */
   readonly level?: number;
-  /** Grains compressed at once. Default 8. */
-  readonly concurrency?: number;
+  /** Threads that compress. Default one a processor, 8 at most. */
+  readonly workers?: number;
+  /** Which compressor. Default libdeflate where it can run, else zlib. */
+  readonly codec?: GrainWorkersOptions['codec'];
   readonly signal?: AbortSignal;
   /** Called with the bytes of the disk that have been passed. */
   readonly onProgress?: (progress: { readonly doneBytes: number; readonly totalBytes: number }) => void;
@@ -50,7 +54,7 @@ export async function* writeStreamOptimized(
   options: StreamOptimizedOptions = {},
 ): AsyncGenerator<Buffer, void, undefined> {
   const name = options.name ?? 'disk.vmdk';
-  const level = options.level ?? 6;
+  const level = options.level ?? defaultLevel;
   const { virtualBytes } = source;
   const descriptor = streamDescriptor(virtualBytes, name, options);
   const header: SparseHeader = {
@@ -68,15 +72,18 @@ export async function* writeStreamOptimized(
     compression: 1,
   };
   yield leadingSectors(header, descriptor, name);
-  const blocks =
+  const workers = new GrainWorkers({ grainBytes, ...workerOptions(options) });
+  const batches =
     typeof source.blocks === 'function'
-      ? source.blocks(options.signal ? { signal: options.signal } : {})
-      : source.blocks;
-  const grains = inOrder(
-    wholeGrains(blocks, grainBytes, virtualBytes, name),
-    options.concurrency ?? defaultConcurrency,
-    async ({ index, data }) => ({ index, record: formatGrain(index * grainSectors, await deflateGrain(data, level)) }),
-  );
+      ? diskBatches(source as Disk, workers.batchBytes, options.signal)
+      : blockBatches(source.blocks, workers.batchBytes, virtualBytes, name);
+  const packed = inOrder(batches, workers.slots, async (batch) => {
+    const slot = await workers.acquire();
+    await batch.fill(slot.input);
+    const bytes = roundUp(batch.bytes, grainBytes);
+    slot.input.fill(0, batch.bytes, bytes);
+    return { slot, batch, ...(await slot.deflate({ bytes, firstSector: batch.offset / sectorBytes, level })) };
+  });
   const directory = Buffer.alloc(roundUp(directoryEntries(header) * 4, sectorBytes));
   let sector = overheadSectors;
   let table = Buffer.alloc(tableSectors * sectorBytes);
@@ -89,18 +96,28 @@ export async function* writeStreamOptimized(
     sector += 1 + tableSectors;
     return bytes;
   };
-  for await (const { index, record } of grains) {
-    options.signal?.throwIfAborted();
-    const needed = Math.floor(index / entriesPerTable);
-    if (needed !== tableIndex && tableIndex >= 0) yield finishTable();
-    tableIndex = needed;
-    if (sector + record.length / sectorBytes + tableSectors > 0xffffffff) {
-      throw new VmdkError('too-large', { file: name, reason: 'over 2 TiB of compressed grains' });
+  try {
+    for await (const { slot, batch, grains, recordBytes } of packed) {
+      options.signal?.throwIfAborted();
+      const records = Buffer.from(slot.output.subarray(0, recordBytes.reduce((sum, bytes) => sum + bytes, 0)));
+      slot.release();
+      for (const [place, grain] of grains.entries()) {
+        const index = batch.offset / grainBytes + grain;
+        const needed = Math.floor(index / entriesPerTable);
+        if (needed !== tableIndex && tableIndex >= 0) yield finishTable();
+        tableIndex = needed;
+        table.writeUInt32LE(sector, (index % entriesPerTable) * 4);
+        sector += (recordBytes[place] as number) / sectorBytes;
+        if (sector + tableSectors > 0xffffffff) {
+          throw new VmdkError('too-large', { file: name, reason: 'over 2 TiB of compressed grains' });
+        }
+      }
+      // A batch lies within one table, as both are powers of two.
+      if (records.length > 0) yield records;
+      options.onProgress?.({ doneBytes: batch.offset + batch.bytes, totalBytes: virtualBytes });
     }
-    table.writeUInt32LE(sector, (index % entriesPerTable) * 4);
-    sector += record.length / sectorBytes;
-    yield record;
-    options.onProgress?.({ doneBytes: Math.min(virtualBytes, (index + 1) * grainBytes), totalBytes: virtualBytes });
+  } finally {
+    await workers.close();
   }
   if (tableIndex >= 0) yield finishTable();
   yield Buffer.concat([
@@ -111,6 +128,10 @@ export async function* writeStreamOptimized(
     formatMarker(markerTypes.endOfStream, 0),
   ]);
   options.onProgress?.({ doneBytes: virtualBytes, totalBytes: virtualBytes });
+}
+
+function workerOptions({ workers, codec }: StreamOptimizedOptions): Omit<GrainWorkersOptions, 'grainBytes'> {
+  return { ...(workers === undefined ? {} : { workers }), ...(codec ? { codec } : {}) };
 }
 
 function streamDescriptor(virtualBytes: number, name: string, options: StreamOptimizedOptions): Descriptor {
