@@ -141,7 +141,14 @@ export class GrainWorkers {
       input: new Uint8Array(lane.memory, from, this.areaBytes),
       output: new Uint8Array(lane.memory, to, this.areaBytes),
       deflate: (job) =>
-        run<DeflateResult>({ ...job, kind: 'deflate', from, to, room: this.areaBytes, grainBytes } satisfies DeflateJob),
+        run<DeflateResult>({
+          ...job,
+          kind: 'deflate',
+          from,
+          to,
+          room: this.areaBytes,
+          grainBytes,
+        } satisfies DeflateJob),
       inflate: (grains) => run<InflateResult>({ kind: 'inflate', from, to, grainBytes, grains } satisfies InflateJob),
       release: () => this.#give(stretch),
     };

@@ -5,7 +5,6 @@ import type { Descriptor } from '../descriptor/descriptor.ts';
 import { syncFolder } from '../descriptor/descriptor-file.ts';
 import type { Block, Disk } from '../disk/disk.ts';
 import { fileError, VmdkError } from '../errors.ts';
-import { isZero } from '../size.ts';
 import { readStreamOptimized } from './stream-reader.ts';
 
 /** Neighbouring blocks are written together up to this many bytes. */
@@ -39,11 +38,12 @@ export async function inflateToFlat(
   options: InflateOptions,
 ): Promise<InflateResult> {
   const signal = options.signal ? { signal: options.signal } : {};
-  if ('virtualBytes' in source) return writeFlat(source, source.blocks(signal), source.path, targetPath, options);
+  if ('virtualBytes' in source)
+    return writeFlat(source, gather(source.blocks(signal)), source.path, targetPath, options);
   const name = options.name ?? 'stream';
   const reader = await readStreamOptimized(source, { name, ...signal });
   try {
-    return await writeFlat(reader, reader.grains(), name, targetPath, options);
+    return await writeFlat(reader, reader.batches(), name, targetPath, options);
   } finally {
     await reader.close();
   }
@@ -51,7 +51,7 @@ export async function inflateToFlat(
 
 async function writeFlat(
   disk: { readonly virtualBytes: number; readonly descriptor?: Descriptor },
-  blocks: AsyncIterable<Block>,
+  batches: AsyncIterable<readonly Block[]>,
   name: string,
   path: string,
   options: InflateOptions,
@@ -70,11 +70,13 @@ async function writeFlat(
   try {
     await onTarget(path, () => handle.truncate(virtualBytes));
     let writtenBytes = 0;
-    for await (const { offset, pieces, length } of gather(blocks)) {
+    for await (const blocks of batches) {
       options.signal?.throwIfAborted();
-      await onTarget(path, () => writeAll(handle, pieces, offset, length));
-      writtenBytes += length;
-      options.onProgress?.({ doneBytes: offset + length, totalBytes: virtualBytes });
+      for (const { offset, data } of blocks) {
+        await onTarget(path, () => writeAll(handle, data, offset));
+        writtenBytes += data.length;
+        options.onProgress?.({ doneBytes: offset + data.length, totalBytes: virtualBytes });
+      }
     }
     options.signal?.throwIfAborted();
     await onTarget(path, () => handle.sync());
@@ -88,21 +90,15 @@ async function writeFlat(
   }
 }
 
-interface Gathered {
-  readonly offset: number;
-  readonly length: number;
-  readonly pieces: Uint8Array[];
-}
-
-/** Joins neighbouring blocks and leaves out those of zeros. */
-async function* gather(blocks: AsyncIterable<Block>): AsyncGenerator<Gathered, void, undefined> {
+/** Joins neighbouring blocks. */
+async function* gather(blocks: AsyncIterable<Block>): AsyncGenerator<readonly Block[], void, undefined> {
   let pieces: Uint8Array[] = [];
   let offset = 0;
   let length = 0;
+  const joined = () => [{ offset, data: Buffer.concat(pieces) }];
   for await (const block of blocks) {
-    if (isZero(block.data)) continue;
     if (pieces.length > 0 && (block.offset !== offset + length || length >= writeBytes)) {
-      yield { offset, length, pieces };
+      yield joined();
       pieces = [];
     }
     if (pieces.length === 0) {
@@ -112,15 +108,12 @@ async function* gather(blocks: AsyncIterable<Block>): AsyncGenerator<Gathered, v
     pieces.push(block.data);
     length += block.data.length;
   }
-  if (pieces.length > 0) yield { offset, length, pieces };
+  if (pieces.length > 0) yield joined();
 }
 
-async function writeAll(handle: FileHandle, pieces: Uint8Array[], offset: number, length: number): Promise<void> {
-  const { bytesWritten } = await handle.writev(pieces, offset);
-  if (bytesWritten === length) return;
-  const rest = Buffer.concat(pieces).subarray(bytesWritten);
-  for (let done = 0; done < rest.length; ) {
-    done += (await handle.write(rest, done, rest.length - done, offset + bytesWritten + done)).bytesWritten;
+async function writeAll(handle: FileHandle, data: Uint8Array, offset: number): Promise<void> {
+  for (let done = 0; done < data.length; ) {
+    done += (await handle.write(data, done, data.length - done, offset + done)).bytesWritten;
   }
 }
 

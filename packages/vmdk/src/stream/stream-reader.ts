@@ -1,20 +1,22 @@
+import type { GrainWorkersOptions } from '../codec/grain-workers.ts';
 import { type Descriptor, maximumDescriptorBytes, parseDescriptor } from '../descriptor/descriptor.ts';
 import { decodeDescriptor } from '../descriptor/descriptor-encoding.ts';
 import type { Block } from '../disk/disk.ts';
 import { VmdkError } from '../errors.ts';
 import { sectorBytes } from '../size.ts';
-import { defaultConcurrency, inflateGrain } from '../sparse/grain-codec.ts';
 import { parseSparseHeader, type SparseHeader, sparseFlags } from '../sparse/sparse-header.ts';
 import { ByteQueue } from './byte-queue.ts';
-import { inOrder } from './ordered-work.ts';
+import { inflatedBatches } from './inflated-batches.ts';
 import { countLeadingTables } from './stream-leading-tables.ts';
-import { type CompressedGrain, compressedGrains } from './stream-markers.ts';
+import { compressedGrains } from './stream-markers.ts';
 
 export interface StreamReaderOptions {
   /** Name for error messages. Default `stream`. */
   readonly name?: string;
-  /** Grains expanded at once. Default 8. */
-  readonly concurrency?: number;
+  /** Threads that expand. Default one a processor, 8 at most. */
+  readonly workers?: number;
+  /** Which decompressor. Default libdeflate where it can run, else zlib. */
+  readonly codec?: GrainWorkersOptions['codec'];
   readonly signal?: AbortSignal;
 }
 
@@ -24,10 +26,15 @@ export interface StreamOptimizedReader {
   readonly grainBytes: number;
   readonly descriptor?: Descriptor;
   /**
-   * Grains in ascending order, each expanded and checked, once. The stream must end with the tables, footer and end
+   * Grains in ascending order, each expanded and checked, once; those of zeros are left out. The stream must end with the tables, footer and end
    * marker that belong to it; `truncated` says at which byte it broke off, after every whole grain was yielded.
    */
   grains(): AsyncGenerator<Block, void, undefined>;
+  /**
+   * The same a batch at a time, once, instead of `grains`: neighbours joined, grains of zeros left out. The data is
+   * good until the next batch is asked for.
+   */
+  batches(): AsyncGenerator<readonly Block[], void, undefined>;
   /** Lets go of the source without reading on. */
   close(): Promise<void>;
 }
@@ -51,27 +58,33 @@ export async function readStreamOptimized(
     const descriptor = await leadingDescriptor(queue, header, name);
     const virtualBytes = header.capacity * sectorBytes;
     const grainBytes = header.grainSectors * sectorBytes;
-    const expand = async ({ lba, data, position }: CompressedGrain): Promise<Block> => {
-      const offset = lba * sectorBytes;
-      const bytes = Math.min(grainBytes, virtualBytes - offset);
-      const grain = await expandGrain(data, grainBytes, name, position);
-      if (grain.length >= bytes) return { offset, data: grain.subarray(0, bytes) };
-      const reason = `expands to ${grain.length} of ${bytes} bytes`;
-      throw new VmdkError('grain-corrupt', { file: name, place: `byte ${position}`, reason });
-    };
-    async function* grains() {
+    async function* batches() {
       try {
         const expected = await countLeadingTables(queue, header, name);
-        const concurrency = options.concurrency ?? defaultConcurrency;
-        for await (const grain of inOrder(compressedGrains(queue, header, name, expected), concurrency, expand)) {
+        const packed = compressedGrains(queue, header, name, expected);
+        for await (const blocks of inflatedBatches(
+          packed,
+          { virtualBytes, grainBytes, name },
+          workerOptions(options),
+        )) {
           options.signal?.throwIfAborted();
-          yield grain;
+          yield blocks;
         }
       } finally {
         await queue.close();
       }
     }
-    return { virtualBytes, grainBytes, ...(descriptor ? { descriptor } : {}), grains, close: () => queue.close() };
+    async function* grains() {
+      for await (const blocks of batches()) yield* copiedGrains(blocks, grainBytes);
+    }
+    return {
+      virtualBytes,
+      grainBytes,
+      ...(descriptor ? { descriptor } : {}),
+      batches,
+      grains,
+      close: () => queue.close(),
+    };
   } catch (error) {
     await queue.close();
     throw error;
@@ -95,11 +108,15 @@ async function leadingDescriptor(
   return parseDescriptor(decodeDescriptor(await queue.take(bytes), name), { file: name });
 }
 
-async function expandGrain(data: Buffer, grainBytes: number, name: string, position: number): Promise<Buffer> {
-  try {
-    return await inflateGrain(data, grainBytes);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new VmdkError('grain-corrupt', { file: name, place: `byte ${position}`, reason, cause });
+/** Each grain by itself, in memory of its own. */
+function* copiedGrains(blocks: readonly Block[], grainBytes: number): Generator<Block, void, undefined> {
+  for (const { offset, data } of blocks) {
+    for (let done = 0; done < data.length; done += grainBytes) {
+      yield { offset: offset + done, data: Buffer.from(data.subarray(done, done + grainBytes)) };
+    }
   }
+}
+
+function workerOptions({ workers, codec }: StreamReaderOptions): Omit<GrainWorkersOptions, 'grainBytes'> {
+  return { ...(workers === undefined ? {} : { workers }), ...(codec ? { codec } : {}) };
 }

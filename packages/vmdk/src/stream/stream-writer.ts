@@ -99,7 +99,12 @@ export async function* writeStreamOptimized(
   try {
     for await (const { slot, batch, grains, recordBytes } of packed) {
       options.signal?.throwIfAborted();
-      const records = Buffer.from(slot.output.subarray(0, recordBytes.reduce((sum, bytes) => sum + bytes, 0)));
+      const records = Buffer.from(
+        slot.output.subarray(
+          0,
+          recordBytes.reduce((sum, bytes) => sum + bytes, 0),
+        ),
+      );
       slot.release();
       for (const [place, grain] of grains.entries()) {
         const index = batch.offset / grainBytes + grain;
