@@ -1,6 +1,6 @@
-import { deflate, inflate } from 'node:zlib';
+import { inflate } from 'node:zlib';
 
-/** How many grains are compressed or expanded ahead of the consumer by default: libuv's four threads stay busy. */
+/** How many grains are expanded ahead of the consumer: libuv's four threads stay busy. */
 export const defaultConcurrency = 8;
 
 /** Room over the exact size, so that zlib ends in one round trip to its thread. */
@@ -15,16 +15,6 @@ export function maximumCompressedBytes(grainBytes: number): number {
 export function inflateGrain(data: Uint8Array, grainBytes: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     inflate(data, { chunkSize: grainBytes + slack, maxOutputLength: grainBytes }, (error, result) => {
-      if (error) reject(error);
-      else resolve(result);
-    });
-  });
-}
-
-/** Compresses a grain (RFC 1950) on a thread. `level`: 1 fastest to 9 smallest. */
-export function deflateGrain(data: Uint8Array, level: number): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    deflate(data, { level, chunkSize: data.length + (data.length >> 10) + slack }, (error, result) => {
       if (error) reject(error);
       else resolve(result);
     });

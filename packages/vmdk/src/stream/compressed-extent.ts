@@ -6,9 +6,13 @@ import { sectorBytes } from '../size.ts';
 import { defaultConcurrency, inflateGrain, maximumCompressedBytes } from '../sparse/grain-codec.ts';
 import { GrainTables } from '../sparse/grain-tables.ts';
 import type { SparseHeader } from '../sparse/sparse-header.ts';
+import { BulkExpander } from './bulk-expander.ts';
 import { grainMarkerBytes } from './markers.ts';
 
 const cachedGrains = 16;
+/** Reads of so many grains are expanded on every processor, this many bytes at once. */
+const leastBulkGrains = 4;
+const bulkBytes = 2 ** 20;
 
 /** A compressed sparse extent (streamOptimized), read by its grain tables. */
 export class CompressedExtent implements Extent {
@@ -16,6 +20,7 @@ export class CompressedExtent implements Extent {
   readonly blockBytes: number;
   readonly #file: FileWindow;
   readonly #tables: GrainTables;
+  readonly #bulk: BulkExpander;
   readonly #cache = new Map<number, Promise<Buffer>>();
 
   private constructor(file: FileWindow, tables: GrainTables) {
@@ -23,6 +28,7 @@ export class CompressedExtent implements Extent {
     this.#tables = tables;
     this.bytes = tables.header.capacity * sectorBytes;
     this.blockBytes = tables.grainBytes;
+    this.#bulk = new BulkExpander(file, tables, this.bytes);
   }
 
   /** `header`: the footer, where the header in front defers to it. */
@@ -39,10 +45,23 @@ export class CompressedExtent implements Extent {
   async read(buffer: Uint8Array, offset: number): Promise<void> {
     const span = defaultConcurrency * this.blockBytes;
     for (let done = 0; done < buffer.length; ) {
-      const length = Math.min(buffer.length - done, span - ((offset + done) % this.blockBytes));
-      await this.#readSpan(buffer.subarray(done, done + length), offset + done);
+      const at = offset + done;
+      const within = at % bulkBytes;
+      const bulk = buffer.subarray(done, done + bulkBytes - within);
+      if (within % this.blockBytes === 0 && bulk.length >= leastBulkGrains * this.blockBytes) {
+        await this.#readBulk(bulk, at);
+        done += bulk.length;
+        continue;
+      }
+      const length = Math.min(buffer.length - done, span - (at % span));
+      await this.#readSpan(buffer.subarray(done, done + length), at);
       done += length;
     }
+  }
+
+  /** Many whole grains; what is not right with one of them the reader of single grains says. */
+  async #readBulk(buffer: Uint8Array, offset: number): Promise<void> {
+    if (!(await this.#bulk.read(buffer, offset / this.blockBytes))) await this.#readSpan(buffer, offset);
   }
 
   async #readSpan(buffer: Uint8Array, offset: number): Promise<void> {
@@ -65,6 +84,7 @@ export class CompressedExtent implements Extent {
   async flush(): Promise<void> {}
 
   async close(): Promise<void> {
+    await this.#bulk.close();
     await this.#file.close();
   }
 
