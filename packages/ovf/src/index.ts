@@ -34,6 +34,7 @@ export { OvfError, type OvfErrorCode, type OvfLocation, type OvfWarning } from '
 export { type HardwareOptions, resolveHardware } from './hardware/hardware.ts';
 export type * from './hardware/hardware-description.ts';
 export type { ControllerModel, NicModel } from './hardware/hardware-models.ts';
+export { type DiskLayer, diskLayers } from './package/disk-layers.ts';
 export {
   type DigestAlgorithm,
   formatManifest,
@@ -42,12 +43,19 @@ export {
   parseManifest,
 } from './package/manifest.ts';
 export { indexOva } from './package/ova-index.ts';
-export { type OvaFile, type OvaStream, type PackageOptions, readOva } from './package/ova-reader.ts';
+export { type OvaContent, type OvaFile, type OvaStream, type PackageOptions, readOva } from './package/ova-reader.ts';
 export { type OvaInput, type OvaOutput, writeOva } from './package/ova-writer.ts';
 export { type OpenOptions, type OvfPackage, openOvf, openPackage } from './package/ovf-package.ts';
 export { packageName } from './package/package-name.ts';
-export { type ByteRange, folderSource, ovaSource, type PackageSource } from './package/package-source.ts';
+export {
+  type ByteRange,
+  type FileLocation,
+  folderSource,
+  ovaSource,
+  type PackageSource,
+} from './package/package-source.ts';
 export type { FileStatus, FileVerdict, PackageVerdict } from './package/package-verdict.ts';
+export type { RandomAccessFile, RandomAccessOptions } from './package/random-access.ts';
 export type { TarEntry } from './package/tar-entries.ts';
 export { type VerifyOptions, verifyPackage } from './package/verify-package.ts';
 export { verifyOvaStream } from './package/verify-stream.ts';

@@ -1,8 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
-import { type Envelope, type OvaFile, openOvf, openPackage, readOva } from '@hypostyle/ovf';
+import { type Envelope, openOvf, openPackage, readOva } from '@hypostyle/ovf';
 import { CliError } from '../errors.ts';
 import { fetchBody, webFolderSource } from './web-source.ts';
 
@@ -63,51 +61,14 @@ async function streamed(source: AsyncIterable<Uint8Array>): Promise<DeployPackag
     async *files(wanted) {
       const missing = new Set(wanted);
       // To the end, even when all that is wanted has come: a manifest that comes last is checked there.
-      for await (const { href, compressed, content } of joinChunks(ova.files())) {
-        if (!missing.delete(href)) continue;
-        yield { href, content: compressed ? gunzip(content) : content };
+      for await (const { reference, content } of ova.contents()) {
+        if (missing.delete(reference.href)) yield { href: reference.href, content };
       }
       const [first] = missing;
       if (first !== undefined) throw new CliError('failed', `${first} is not in the package.`);
     },
     [Symbol.asyncDispose]: () => ova.close(),
   };
-}
-
-/** Files of an archive, where the chunks of one come as one. */
-async function* joinChunks(files: AsyncGenerator<OvaFile>) {
-  let next: IteratorResult<OvaFile, void> = await files.next();
-  while (!next.done) {
-    const { reference, content: first } = next.value;
-    let rest: IteratorResult<OvaFile, void> | undefined;
-    const content = async function* () {
-      yield* first;
-      for (;;) {
-        rest = await files.next();
-        if (rest.done || rest.value.reference !== reference) return;
-        yield* rest.value.content;
-      }
-    };
-    if (reference === undefined) {
-      next = await files.next();
-      continue;
-    }
-    yield { href: reference.href, compressed: reference.compression === 'gzip', content: content() };
-    next = rest ?? (await files.next());
-    // What the reader left of a chunked file.
-    while (!next.done && next.value.reference === reference) next = await files.next();
-  }
-}
-
-async function* gunzip(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const unpacked = createGunzip();
-  const pumped = pipeline(content, unpacked).catch(() => undefined);
-  try {
-    for await (const part of unpacked) yield part as Uint8Array;
-  } finally {
-    unpacked.destroy();
-    await pumped;
-  }
 }
 
 function textOf(bytes: Uint8Array): string {

@@ -3,10 +3,13 @@ import { readEnvelope } from '../envelope/envelope-reader.ts';
 import { OvfError, type OvfWarning } from '../errors.ts';
 import { DigestLedger, FileDigest } from './file-digests.ts';
 import { FileSet } from './file-set.ts';
+import { joinedContents } from './joined-contents.ts';
 import { type Manifest, parseManifest } from './manifest.ts';
+import { orderWarnings } from './package-order.ts';
+import type { ByteRange } from './package-source.ts';
 import { certificateNameOf, manifestNameOf } from './stored-files.ts';
 import { StreamSource } from './stream-source.ts';
-import { type TarEntry, tarEntries } from './tar-entries.ts';
+import { type TarEntry, type TarLimits, tarEntries } from './tar-entries.ts';
 
 /** Bounds and policy for reading a package. */
 export interface PackageOptions {
@@ -16,8 +19,20 @@ export interface PackageOptions {
   readonly maxDescriptorLength?: number;
   /** Length of the manifest and of the certificate in bytes; 4 MiB. */
   readonly maxManifestLength?: number;
-  /** Take files that References does not list, with a warning; DSP0243 5.3 leaves no room for them, so no by default. */
-  readonly allowUnreferenced?: boolean;
+  /**
+   * `strict` refuses an order of files that DSP0243 5.3 does not allow. `lax` takes, with a warning, files that References
+   * does not list, directories, an archive without its end mark and, where it can seek, a descriptor that is not first.
+   * Without either, the order is a warning and the rest is refused.
+   */
+  readonly rules?: 'strict' | 'lax';
+  /** `ignore` does not read the manifest at all, to look into a package that is damaged. */
+  readonly manifest?: 'enforce' | 'ignore';
+  /** Gets a file that the descriptor names by its URL; without it such files are refused when they are opened. */
+  readonly fetch?: (url: string, range?: ByteRange) => AsyncIterable<Uint8Array>;
+}
+
+export function tarLimitsOf({ maxEntries, rules }: PackageOptions): TarLimits {
+  return { ...(maxEntries === undefined ? {} : { maxEntries }), lax: rules === 'lax' };
 }
 
 export const defaultMaxLength = 4 * 1024 * 1024;
@@ -30,6 +45,12 @@ export interface OvaFile extends TarEntry {
    * The bytes, once. Ends with an error when the archive is truncated, or when the digest is not the one of a manifest that came
    * before. What is not read is passed over, and still counts for the digest.
    */
+  readonly content: AsyncIterable<Uint8Array>;
+}
+
+/** A referenced file of a streamed archive, whole. */
+export interface OvaContent {
+  readonly reference: FileReference;
   readonly content: AsyncIterable<Uint8Array>;
 }
 
@@ -48,6 +69,11 @@ export interface OvaStream {
    * References, sizes, manifest.
    */
   files(): AsyncGenerator<OvaFile>;
+  /**
+   * {@link OvaStream.files} that References has, as what they hold: chunks joined, decompressed. Throws `encrypted` for one
+   * that is. What is not read is passed over.
+   */
+  contents(): AsyncGenerator<OvaContent>;
   /** Gives up; ends the source. */
   close(): Promise<void>;
 }
@@ -69,9 +95,12 @@ class OvaReader implements OvaStream {
   readonly #options: PackageOptions;
   readonly #entries: AsyncGenerator<TarEntry>;
   readonly #ledger = new DigestLedger();
+  readonly #ignored: OvfWarning[] = [];
+  readonly #names: string[] = [];
   #files: FileSet | undefined;
   #next: TarEntry | undefined;
   #started = false;
+  #order: readonly OvfWarning[] = [];
   descriptorName = '';
   descriptor: Uint8Array = new Uint8Array(0);
   #envelope: Envelope | undefined;
@@ -82,7 +111,8 @@ class OvaReader implements OvaStream {
   constructor(source: AsyncIterable<Uint8Array>, options: PackageOptions) {
     this.#source = new StreamSource(source);
     this.#options = options;
-    this.#entries = tarEntries(this.#source, options);
+    const onIgnored = (warning: OvfWarning) => void this.#ignored.push(warning);
+    this.#entries = tarEntries(this.#source, { ...tarLimitsOf(options), onIgnored });
   }
 
   get envelope(): Envelope {
@@ -90,7 +120,7 @@ class OvaReader implements OvaStream {
   }
 
   get warnings(): readonly OvfWarning[] {
-    return [...this.envelope.warnings, ...(this.#files?.warnings ?? [])];
+    return [...this.envelope.warnings, ...this.#ignored, ...this.#order, ...(this.#files?.warnings ?? [])];
   }
 
   async readHead(): Promise<void> {
@@ -105,7 +135,7 @@ class OvaReader implements OvaStream {
     digest.update(this.descriptor);
     this.#ledger.add(first.name, digest.finish());
     this.#envelope = await readEnvelope(this.descriptor, { fileName: first.name });
-    this.#files = new FileSet(this.#envelope, this.#options.allowUnreferenced ?? false);
+    this.#files = new FileSet(this.#envelope, this.#options.rules === 'lax');
     for (this.#next = await this.#advance(); this.#next !== undefined; this.#next = await this.#advance()) {
       if (!(await this.#readSignature(this.#next))) break;
     }
@@ -127,9 +157,18 @@ class OvaReader implements OvaStream {
       }
       this.#files!.finish();
       this.#ledger.finish();
+      this.#order = orderWarnings(this.#names, this.descriptorName, this.envelope);
+      const [first] = this.#order;
+      if (this.#options.rules === 'strict' && first !== undefined) {
+        throw new OvfError('archive-invalid', first.detail, first.location);
+      }
     } finally {
       await this.close();
     }
+  }
+
+  contents(): AsyncGenerator<OvaContent> {
+    return joinedContents(this.files(), this.envelope);
   }
 
   async close(): Promise<void> {
@@ -138,7 +177,9 @@ class OvaReader implements OvaStream {
 
   async #advance(): Promise<TarEntry | undefined> {
     const { done, value } = await this.#entries.next();
-    return done ? undefined : value;
+    if (done) return undefined;
+    this.#names.push(value.name);
+    return value;
   }
 
   /** The bytes of a file, digested; an iterator whose `return` does nothing, so that the rest can still be passed over. */
@@ -183,6 +224,7 @@ class OvaReader implements OvaStream {
     const maxLength = this.#options.maxManifestLength ?? defaultMaxLength;
     if (entry.name === manifestNameOf(this.descriptorName)) {
       this.manifestBytes = await this.#whole(entry, maxLength);
+      if (this.#options.manifest === 'ignore') return true;
       this.manifest = parseManifest(this.manifestBytes, entry.name);
       this.#ledger.setManifest(this.manifest);
       return true;

@@ -1,22 +1,29 @@
-import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
 import type { Envelope, FileReference } from '../envelope/envelope.ts';
 import { readEnvelope } from '../envelope/envelope-reader.ts';
 import { OvfError, type OvfWarning } from '../errors.ts';
+import { refuseEncrypted } from './encrypted-files.ts';
 import { FileDigest } from './file-digests.ts';
 import { FileSet } from './file-set.ts';
 import { type Manifest, type ManifestEntry, parseManifest } from './manifest.ts';
-import { defaultMaxLength, type PackageOptions } from './ova-reader.ts';
+import { defaultMaxLength, type PackageOptions, tarLimitsOf } from './ova-reader.ts';
 import { isExternal } from './package-name.ts';
 import { orderWarnings } from './package-order.ts';
 import { type ByteRange, folderSource, ovaSource, type PackageSource } from './package-source.ts';
+import {
+  inflatedOnce,
+  joinedPieces,
+  type RandomAccessFile,
+  type RandomAccessOptions,
+  type StoredPiece,
+} from './random-access.ts';
+import { checkDigest, inflated, maxInflatedLength, readStored, readStoredRange } from './stored-content.ts';
 import { certificateNameOf, manifestNameOf, readWhole, storedFiles } from './stored-files.ts';
 
 /** How {@link OvfPackage.open} reads. */
 export interface OpenOptions {
   /** Undo `ovf:compression`; yes unless a range is asked for. */
   readonly decompress?: boolean;
-  /** A part of the stored bytes; its digest is not checked, and it is not decompressed. */
+  /** A part of the stored bytes, chunks joined; its digest is not checked, and it is not decompressed. */
   readonly range?: ByteRange;
 }
 
@@ -37,12 +44,17 @@ export interface OvfPackage {
    * Throws `file-missing`, `name-unsafe`; while reading `digest-mismatch`.
    */
   open(href: string, options?: OpenOptions): AsyncIterable<Uint8Array>;
+  /**
+   * Content of a referenced file, to be read anywhere: where it lies, or for a compressed one inflated once into a scratch
+   * file. Its digest is checked only then. Throws as `open`.
+   */
+  openRandom(href: string, options?: RandomAccessOptions): Promise<RandomAccessFile>;
   close(): Promise<void>;
 }
 
 /** Opens a local `.ova` or `.ovf`, by its extension. */
 export async function openOvf(path: string, options: PackageOptions = {}): Promise<OvfPackage> {
-  const source = await (/\.ovf$/i.test(path) ? folderSource(path) : ovaSource(path, options));
+  const source = await (/\.ovf$/i.test(path) ? folderSource(path) : ovaSource(path, tarLimitsOf(options)));
   return openPackage(source, options);
 }
 
@@ -56,6 +68,14 @@ export async function openPackage(source: PackageSource, options: PackageOptions
   }
 }
 
+interface OpenedFiles {
+  readonly source: PackageSource;
+  readonly envelope: Envelope;
+  readonly files: FileSet;
+  readonly digests: ReadonlyMap<string, ManifestEntry> | undefined;
+  readonly fetch: PackageOptions['fetch'];
+}
+
 async function openChecked(source: PackageSource, options: PackageOptions): Promise<OvfPackage> {
   const { descriptorName } = source;
   const maxManifestLength = options.maxManifestLength ?? defaultMaxLength;
@@ -65,14 +85,18 @@ async function openChecked(source: PackageSource, options: PackageOptions): Prom
   const certificateName = certificateNameOf(descriptorName);
   const manifestBytes = await readWhole(source, manifestName, maxManifestLength);
   const certificateBytes = await readWhole(source, certificateName, maxManifestLength);
-  const manifest = manifestBytes && parseManifest(manifestBytes, manifestName);
+  const enforced = (options.manifest ?? 'enforce') === 'enforce';
+  const manifest = enforced ? manifestBytes && parseManifest(manifestBytes, manifestName) : undefined;
   const digests = manifest && new Map(manifest.entries.map((entry) => [entry.file, entry]));
   if (digests !== undefined) {
     checkDigest(descriptorName, digestOf(digests, descriptorName, descriptor), digests);
   }
   const envelope = await readEnvelope(descriptor, { fileName: descriptorName });
-  const files = new FileSet(envelope, options.allowUnreferenced ?? false);
+  const files = new FileSet(envelope, options.rules === 'lax');
   const order = source.names === undefined ? [] : orderWarnings(source.names, descriptorName, envelope);
+  if (options.rules === 'strict' && order[0] !== undefined) {
+    throw new OvfError('archive-invalid', order[0].detail, order[0].location);
+  }
   const ownFiles = new Set([descriptorName, manifestName, certificateName]);
   for (const name of source.names ?? (await storedFiles(source, envelope))) {
     if (!ownFiles.has(name)) files.add(name, (await source.size(name)) ?? null);
@@ -86,6 +110,7 @@ async function openChecked(source: PackageSource, options: PackageOptions): Prom
       throw new OvfError('file-missing', `the manifest names ${name}, which is not in the package`, { file: name });
     }
   }
+  const opened: OpenedFiles = { source, envelope, files, digests, fetch: options.fetch };
   return {
     source,
     descriptorName,
@@ -96,7 +121,8 @@ async function openChecked(source: PackageSource, options: PackageOptions): Prom
     certificateBytes,
     warnings: [...envelope.warnings, ...(source.warnings ?? []), ...order, ...files.warnings],
     storedNames: (reference) => files.storedNames(reference),
-    open: (href, openOptions = {}) => openFile(source, envelope, files, digests, href, openOptions),
+    open: (href, openOptions = {}) => new ReferencedFile(opened, href).read(openOptions),
+    openRandom: async (href, openOptions = {}) => new ReferencedFile(opened, href).readRandom(openOptions),
     close: () => source.close(),
   };
 }
@@ -109,62 +135,52 @@ function digestOf(digests: ReadonlyMap<string, ManifestEntry>, name: string, byt
   return digest.finish().get(entry.algorithm);
 }
 
-function checkDigest(name: string, actual: string | undefined, digests: ReadonlyMap<string, ManifestEntry>): void {
-  const entry = digests.get(name);
-  if (entry === undefined) throw new OvfError('manifest-invalid', 'the manifest leaves out this file', { file: name });
-  if (actual !== entry.digest) {
-    const detail = `${entry.algorithm} is ${actual}, the manifest says ${entry.digest}`;
-    throw new OvfError('digest-mismatch', detail, { file: name });
-  }
-}
+/** Reads a referenced file as {@link OvfPackage.open} and {@link OvfPackage.openRandom} say. */
+class ReferencedFile {
+  readonly #opened: OpenedFiles;
+  readonly #reference: FileReference;
+  readonly #names: readonly string[];
 
-function openFile(
-  source: PackageSource,
-  envelope: Envelope,
-  files: FileSet,
-  digests: ReadonlyMap<string, ManifestEntry> | undefined,
-  href: string,
-  { range, decompress = range === undefined }: OpenOptions,
-): AsyncIterable<Uint8Array> {
-  const reference = envelope.files.find((file) => file.href === href);
-  if (reference === undefined) throw new OvfError('file-missing', 'the file is not in References', { file: href });
-  if (isExternal(href)) throw new OvfError('name-unsafe', 'the file lies outside of the package', { file: href });
-  const names = files.storedNames(reference);
-  if (range !== undefined) {
-    if (names.length === 1) return source.read(names[0]!, range);
-    throw new OvfError('file-missing', 'a chunked file cannot be read in part', { file: href });
-  }
-  const stored = readStored(source, names, digests);
-  return decompress && reference.compression === 'gzip' ? gunzip(stored, href) : stored;
-}
-
-async function* readStored(
-  source: PackageSource,
-  names: readonly string[],
-  digests: ReadonlyMap<string, ManifestEntry> | undefined,
-): AsyncGenerator<Uint8Array> {
-  for (const name of names) {
-    const entry = digests?.get(name);
-    const digest = new FileDigest(entry === undefined ? [] : [entry.algorithm]);
-    for await (const part of source.read(name)) {
-      digest.update(part);
-      yield part;
+  constructor(opened: OpenedFiles, href: string) {
+    const reference = opened.envelope.files.find((file) => file.href === href);
+    if (reference === undefined) throw new OvfError('file-missing', 'the file is not in References', { file: href });
+    refuseEncrypted(opened.envelope, reference);
+    const external = isExternal(href);
+    if (external && opened.fetch === undefined) {
+      throw new OvfError('name-unsafe', 'the file lies outside of the package, and is not fetched', { file: href });
     }
-    if (digests !== undefined && entry !== undefined) checkDigest(name, digest.finish().get(entry.algorithm), digests);
+    if (external && reference.chunkSize !== undefined) {
+      throw new OvfError('name-unsafe', 'a file in chunks is not fetched', { file: href });
+    }
+    this.#opened = opened;
+    this.#reference = reference;
+    this.#names = external ? [] : opened.files.storedNames(reference);
   }
-}
 
-async function* gunzip(stored: AsyncIterable<Uint8Array>, href: string): AsyncGenerator<Uint8Array> {
-  const gunzipped = createGunzip();
-  // The pipeline's failure reaches the reader through the stream that it destroys.
-  const pumped = pipeline(stored, gunzipped).catch(() => undefined);
-  try {
-    for await (const part of gunzipped) yield part as Uint8Array;
-  } catch (error) {
-    if (error instanceof OvfError) throw error;
-    throw new OvfError('archive-invalid', 'the compressed content is damaged', { file: href }, { cause: error });
-  } finally {
-    gunzipped.destroy();
-    await pumped;
+  read({ range, decompress = range === undefined }: OpenOptions): AsyncIterable<Uint8Array> {
+    const { envelope, source, digests, fetch } = this.#opened;
+    const { href, compression } = this.#reference;
+    if (range !== undefined) {
+      return this.#names.length === 0 ? fetch!(href, range) : readStoredRange(source, this.#names, range);
+    }
+    const stored = this.#names.length === 0 ? fetch!(href) : readStored(source, this.#names, digests);
+    if (!decompress || compression !== 'gzip') return stored;
+    return inflated(stored, href, maxInflatedLength(envelope, this.#reference));
+  }
+
+  async readRandom(options: RandomAccessOptions): Promise<RandomAccessFile> {
+    const { source } = this.#opened;
+    const { href, compression } = this.#reference;
+    const pieces: StoredPiece[] = [];
+    for (const name of this.#names) {
+      const size = await source.size(name);
+      if (typeof size !== 'number') break;
+      pieces.push({ size, read: (start, length) => source.read(name, { start, length }) });
+    }
+    const whole = pieces.length === this.#names.length && pieces.length > 0;
+    if (compression === 'gzip' || !whole) return inflatedOnce(this.read({}), options);
+    if (this.#names.length > 1 || source.locate === undefined) return joinedPieces(pieces, href);
+    const { close, ...location } = await source.locate(this.#names[0]!);
+    return { ...joinedPieces(pieces, href), location, close };
   }
 }

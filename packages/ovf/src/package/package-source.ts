@@ -66,7 +66,7 @@ export async function ovaSource(
   try {
     const warnings: OvfWarning[] = [];
     const entries = await indexOpenOva(file, { ...limits, onIgnored: (warning) => void warnings.push(warning) });
-    const first = entries[0];
+    const first = limits.lax ? entries.find(({ name }) => /\.ovf$/i.test(name)) : entries[0];
     if (first === undefined || !/\.ovf$/i.test(first.name)) {
       throw new OvfError('archive-invalid', 'the first file of an OVA must be the descriptor', { file: first?.name });
     }

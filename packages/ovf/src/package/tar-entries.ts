@@ -14,7 +14,9 @@ export interface TarEntry {
 export interface TarLimits {
   /** Files in an archive; 10,000. */
   readonly maxEntries?: number;
-  /** Told of bytes that belong to no file and are not zero: padding, and what follows the end mark. */
+  /** Pass over directories, and take an archive that ends without its end mark. */
+  readonly lax?: boolean;
+  /** Told of what was passed over, and of bytes that belong to no file and are not zero: padding, and what follows the end mark. */
   readonly onIgnored?: (warning: OvfWarning) => void;
 }
 
@@ -47,8 +49,13 @@ export async function* tarEntries(source: TarSource, limits: TarLimits = {}): As
   const names = new Set<string>();
   let extension: TarExtension = {};
   let extensions = 0;
+  let passed = 0;
   for (let offset = 0; ; ) {
     const block = await source.read(offset, tarBlock);
+    if (block.length === 0 && limits.lax && names.size > 0) {
+      limits.onIgnored?.({ detail: 'the end mark of the archive is missing', location: {} });
+      return;
+    }
     if (block.length < tarBlock) {
       const what = names.size === 0 ? 'the archive holds no complete file' : 'the end mark of the archive is missing';
       throw new OvfError('archive-truncated', `${what} at byte ${offset + block.length}`);
@@ -76,6 +83,13 @@ export async function* tarEntries(source: TarSource, limits: TarLimits = {}): As
       continue;
     }
     const rawName = extension.name ?? header.name;
+    if (header.type === '5' && limits.lax && passed < maxEntries) {
+      limits.onIgnored?.({ detail: 'the archive has a directory', location: { file: rawName } });
+      passed += 1;
+      extension = {};
+      offset = content;
+      continue;
+    }
     if (header.type !== '0' && header.type !== '7') {
       const kind = kinds[header.type] ?? `an entry of type ${JSON.stringify(header.type)}`;
       throw new OvfError('archive-invalid', `${JSON.stringify(rawName)} is ${kind}, not a file`);

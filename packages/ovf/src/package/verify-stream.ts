@@ -3,7 +3,7 @@ import { OvfError, type OvfWarning } from '../errors.ts';
 import { verifySignature } from '../signature/verify-signature.ts';
 import { FileDigest } from './file-digests.ts';
 import type { DigestAlgorithm, Manifest } from './manifest.ts';
-import { defaultMaxLength } from './ova-reader.ts';
+import { defaultMaxLength, tarLimitsOf } from './ova-reader.ts';
 import { isExternal, storedNamesFor } from './package-name.ts';
 import { orderWarnings } from './package-order.ts';
 import { type FileVerdict, type PackageVerdict, packageVerdict } from './package-verdict.ts';
@@ -43,7 +43,7 @@ async function verifyEntries(source: StreamSource, options: VerifyOptions): Prom
   let descriptorName: string | undefined;
   let manifest: Manifest | OvfError | undefined;
   const onIgnored = (warning: OvfWarning) => void warnings.push(warning);
-  for await (const { name, size, offset } of tarEntries(source, { ...options, onIgnored })) {
+  for await (const { name, size, offset } of tarEntries(source, { ...tarLimitsOf(options), onIgnored })) {
     if (descriptorName === undefined && !/\.ovf$/i.test(name)) {
       throw new OvfError('archive-invalid', 'the first file of an OVA must be the descriptor', { file: name });
     }
