@@ -25,7 +25,8 @@ const reasons = {
   'certificate-invalid': 'the certificate of the package is not valid',
   'signing-failed': 'the package cannot be signed',
   encrypted: 'the content is encrypted',
-  'target-exists': 'the target is there already',
+  'target-exists': 'nothing is overwritten unasked',
+  'target-unwritable': 'the target was not written',
   'text-invalid': 'a text cannot be written as XML',
   'image-invalid': 'a disc image cannot be written',
 } as const;

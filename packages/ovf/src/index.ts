@@ -44,9 +44,10 @@ export {
 } from './package/manifest.ts';
 export { indexOva } from './package/ova-index.ts';
 export { type OvaContent, type OvaFile, type OvaStream, type PackageOptions, readOva } from './package/ova-reader.ts';
-export { type OvaInput, type OvaOutput, writeOva } from './package/ova-writer.ts';
+export { type KeptManifest, type OvaInput, type OvaOutput, writeOva } from './package/ova-writer.ts';
 export { type OpenOptions, type OvfPackage, openOvf, openPackage } from './package/ovf-package.ts';
 export { packageName } from './package/package-name.ts';
+export type { PackageChanges } from './package/package-plan.ts';
 export {
   type ByteRange,
   type FileLocation,
@@ -56,6 +57,8 @@ export {
 } from './package/package-source.ts';
 export type { FileStatus, FileVerdict, PackageVerdict } from './package/package-verdict.ts';
 export type { RandomAccessFile, RandomAccessOptions } from './package/random-access.ts';
+export { type SaveOptions, saveArchive, saveFolder, streamArchive, unpackStream } from './package/save-package.ts';
+export { type SignFolderOptions, signFolder } from './package/sign-folder.ts';
 export type { TarEntry } from './package/tar-entries.ts';
 export { type VerifyOptions, verifyPackage } from './package/verify-package.ts';
 export { verifyOvaStream } from './package/verify-stream.ts';

@@ -2,9 +2,10 @@ import { createHash, type Hash } from 'node:crypto';
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { OvfError } from '../errors.ts';
+import type { ManifestSigner } from '../signature/sign-manifest.ts';
 import { type DigestAlgorithm, formatManifest } from './manifest.ts';
 import { packageName } from './package-name.ts';
-import { manifestNameOf } from './stored-files.ts';
+import { certificateNameOf, manifestNameOf } from './stored-files.ts';
 import { tarBlock } from './tar-header.ts';
 import { formatTarHeader } from './tar-header-writer.ts';
 
@@ -29,7 +30,17 @@ export interface OvaOutput {
    * descriptor. DSP0243 5.3 allows both; `end` by default.
    */
   readonly manifestAt?: 'start' | 'end';
+  /** Signs the manifest; the certificate follows it. */
+  readonly signer?: ManifestSigner;
+  /** Manifest and certificate as they are, in place of new ones; right behind the descriptor. */
+  readonly kept?: KeptManifest;
   readonly signal?: AbortSignal;
+}
+
+/** A manifest that stays, with the certificate that may sign it. */
+export interface KeptManifest {
+  readonly manifest: Uint8Array;
+  readonly certificate?: Uint8Array;
 }
 
 /**
@@ -41,7 +52,8 @@ export async function writeOva(output: Writable, ova: OvaOutput): Promise<void> 
   if (!/\.ovf$/i.test(ova.descriptorName)) {
     throw new OvfError('name-unsafe', 'the name of a descriptor ends in .ovf', { file: ova.descriptorName });
   }
-  for (const name of [ova.descriptorName, manifestNameOf(ova.descriptorName), ...ova.files.map((file) => file.name)]) {
+  const ownNames = [manifestNameOf(ova.descriptorName), certificateNameOf(ova.descriptorName)];
+  for (const name of [ova.descriptorName, ...ownNames, ...ova.files.map((file) => file.name)]) {
     if (packageName(name) !== name || names.has(name)) {
       throw new OvfError('name-unsafe', `the name ${JSON.stringify(name)} cannot be used, or is used twice`);
     }
@@ -52,40 +64,50 @@ export async function writeOva(output: Writable, ova: OvaOutput): Promise<void> 
 }
 
 async function* archiveOf(ova: OvaOutput): AsyncGenerator<Uint8Array> {
-  const { files, digest = 'SHA256', manifestAt = 'end' } = ova;
+  const { files, kept, signer, manifestAt = 'end' } = ova;
+  const digest = kept === undefined ? (ova.digest ?? 'SHA256') : false;
   const descriptor = typeof ova.descriptor === 'string' ? Buffer.from(ova.descriptor, 'utf8') : ova.descriptor;
   const digests = new Map<string, string>();
   const hasher = () => createHash((digest || 'SHA256').toLowerCase());
-  const manifest = (): OvaInput => {
+  const manifestName = manifestNameOf(ova.descriptorName);
+  const certificateName = certificateNameOf(ova.descriptorName);
+  const ownFiles = async function* (own: KeptManifest) {
+    yield* entryOf(bytesInput(manifestName, own.manifest));
+    if (own.certificate !== undefined) yield* entryOf(bytesInput(certificateName, own.certificate));
+  };
+  const newManifest = (): KeptManifest => {
     const entries = [...digests].map(([file, hash]) => ({ algorithm: digest || 'SHA256', file, digest: hash }));
-    return bytesInput(manifestNameOf(ova.descriptorName), Buffer.from(formatManifest({ entries }), 'utf8'));
+    const manifest = Buffer.from(formatManifest({ entries }), 'utf8');
+    return { manifest, ...(signer === undefined ? {} : { certificate: signer.sign(manifest, manifestName) }) };
   };
 
   const hash = hasher();
   yield* entryOf(bytesInput(ova.descriptorName, descriptor), hash);
   digests.set(ova.descriptorName, hash.digest('hex'));
+  if (kept !== undefined) yield* ownFiles(kept);
   if (digest !== false && manifestAt === 'start') {
     for (const file of files) {
       const first = hasher();
       for await (const part of file.open()) first.update(part);
       digests.set(file.name, first.digest('hex'));
     }
-    yield* entryOf(manifest(), hasher());
+    yield* ownFiles(newManifest());
   }
   for (const file of files) {
-    const second = hasher();
+    const second = digest === false ? undefined : hasher();
     yield* entryOf(file, second);
+    if (second === undefined) continue;
     const value = second.digest('hex');
     if ((digests.get(file.name) ?? value) !== value) {
       throw new OvfError('digest-mismatch', 'the file changed while it was written', { file: file.name });
     }
     digests.set(file.name, value);
   }
-  if (digest !== false && manifestAt === 'end') yield* entryOf(manifest(), hasher());
+  if (digest !== false && manifestAt === 'end') yield* ownFiles(newManifest());
   yield Buffer.alloc(2 * tarBlock);
 }
 
-function bytesInput(name: string, bytes: Uint8Array): OvaInput {
+export function bytesInput(name: string, bytes: Uint8Array): OvaInput {
   return {
     name,
     size: bytes.length,
@@ -95,8 +117,8 @@ function bytesInput(name: string, bytes: Uint8Array): OvaInput {
   };
 }
 
-/** One file of the archive: header, content, padding. */
-async function* entryOf({ name, size, open }: OvaInput, hash: Hash): AsyncGenerator<Uint8Array> {
+/** One file of the archive: header, content, padding. Throws `size-mismatch`. */
+export async function* entryOf({ name, size, open }: OvaInput, hash?: Hash): AsyncGenerator<Uint8Array> {
   if (!Number.isSafeInteger(size) || size < 0) {
     throw new OvfError('size-mismatch', `${size} is not a size`, { file: name });
   }
@@ -105,7 +127,7 @@ async function* entryOf({ name, size, open }: OvaInput, hash: Hash): AsyncGenera
   for await (const part of open()) {
     written += part.length;
     if (written > size) break;
-    hash.update(part);
+    hash?.update(part);
     if (part.length > 0) yield part;
   }
   if (written !== size) {

@@ -44,6 +44,8 @@ export interface OvfPackage {
    * Throws `file-missing`, `name-unsafe`; while reading `digest-mismatch`.
    */
   open(href: string, options?: OpenOptions): AsyncIterable<Uint8Array>;
+  /** A stored file as it lies there, checked against the manifest at its end. Throws as `open`. */
+  openStored(name: string): AsyncIterable<Uint8Array>;
   /**
    * Content of a referenced file, to be read anywhere: where it lies, or for a compressed one inflated once into a scratch
    * file. Its digest is checked only then. Throws as `open`.
@@ -122,6 +124,7 @@ async function openChecked(source: PackageSource, options: PackageOptions): Prom
     warnings: [...envelope.warnings, ...(source.warnings ?? []), ...order, ...files.warnings],
     storedNames: (reference) => files.storedNames(reference),
     open: (href, openOptions = {}) => new ReferencedFile(opened, href).read(openOptions),
+    openStored: (name) => readStored(source, [name], digests),
     openRandom: async (href, openOptions = {}) => new ReferencedFile(opened, href).readRandom(openOptions),
     close: () => source.close(),
   };

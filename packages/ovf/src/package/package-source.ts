@@ -40,7 +40,7 @@ export interface FileLocation {
   close(): Promise<void>;
 }
 
-const readLength = 256 * 1024;
+const readLength = 1024 * 1024;
 
 async function* readRange(file: FileHandle, offset: number, length: number, name: string) {
   for (let at = 0; at < length; ) {

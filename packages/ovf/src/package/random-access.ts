@@ -46,7 +46,8 @@ export async function inflatedOnce(
   }
 }
 
-async function openNameless(folder: string): Promise<FileHandle> {
+/** A file in a folder that has no name any more: it is gone as soon as it is closed, also by a kill. */
+export async function openNameless(folder: string): Promise<FileHandle> {
   const own = await mkdtemp(join(folder, 'ovf-inflated-'));
   try {
     return await open(join(own, 'content'), 'wx+', 0o600);
