@@ -42,11 +42,13 @@ export {
   type ManifestEntry,
   parseManifest,
 } from './package/manifest.ts';
+export type { OvaContent, OvaFile } from './package/ova-file.ts';
 export { indexOva } from './package/ova-index.ts';
-export { type OvaContent, type OvaFile, type OvaStream, type PackageOptions, readOva } from './package/ova-reader.ts';
+export { type OvaStream, readOva } from './package/ova-reader.ts';
 export { type KeptManifest, type OvaInput, type OvaOutput, writeOva } from './package/ova-writer.ts';
 export { type OpenOptions, type OvfPackage, openOvf, openPackage } from './package/ovf-package.ts';
 export { packageName } from './package/package-name.ts';
+export type { PackageOptions } from './package/package-options.ts';
 export type { PackageChanges } from './package/package-plan.ts';
 export {
   type ByteRange,

@@ -1,6 +1,6 @@
 import type { Envelope } from '../envelope/envelope.ts';
 import { refuseEncrypted } from './encrypted-files.ts';
-import type { OvaContent, OvaFile } from './ova-reader.ts';
+import type { OvaContent, OvaFile } from './ova-file.ts';
 import { inflated, maxInflatedLength } from './stored-content.ts';
 
 /** Files of a streamed archive as References has them: the chunks of one as one, compression undone. */

@@ -1,58 +1,16 @@
-import type { Envelope, FileReference } from '../envelope/envelope.ts';
+import type { Envelope } from '../envelope/envelope.ts';
 import { readEnvelope } from '../envelope/envelope-reader.ts';
 import { OvfError, type OvfWarning } from '../errors.ts';
 import { DigestLedger, FileDigest } from './file-digests.ts';
 import { FileSet } from './file-set.ts';
 import { joinedContents } from './joined-contents.ts';
 import { type Manifest, parseManifest } from './manifest.ts';
+import type { OvaContent, OvaFile } from './ova-file.ts';
+import { defaultMaxLength, type PackageOptions, tarLimitsOf } from './package-options.ts';
 import { orderWarnings } from './package-order.ts';
-import type { ByteRange } from './package-source.ts';
 import { certificateNameOf, manifestNameOf } from './stored-files.ts';
 import { StreamSource } from './stream-source.ts';
-import { type TarEntry, type TarLimits, tarEntries } from './tar-entries.ts';
-
-/** Bounds and policy for reading a package. */
-export interface PackageOptions {
-  /** Files in the package; 10,000. */
-  readonly maxEntries?: number;
-  /** Length of the descriptor in bytes; 4 MiB. */
-  readonly maxDescriptorLength?: number;
-  /** Length of the manifest and of the certificate in bytes; 4 MiB. */
-  readonly maxManifestLength?: number;
-  /**
-   * `strict` refuses an order of files that DSP0243 5.3 does not allow. `lax` takes, with a warning, files that References
-   * does not list, directories, an archive without its end mark and, where it can seek, a descriptor that is not first.
-   * Without either, the order is a warning and the rest is refused.
-   */
-  readonly rules?: 'strict' | 'lax';
-  /** `ignore` does not read the manifest at all, to look into a package that is damaged. */
-  readonly manifest?: 'enforce' | 'ignore';
-  /** Gets a file that the descriptor names by its URL; without it such files are refused when they are opened. */
-  readonly fetch?: (url: string, range?: ByteRange) => AsyncIterable<Uint8Array>;
-}
-
-export function tarLimitsOf({ maxEntries, rules }: PackageOptions): TarLimits {
-  return { ...(maxEntries === undefined ? {} : { maxEntries }), lax: rules === 'lax' };
-}
-
-export const defaultMaxLength = 4 * 1024 * 1024;
-
-/** A file in a streamed archive. */
-export interface OvaFile extends TarEntry {
-  /** The reference that it is, or is a chunk of; absent when it is not in References. */
-  readonly reference?: FileReference;
-  /**
-   * The bytes, once. Ends with an error when the archive is truncated, or when the digest is not the one of a manifest that came
-   * before. What is not read is passed over, and still counts for the digest.
-   */
-  readonly content: AsyncIterable<Uint8Array>;
-}
-
-/** A referenced file of a streamed archive, whole. */
-export interface OvaContent {
-  readonly reference: FileReference;
-  readonly content: AsyncIterable<Uint8Array>;
-}
+import { type TarEntry, tarEntries } from './tar-entries.ts';
 
 /** An OVA that is being read from a stream. */
 export interface OvaStream {

@@ -5,8 +5,8 @@ import { refuseEncrypted } from './encrypted-files.ts';
 import { FileDigest } from './file-digests.ts';
 import { FileSet } from './file-set.ts';
 import { type Manifest, type ManifestEntry, parseManifest } from './manifest.ts';
-import { defaultMaxLength, type PackageOptions, tarLimitsOf } from './ova-reader.ts';
 import { isExternal } from './package-name.ts';
+import { defaultMaxLength, type PackageOptions, tarLimitsOf } from './package-options.ts';
 import { orderWarnings } from './package-order.ts';
 import { type ByteRange, folderSource, ovaSource, type PackageSource } from './package-source.ts';
 import {

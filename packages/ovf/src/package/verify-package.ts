@@ -4,7 +4,7 @@ import { OvfError, type OvfWarning } from '../errors.ts';
 import { type SignatureOptions, verifySignature } from '../signature/verify-signature.ts';
 import { type DigestResult, digestFiles } from './digest-pool.ts';
 import { type Manifest, type ManifestEntry, parseManifest } from './manifest.ts';
-import { defaultMaxLength, type PackageOptions } from './ova-reader.ts';
+import { defaultMaxLength, type PackageOptions } from './package-options.ts';
 import { orderWarnings } from './package-order.ts';
 import type { PackageSource } from './package-source.ts';
 import { type FileVerdict, type PackageVerdict, packageVerdict } from './package-verdict.ts';

@@ -1,0 +1,28 @@
+import type { ByteRange } from './package-source.ts';
+import type { TarLimits } from './tar-entries.ts';
+
+/** Bounds and policy for reading a package. */
+export interface PackageOptions {
+  /** Files in the package; 10,000. */
+  readonly maxEntries?: number;
+  /** Length of the descriptor in bytes; 4 MiB. */
+  readonly maxDescriptorLength?: number;
+  /** Length of the manifest and of the certificate in bytes; 4 MiB. */
+  readonly maxManifestLength?: number;
+  /**
+   * `strict` refuses an order of files that DSP0243 5.3 does not allow. `lax` takes, with a warning, files that References
+   * does not list, directories, an archive without its end mark and, where it can seek, a descriptor that is not first.
+   * Without either, the order is a warning and the rest is refused.
+   */
+  readonly rules?: 'strict' | 'lax';
+  /** `ignore` does not read the manifest at all, to look into a package that is damaged. */
+  readonly manifest?: 'enforce' | 'ignore';
+  /** Gets a file that the descriptor names by its URL; without it such files are refused when they are opened. */
+  readonly fetch?: (url: string, range?: ByteRange) => AsyncIterable<Uint8Array>;
+}
+
+export function tarLimitsOf({ maxEntries, rules }: PackageOptions): TarLimits {
+  return { ...(maxEntries === undefined ? {} : { maxEntries }), lax: rules === 'lax' };
+}
+
+export const defaultMaxLength = 4 * 1024 * 1024;
