@@ -47,6 +47,8 @@ export interface OvfLocation {
 export class OvfError extends Error {
   override readonly name = 'OvfError';
   readonly code: OvfErrorCode;
+  /** The message without place and kind. */
+  readonly detail: string;
   readonly location: OvfLocation;
 
   constructor(code: OvfErrorCode, detail: string, location: OvfLocation = {}, options?: ErrorOptions) {
@@ -57,6 +59,7 @@ export class OvfError extends Error {
     ].filter((part) => part !== undefined);
     super(`${where.length > 0 ? `${where.join(', ')}: ` : ''}${detail} (${reasons[code]})`, options);
     this.code = code;
+    this.detail = detail;
     this.location = location;
   }
 }

@@ -21,6 +21,8 @@ export {
 export { checkPropertyValue, type PropertyQualifiers, parseQualifiers } from './envelope/property-value.ts';
 export { localize, parseStringBundle } from './envelope/strings.ts';
 export { type AllocationUnit, parseAllocationUnit, quantityInBytes } from './envelope/units.ts';
+export type * from './envelope/version2-sections.ts';
+export type * from './envelope/vmware-sections.ts';
 export {
   type Environment,
   type EnvironmentAdapter,
@@ -73,5 +75,13 @@ export {
   type SignatureVerdict,
   verifySignature,
 } from './signature/verify-signature.ts';
+export { formatIssue, type ValidationIssue } from './validation/issue-log.ts';
+export { type Severity, type ValidationMode, type ValidationRule, validationRules } from './validation/rules.ts';
+export {
+  type ValidationOptions,
+  type ValidationReport,
+  validateDescriptor,
+  validateEnvelope,
+} from './validation/validate-envelope.ts';
 export type { XmlLimits } from './xml/xml-reader.ts';
 export type { XmlAttribute, XmlElement } from './xml/xml-tree.ts';

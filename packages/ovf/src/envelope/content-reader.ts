@@ -9,15 +9,28 @@ import type {
   OperatingSystemSection,
   StartupItem,
   StartupSection,
+  VirtualSystem,
+  VirtualSystemCollection,
 } from './envelope.ts';
 import { envelopeNamespace, vmwareNamespace } from './namespaces.ts';
 import { readProductSection } from './product-section-reader.ts';
 import { readSections } from './section-reader.ts';
+import {
+  readBootDeviceSection,
+  readEnvironmentFilesSection,
+  readPlacementSection,
+  readScaleOutSection,
+} from './version2-sections-reader.ts';
+import { readBootOrderSection, readIpAssignmentSection, readStorageSection } from './vmware-sections-reader.ts';
 
 const common = {
   AnnotationSection: readAnnotationSection,
   ProductSection: readProductSection,
   EulaSection: readEulaSection,
+  EnvironmentFilesSection: readEnvironmentFilesSection,
+  PlacementSection: readPlacementSection,
+  'vmw:IpAssignmentSection': readIpAssignmentSection,
+  'vmw:StorageSection': readStorageSection,
 };
 
 /** Reads a VirtualSystem or a VirtualSystemCollection with what it contains (DSP0243 7.2). */
@@ -33,50 +46,44 @@ function readHead(reader: ElementReader) {
   };
 }
 
-function checkProducts(reader: ElementReader, products: ReturnType<typeof readProductSection>[]) {
-  const seen = new Set<string>();
-  for (const product of products) {
-    const key = `${product.class ?? ''}\0${product.instance ?? ''}`;
-    if (seen.has(key)) {
-      reader.fail(
-        `two ProductSections have the class "${product.class ?? ''}" and instance "${product.instance ?? ''}"`,
-      );
-    }
-    seen.add(key);
-  }
-  return products;
-}
-
-function readVirtualSystem(reader: ElementReader): Content {
+function readVirtualSystem(reader: ElementReader): VirtualSystem {
   const head = readHead(reader);
   const sections = readSections(reader, {
     ...common,
     OperatingSystemSection: readOperatingSystemSection,
     VirtualHardwareSection: readVirtualHardwareSection,
     InstallSection: readInstallSection,
+    BootDeviceSection: readBootDeviceSection,
+    'vmw:BootOrderSection': readBootOrderSection,
   });
-  const hardware = sections.all('VirtualHardwareSection');
-  if (hardware.length === 0) reader.fail(`the VirtualSystem ${head.id} has no VirtualHardwareSection`);
   return {
     kind: 'VirtualSystem',
     ...head,
     ...present('operatingSystem', sections.one('OperatingSystemSection')),
-    hardware,
+    hardware: sections.all('VirtualHardwareSection'),
     ...present('install', sections.one('InstallSection')),
+    ...present('bootDevices', sections.one('BootDeviceSection')),
+    ...present('bootOrder', sections.some('vmw:BootOrderSection')),
     annotations: sections.all('AnnotationSection'),
-    products: checkProducts(reader, sections.all('ProductSection')),
+    products: sections.all('ProductSection'),
     eulas: sections.all('EulaSection'),
+    ...present('environmentFiles', sections.one('EnvironmentFilesSection')),
+    ...present('placements', sections.some('PlacementSection')),
+    ...present('ipAssignment', sections.one('vmw:IpAssignmentSection')),
+    ...present('storage', sections.some('vmw:StorageSection')),
     otherSections: sections.others,
+    order: sections.order,
     ...reader.rest(),
   };
 }
 
-function readCollection(reader: ElementReader): Content {
+function readCollection(reader: ElementReader): VirtualSystemCollection {
   const head = readHead(reader);
   const sections = readSections(reader, {
     ...common,
     StartupSection: readStartupSection,
     ResourceAllocationSection: readResourceAllocationSection,
+    ScaleOutSection: readScaleOutSection,
   });
   reader.children('VirtualSystem');
   reader.children('VirtualSystemCollection');
@@ -92,35 +99,34 @@ function readCollection(reader: ElementReader): Content {
     ...head,
     ...present('startup', sections.one('StartupSection')),
     ...present('resourceAllocation', sections.one('ResourceAllocationSection')),
+    ...present('scaleOut', sections.some('ScaleOutSection')),
     annotations: sections.all('AnnotationSection'),
-    products: checkProducts(reader, sections.all('ProductSection')),
+    products: sections.all('ProductSection'),
     eulas: sections.all('EulaSection'),
+    ...present('environmentFiles', sections.one('EnvironmentFilesSection')),
+    ...present('placements', sections.some('PlacementSection')),
+    ...present('ipAssignment', sections.one('vmw:IpAssignmentSection')),
+    ...present('storage', sections.some('vmw:StorageSection')),
     otherSections: sections.others,
+    order: sections.order,
     contents,
     ...reader.rest(),
   };
 }
 
-function readSectionHead(reader: ElementReader) {
-  return {
-    info: reader.message('Info') ?? { text: '' },
-    ...present('required', reader.booleanAttribute('required')),
-  };
-}
-
 function readAnnotationSection(reader: ElementReader): AnnotationSection {
-  return { ...readSectionHead(reader), annotation: reader.message('Annotation') ?? { text: '' }, ...reader.rest() };
+  return { ...reader.sectionHead(), annotation: reader.message('Annotation') ?? { text: '' }, ...reader.rest() };
 }
 
 /** Reads an EulaSection (DSP0243 9.6). */
 export function readEulaSection(reader: ElementReader): EulaSection {
-  return { ...readSectionHead(reader), license: reader.message('License') ?? { text: '' }, ...reader.rest() };
+  return { ...reader.sectionHead(), license: reader.message('License') ?? { text: '' }, ...reader.rest() };
 }
 
 function readOperatingSystemSection(reader: ElementReader): OperatingSystemSection {
+  reader.requiredMessage('Info');
   return {
-    ...readSectionHead(reader),
-    info: reader.requiredMessage('Info'),
+    ...reader.sectionHead(),
     id: reader.integerAttribute('id') ?? reader.fail('OperatingSystemSection has no id'),
     ...present('version', reader.attribute('version') || undefined),
     ...present('vmwareType', reader.attribute('osType', vmwareNamespace)?.trim() || undefined),
@@ -131,7 +137,7 @@ function readOperatingSystemSection(reader: ElementReader): OperatingSystemSecti
 
 function readInstallSection(reader: ElementReader): InstallSection {
   return {
-    ...readSectionHead(reader),
+    ...reader.sectionHead(),
     ...present('initialBootStopDelay', reader.integerAttribute('initialBootStopDelay')),
     ...reader.rest(),
   };
@@ -142,7 +148,7 @@ const stopActions = new Set(['powerOff', 'guestShutdown', 'none']);
 
 function readStartupSection(reader: ElementReader): StartupSection {
   const items = reader.children('Item').map((element) => readStartupItem(reader.within(element)));
-  return { ...readSectionHead(reader), items, ...reader.rest() };
+  return { ...reader.sectionHead(), items, ...reader.rest() };
 }
 
 function readStartupItem(reader: ElementReader): StartupItem {

@@ -60,7 +60,7 @@ export function message(name: string, text: LocalizedText | undefined, namespace
   if (text === undefined) return undefined;
   return element(
     name,
-    ovfAttributes({ msgid: text.messageId }),
+    [...ovfAttributes({ msgid: text.messageId }), ...(text.attributes ?? [])],
     text.text === '' ? [] : [text.text],
     namespace,
     prefix,

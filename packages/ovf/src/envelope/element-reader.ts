@@ -1,13 +1,16 @@
-import { OvfError, type OvfErrorCode, type OvfLocation, type OvfWarning } from '../errors.ts';
+import { OvfError, type OvfErrorCode, type OvfLocation } from '../errors.ts';
+import type { IssueLog } from '../validation/issue-log.ts';
+import type { ValidationRule } from '../validation/rules.ts';
 import { childElements, textOf, type XmlAttribute, type XmlElement } from '../xml/xml-tree.ts';
-import type { Extensible, LocalizedText } from './envelope.ts';
+import type { EnvelopeVersion, Extensible, LocalizedText } from './envelope.ts';
 import { envelopeNamespace, vmwareNamespace } from './namespaces.ts';
 
 /** What reading one document carries along. */
 export interface ReadContext {
   readonly fileName: string | undefined;
-  readonly version: '0.9' | '1' | '2';
-  readonly warnings: OvfWarning[];
+  readonly version: EnvelopeVersion;
+  /** What was tolerated, or in a validation all that is wrong and leaves the values readable. */
+  readonly log: IssueLog;
 }
 
 const schemaInteger = /^[+-]?\d{1,20}$/;
@@ -36,8 +39,9 @@ export class ElementReader {
     throw new OvfError(code, detail, this.location);
   }
 
-  warn(detail: string): void {
-    this.context.warnings.push({ detail, location: this.location });
+  /** Says that a rule is broken: throws when that is an error and the reading stops at errors. */
+  report(rule: ValidationRule, detail: string): void {
+    this.context.log.report(rule, detail, this.location);
   }
 
   /** A reader of a child, which reports under this section's name. */
@@ -67,15 +71,19 @@ export class ElementReader {
     return this.fail(`${name}="${value}" is not a boolean`);
   }
 
-  integerAttribute(name: string, minimum = 0): number | undefined {
-    const value = this.attribute(name);
+  integerAttribute(name: string, minimum = 0, namespace = envelopeNamespace): number | undefined {
+    const value = this.attribute(name, namespace);
     return value === undefined ? undefined : this.#integer(name, value, minimum);
   }
 
   /** Children of one name, in the envelope's namespace unless another is given; `undefined` takes any namespace. */
-  children(name: string, namespace: string | undefined = envelopeNamespace): XmlElement[] {
+  children(
+    name: string,
+    namespace: string | undefined = envelopeNamespace,
+    isMeant: (child: XmlElement) => boolean = () => true,
+  ): XmlElement[] {
     const found = this.#children.filter(
-      (child) => child.name === name && (namespace === '*' || child.namespace === namespace),
+      (child) => child.name === name && (namespace === '*' || child.namespace === namespace) && isMeant(child),
     );
     for (const child of found) this.#readChildren.add(child);
     return found;
@@ -118,35 +126,47 @@ export class ElementReader {
 
   ownMessage(): LocalizedText {
     const messageId = this.attribute('msgid');
-    return { text: textOf(this.element), ...(messageId ? { messageId } : {}) };
+    const { attributes } = this.#unreadAttributes();
+    return { text: textOf(this.element), ...(messageId ? { messageId } : {}), ...(attributes ? { attributes } : {}) };
+  }
+
+  /** Info and `ovf:required`, with which every section begins; only an empty section may go without Info. */
+  sectionHead(): { readonly info: LocalizedText; readonly required?: boolean } {
+    const info = this.message('Info');
+    if (info === undefined && this.#children.length > 0) this.fail(`${this.element.name} has no Info`);
+    return { info: info ?? { text: '' }, ...present('required', this.booleanAttribute('required')) };
   }
 
   /**
    * What was not read, to be kept. An element that is not understood and not marked `ovf:required="false"` is refused,
-   * but for VMware's own, which never say it (DSP0243 7.3).
+   * but for VMware's own, which never say it, and what `isUnderstood` says is none of ours to read (DSP0243 7.3).
    */
-  rest(): Extensible {
-    const attributes = this.element.attributes.filter((attribute) => !this.#readAttributes.has(attribute));
+  rest(isUnderstood: (element: XmlElement) => boolean = () => false): Extensible {
     const extensions = this.#children.filter((child) => !this.#readChildren.has(child));
     for (const extension of extensions) {
+      if (isUnderstood(extension)) continue;
       const reader = new ElementReader(extension, this.context, this.#section);
       const required = reader.booleanAttribute('required') ?? extension.namespace !== vmwareNamespace;
       if (required) reader.fail(`the element ${extension.name} is not understood`, 'section-unknown');
-      reader.warn(`the element ${extension.name} is not understood and was left aside`);
+      reader.report('section-kept', `the element ${extension.name} is not understood and is kept as it is`);
     }
     return {
-      ...(attributes.length > 0 ? { attributes } : {}),
+      ...this.#unreadAttributes(),
       ...(extensions.length > 0 ? { extensions } : {}),
       ...(this.element.line === undefined ? {} : { line: this.element.line }),
     };
   }
 
+  #unreadAttributes(): Pick<Extensible, 'attributes'> {
+    const attributes = this.element.attributes.filter((attribute) => !this.#readAttributes.has(attribute));
+    return attributes.length > 0 ? { attributes } : {};
+  }
+
   #integer(name: string, text: string, minimum: number): number {
     const trimmed = text.trim();
     const value = Number(trimmed);
-    if (!schemaInteger.test(trimmed) || !Number.isSafeInteger(value)) {
-      this.fail(`${name} "${trimmed.slice(0, 64)}" is not an integer`);
-    }
+    if (!schemaInteger.test(trimmed)) this.fail(`${name} "${trimmed.slice(0, 64)}" is not an integer`);
+    if (!Number.isSafeInteger(value)) this.fail(`${name} ${trimmed} is more than can be counted here (2^53-1)`);
     if (value < minimum) this.fail(`${name} ${value} is less than ${minimum}`);
     return value;
   }

@@ -1,6 +1,7 @@
 import { hardwareSection, resourceAllocationSection } from '../hardware/hardware-section-writer.ts';
 import type { XmlAttribute, XmlElement } from '../xml/xml-tree.ts';
 import { formatXml } from '../xml/xml-writer.ts';
+import { diskElement } from './disk-writer.ts';
 import {
   type Child,
   element,
@@ -11,7 +12,20 @@ import {
   textElement,
   vmwareAttributes,
 } from './element-builder.ts';
-import type { Content, DiskDescription, Envelope, LocalizedText, ProductProperty, ProductSection } from './envelope.ts';
+import type {
+  Content,
+  DeploymentOptionSection,
+  Envelope,
+  FileReference,
+  LocalizedText,
+  NetworkSection,
+  OperatingSystemSection,
+  ProductProperty,
+  ProductSection,
+  StartupSection,
+  VirtualSystem,
+  VirtualSystemCollection,
+} from './envelope.ts';
 import {
   envelope2Namespace,
   envelopeNamespace,
@@ -22,48 +36,30 @@ import {
   vssdNamespace,
   xmlNamespace,
 } from './namespaces.ts';
+import {
+  bootDeviceElement,
+  encryptionElement,
+  environmentFilesElement,
+  placementElement,
+  placementGroupElement,
+  scaleOutElement,
+  sharedDiskElement,
+} from './version2-sections-writer.ts';
+import {
+  bootOrderElement,
+  ipAssignmentElement,
+  storageElement,
+  storageGroupElement,
+} from './vmware-sections-writer.ts';
 
 /** Writes a descriptor that {@link parseEnvelope} reads back as the same value; 0.9 is written as 1.x. */
 export function formatEnvelope(envelope: Envelope): string {
-  const namespace = envelope.version === '2' ? envelope2Namespace : envelopeNamespace;
+  const isVersion2 = envelope.version === '2';
+  const namespace = isVersion2 ? envelope2Namespace : envelopeNamespace;
   const root = extended('Envelope', envelope, languageAttribute(envelope.language), [
-    element(
-      'References',
-      [],
-      envelope.files.map((file) => {
-        const { id, href, size, compression, chunkSize } = file;
-        return extended('File', file, ovfAttributes({ id, href, size, compression, chunkSize }), []);
-      }),
-    ),
-    envelope.diskSection &&
-      section('DiskSection', envelope.diskSection, [], envelope.diskSection.disks.map(diskElement)),
-    envelope.networkSection &&
-      section(
-        'NetworkSection',
-        envelope.networkSection,
-        [],
-        envelope.networkSection.networks.map((network) =>
-          extended('Network', network, ovfAttributes({ name: network.name }), [
-            message('Description', network.description),
-          ]),
-        ),
-      ),
-    envelope.deploymentOptionSection &&
-      section(
-        'DeploymentOptionSection',
-        envelope.deploymentOptionSection,
-        [],
-        envelope.deploymentOptionSection.configurations.map((configuration) =>
-          extended(
-            'Configuration',
-            configuration,
-            ovfAttributes({ id: configuration.id, default: configuration.isDefault }),
-            [message('Label', configuration.label), message('Description', configuration.description)],
-          ),
-        ),
-      ),
-    ...envelope.otherSections.map((other) => other.element),
-    contentElement(envelope.content),
+    extended('References', {}, [], envelope.files.map(fileElement)),
+    ...ordered(packageSections(envelope, isVersion2), envelope),
+    contentElement(envelope.content, isVersion2),
     ...envelope.strings.map((bundle) =>
       extended(
         'Strings',
@@ -79,9 +75,9 @@ export function formatEnvelope(envelope: Envelope): string {
     rasd: rasdNamespace,
     vssd: vssdNamespace,
     vmw: vmwareNamespace,
-    ...(envelope.version === '2' ? { sasd: sasdNamespace, epasd: epasdNamespace } : {}),
+    ...(isVersion2 ? { sasd: sasdNamespace, epasd: epasdNamespace } : {}),
   };
-  return formatXml(namespace === envelopeNamespace ? root : renamespace(root, namespace), prefixes);
+  return formatXml(isVersion2 ? renamespace(root, namespace) : root, prefixes);
 }
 
 /** The tree with the envelope's namespace of 1.x, which stands for all inside this package, replaced. */
@@ -99,68 +95,155 @@ function languageAttribute(language: string | undefined): XmlAttribute[] {
   return language === undefined ? [] : [{ namespace: xmlNamespace, prefix: 'xml', name: 'lang', value: language }];
 }
 
-function diskElement(disk: DiskDescription): XmlElement {
-  const { capacity } = disk;
-  return extended(
-    'Disk',
-    disk,
-    ovfAttributes({
-      capacity: 'property' in capacity ? `\${${capacity.property}}` : capacity.quantity,
-      capacityAllocationUnits: capacity.unit === 'byte' ? undefined : capacity.unit,
-      diskId: disk.id,
-      fileRef: disk.fileId,
-      format: disk.format,
-      parentRef: disk.parentId,
-      populatedSize: disk.populatedSize,
-    }),
-    [],
+function fileElement(file: FileReference): XmlElement {
+  const { id, href, size, compression, chunkSize } = file;
+  return extended('File', file, ovfAttributes({ id, href, size, compression, chunkSize }), []);
+}
+
+/** Sections by the name under which their order is kept. */
+type Sections = ReadonlyMap<string, readonly XmlElement[]>;
+
+function sectionsOf(entries: readonly (readonly [string, readonly (XmlElement | undefined)[]])[]): Sections {
+  return new Map(
+    entries.map(([name, elements]) => [name, elements.filter((candidate) => candidate !== undefined)] as const),
   );
 }
 
-function contentElement(content: Content): XmlElement {
-  const children: Child[] = [message('Info', content.info), message('Name', content.name)];
-  for (const annotation of content.annotations) {
-    children.push(section('AnnotationSection', annotation, [], [message('Annotation', annotation.annotation)]));
-  }
-  for (const product of content.products) children.push(productSection(product));
-  for (const eula of content.eulas) children.push(section('EulaSection', eula, [], [message('License', eula.license)]));
-  if (content.kind === 'VirtualSystem') {
-    const { operatingSystem: system, install } = content;
-    if (system !== undefined) {
-      const attributes = [
-        ...ovfAttributes({ id: system.id, version: system.version }),
-        ...vmwareAttributes({ osType: system.vmwareType }),
-      ];
-      children.push(
-        section('OperatingSystemSection', system, attributes, [message('Description', system.description)]),
-      );
-    }
-    children.push(...content.hardware.map(hardwareSection));
-    if (install !== undefined) {
-      const attributes = ovfAttributes({ initialBootStopDelay: install.initialBootStopDelay });
-      children.push(section('InstallSection', install, attributes, []));
-    }
-  } else {
-    if (content.resourceAllocation !== undefined) children.push(resourceAllocationSection(content.resourceAllocation));
-    if (content.startup !== undefined) {
-      const items = content.startup.items.map((item) => {
-        const { id, order, startDelay, waitingForGuest, startAction, stopDelay, stopAction } = item;
-        const attributes = { id, order, startDelay, waitingForGuest, startAction, stopDelay, stopAction };
-        return extended('Item', item, ovfAttributes(attributes), []);
-      });
-      children.push(section('StartupSection', content.startup, [], items));
-    }
-  }
-  children.push(...content.otherSections.map((other) => other.element));
-  if (content.kind === 'VirtualSystemCollection') children.push(...content.contents.map(contentElement));
-  return extended(content.kind, content, ovfAttributes({ id: content.id }), children);
+/** Sections in the order in which they were read, and behind them those that are new. */
+function ordered(sections: Sections, source: Pick<Envelope, 'order' | 'otherSections'>): XmlElement[] {
+  const all = new Map([...sections, ['*', source.otherSections.map((other) => other.element)] as const]);
+  const queues = new Map([...all].map(([name, elements]) => [name, [...elements]]));
+  const placed = (source.order ?? []).flatMap((name) => queues.get(name)?.shift() ?? []);
+  return [...placed, ...[...queues.values()].flat()];
+}
+
+function packageSections(envelope: Envelope, isVersion2: boolean): Sections {
+  const { diskSection, networkSection, deploymentOptionSection, sharedDiskSection, encryption } = envelope;
+  // The schema has no DeploymentOptionSection without an option.
+  const options = deploymentOptionSection?.configurations.length ? deploymentOptionSection : undefined;
+  return sectionsOf([
+    ['DiskSection', [diskSection && section('DiskSection', diskSection, [], diskSection.disks.map(diskElement))]],
+    ['NetworkSection', [networkSection && networkElement(networkSection)]],
+    ['DeploymentOptionSection', [options && deploymentOptionElement(options)]],
+    ['SharedDiskSection', [sharedDiskSection && sharedDiskElement(sharedDiskSection, isVersion2)]],
+    ['PlacementGroupSection', (envelope.placementGroups ?? []).map((one) => placementGroupElement(one, isVersion2))],
+    ['EncryptionSection', [encryption && encryptionElement(encryption, isVersion2)]],
+    ['vmw:IpAssignmentSection', [envelope.ipAssignment && ipAssignmentElement(envelope.ipAssignment)]],
+    ['vmw:StorageGroupSection', (envelope.storageGroups ?? []).map(storageGroupElement)],
+  ]);
+}
+
+function networkElement(networkSection: NetworkSection): XmlElement {
+  return section(
+    'NetworkSection',
+    networkSection,
+    [],
+    networkSection.networks.map((network) =>
+      extended('Network', network, ovfAttributes({ name: network.name }), [
+        message('Description', network.description),
+      ]),
+    ),
+  );
+}
+
+function deploymentOptionElement(options: DeploymentOptionSection): XmlElement {
+  return section(
+    'DeploymentOptionSection',
+    options,
+    [],
+    options.configurations.map((configuration) =>
+      extended(
+        'Configuration',
+        configuration,
+        ovfAttributes({ id: configuration.id, default: configuration.isDefault }),
+        [message('Label', configuration.label), message('Description', configuration.description)],
+      ),
+    ),
+  );
+}
+
+function contentElement(content: Content, isVersion2: boolean): XmlElement {
+  const { environmentFiles, ipAssignment } = content;
+  const common = [
+    ...content.annotations.map(
+      (one) =>
+        ['AnnotationSection', section('AnnotationSection', one, [], [message('Annotation', one.annotation)])] as const,
+    ),
+    ...content.products.map((one) => ['ProductSection', productSection(one)] as const),
+    ...content.eulas.map(
+      (one) => ['EulaSection', section('EulaSection', one, [], [message('License', one.license)])] as const,
+    ),
+  ];
+  const own =
+    content.kind === 'VirtualSystem' ? systemSections(content, isVersion2) : collectionSections(content, isVersion2);
+  const sections = sectionsOf([
+    ...['AnnotationSection', 'ProductSection', 'EulaSection'].map(
+      (name) => [name, common.filter(([one]) => one === name).map(([, built]) => built)] as const,
+    ),
+    ...own,
+    ['EnvironmentFilesSection', [environmentFiles && environmentFilesElement(environmentFiles, isVersion2)]],
+    ['PlacementSection', (content.placements ?? []).map((one) => placementElement(one, isVersion2))],
+    ['vmw:IpAssignmentSection', [ipAssignment && ipAssignmentElement(ipAssignment)]],
+    ['vmw:StorageSection', (content.storage ?? []).map(storageElement)],
+  ]);
+  return extended(content.kind, content, ovfAttributes({ id: content.id }), [
+    message('Info', content.info),
+    message('Name', content.name),
+    ...ordered(sections, content),
+    ...(content.kind === 'VirtualSystem' ? [] : content.contents.map((child) => contentElement(child, isVersion2))),
+  ]);
+}
+
+type SectionEntries = readonly (readonly [string, readonly (XmlElement | undefined)[]])[];
+
+function systemSections(system: VirtualSystem, isVersion2: boolean): SectionEntries {
+  const { operatingSystem, install, bootDevices } = system;
+  return [
+    ['OperatingSystemSection', [operatingSystem && operatingSystemElement(operatingSystem)]],
+    ['VirtualHardwareSection', system.hardware.map(hardwareSection)],
+    [
+      'InstallSection',
+      [
+        install &&
+          section('InstallSection', install, ovfAttributes({ initialBootStopDelay: install.initialBootStopDelay }), []),
+      ],
+    ],
+    ['BootDeviceSection', [bootDevices && bootDeviceElement(bootDevices, isVersion2)]],
+    ['vmw:BootOrderSection', (system.bootOrder ?? []).map(bootOrderElement)],
+  ];
+}
+
+function operatingSystemElement(system: OperatingSystemSection): XmlElement {
+  const attributes = [
+    ...ovfAttributes({ id: system.id, version: system.version }),
+    ...vmwareAttributes({ osType: system.vmwareType }),
+  ];
+  return section('OperatingSystemSection', system, attributes, [message('Description', system.description)]);
+}
+
+function collectionSections(collection: VirtualSystemCollection, isVersion2: boolean): SectionEntries {
+  const { resourceAllocation, startup } = collection;
+  return [
+    ['ResourceAllocationSection', [resourceAllocation && resourceAllocationSection(resourceAllocation)]],
+    ['StartupSection', [startup && startupElement(startup)]],
+    ['ScaleOutSection', (collection.scaleOut ?? []).map((one) => scaleOutElement(one, isVersion2))],
+  ];
+}
+
+function startupElement(startup: StartupSection): XmlElement {
+  const items = startup.items.map((item) => {
+    const { id, order, startDelay, waitingForGuest, startAction, stopDelay, stopAction } = item;
+    const attributes = { id, order, startDelay, waitingForGuest, startAction, stopDelay, stopAction };
+    return extended('Item', item, ovfAttributes(attributes), []);
+  });
+  return section('StartupSection', startup, [], items);
 }
 
 function productSection(product: ProductSection): XmlElement {
   const properties: Child[] = [];
   let category: LocalizedText | undefined;
   for (const property of product.properties) {
-    if (property.category?.text !== category?.text || property.category?.messageId !== category?.messageId) {
+    if (property.category !== category) {
       properties.push(message('Category', property.category));
       category = property.category;
     }
@@ -179,6 +262,7 @@ function productSection(product: ProductSection): XmlElement {
       return extended('Icon', icon, ovfAttributes({ height, width, mimeType, fileRef: fileId }), []);
     }),
     ...properties,
+    ...(product.unusedCategories ?? []).map((unused) => message('Category', unused)),
   ]);
 }
 

@@ -1,5 +1,15 @@
 import type { OvfWarning } from '../errors.ts';
 import type { XmlAttribute, XmlElement } from '../xml/xml-tree.ts';
+import type {
+  BootDeviceSection,
+  EncryptionSection,
+  EnvironmentFilesSection,
+  PlacementGroupSection,
+  PlacementSection,
+  ScaleOutSection,
+  SharedDiskSection,
+} from './version2-sections.ts';
+import type { BootOrderSection, IpAssignmentSection, StorageGroupSection, StorageSection } from './vmware-sections.ts';
 
 /** What every element of an envelope may carry beyond what this package reads; kept to be written back. */
 export interface Extensible {
@@ -13,6 +23,8 @@ export interface Extensible {
 export interface LocalizedText {
   readonly text: string;
   readonly messageId?: string;
+  /** Other attributes of the element, kept to be written back. */
+  readonly attributes?: readonly XmlAttribute[];
 }
 
 /** Version of the envelope's schema; 0.9 is the draft of VMware's first tools and is written back as 1.x. */
@@ -26,7 +38,19 @@ export interface Envelope extends Extensible {
   readonly diskSection?: DiskSection;
   readonly networkSection?: NetworkSection;
   readonly deploymentOptionSection?: DeploymentOptionSection;
+  /** 2.x: groups that PlacementSections name. */
+  readonly placementGroups?: readonly PlacementGroupSection[];
+  /** 2.x: disks that several virtual systems write to. */
+  readonly sharedDiskSection?: SharedDiskSection;
+  /** 2.x: what of the package is encrypted. */
+  readonly encryption?: EncryptionSection;
+  /** VMware: how the package can be given addresses. */
+  readonly ipAssignment?: IpAssignmentSection;
+  /** VMware: storage policies that StorageSections name. */
+  readonly storageGroups?: readonly StorageGroupSection[];
   readonly otherSections: readonly UnknownSection[];
+  /** Names of the sections in their order, `*` for another one; new ones are written behind these. */
+  readonly order?: readonly string[];
   readonly content: Content;
   readonly strings: readonly StringBundle[];
   /** What was tolerated while reading; not written. */
@@ -112,7 +136,17 @@ interface ContentBase extends Extensible {
   readonly annotations: readonly AnnotationSection[];
   readonly products: readonly ProductSection[];
   readonly eulas: readonly EulaSection[];
+  /** 2.x: files handed over with the environment. */
+  readonly environmentFiles?: EnvironmentFilesSection;
+  /** 2.x: placement groups that this content is in. */
+  readonly placements?: readonly PlacementSection[];
+  /** VMware: how it can be given addresses, when the envelope does not say it for all. */
+  readonly ipAssignment?: IpAssignmentSection;
+  /** VMware: storage policies that it asks for. */
+  readonly storage?: readonly StorageSection[];
   readonly otherSections: readonly UnknownSection[];
+  /** Names of the sections in their order, `*` for another one; new ones are written behind these. */
+  readonly order?: readonly string[];
 }
 
 export interface VirtualSystem extends ContentBase {
@@ -121,12 +155,18 @@ export interface VirtualSystem extends ContentBase {
   /** Alternatives, usually one (DSP0243 8.1). */
   readonly hardware: readonly VirtualHardwareSection[];
   readonly install?: InstallSection;
+  /** 2.x: devices to boot from, in their order. */
+  readonly bootDevices?: BootDeviceSection;
+  /** VMware: devices to boot from, in their order. */
+  readonly bootOrder?: readonly BootOrderSection[];
 }
 
 export interface VirtualSystemCollection extends ContentBase {
   readonly kind: 'VirtualSystemCollection';
   readonly startup?: StartupSection;
   readonly resourceAllocation?: ResourceAllocationSection;
+  /** 2.x: how often children are deployed. */
+  readonly scaleOut?: readonly ScaleOutSection[];
   readonly contents: readonly Content[];
 }
 
@@ -194,6 +234,8 @@ export interface ProductSection extends Section {
   readonly appUrls?: readonly string[];
   readonly icons?: readonly ProductIcon[];
   readonly properties: readonly ProductProperty[];
+  /** Headings with no property below them. */
+  readonly unusedCategories?: readonly LocalizedText[];
 }
 
 export interface ProductIcon extends Extensible {
@@ -217,7 +259,7 @@ export interface ProductProperty extends Extensible {
   readonly description?: LocalizedText;
   /** Values for deployment options; one without `configuration` is the default. */
   readonly values?: readonly PropertyValue[];
-  /** Heading above it. */
+  /** Heading above it. Properties that share the object share the heading. */
   readonly category?: LocalizedText;
 }
 
@@ -270,6 +312,7 @@ export interface ConfigEntry {
   readonly value: string;
   /** `ovf:required`; absent means true. */
   readonly required?: boolean;
+  readonly attributes?: readonly XmlAttribute[];
 }
 
 /** CIM_ResourceAllocationSettingData, and its kinds for storage and Ethernet ports in 2.x. */
@@ -309,6 +352,17 @@ export interface HardwareItem extends Extensible {
   readonly coresPerSocket?: number;
   readonly config?: readonly ConfigEntry[];
   readonly extraConfig?: readonly ConfigEntry[];
+  /** Attributes of the item's own elements, such as vCloud's of Connection; kept to be written back. */
+  readonly settingAttributes?: readonly SettingAttributes[];
+}
+
+/** Attributes of one element of an item. */
+export interface SettingAttributes {
+  /** Name of the element, such as `Connection`. */
+  readonly name: string;
+  /** Which of the elements of that name, from 0. */
+  readonly index: number;
+  readonly attributes: readonly XmlAttribute[];
 }
 
 /** `Strings` (DSP0243 10): messages of one language, here or in a file of the package. */

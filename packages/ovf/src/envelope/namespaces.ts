@@ -11,3 +11,5 @@ export const sasdNamespace = 'http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/
 export const epasdNamespace = 'http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_EthernetPortAllocationSettingData';
 export const xsiNamespace = 'http://www.w3.org/2001/XMLSchema-instance';
 export const xmlNamespace = 'http://www.w3.org/XML/1998/namespace';
+export const bootConfigNamespace = 'http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_BootConfigSetting';
+export const bootSourceNamespace = 'http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_BootSourceSetting';

@@ -9,21 +9,10 @@ import type {
 } from './envelope.ts';
 import { quantityInBytes } from './units.ts';
 
-/** Fails for the second element with the same key. */
-function unique<Value>(reader: ElementReader, values: readonly Value[], key: (value: Value) => string, what: string) {
-  const seen = new Set<string>();
-  for (const value of values) {
-    if (seen.has(key(value))) reader.fail(`the ${what} "${key(value)}" is there twice`);
-    seen.add(key(value));
-  }
-}
-
 /** Reads References (DSP0243 7.1). */
 export function readFiles(reader: ElementReader): FileReference[] {
   const files = reader.children('File').map((element) => readFile(reader.within(element)));
   reader.rest();
-  unique(reader, files, (file) => file.id, 'file id');
-  unique(reader, files, (file) => file.href, 'file');
   return files;
 }
 
@@ -46,32 +35,17 @@ function readFile(reader: ElementReader): FileReference {
 /** Reads a DiskSection (DSP0243 9.1). */
 export function readDiskSection(reader: ElementReader): DiskSection {
   const disks = reader.children('Disk').map((element) => readDisk(reader.within(element)));
-  unique(reader, disks, (disk) => disk.id, 'disk id');
-  unique(
-    reader,
-    disks.filter((disk) => disk.fileId !== undefined),
-    // Disks of one file that differ in capacity are alternatives for deployment options.
-    (disk) => `${disk.fileId} with capacity ${'bytes' in disk.capacity ? disk.capacity.bytes : disk.capacity.property}`,
-    'disk of file',
-  );
-  return {
-    info: reader.message('Info') ?? { text: '' },
-    ...present('required', reader.booleanAttribute('required')),
-    disks,
-    ...reader.rest(),
-  };
+  return { ...reader.sectionHead(), disks, ...reader.rest() };
 }
 
-function readDisk(reader: ElementReader): DiskDescription {
+/** Reads a Disk, or what has its attributes. */
+export function readDisk(reader: ElementReader): DiskDescription {
   const id = reader.requiredAttribute('diskId');
   const fileId = reader.attribute('fileRef')?.trim() || undefined;
   const format = reader.attribute('format')?.trim() || undefined;
   const capacity = readCapacity(reader, id);
   const populatedSize = reader.integerAttribute('populatedSize', -1);
   if (format === undefined && reader.context.version === '0.9') reader.fail(`the disk ${id} has no format`);
-  if (populatedSize !== undefined && 'bytes' in capacity && populatedSize > capacity.bytes) {
-    reader.fail(`the populatedSize ${populatedSize} of the disk ${id} exceeds its capacity of ${capacity.bytes} bytes`);
-  }
   return {
     id,
     ...present('fileId', fileId),
@@ -104,13 +78,7 @@ export function readNetworkSection(reader: ElementReader): NetworkSection {
       ...network.rest(),
     };
   });
-  unique(reader, networks, (network) => network.name, 'network');
-  return {
-    info: reader.message('Info') ?? { text: '' },
-    ...present('required', reader.booleanAttribute('required')),
-    networks,
-    ...reader.rest(),
-  };
+  return { ...reader.sectionHead(), networks, ...reader.rest() };
 }
 
 /** Reads a DeploymentOptionSection (DSP0243 9.8). */
@@ -127,14 +95,5 @@ export function readDeploymentOptionSection(reader: ElementReader): DeploymentOp
       ...configuration.rest(),
     };
   });
-  unique(reader, configurations, (configuration) => configuration.id, 'configuration');
-  if (configurations.filter((configuration) => configuration.isDefault).length > 1) {
-    reader.fail('more than one configuration is the default');
-  }
-  return {
-    info: reader.message('Info') ?? { text: '' },
-    ...present('required', reader.booleanAttribute('required')),
-    configurations,
-    ...reader.rest(),
-  };
+  return { ...reader.sectionHead(), configurations, ...reader.rest() };
 }

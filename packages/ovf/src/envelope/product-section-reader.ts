@@ -19,8 +19,7 @@ export function readProductSection(reader: ElementReader): ProductSection {
     };
   });
   return {
-    info: reader.message('Info') ?? { text: '' },
-    ...present('required', reader.booleanAttribute('required')),
+    ...reader.sectionHead(),
     ...present('class', reader.attribute('class') || undefined),
     ...present('instance', reader.attribute('instance') || undefined),
     ...present('product', reader.message('Product')),
@@ -31,28 +30,36 @@ export function readProductSection(reader: ElementReader): ProductSection {
     ...present('vendorUrl', reader.text('VendorUrl')),
     ...(appUrls.length > 0 ? { appUrls } : {}),
     ...(icons.length > 0 ? { icons } : {}),
-    properties: readProperties(reader),
+    ...readProperties(reader),
     ...reader.rest(),
   };
 }
 
 /** Properties in their order, each with the heading that precedes it. */
-function readProperties(reader: ElementReader): ProductProperty[] {
+function readProperties(reader: ElementReader): Pick<ProductSection, 'properties' | 'unusedCategories'> {
   reader.children('Category');
   reader.children('Property');
   const properties: ProductProperty[] = [];
-  const keys = new Set<string>();
+  const unusedCategories: LocalizedText[] = [];
   let category: LocalizedText | undefined;
+  let isUsed = true;
+  const leave = () => {
+    if (category !== undefined && !isUsed) unusedCategories.push(category);
+  };
   for (const child of childElements(reader.element)) {
     if (child.namespace !== envelopeNamespace) continue;
-    if (child.name === 'Category') category = reader.within(child).ownMessage();
+    if (child.name === 'Category') {
+      leave();
+      category = reader.within(child).ownMessage();
+      isUsed = false;
+    }
     if (child.name !== 'Property') continue;
     const property = readProperty(reader.within(child), category);
-    if (keys.has(property.key)) reader.within(child).fail(`the property ${property.key} is there twice`);
-    keys.add(property.key);
     properties.push(property);
+    isUsed = true;
   }
-  return properties;
+  leave();
+  return { properties, ...(unusedCategories.length > 0 ? { unusedCategories } : {}) };
 }
 
 function readProperty(reader: ElementReader, category: LocalizedText | undefined): ProductProperty {

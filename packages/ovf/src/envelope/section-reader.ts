@@ -18,9 +18,10 @@ const specified = new Set([
   'VirtualHardwareSection',
 ]);
 
-/** Sections of 2.x that are kept as they are until a deployer asks for them. */
-const kept = new Set([
+/** Sections of 2.x, which descriptors of 1.x have too, in the namespace of 2.x. */
+const specified2 = new Set([
   'BootDeviceSection',
+  'EncryptionSection',
   'EnvironmentFilesSection',
   'PlacementGroupSection',
   'PlacementSection',
@@ -35,9 +36,23 @@ type SectionReaders = Readonly<Record<string, (reader: ElementReader) => unknown
 
 interface SectionsRead<Readers extends SectionReaders> {
   all<Name extends keyof Readers & string>(name: Name): ReturnType<Readers[Name]>[];
-  /** The only section of its kind. Throws `envelope-invalid` for a second one. */
-  one<Name extends keyof Readers & string>(name: Name): ReturnType<Readers[Name]> | undefined;
+  /** {@link SectionsRead.all}, or nothing where there is none. */
+  some<Name extends keyof Readers & string>(name: Name): ReturnType<Readers[Name]>[] | undefined;
+  /** The only section of its kind. A second one is merged into the first, or throws `envelope-invalid`. */
+  one<Name extends keyof Readers & string>(
+    name: Name,
+    merge?: (first: ReturnType<Readers[Name]>, second: ReturnType<Readers[Name]>) => ReturnType<Readers[Name]>,
+  ): ReturnType<Readers[Name]> | undefined;
   readonly others: readonly UnknownSection[];
+  /** Names of the sections in their order, `*` for one of the others. */
+  readonly order: readonly string[];
+}
+
+/** The name by which a reader knows a section: its own, with `vmw:` before those of VMware. */
+function keyOf(element: XmlElement): string | undefined {
+  if (element.namespace === envelopeNamespace) return element.name;
+  if (element.namespace === envelope2Namespace && specified2.has(element.name)) return element.name;
+  return element.namespace === vmwareNamespace ? `vmw:${element.name}` : undefined;
 }
 
 /** Reads the sections of an envelope or content: those that belong here by their readers, the others kept or refused. */
@@ -45,29 +60,41 @@ export function readSections<const Readers extends SectionReaders>(
   reader: ElementReader,
   readers: Readers,
 ): SectionsRead<Readers> {
-  const read = new Map<string, unknown[]>();
+  const read = new Map<string, { readonly values: unknown[]; readonly second?: XmlElement }>();
   const others: UnknownSection[] = [];
+  const order: string[] = [];
   for (const element of childElements(reader.element)) {
-    const known = element.namespace === envelopeNamespace;
-    if (known && otherParts.has(element.name)) continue;
+    if (element.namespace === envelopeNamespace && otherParts.has(element.name)) continue;
     reader.children(element.name, element.namespace);
     const section = new ElementReader(element, reader.context);
-    if (known && Object.hasOwn(readers, element.name)) {
-      const list = read.get(element.name) ?? [];
-      list.push(readers[element.name]!(section));
-      read.set(element.name, list);
+    const key = keyOf(element);
+    const reading: SectionReaders[string] | undefined =
+      key !== undefined && Object.hasOwn(readers, key) ? readers[key] : undefined;
+    if (key !== undefined && reading !== undefined) {
+      const list = read.get(key);
+      order.push(key);
+      read.set(key, {
+        values: [...(list?.values ?? []), reading(section)],
+        ...(list === undefined ? {} : { second: list.second ?? element }),
+      });
     } else {
+      order.push('*');
       others.push(readUnknownSection(section, reader.element));
     }
   }
   return {
-    all: (name) => (read.get(name) ?? []) as never,
-    one: (name) => {
-      const list = read.get(name) ?? [];
-      if (list.length > 1) reader.fail(`${reader.element.name} has more than one ${name}`);
-      return list[0] as never;
+    all: (name) => (read.get(name)?.values ?? []) as never,
+    some: (name) => read.get(name)?.values as never,
+    one: (name, merge) => {
+      const { values, second } = read.get(name) ?? { values: [] };
+      if (second === undefined) return values[0] as never;
+      const where = new ElementReader(second, reader.context);
+      if (merge === undefined) return where.fail(`${reader.element.name} has more than one ${name}`);
+      where.report('section-once', `${reader.element.name} has more than one ${name}; they are read as one`);
+      return values.reduce((first, next) => merge(first as never, next as never)) as never;
     },
     others,
+    order,
   };
 }
 
@@ -77,13 +104,13 @@ function readUnknownSection(reader: ElementReader, parent: XmlElement): UnknownS
   const said = reader.booleanAttribute('required');
   const understood =
     namespace === vmwareNamespace ||
-    ((namespace === envelopeNamespace || namespace === envelope2Namespace) && kept.has(name));
+    ((namespace === envelopeNamespace || namespace === envelope2Namespace) && specified2.has(name));
   if (said !== false && !understood) {
     reader.fail(
       `the section ${name} of the namespace "${namespace}" is required and not understood`,
       'section-unknown',
     );
   }
-  reader.warn(`the section ${name} is kept but has no effect`);
+  reader.report('section-kept', `the section ${name} is kept but has no effect`);
   return { namespace, name, required: said ?? true, element: reader.element };
 }

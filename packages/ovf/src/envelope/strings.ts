@@ -1,4 +1,5 @@
 import { OvfError } from '../errors.ts';
+import { IssueLog } from '../validation/issue-log.ts';
 import { parseXml, type XmlLimits } from '../xml/xml-reader.ts';
 import { childElements, textOf, type XmlElement } from '../xml/xml-tree.ts';
 import { ElementReader, present, type ReadContext } from './element-reader.ts';
@@ -35,7 +36,7 @@ export function parseStringBundle(source: string | Uint8Array, options: XmlLimit
   if (root.name !== 'Strings') {
     throw new OvfError('not-an-envelope', `the root element is ${root.name}, not Strings`, { file: options.fileName });
   }
-  return readStrings(unify(root), { fileName: options.fileName, version: '1', warnings: [] });
+  return readStrings(unify(root), { fileName: options.fileName, version: '1', log: new IssueLog('lax', true) });
 }
 
 /** Strings and Msg in the namespace of the envelope, whatever version theirs is of. */
@@ -61,7 +62,10 @@ export function readStrings(element: XmlElement, context: ReadContext): StringBu
   const reader = new ElementReader(element, context);
   const messages: Record<string, string> = Object.create(null);
   for (const child of reader.children('Msg')) {
-    messages[reader.within(child).requiredAttribute('msgid')] = textOf(child);
+    const message = reader.within(child);
+    const id = message.requiredAttribute('msgid');
+    if (messages[id] !== undefined) message.report('message-unique', `the message "${id}" is there twice`);
+    messages[id] = textOf(child);
   }
   return {
     ...present('language', reader.attribute('lang', xmlNamespace)),

@@ -52,6 +52,12 @@ export function parseAllocationUnit(text: string, location: OvfLocation = {}): A
   return { base: unit.base, factor };
 }
 
+/** Whether a unit is written as DSP0004 has it, and not by a word such as `MegaBytes`. */
+export function isProgrammaticUnit(text: string): boolean {
+  const name = form.exec(text)?.[1]?.toLowerCase();
+  return name !== undefined && !Object.hasOwn(words, name);
+}
+
 /** A quantity in bytes. Throws `unit-unknown` for a unit that does not count bytes and for more than 2^53-1 bytes. */
 export function quantityInBytes(quantity: number, unit: string, location: OvfLocation = {}): number {
   const { base, factor } = parseAllocationUnit(unit, location);

@@ -310,14 +310,14 @@ export class DeviceResolver {
 }
 
 function describe(item: HardwareItem): string {
-  const label = item.elementName?.text ?? item.caption?.text;
+  const label = item.elementName?.text || item.caption?.text;
   return `the item with InstanceID ${item.instanceId}${label ? ` (${label})` : ''}`;
 }
 
 function base(item: HardwareItem): DeviceBase {
   return {
     instanceId: item.instanceId,
-    label: item.elementName?.text ?? item.caption?.text ?? `device ${item.instanceId}`,
+    label: item.elementName?.text || item.caption?.text || `device ${item.instanceId}`,
     optional: item.required === false,
     config: configRecord(item.config),
   };

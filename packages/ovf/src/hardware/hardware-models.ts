@@ -81,3 +81,28 @@ export function otherStorageModel(subType: string | undefined): ControllerModel 
 export function nicModel(subType: string | undefined): NicModel | undefined {
   return subTypes(subType).length === 0 ? 'pcnet32' : firstKnown(subType, nicModels);
 }
+
+/** Values that CIM assigns (2.19: 1 to 33; 34 is the TPM of later ones). */
+export const standardResourceTypes: ReadonlySet<number> = new Set(Array.from({ length: 34 }, (_, index) => index + 1));
+
+type ParentTest = (parent: { readonly resourceType: number; readonly resourceSubType?: string }) => boolean;
+
+const holdsNothing: ReadonlySet<number> = new Set([
+  resourceType.processor,
+  resourceType.memory,
+  resourceType.ethernet,
+  resourceType.disk,
+]);
+
+/** What an item may be on, where that is certain; absent where anything may hold it. */
+export function parentKinds(item: {
+  readonly resourceType: number;
+  readonly resourceSubType?: string;
+}): ParentTest | undefined {
+  if (subTypes(item.resourceSubType)[0] === 'vmware.nvdimm.device') {
+    return (parent) => subTypes(parent.resourceSubType)[0] === 'vmware.nvdimm.controller';
+  }
+  // CIM has many buses, and vendors have their own: only what surely is none is refused.
+  if (item.resourceType === resourceType.disk) return (parent) => !holdsNothing.has(parent.resourceType);
+  return undefined;
+}

@@ -2,20 +2,44 @@ import { type ElementReader, present } from '../envelope/element-reader.ts';
 import type {
   ConfigEntry,
   HardwareItem,
-  LocalizedText,
   ResourceAllocationSection,
+  SettingAttributes,
   SystemSettings,
   VirtualHardwareSection,
 } from '../envelope/envelope.ts';
-import { vmwareNamespace } from '../envelope/namespaces.ts';
-import { textOf, type XmlElement } from '../xml/xml-tree.ts';
+import {
+  envelopeNamespace,
+  epasdNamespace,
+  rasdNamespace,
+  sasdNamespace,
+  vmwareNamespace,
+  vssdNamespace,
+} from '../envelope/namespaces.ts';
+import { envelopeSchema2 } from '../validation/envelope-schema.ts';
+import { childElements, textOf, type XmlElement } from '../xml/xml-tree.ts';
+
+/** Elements of the CIM classes that are kept as they are where they are not read. */
+const settings: Readonly<Record<string, ReadonlySet<string>>> = {
+  [vssdNamespace]: elementsOf('System_Type'),
+  [rasdNamespace]: elementsOf('Item_Type'),
+  [sasdNamespace]: elementsOf('StorageItem_Type'),
+  [epasdNamespace]: elementsOf('EthernetPortItem_Type'),
+};
+
+function elementsOf(typeName: string): ReadonlySet<string> {
+  const particles = envelopeSchema2.types.get(typeName)?.particles ?? [];
+  return new Set(particles.flatMap(({ elements }) => [...elements.keys()]));
+}
+
+function isSetting(element: XmlElement): boolean {
+  return settings[element.namespace]?.has(element.name) ?? false;
+}
 
 /** Reads a VirtualHardwareSection (DSP0243 8). */
 export function readVirtualHardwareSection(reader: ElementReader): VirtualHardwareSection {
   const system = reader.child('System');
   return {
-    info: reader.message('Info') ?? { text: '' },
-    ...present('required', reader.booleanAttribute('required')),
+    ...reader.sectionHead(),
     ...present('id', reader.attribute('id')),
     transports: (reader.attribute('transport') ?? '').split(/[\s,]+/).filter((transport) => transport !== ''),
     ...(system === undefined ? {} : { system: readSystem(reader.within(system)) }),
@@ -29,64 +53,32 @@ export function readVirtualHardwareSection(reader: ElementReader): VirtualHardwa
 /** Reads a ResourceAllocationSection (DSP0243 9.3). */
 export function readResourceAllocationSection(reader: ElementReader): ResourceAllocationSection {
   return {
-    info: reader.message('Info') ?? { text: '' },
-    ...present('required', reader.booleanAttribute('required')),
+    ...reader.sectionHead(),
     items: readItems(reader),
     ...reader.rest(),
   };
 }
 
 function readSystem(reader: ElementReader): SystemSettings {
-  const settings = {
+  const values = {
     ...present('instanceId', reader.text('InstanceID') ?? reader.text('InstanceId')),
     ...present('elementName', reader.text('ElementName')),
     ...present('identifier', reader.text('VirtualSystemIdentifier')),
     ...present('type', reader.text('VirtualSystemType')),
   };
-  if (Object.keys(settings).length === 0) reader.fail('System is empty');
-  return { ...settings, ...reader.rest() };
+  const rest = reader.rest(isSetting);
+  if (Object.keys(values).length === 0 && rest.extensions === undefined) reader.fail('System is empty');
+  return { instanceId: '', elementName: '', ...values, ...rest };
 }
+
+const itemElements: ReadonlySet<string> = new Set(['Item', 'StorageItem', 'EthernetPortItem']);
 
 function readItems(reader: ElementReader): HardwareItem[] {
-  const elements = [
-    ...reader.children('Item'),
-    ...reader.children('StorageItem'),
-    ...reader.children('EthernetPortItem'),
-  ].sort((one, other) => (one.line ?? 0) - (other.line ?? 0));
-  const items = elements.map((element) => readItem(reader.within(element)));
-  checkBounds(reader, elements, items);
-  return items;
-}
-
-/** Every item has its own InstanceID, but for the bounds of a range and the variants of deployment options. */
-function checkBounds(reader: ElementReader, elements: XmlElement[], items: HardwareItem[]): void {
-  const seen = new Set<string>();
-  const normal = new Set<string>();
-  for (const item of items) if (item.bound === undefined || item.bound === 'normal') normal.add(item.instanceId);
-  items.forEach((item, index) => {
-    const bound = item.bound ?? 'normal';
-    const here = reader.within(elements[index]!);
-    const key = [item.instanceId, bound, ...(item.configurations ?? [])].join('\0');
-    if (seen.has(key)) {
-      here.fail(
-        bound === 'normal'
-          ? `InstanceID ${item.instanceId} is used by two items`
-          : `the item with InstanceID ${item.instanceId} has two ${bound} bounds`,
-      );
-    }
-    seen.add(key);
-    if (reader.element.name !== 'VirtualHardwareSection') return;
-    if (
-      bound === 'normal' &&
-      item.virtualQuantity === undefined &&
-      (item.resourceType === 3 || item.resourceType === 4)
-    ) {
-      here.fail(`the item with InstanceID ${item.instanceId} has no VirtualQuantity`);
-    }
-    if (!normal.has(item.instanceId)) {
-      here.fail(`the ${bound} bound with InstanceID ${item.instanceId} has no item that it bounds`);
-    }
-  });
+  for (const name of itemElements) reader.children(name);
+  const elements = childElements(reader.element).filter(
+    ({ namespace, name }) => namespace === envelopeNamespace && itemElements.has(name),
+  );
+  return elements.map((element) => readItem(reader.within(element)));
 }
 
 function readItem(reader: ElementReader): HardwareItem {
@@ -122,9 +114,10 @@ function readItem(reader: ElementReader): HardwareItem {
     resourceType,
     ...present('resourceSubType', reader.text('ResourceSubType')),
     ...present('otherResourceType', reader.text('OtherResourceType')),
-    ...present('elementName', label(reader, 'ElementName')),
-    ...present('caption', label(reader, 'Caption')),
-    ...present('description', label(reader, 'Description')),
+    // Drafts had Caption alone; the standard wants ElementName.
+    elementName: reader.message('ElementName', '*') ?? { text: '' },
+    ...present('caption', reader.message('Caption', '*')),
+    ...present('description', reader.message('Description', '*')),
     ...present('address', address ?? busNumber),
     ...present('addressOnParent', reader.text('AddressOnParent')),
     ...present('allocationUnits', reader.text('AllocationUnits')),
@@ -146,20 +139,33 @@ function readItem(reader: ElementReader): HardwareItem {
     ...present('coresPerSocket', reader.integer('CoresPerSocket', 1)),
     ...(config.length > 0 ? { config } : {}),
     ...(extraConfig.length > 0 ? { extraConfig } : {}),
-    ...reader.rest(),
+    ...present('settingAttributes', readSettingAttributes(reader)),
+    ...reader.rest(isSetting),
   };
 }
 
-function texts(reader: ElementReader, name: string): string[] {
-  return reader
-    .children(name, '*')
-    .map((child) => textOf(child).trim())
-    .filter((text) => text !== '');
+/** Attributes of elements of which only the text is read. */
+function readSettingAttributes(reader: ElementReader): SettingAttributes[] | undefined {
+  const counts = new Map<string, number>();
+  const found: SettingAttributes[] = [];
+  for (const child of childElements(reader.element)) {
+    const name = draftNames[child.name] ?? child.name;
+    if (!isSetting({ ...child, name }) || messages.has(name) || textOf(child).trim() === '') continue;
+    const index = counts.get(name) ?? 0;
+    counts.set(name, index + 1);
+    if (child.attributes.length > 0) found.push({ name, index, attributes: child.attributes });
+  }
+  return found.length > 0 ? found : undefined;
 }
 
-function label(reader: ElementReader, name: string): LocalizedText | undefined {
-  const message = reader.message(name, '*');
-  return message === undefined || (message.text === '' && message.messageId === undefined) ? undefined : message;
+const draftNames: Readonly<Record<string, string>> = { InstanceId: 'InstanceID', BusNumber: 'Address' };
+/** Elements that are read with their attributes. */
+const messages = new Set(['Caption', 'Description', 'ElementName']);
+
+/** Texts of elements of one name. An empty one with attributes is nobody's to read: it is kept as it is. */
+function texts(reader: ElementReader, name: string): string[] {
+  const found = reader.children(name, '*', (child) => textOf(child).trim() !== '' || child.attributes.length === 0);
+  return found.map((child) => textOf(child).trim()).filter((text) => text !== '');
 }
 
 function readConfig(reader: ElementReader, name: string): ConfigEntry[] {
@@ -169,6 +175,7 @@ function readConfig(reader: ElementReader, name: string): ConfigEntry[] {
       key: entry.requiredAttribute('key', vmwareNamespace),
       value: entry.attribute('value', vmwareNamespace) ?? '',
       ...present('required', entry.booleanAttribute('required')),
+      ...present('attributes', entry.rest(() => true).attributes),
     };
   });
 }

@@ -1,7 +1,6 @@
 import {
   type Child,
   element,
-  extended,
   message,
   ovfAttributes,
   section,
@@ -10,8 +9,10 @@ import {
 } from '../envelope/element-builder.ts';
 import type {
   ConfigEntry,
+  Extensible,
   HardwareItem,
   ResourceAllocationSection,
+  SystemSettings,
   VirtualHardwareSection,
 } from '../envelope/envelope.ts';
 import {
@@ -21,7 +22,7 @@ import {
   vmwareNamespace,
   vssdNamespace,
 } from '../envelope/namespaces.ts';
-import type { XmlElement } from '../xml/xml-tree.ts';
+import type { XmlAttribute, XmlElement } from '../xml/xml-tree.ts';
 
 const itemNamespaces = {
   Item: [rasdNamespace, 'rasd'],
@@ -38,22 +39,60 @@ export function hardwareSection(hardware: VirtualHardwareSection): XmlElement {
   const { system } = hardware;
   const transport = hardware.transports.length > 0 ? hardware.transports.join(' ') : undefined;
   return section('VirtualHardwareSection', hardware, ovfAttributes({ id: hardware.id, transport }), [
-    system &&
-      extended(
-        'System',
-        system,
-        [],
-        [
-          textElement('ElementName', system.elementName, vssdNamespace, 'vssd'),
-          textElement('InstanceID', system.instanceId, vssdNamespace, 'vssd'),
-          textElement('VirtualSystemIdentifier', system.identifier, vssdNamespace, 'vssd'),
-          textElement('VirtualSystemType', system.type, vssdNamespace, 'vssd'),
-        ],
-      ),
+    system && systemElement(system),
     ...hardware.items.map(itemElement),
     ...hardware.config.map((entry) => configElement('Config', entry)),
     ...hardware.extraConfig.map((entry) => configElement('ExtraConfig', entry)),
   ]);
+}
+
+function systemElement(system: SystemSettings): XmlElement {
+  const text = (name: string, value: string | undefined) => textElement(name, value, vssdNamespace, 'vssd');
+  return settingElement(
+    'System',
+    system,
+    vssdNamespace,
+    [],
+    [
+      text('ElementName', system.elementName ?? ''),
+      text('InstanceID', system.instanceId ?? ''),
+      text('VirtualSystemIdentifier', system.identifier),
+      text('VirtualSystemType', system.type),
+    ],
+  );
+}
+
+/** The elements of an item with the attributes that were kept of them. */
+function withAttributes(properties: readonly Child[], item: HardwareItem): readonly Child[] {
+  const kept = item.settingAttributes ?? [];
+  if (kept.length === 0) return properties;
+  const counts = new Map<string, number>();
+  return properties.map((child) => {
+    if (typeof child !== 'object') return child;
+    const index = counts.get(child.name) ?? 0;
+    counts.set(child.name, index + 1);
+    const own = kept.find((one) => one.name === child.name && one.index === index);
+    return own === undefined ? child : { ...child, attributes: [...child.attributes, ...own.attributes] };
+  });
+}
+
+/** An element of a CIM class: its settings, also those that were kept, in the order of the schema, then all others. */
+function settingElement(
+  name: string,
+  source: Extensible,
+  namespace: string,
+  attributes: readonly XmlAttribute[],
+  children: readonly Child[],
+  others: readonly Child[] = [],
+): XmlElement {
+  const kept = source.extensions ?? [];
+  const own = [...children, ...kept.filter((one) => one.namespace === namespace)];
+  const settings = own.filter((child) => typeof child === 'object').sort(propertyOrder);
+  return element(
+    name,
+    [...attributes, ...(source.attributes ?? [])],
+    [...settings, ...others, ...kept.filter((one) => one.namespace !== namespace)],
+  );
 }
 
 export function resourceAllocationSection(allocation: ResourceAllocationSection): XmlElement {
@@ -76,7 +115,7 @@ function itemElement(item: HardwareItem): XmlElement {
     ...(item.connections ?? []).map((connection) => text('Connection', connection)),
     text('ConsumerVisibility', item.consumerVisibility),
     message('Description', item.description, namespace, prefix),
-    message('ElementName', item.elementName, namespace, prefix),
+    message('ElementName', item.elementName ?? { text: '' }, namespace, prefix),
     ...(item.hostResources ?? []).map((resource) => text('HostResource', resource)),
     text('InstanceID', item.instanceId),
     text('Limit', item.limit),
@@ -91,29 +130,28 @@ function itemElement(item: HardwareItem): XmlElement {
     text('VirtualQuantityUnits', item.virtualQuantityUnits),
     text('Weight', item.weight),
   ];
-  const ordered = properties.filter((child) => typeof child === 'object').sort(propertyOrder);
-  return extended(
-    item.element,
-    item,
-    ovfAttributes({ required: item.required, configuration: item.configurations?.join(' '), bound: item.bound }),
-    [
-      ...ordered,
-      item.coresPerSocket === undefined
-        ? undefined
-        : element(
-            'CoresPerSocket',
-            ovfAttributes({ required: false }),
-            [String(item.coresPerSocket)],
-            vmwareNamespace,
-            'vmw',
-          ),
-      ...(item.config ?? []).map((entry) => configElement('Config', entry)),
-      ...(item.extraConfig ?? []).map((entry) => configElement('ExtraConfig', entry)),
-    ],
-  );
+  const attributes = ovfAttributes({
+    required: item.required,
+    configuration: item.configurations?.join(' '),
+    bound: item.bound,
+  });
+  return settingElement(item.element, item, namespace, attributes, withAttributes(properties, item), [
+    item.coresPerSocket === undefined
+      ? undefined
+      : element(
+          'CoresPerSocket',
+          ovfAttributes({ required: false }),
+          [String(item.coresPerSocket)],
+          vmwareNamespace,
+          'vmw',
+        ),
+    ...(item.config ?? []).map((entry) => configElement('Config', entry)),
+    ...(item.extraConfig ?? []).map((entry) => configElement('ExtraConfig', entry)),
+  ]);
 }
 
-function configElement(name: string, { key, value, required }: ConfigEntry): XmlElement {
-  const attributes = [...ovfAttributes({ required }), ...vmwareAttributes({ key, value })];
+function configElement(name: string, entry: ConfigEntry): XmlElement {
+  const { key, value, required } = entry;
+  const attributes = [...ovfAttributes({ required }), ...vmwareAttributes({ key, value }), ...(entry.attributes ?? [])];
   return element(name, attributes, [], vmwareNamespace, 'vmw');
 }

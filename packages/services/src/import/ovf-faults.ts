@@ -98,7 +98,7 @@ function unsupportedHardware(line: number, section: string, message: string, env
   if (item === undefined) return ovfFaults.unsupportedElement(line, section, message);
   return ovfFaults.unsupportedDevice(
     { lineNumber: line, instanceId: item.instanceId, deviceType: item.resourceType },
-    item.elementName?.text ?? item.element,
+    item.elementName?.text || item.element,
     item.resourceSubType,
     message,
   );

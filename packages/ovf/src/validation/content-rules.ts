@@ -1,0 +1,67 @@
+import type { Content, VirtualSystemCollection } from '../envelope/envelope.ts';
+import { contentsOf } from '../envelope/envelope-references.ts';
+import type { RuleCheck } from './rule-check.ts';
+
+/** Rules of virtual systems and collections: their ids, and what the sections beside the hardware refer to. */
+export function checkContents(check: RuleCheck): void {
+  const contents = [...contentsOf(check.envelope.content)];
+  const groups = new Set((check.envelope.placementGroups ?? []).map(({ id }) => id));
+  const seen = new Set<string>();
+  for (const content of contents) {
+    if (seen.has(content.id)) {
+      check.report('content-id-unique', `the id "${content.id}" is there twice`, content.kind, content.line);
+    }
+    seen.add(content.id);
+    for (const { group, line } of content.placements ?? []) {
+      if (groups.has(group)) continue;
+      const detail = `${content.id} is in the placement group "${group}", which does not exist`;
+      check.report('placement-group-known', detail, 'PlacementSection', line);
+    }
+    for (const { fileId, line } of content.environmentFiles?.files ?? []) {
+      if (check.fileIds.has(fileId)) continue;
+      const detail = `the environment has the file "${fileId}", which is not in References`;
+      check.report('environment-file', detail, 'EnvironmentFilesSection', line);
+    }
+    if (content.kind === 'VirtualSystemCollection') checkCollection(check, content);
+    else checkBootDevices(check, content);
+  }
+}
+
+function checkCollection(check: RuleCheck, collection: VirtualSystemCollection): void {
+  const children = new Set<string>();
+  for (const child of collection.contents) {
+    if (children.has(child.id)) {
+      const detail = `the collection ${collection.id} has "${child.id}" twice`;
+      check.report('child-id-unique', detail, child.kind, child.line);
+    }
+    children.add(child.id);
+  }
+  const started = collection.startup?.items ?? [];
+  for (const { id, line } of started) {
+    if (children.has(id)) continue;
+    const detail = `the startup item refers to "${id}", which is not in the collection`;
+    check.report('startup-child', detail, 'StartupSection', line);
+  }
+  check.unique('startup-once', 'StartupSection', started, ({ id }) => id, 'startup item of');
+  for (const { id, minimum, default: usual, maximum, line } of collection.scaleOut ?? []) {
+    if (!children.has(id)) {
+      const detail = `the content "${id}" that scales out is not in the collection`;
+      check.report('scale-out-child', detail, 'ScaleOutSection', line);
+    }
+    const least = minimum ?? 1;
+    if (least > (maximum ?? least) || (usual !== undefined && (usual < least || usual > (maximum ?? usual)))) {
+      const detail = `the instances of "${id}" are not in order: at least ${least}, ${usual ?? least}, at most ${maximum ?? 'any number'}`;
+      check.report('scale-out-count', detail, 'ScaleOutSection', line);
+    }
+  }
+}
+
+function checkBootDevices(check: RuleCheck, content: Extract<Content, { readonly kind: 'VirtualSystem' }>): void {
+  const instances = new Set(content.hardware.flatMap(({ items }) => items.map(({ instanceId }) => instanceId)));
+  const sources = (content.bootDevices?.configurations ?? []).flatMap((configuration) => configuration.sources);
+  for (const { instanceId, line } of [...sources, ...(content.bootOrder ?? [])]) {
+    if (instanceId === undefined || instances.has(instanceId)) continue;
+    const detail = `${content.id} boots from the item with InstanceID ${instanceId}, which does not exist`;
+    check.report('boot-device', detail, content.bootDevices ? 'BootDeviceSection' : 'BootOrderSection', line);
+  }
+}
