@@ -1,19 +1,9 @@
 import type { Envelope } from '../envelope/envelope.ts';
 import { OvfError } from '../errors.ts';
-import { childElements, type XmlElement } from '../xml/xml-tree.ts';
 
 /** Hrefs and names that an EncryptionSection says are encrypted (DSP0243 2.1 9.16). */
-function encryptedReferences(envelope: Envelope): ReadonlySet<string> {
-  const found = new Set<string>();
-  const visit = (element: XmlElement): void => {
-    if (/^(Data|Cipher)Reference$/.test(element.name)) {
-      const uri = element.attributes.find(({ name }) => name === 'URI')?.value;
-      if (uri !== undefined) found.add(uri.replace(/^(ovf:\/\/?file\/|\.\/)/, ''));
-    }
-    for (const child of childElements(element)) visit(child);
-  };
-  for (const { name, element } of envelope.otherSections) if (name === 'EncryptionSection') visit(element);
-  return found;
+function encryptedReferences({ encryption }: Envelope): ReadonlySet<string> {
+  return new Set(encryption?.references.map((uri) => uri.replace(/^(ovf:\/\/?file\/|\.\/)/, '')));
 }
 
 /** Throws `encrypted` for a file that the envelope says is encrypted: there is no key to read it with. */

@@ -29,6 +29,10 @@ const exceptions: readonly (readonly [RegExp, Exception])[] = [
   [/Envelope__Neg__identity_compression/, { verdict: 'valid', reason: `${undecidable}` }],
   [/__Neg__not_in_order_disks/, { verdict: 'strictly invalid', reason: 'a made appliance has disks in another order' }],
   [/__Neg__invalid_ref_size_neg/, { verdict: 'strictly invalid', reason: 'a real export says size 0 too (yVM)' }],
+  [
+    /__Neg__invalid_ref_size_null/,
+    { verdict: 'strictly invalid', reason: 'a disk that nothing uses is no fault of use' },
+  ],
   [/ovftoolresources__(bare_minimal|empty_system)/, { verdict: 'invalid', reason: 'the suite has it under Neg' }],
   [/valid_vmdk_neg_size/, { verdict: 'invalid', reason: 'the size of a file is negative' }],
   [/^invalid_ovf__/, { verdict: 'invalid', reason: 'the file is empty' }],

@@ -164,7 +164,8 @@ function checkVersion2(check: RuleCheck): void {
   }
   const hrefs = new Set(envelope.files.map(({ href }) => href));
   for (const reference of envelope.encryption?.references ?? []) {
-    if (reference.startsWith('#') || hrefs.has(reference)) continue;
+    const name = reference.replace(/^(ovf:\/\/?file\/|\.\/)/, '');
+    if (reference.startsWith('#') || hrefs.has(name) || check.fileIds.has(name)) continue;
     const detail = `"${reference}" is said to be encrypted and is not in References`;
     check.report('encrypted-file', detail, 'EncryptionSection', envelope.encryption?.line);
   }

@@ -59,7 +59,7 @@ export const validationRules = {
   'disk-parent-capacity': rule(text('9.1'), 'warning', 'warning'),
   'disk-capacity-property': rule(text('9.1'), 'error', 'warning', 'reference-unknown'),
   'disk-unused': rule(text('8.3'), 'warning', 'warning'),
-  'disk-unused-unsized': rule(text('7.1'), 'error', 'error'),
+  'disk-unused-unsized': rule(text('7.1'), 'error', 'warning'),
   'disk-format': rule(text('9.1'), 'warning', 'warning'),
   'unit-form': rule('DSP0004 annex C', 'warning', 'warning', 'unit-unknown'),
   'unit-unreadable': rule('DSP0004 annex C', 'error', 'error', 'unit-unknown'),
