@@ -1,5 +1,6 @@
 import type { OvfWarning } from '../errors.ts';
 import type { XmlAttribute, XmlElement } from '../xml/xml-tree.ts';
+import type { DiskDescription, Extensible, LocalizedText, Section } from './section.ts';
 import type {
   BootDeviceSection,
   EncryptionSection,
@@ -11,21 +12,7 @@ import type {
 } from './version2-sections.ts';
 import type { BootOrderSection, IpAssignmentSection, StorageGroupSection, StorageSection } from './vmware-sections.ts';
 
-/** What every element of an envelope may carry beyond what this package reads; kept to be written back. */
-export interface Extensible {
-  readonly attributes?: readonly XmlAttribute[];
-  readonly extensions?: readonly XmlElement[];
-  /** Line in the descriptor, from 1; absent on what was not read. */
-  readonly line?: number;
-}
-
-/** A text for people. `messageId` names its translation in a string bundle, `text` is the fallback (DSP0243 10.1). */
-export interface LocalizedText {
-  readonly text: string;
-  readonly messageId?: string;
-  /** Other attributes of the element, kept to be written back. */
-  readonly attributes?: readonly XmlAttribute[];
-}
+export type * from './section.ts';
 
 /** Version of the envelope's schema; 0.9 is the draft of VMware's first tools and is written back as 1.x. */
 export type EnvelopeVersion = '0.9' | '1' | '2';
@@ -68,12 +55,6 @@ export interface FileReference extends Extensible {
   readonly chunkSize?: number;
 }
 
-export interface Section extends Extensible {
-  readonly info: LocalizedText;
-  /** `ovf:required`; absent means true. */
-  readonly required?: boolean;
-}
-
 /** A section that this package does not read: kept as it was. */
 export interface UnknownSection {
   readonly namespace: string;
@@ -86,24 +67,6 @@ export interface UnknownSection {
 export interface DiskSection extends Section {
   readonly disks: readonly DiskDescription[];
 }
-
-export interface DiskDescription extends Extensible {
-  readonly id: string;
-  /** `id` of a {@link FileReference}; absent for an empty disk. */
-  readonly fileId?: string;
-  readonly capacity: DiskCapacity;
-  /** Estimate of the used bytes. */
-  readonly populatedSize?: number;
-  /** Disk `id` that this one is a delta of. */
-  readonly parentId?: string;
-  /** URI of the format. */
-  readonly format?: string;
-}
-
-/** A capacity as written: `quantity` times `unit`, or the key of the property that gives the quantity. */
-export type DiskCapacity =
-  | { readonly quantity: number; readonly unit: string; readonly bytes: number }
-  | { readonly property: string; readonly unit: string };
 
 /** DSP0243 9.2. */
 export interface NetworkSection extends Section {

@@ -1,4 +1,4 @@
-import type { DiskDescription, Extensible, LocalizedText, Section } from './envelope.ts';
+import type { DiskDescription, Extensible, LocalizedText, Section } from './section.ts';
 
 /** Files that the guest finds beside its environment (DSP0243 2.1 9.11). */
 export interface EnvironmentFilesSection extends Section {

@@ -1,4 +1,4 @@
-import type { LocalizedText, Section } from './envelope.ts';
+import type { LocalizedText, Section } from './section.ts';
 
 /** `vmw:IpAssignmentSection`: how the guest can be given addresses. */
 export interface IpAssignmentSection extends Section {
