@@ -36,6 +36,10 @@ class DiskLayer implements ChainLayer {
     this.blockBytes = disk.blockBytes;
   }
 
+  blockBytesAt(): number {
+    return this.blockBytes;
+  }
+
   async locate(offset: number, limit: number): Promise<Run> {
     const asked: RangeOptions = { offset, length: Math.min(limit, mapBytes) };
     for await (const { length, state } of this.#disk.map(asked)) {

@@ -14,6 +14,7 @@ function layer(states: readonly State[], unit = 1): ChainLayer & { asked: number
     path: 'layer',
     bytes: states.length * unit,
     blockBytes: unit,
+    blockBytesAt: () => unit,
     asked: 0,
     async locate(offset, limit) {
       this.asked += 1;

@@ -12,8 +12,10 @@ export interface PlacedExtent {
 export interface ChainLayer {
   readonly path: string;
   readonly bytes: number;
-  /** Unit of allocation. */
+  /** Smallest unit of allocation. */
   readonly blockBytes: number;
+  /** Unit of allocation at an offset: extents may differ. */
+  blockBytesAt(offset: number): number;
   /** State at `offset`, for at most `limit` bytes. */
   locate(offset: number, limit: number): Promise<Run>;
   /** Fills the buffer from one run of data. */
@@ -45,6 +47,10 @@ export class Layer implements ChainLayer {
     });
     this.bytes = start;
     this.blockBytes = Math.min(...extents.map(({ extent }) => extent.blockBytes));
+  }
+
+  blockBytesAt(offset: number): number {
+    return this.#partAt(offset).extent.blockBytes;
   }
 
   /** Never over the end of an extent. */

@@ -23,6 +23,7 @@ import type { OnWarning } from './disk-warning.ts';
 import { Layer, type PlacedExtent } from './layer.ts';
 import { LayeredDisk } from './layered-disk.ts';
 import { openExtent, openSparse, readSparseHeader } from './open-extent.ts';
+import { readRecord } from './operation-record.ts';
 
 const maximumChainLength = 256;
 const maximumExtents = 4096;
@@ -87,7 +88,7 @@ export async function openLayers(
       const seen = opened.some(({ identity }) => identity === parent.identity);
       opened.push(parent);
       if (seen) throw new VmdkError('chain-cycle', { file: path, reason: `${parentPath} comes twice` });
-      checkParent(child, parent);
+      await checkParent(child, parent);
       child = parent;
       parentPath = parentPathOf(parent, options);
     }
@@ -99,7 +100,7 @@ export async function openLayers(
 }
 
 /** Where the parent of a disk lies; undefined when it has none. */
-function parentPathOf(
+export function parentPathOf(
   { path, descriptor }: Pick<OpenedLayer, 'path' | 'descriptor'>,
   options: Pick<OpenDiskOptions, 'allowOutside'> = {},
 ): string | undefined {
@@ -114,17 +115,25 @@ function parentPathOf(
   });
 }
 
-function checkParent(child: OpenedLayer, parent: OpenedLayer): void {
+async function checkParent(child: OpenedLayer, parent: OpenedLayer): Promise<void> {
   const wanted = child.descriptor?.parentContentId;
   if (!parent.descriptor || wanted === undefined)
     throw new VmdkError('parent-missing', { file: child.path, reason: `${parent.path} has no CID` });
-  if (parent.descriptor.contentId === wanted) return;
-  const reason = `it expects CID ${formatContentId(wanted)}, ${parent.path} has ${formatContentId(parent.descriptor.contentId)}`;
+  const found = parent.descriptor.contentId;
+  if (found === wanted || (await inTransit(child.path, found, wanted))) return;
+  const reason = `it expects CID ${formatContentId(wanted)}, ${parent.path} has ${formatContentId(found)}`;
   throw new VmdkError('parent-changed', { file: child.path, reason });
 }
 
+/** Whether a commit of this disk was cut off between the two places where the parent's new CID is written. */
+async function inTransit(path: string, ...contentIds: readonly number[]): Promise<boolean> {
+  const record = await readRecord(path);
+  if (record?.operation !== 'commit') return false;
+  return contentIds.every((id) => id === record.oldContentId || id === record.newContentId);
+}
+
 /** Opens one disk of a chain without its parents. */
-async function openLayer(path: string, options: OpenDiskOptions = {}): Promise<OpenedLayer> {
+export async function openLayer(path: string, options: OpenDiskOptions = {}): Promise<OpenedLayer> {
   const writable = options.writable ?? false;
   const file = await FileWindow.open(path, { ...options.window });
   let kept = false;

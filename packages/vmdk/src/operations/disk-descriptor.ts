@@ -1,0 +1,67 @@
+import type { Descriptor } from '../descriptor/descriptor.ts';
+import { maximumDescriptorBytes, parseDescriptor } from '../descriptor/descriptor.ts';
+import { decodeDescriptor, encodeDescriptor } from '../descriptor/descriptor-encoding.ts';
+import { descriptorOfFile, writeDescriptor } from '../descriptor/descriptor-file.ts';
+import { VmdkError } from '../errors.ts';
+import { FileWindow } from '../file-window.ts';
+import { sectorBytes } from '../size.ts';
+import { isSparseHeader, parseSparseHeader, type SparseHeader } from '../sparse/sparse-header.ts';
+
+/** A disk's descriptor, and where it stands. */
+interface FoundDescriptor {
+  readonly descriptor: Descriptor;
+  /** `device:inode` of the file. */
+  readonly identity: string;
+  /** Header of the sparse file that holds it; undefined where it is a file of its own. */
+  readonly header?: SparseHeader;
+}
+
+/** Reads the descriptor of a disk, a file of its own or inside its sparse file. */
+export async function findDescriptor(path: string): Promise<FoundDescriptor> {
+  const file = await FileWindow.open(path);
+  try {
+    const { identity } = file;
+    const head = await file.read(0, Math.min(sectorBytes, file.bytes));
+    if (!isSparseHeader(head)) {
+      if (head[0] !== 0x23) throw new VmdkError('not-vmdk', { file: path, reason: 'it begins like no descriptor' });
+      return { descriptor: await descriptorOfFile(file), identity };
+    }
+    const header = parseSparseHeader(head, path);
+    const bytes = header.descriptorSectors * sectorBytes;
+    if (header.descriptorOffset === 0 || bytes === 0) {
+      throw new VmdkError('descriptor-missing', { file: path, reason: 'it is one extent of a disk' });
+    }
+    if (bytes > maximumDescriptorBytes)
+      throw new VmdkError('descriptor-too-large', { file: path, reason: `${bytes} bytes` });
+    const text = await file.read(header.descriptorOffset * sectorBytes, bytes);
+    return { descriptor: parseDescriptor(decodeDescriptor(text, path), { file: path }), identity, header };
+  } finally {
+    await file.close();
+  }
+}
+
+/** Replaces the descriptor of a disk durably: a file of its own by renaming, one inside a sparse file in one write. */
+export async function changeDescriptor(path: string, change: (descriptor: Descriptor) => Descriptor): Promise<void> {
+  const { descriptor, header } = await findDescriptor(path);
+  const changed = change(descriptor);
+  if (!header) return writeDescriptor(path, changed, { replace: true });
+  const room = embeddedDescriptor(changed, header, path);
+  const file = await FileWindow.open(path, { writable: true });
+  try {
+    await file.write(room, header.descriptorOffset * sectorBytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Bytes of a descriptor, padded to the room that a sparse file has for it; `too-large` when it does not fit. */
+export function embeddedDescriptor(descriptor: Descriptor, header: SparseHeader, file: string): Buffer {
+  const room = Buffer.alloc(header.descriptorSectors * sectorBytes);
+  const bytes = encodeDescriptor(descriptor, file);
+  if (bytes.length > room.length) {
+    throw new VmdkError('too-large', { file, reason: `descriptor of ${bytes.length} bytes` });
+  }
+  bytes.copy(room);
+  return room;
+}
