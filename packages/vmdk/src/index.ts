@@ -43,6 +43,8 @@ export { type AdapterType, adapterTypes, type Geometry, geometryOf } from './des
 export type { Block, Disk, DiskRange, RangeOptions } from './disk/disk.ts';
 export type { DiskWarning, OnWarning } from './disk/disk-warning.ts';
 export { type OpenDiskOptions, openDisk } from './disk/open-disk.ts';
+export type { OperationRecord } from './disk/operation-record.ts';
+export { readRecord as pendingOperation } from './disk/operation-record.ts';
 export { VmdkError, type VmdkErrorCode, type VmdkErrorDetails, vmdkErrors } from './errors.ts';
 export {
   type CreateFlatDiskOptions,
@@ -59,6 +61,19 @@ export type { NbdExport, NbdExports } from './nbd/nbd-export.ts';
 export { NbdServer, type NbdServerOptions, type NbdServerTls } from './nbd/nbd-server.ts';
 export { listNbdExports, type OpenNbdDiskOptions, openNbdDisk, type ReachNbdOptions } from './nbd/open-nbd-disk.ts';
 export { type AllocatedRange, type AllocationMapOptions, allocationMap } from './operations/allocation-map.ts';
+export { type ChildrenOptions, findChildren } from './operations/children.ts';
+export { type CommitOptions, commitDisk } from './operations/commit-disk.ts';
+export { type CompareOptions, type Comparison, compareDisks } from './operations/compare-disks.ts';
+export { type ConsolidateOptions, consolidateDisk } from './operations/consolidate-disk.ts';
+export { copyBlocks } from './operations/copy-blocks.ts';
+export { type CreateChildOptions, createChild } from './operations/create-child.ts';
+export { finishOperation } from './operations/finish-operation.ts';
+export { type FlattenOptions, flattenDisk } from './operations/flatten-disk.ts';
+export type { MergeOptions } from './operations/merge-into-parent.ts';
+export type { OperationOptions, Progress } from './operations/operation-options.ts';
+export type { HintStyle } from './operations/parent-link.ts';
+export { placeDisk } from './operations/place-disk.ts';
+export { type RebaseOptions, rebaseDisk } from './operations/rebase-disk.ts';
 export { SettlePace } from './settle/pace.ts';
 export type { SettleDigestAlgorithm } from './settle/settle-messages.ts';
 export { type SettleStreamOptions, settleStream, verifyDigest } from './settle/settle-stream.ts';

@@ -18,7 +18,7 @@ export interface CreateChildOptions extends Pick<OperationOptions, 'allowOutside
   readonly hint?: HintStyle;
   /** At least the parent's capacity, which is the default. */
   readonly virtualBytes?: number;
-  /** Power of two from 4096 to 2097152. Default 65536. */
+  /** Power of two from 8192 to 2097152. Default 65536. */
   readonly grainBytes?: number;
   /** Lets zeros be marked without room of their own (header version 2). Default false. */
   readonly zeroedGrains?: boolean;

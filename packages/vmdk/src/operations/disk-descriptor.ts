@@ -45,7 +45,7 @@ export async function changeDescriptor(path: string, change: (descriptor: Descri
   const { descriptor, header } = await findDescriptor(path);
   const changed = change(descriptor);
   if (!header) return writeDescriptor(path, changed, { replace: true });
-  const room = embeddedDescriptor(changed, header, path);
+  const room = descriptorRoom(changed, header, path);
   const file = await FileWindow.open(path, { writable: true });
   try {
     await file.write(room, header.descriptorOffset * sectorBytes);
@@ -56,7 +56,7 @@ export async function changeDescriptor(path: string, change: (descriptor: Descri
 }
 
 /** Bytes of a descriptor, padded to the room that a sparse file has for it; `too-large` when it does not fit. */
-export function embeddedDescriptor(descriptor: Descriptor, header: SparseHeader, file: string): Buffer {
+export function descriptorRoom(descriptor: Descriptor, header: SparseHeader, file: string): Buffer {
   const room = Buffer.alloc(header.descriptorSectors * sectorBytes);
   const bytes = encodeDescriptor(descriptor, file);
   if (bytes.length > room.length) {
