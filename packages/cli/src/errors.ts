@@ -23,5 +23,16 @@ export class CliError extends Error {
   }
 }
 
+/** Ends a command with a code of its own. Whatever there is to tell was told. */
+export class EarlyEnd extends Error {
+  override readonly name = 'EarlyEnd';
+  readonly exitCode: number;
+
+  constructor(exitCode: number) {
+    super(`ends with ${exitCode}`);
+    this.exitCode = exitCode;
+  }
+}
+
 export const exitCodesHelp = `
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 server not reachable or sign-in refused, 4 not found.`;

@@ -1,5 +1,6 @@
 import { ServerError } from '@hypostyle/server';
 import { ClientError, VimFault } from '@hypostyle/vim';
+import { VmdkError, type VmdkErrorCode } from '@hypostyle/vmdk';
 import { CliError, type FailureKind } from './errors.ts';
 
 export interface Failure {
@@ -28,6 +29,20 @@ const nextSteps: Readonly<Record<string, string>> = {
   NoPermission: 'Sign in as somebody who may do it, with --username.',
 };
 
+const diskNextSteps: Partial<Record<VmdkErrorCode, string>> = {
+  unclean: "Look with 'hypo disk check', and repair it with 'hypo disk repair'.",
+  'table-invalid': "Look with 'hypo disk check'; 'hypo disk repair' takes what the redundant tables have.",
+  'outside-folder': 'If that file is really meant, allow it with --allow-outside.',
+  'parent-changed': "'hypo disk snapshot-chain' shows which disk of the chain has which CID.",
+  'nbd-refused': 'Check the name of the export, whether it may be written, and whether the server demands TLS (nbds:).',
+  'nbd-unreachable': 'Check that the server runs, and whom it lets in.',
+};
+
+/** Whether the disk that was named is not there at all. */
+function isMissing(error: VmdkError): boolean {
+  return (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
+}
+
 /** Any error as what the person is told. */
 export function describeFailure(error: unknown): Failure {
   if (error instanceof CliError) {
@@ -43,6 +58,11 @@ export function describeFailure(error: unknown): Failure {
         ? 'Name its authority with --ca-file, or its certificate with --fingerprint.'
         : "Check --url, and that the server runs ('hypo host status').";
     return { kind: 'unreachable', message: error.message, next };
+  }
+  if (error instanceof VmdkError) {
+    const next = diskNextSteps[error.code];
+    const kind = isMissing(error) ? 'not-found' : 'failed';
+    return { kind, message: error.message, ...(next === undefined ? {} : { next }) };
   }
   if (error instanceof ServerError) {
     return { kind: error.code === 'address-invalid' ? 'usage' : 'failed', message: error.message };

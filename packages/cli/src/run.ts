@@ -1,6 +1,6 @@
 import { CommanderError } from 'commander';
 import type { CommandContext } from './command-context.ts';
-import { exitCodes } from './errors.ts';
+import { EarlyEnd, exitCodes } from './errors.ts';
 import { describeFailure } from './failure.ts';
 import { note } from './output/terminal.ts';
 import { makeProgram } from './program.ts';
@@ -13,6 +13,7 @@ export async function run(args: readonly string[], context: CommandContext): Pro
   } catch (error) {
     // Commander has told what it refuses.
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+    if (error instanceof EarlyEnd) return error.exitCode;
     if (context.signal.aborted && error === context.signal.reason) return 130;
     const { kind, message, next } = describeFailure(error);
     note(context.terminal, `hypo: ${message}${next === undefined ? '' : `\n${next}`}`);

@@ -11,6 +11,13 @@ export { readOnly } from './decorators/read-only.ts';
 export { type ThrottledDisk, type ThrottleOptions, throttled } from './decorators/throttled.ts';
 export type { Clock, Rate } from './decorators/token-bucket.ts';
 export { type Window, windowed } from './decorators/windowed.ts';
+export {
+  type ChainFacts,
+  type DescribeOptions,
+  type DiskFacts,
+  describeChain,
+  type ExtentFacts,
+} from './describe/describe-chain.ts';
 export { newContentId, replaceContentId, withContentId } from './descriptor/content-id.ts';
 export { type DeltaDescriptorOptions, deltaCreateType, deltaDescriptor, deltaExtentType } from './descriptor/delta.ts';
 export {

@@ -5,6 +5,7 @@ import { defineConsole } from './console.ts';
 import { defineDatacenter } from './datacenter.ts';
 import { defineDatastore } from './datastore.ts';
 import { defineDeploy } from './deploy.ts';
+import { defineDisk } from './disk.ts';
 import { defineEvents } from './events.ts';
 import { defineField } from './field.ts';
 import { defineFolder } from './folder.ts';
@@ -47,6 +48,7 @@ export const commands: readonly CommandDefinition[] = [
   defineRegister,
   defineRm,
   defineDatastore,
+  defineDisk,
   defineTag,
   defineUser,
   defineGroup,

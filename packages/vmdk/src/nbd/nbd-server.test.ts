@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { stat, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { rename, stat, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
@@ -136,6 +136,20 @@ test('a socket of its owner alone; one left over is replaced, a used one is not'
   await writeFile(socketPath, '');
   await assert.rejects(other.listenUnix(socketPath), { code: 'exists' });
   await other.close();
+});
+
+test('a socket that a killed server left is replaced', async (t) => {
+  const { exported } = await serve(t);
+  const socketPath = join(await temporaryFolder(t), 'nbd');
+  const killed = createServer();
+  await new Promise<void>((resolve) => killed.listen(`${socketPath}.first`, resolve));
+  await rename(`${socketPath}.first`, socketPath);
+  await new Promise((resolve) => killed.close(resolve));
+  const server = new NbdServer({ exports: { find: () => exported } });
+  await server.listenUnix(socketPath);
+  const client = await openNbdDisk({ socketPath }, '');
+  await client.close();
+  await server.close();
 });
 
 test('plain TCP is for loopback addresses only', async (t) => {

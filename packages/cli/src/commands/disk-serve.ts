@@ -1,0 +1,114 @@
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { type ChangeMap, NbdServer, nbdUri } from '@hypostyle/vmdk';
+import { type Command, Option } from 'commander';
+import { type CommandDefinition, optionsOf } from '../command-context.ts';
+import { exactBytes } from '../disk/byte-size.ts';
+import { readChangeMap } from '../disk/change-map-file.ts';
+import { openSource, type SourceOptions, sourceOptions } from '../disk/disk-source.ts';
+import { CliError } from '../errors.ts';
+import { note, print, printJson } from '../output/terminal.ts';
+
+interface ServeOptions extends SourceOptions {
+  readonly socket?: string;
+  readonly port?: number;
+  readonly bind: string;
+  readonly tls?: string;
+  readonly tlsVerifyPeer?: boolean;
+  readonly writable?: boolean;
+  readonly name: string;
+  readonly since: readonly string[];
+}
+
+/** `hypo disk serve`: a disk over NBD, for as long as the command runs. */
+export const defineDiskServe: CommandDefinition = (program, context) => {
+  sourceOptions(
+    program
+      .command('serve')
+      .description('export a disk over NBD until Ctrl-C, for nbdcopy, qemu-img, nbdkit and backup tools')
+      .argument('<disk>'),
+  )
+    .option('--socket <path>', 'listen on a unix socket that only you can use')
+    .addOption(new Option('--port <number>', 'listen on TCP; 0 for any free port').argParser(portNumber))
+    .option('--bind <address>', 'address for --port', '127.0.0.1')
+    .option('--tls <folder>', 'server-cert.pem and server-key.pem (and ca-cert.pem): clients must use TLS')
+    .option('--tls-verify-peer', 'clients need a certificate that ca-cert.pem signed')
+    .option('--writable', 'let clients write; one at a time, please')
+    .option('--name <export>', 'name of the export', '')
+    .addOption(
+      new Option('--since <file>', "tell what changed: JSON such as 'hypo disk map --changes --json' gives; repeatable")
+        .argParser((file: string, before: readonly string[]) => [...before, file])
+        .default([] as readonly string[], 'none'),
+    )
+    .addHelpText(
+      'after',
+      `
+Addresses other than loopback are served with --tls only.
+
+Examples:
+  hypo disk serve web.vmdk --socket /tmp/web.sock
+  hypo disk serve appliance.ova --port 10809
+  hypo disk serve web.vmdk --port 10809 --bind 0.0.0.0 --tls pki --tls-verify-peer --name web`,
+    )
+    .action(async (text: string, _options: unknown, command: Command) => {
+      const options = optionsOf<ServeOptions>(command);
+      if ((options.socket === undefined) === (options.port === undefined)) {
+        throw new CliError('usage', 'Say where to listen: --socket or --port.');
+      }
+      const tls = options.tls === undefined ? undefined : await serverTls(options.tls, options.tlsVerifyPeer ?? false);
+      const disk = await openSource(text, options);
+      let server: NbdServer | undefined;
+      try {
+        const changeMaps: ChangeMap[] = [];
+        for (const file of options.since) changeMaps.push(await readChangeMap(file, disk.virtualBytes));
+        const exported = { disk, writable: options.writable ?? false, changeMaps };
+        server = new NbdServer({
+          exports: { find: (name) => (name === options.name ? exported : undefined), list: () => [options.name] },
+          ...(tls === undefined ? {} : { tls: () => tls }),
+          onFailure: (error) => note(context.terminal, error instanceof Error ? error.message : String(error)),
+        });
+        const uri = await listen(server, options);
+        if (options.json) printJson(context.terminal, { uri, virtualBytes: disk.virtualBytes, pid: process.pid });
+        else {
+          const how = exported.writable ? 'for reading and writing' : 'for reading';
+          print(context.terminal, `${text}, ${exactBytes(disk.virtualBytes)}, ${how}:\n\n  ${uri}\n`);
+          print(context.terminal, `Such as:  nbdcopy '${uri}' copy.raw\nCtrl-C ends it.`);
+        }
+        if (!context.signal.aborted) await once(context.signal, 'abort');
+      } finally {
+        await server?.close();
+        await disk.close();
+      }
+    });
+};
+
+async function listen(server: NbdServer, options: ServeOptions): Promise<string> {
+  const tls = options.tls === undefined ? {} : { tls: {} };
+  if (options.socket !== undefined) {
+    const socketPath = resolve(options.socket);
+    await server.listenUnix(socketPath);
+    return nbdUri({ socketPath, ...tls }, options.name);
+  }
+  const port = await server.listenTcp(options.bind, options.port ?? 0);
+  return nbdUri({ host: options.bind, port, ...tls }, options.name);
+}
+
+/** Key and certificates by the names that QEMU and nbdkit give them in a folder. */
+async function serverTls(folder: string, requestCert: boolean) {
+  const part = async (name: string) => {
+    try {
+      return await readFile(join(folder, name), 'utf8');
+    } catch {
+      throw new CliError('not-found', `${join(folder, name)} cannot be read.`);
+    }
+  };
+  const [cert, key] = [await part('server-cert.pem'), await part('server-key.pem')];
+  return { cert, key, requestCert, ...(requestCert ? { ca: await part('ca-cert.pem') } : {}) };
+}
+
+function portNumber(text: string): number {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port > 65_535) throw new CliError('usage', `'${text}' is no port.`);
+  return port;
+}

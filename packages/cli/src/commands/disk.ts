@@ -1,0 +1,26 @@
+import type { CommandDefinition } from '../command-context.ts';
+import { defineDiskInfo } from './disk-info.ts';
+import { defineDiskMap } from './disk-map.ts';
+import { defineDiskServe } from './disk-serve.ts';
+import { defineDiskSnapshotChain } from './disk-snapshot-chain.ts';
+
+/** Commands that work on files, with no server. */
+const parts: readonly CommandDefinition[] = [defineDiskInfo, defineDiskMap, defineDiskSnapshotChain, defineDiskServe];
+
+/** `hypo disk`: virtual disks as files. */
+export const defineDisk: CommandDefinition = (program, context) => {
+  const disk = program
+    .command('disk')
+    .description('look at virtual disks, change and serve them; no server needed')
+    .addHelpText(
+      'after',
+      `
+A disk is a file, an OVA with one disk, 'FILE.ova/DISK.vmdk', or the URI of an NBD export.
+
+Examples:
+  hypo disk info web.vmdk
+  hypo disk compare web.vmdk appliance.ova
+  hypo disk serve web.vmdk --socket /tmp/web.sock`,
+    );
+  for (const define of parts) define(disk, context);
+};
