@@ -1,0 +1,59 @@
+import { inOrder } from '../stream/ordered-work.ts';
+import { type DiskBatch, diskBatches } from '../stream/disk-batches.ts';
+import type { ConvertProgress } from './convert-disk.ts';
+import { type ConvertSource, flatFilesOf, isDisk } from './convert-source.ts';
+import type { DiskSink } from './disk-sink.ts';
+import { withHoles } from './stored-runs.ts';
+
+/** Bytes that are read at once, and how many such reads are underway. */
+const batchBytes = 2 ** 20;
+const batchesAhead = 8;
+
+export interface CopyOptions {
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: ConvertProgress) => void;
+}
+
+/** Passes the bytes of a disk to a sink. */
+export async function copyDisk(source: ConvertSource, sink: DiskSink, options: CopyOptions): Promise<void> {
+  const { signal, onProgress } = options;
+  const totalBytes = source.virtualBytes;
+  for await (const doneBytes of isDisk(source) ? copyBatches(source, sink, signal) : copyBlocks(source, sink)) {
+    signal?.throwIfAborted();
+    onProgress?.({ doneBytes, totalBytes });
+  }
+}
+
+/** Reads ahead; where the sink takes writes in any order, they go on beside the reads. */
+async function* copyBatches(
+  disk: Extract<ConvertSource, { readInto: unknown }>,
+  sink: DiskSink,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<number, void, undefined> {
+  const files = flatFilesOf(disk);
+  const source = files ? await withHoles(disk, files, signal) : disk;
+  const buffers: Buffer[] = [];
+  const read = async (batch: DiskBatch) => {
+    const buffer = buffers.pop() ?? Buffer.allocUnsafeSlow(batchBytes);
+    await batch.fill(buffer);
+    if (!sink.ordered) await sink.write(batch.offset, buffer.subarray(0, batch.bytes));
+    return { batch, buffer };
+  };
+  for await (const { batch, buffer } of inOrder(diskBatches(source, batchBytes, signal), batchesAhead, read)) {
+    if (sink.ordered) await sink.write(batch.offset, buffer.subarray(0, batch.bytes));
+    buffers.push(buffer);
+    yield batch.offset + batch.bytes;
+  }
+}
+
+async function* copyBlocks(
+  source: Exclude<ConvertSource, { readInto: unknown }>,
+  sink: DiskSink,
+): AsyncGenerator<number, void, undefined> {
+  for await (const blocks of source.batches()) {
+    for (const { offset, data } of blocks) {
+      await sink.write(offset, data);
+      yield offset + data.length;
+    }
+  }
+}

@@ -1,0 +1,178 @@
+import { VmdkError } from '../errors.ts';
+import { FileWindow } from '../file-window.ts';
+import { isZero, sectorBytes } from '../size.ts';
+import { directoryEntries, parseSparseHeader, type SparseHeader } from '../sparse/sparse-header.ts';
+import type { DiskSink } from './disk-sink.ts';
+
+const entryBytes = 4;
+
+/** An empty sparse extent in its place on the disk. */
+export interface SparseFile {
+  readonly path: string;
+  readonly start: number;
+  readonly bytes: number;
+}
+
+/**
+ * Fills empty sparse extents from front to back: grains one after another, each table written once, when its last grain
+ * has come. The extents must have all their tables, as `createDisk` makes them.
+ */
+export class SparseSink implements DiskSink {
+  readonly ordered = true;
+  readonly #files: readonly (SparseFile & { readonly extent: SparseFiller })[];
+
+  private constructor(files: readonly (SparseFile & { readonly extent: SparseFiller })[]) {
+    this.#files = files;
+  }
+
+  static async open(files: readonly SparseFile[]): Promise<SparseSink> {
+    const opened: (SparseFile & { readonly extent: SparseFiller })[] = [];
+    try {
+      for (const file of files) opened.push({ ...file, extent: await SparseFiller.open(file) });
+    } catch (error) {
+      await Promise.allSettled(opened.map(({ extent }) => extent.close()));
+      throw error;
+    }
+    return new SparseSink(opened);
+  }
+
+  async write(offset: number, data: Uint8Array): Promise<void> {
+    for (const { start, bytes, extent } of this.#files) {
+      if (start + bytes <= offset) continue;
+      if (start >= offset + data.length) break;
+      const from = Math.max(start, offset);
+      await extent.write(from - start, data.subarray(from - offset, Math.min(start + bytes, offset + data.length) - offset));
+    }
+  }
+
+  async finish(): Promise<number> {
+    let stored = 0;
+    for (const { extent } of this.#files) stored += await extent.finish();
+    return stored;
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#files.map(({ extent }) => extent.close()));
+  }
+}
+
+class SparseFiller {
+  readonly #file: FileWindow;
+  readonly #header: SparseHeader;
+  readonly #grainBytes: number;
+  readonly #bytes: number;
+  /** The directory and its copy. */
+  readonly #directories: readonly Buffer[];
+  #table: Buffer;
+  #tableIndex = -1;
+  #end: number;
+  #grains = 0;
+  /** A grain that has come in part. */
+  #partial: { readonly index: number; readonly data: Buffer } | undefined;
+
+  private constructor(file: FileWindow, header: SparseHeader, bytes: number, directories: readonly Buffer[]) {
+    this.#file = file;
+    this.#header = header;
+    this.#bytes = bytes;
+    this.#directories = directories;
+    this.#grainBytes = header.grainSectors * sectorBytes;
+    this.#table = Buffer.alloc(header.entriesPerTable * entryBytes);
+    this.#end = header.overheadSectors * sectorBytes;
+  }
+
+  static async open({ path, bytes }: SparseFile): Promise<SparseFiller> {
+    const file = await FileWindow.open(path, { writable: true });
+    try {
+      const header = parseSparseHeader(await file.read(0, sectorBytes), path);
+      const length = directoryEntries(header) * entryBytes;
+      const directories = await Promise.all(
+        [header.redundantDirectoryOffset, header.directoryOffset as number].map((sector) =>
+          file.read(sector * sectorBytes, length),
+        ),
+      );
+      return new SparseFiller(file, header, bytes, directories);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  async write(offset: number, data: Uint8Array): Promise<void> {
+    for (let done = 0; done < data.length; ) {
+      const at = offset + done;
+      const within = at % this.#grainBytes;
+      const index = (at - within) / this.#grainBytes;
+      if (this.#partial && this.#partial.index !== index) await this.#flushPartial();
+      const room = Math.min(this.#grainBytes, this.#bytes - index * this.#grainBytes) - within;
+      const length = Math.min(room, data.length - done);
+      if (within === 0 && length === this.#grainBytes) {
+        done += await this.#writeWhole(index, data.subarray(done));
+      } else {
+        this.#partial ??= { index, data: Buffer.alloc(this.#grainBytes) };
+        this.#partial.data.set(data.subarray(done, done + length), within);
+        done += length;
+      }
+    }
+  }
+
+  async finish(): Promise<number> {
+    await this.#flushPartial();
+    await this.#flushTable();
+    await this.#file.sync();
+    return this.#grains * this.#grainBytes;
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close();
+  }
+
+  /** Writes or passes over as many whole grains as go together; how many bytes that was. */
+  async #writeWhole(index: number, data: Uint8Array): Promise<number> {
+    const grain = this.#grainBytes;
+    const most = Math.floor(data.length / grain);
+    let count = 0;
+    const zero = isZero(data.subarray(0, grain));
+    do count += 1;
+    while (count < most && isZero(data.subarray(count * grain, (count + 1) * grain)) === zero);
+    if (!zero) await this.#append(index, count, data.subarray(0, count * grain));
+    return count * grain;
+  }
+
+  async #flushPartial(): Promise<void> {
+    const partial = this.#partial;
+    this.#partial = undefined;
+    if (partial && !isZero(partial.data)) await this.#append(partial.index, 1, partial.data);
+  }
+
+  async #append(first: number, count: number, data: Uint8Array): Promise<void> {
+    const { entriesPerTable, grainSectors } = this.#header;
+    const sector = this.#end / sectorBytes;
+    if (sector + count * grainSectors > 0xffffffff) {
+      throw new VmdkError('too-large', { file: this.#file.path, reason: 'over 2 TiB of grains' });
+    }
+    for (let index = first; index < first + count; index += 1) {
+      const table = Math.floor(index / entriesPerTable);
+      if (table !== this.#tableIndex) {
+        await this.#flushTable();
+        this.#tableIndex = table;
+      }
+      this.#table.writeUInt32LE(sector + (index - first) * grainSectors, (index % entriesPerTable) * entryBytes);
+    }
+    await this.#file.write(data, this.#end);
+    this.#end += data.length;
+    this.#grains += count;
+  }
+
+  async #flushTable(): Promise<void> {
+    if (this.#tableIndex < 0) return;
+    for (const directory of this.#directories) {
+      const sector = directory.readUInt32LE(this.#tableIndex * entryBytes);
+      if (sector < 1 || (sector + 1) * sectorBytes > this.#header.overheadSectors * sectorBytes) {
+        throw new VmdkError('table-invalid', { file: this.#file.path, reason: `table ${this.#tableIndex} has no room` });
+      }
+      await this.#file.write(this.#table, sector * sectorBytes);
+    }
+    this.#table = Buffer.alloc(this.#table.length);
+    this.#tableIndex = -1;
+  }
+}
