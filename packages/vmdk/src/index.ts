@@ -1,4 +1,14 @@
 export {
+  type ConvertKind,
+  type ConvertOptions,
+  type ConvertResult,
+  type ConvertTarget,
+  convertDisk,
+} from './convert/convert-disk.ts';
+export type { ConvertSource, OrderedSource } from './convert/convert-source.ts';
+export type { ConvertProgress } from './convert/copy-disk.ts';
+export { blockSource, rawSource, rawStream } from './convert/disk-streams.ts';
+export {
   type CreatableKind,
   type CreateDiskOptions,
   creatableKinds,
@@ -61,6 +71,7 @@ export {
   flatNameOf,
 } from './flat/create-flat.ts';
 export { type Allocation, type CreateFlatExtentOptions, createFlatExtent } from './flat/create-flat-extent.ts';
+export { type OpenRawDiskOptions, openRawDisk } from './foreign/open-raw-disk.ts';
 export { isNbdUri, type NbdAddress, type NbdClientTls, nbdUri, parseNbdUri } from './nbd/address.ts';
 export { type ChangedRange, type ChangeMap, changeMapOf } from './nbd/change-map.ts';
 export type { NbdDisk } from './nbd/nbd-disk.ts';

@@ -8,7 +8,7 @@ import type { Allocation } from '../flat/create-flat-extent.ts';
 import { capacityInSectors, sectorBytes } from '../size.ts';
 import { writeStreamOptimized } from '../stream/stream-writer.ts';
 import { type ConvertSource, cloneFile, flatFilesOf } from './convert-source.ts';
-import { copyDisk } from './copy-disk.ts';
+import { type ConvertProgress, copyDisk } from './copy-disk.ts';
 import type { DiskSink } from './disk-sink.ts';
 import { blockSource } from './disk-streams.ts';
 import { type FlatFile, FlatSink } from './flat-sink.ts';
@@ -16,11 +16,6 @@ import { SparseSink } from './sparse-sink.ts';
 import { StagedFiles } from './staged-files.ts';
 
 export type ConvertKind = CreatableKind | 'streamOptimized' | 'raw';
-
-export interface ConvertProgress {
-  readonly doneBytes: number;
-  readonly totalBytes: number;
-}
 
 export interface ConvertTarget {
   /** The descriptor, or the only file. */

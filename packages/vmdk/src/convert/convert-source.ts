@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { copyFile } from 'node:fs/promises';
+import { copyFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { noParent } from '../descriptor/descriptor.ts';
 import { resolveReference } from '../descriptor/extent-path.ts';
@@ -45,12 +45,15 @@ export function flatFilesOf(disk: ConvertSource): readonly FlatFile[] | undefine
   return start === disk.virtualBytes ? files : undefined;
 }
 
-/** Shares the blocks of a whole file with a new one where the file system can (FICLONE). */
+/** Shares the blocks of a whole file with another where the file system can (FICLONE); else that stays as it is. */
 export async function cloneFile(from: string, to: string): Promise<boolean> {
+  const clone = `${to}.clone`;
   try {
-    await copyFile(from, to, constants.COPYFILE_FICLONE_FORCE);
-    return true;
+    await copyFile(from, clone, constants.COPYFILE_FICLONE_FORCE);
   } catch {
+    await rm(clone, { force: true });
     return false;
   }
+  await rename(clone, to);
+  return true;
 }

@@ -1,6 +1,5 @@
-import { inOrder } from '../stream/ordered-work.ts';
 import { type DiskBatch, diskBatches } from '../stream/disk-batches.ts';
-import type { ConvertProgress } from './convert-disk.ts';
+import { inOrder } from '../stream/ordered-work.ts';
 import { type ConvertSource, flatFilesOf, isDisk } from './convert-source.ts';
 import type { DiskSink } from './disk-sink.ts';
 import { withHoles } from './stored-runs.ts';
@@ -8,6 +7,12 @@ import { withHoles } from './stored-runs.ts';
 /** Bytes that are read at once, and how many such reads are underway. */
 const batchBytes = 2 ** 20;
 const batchesAhead = 8;
+
+export interface ConvertProgress {
+  /** Bytes of the disk that have been passed. */
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+}
 
 export interface CopyOptions {
   readonly signal?: AbortSignal;

@@ -13,9 +13,7 @@ const batchesAhead = 4;
 export async function blockSource(source: ConvertSource, signal?: AbortSignal): Promise<BlockSource> {
   if (!isDisk(source)) return { virtualBytes: source.virtualBytes, blocks: keptBlocks(source) };
   const files = flatFilesOf(source);
-  if (!files) return source;
-  const { map } = await withHoles(source, files, signal);
-  return Object.create(source, { map: { value: map }, readInto: { value: source.readInto.bind(source) } });
+  return files ? withHoles(source, files, signal) : source;
 }
 
 /** Blocks in memory of their own. */

@@ -41,7 +41,10 @@ export class SparseSink implements DiskSink {
       if (start + bytes <= offset) continue;
       if (start >= offset + data.length) break;
       const from = Math.max(start, offset);
-      await extent.write(from - start, data.subarray(from - offset, Math.min(start + bytes, offset + data.length) - offset));
+      await extent.write(
+        from - start,
+        data.subarray(from - offset, Math.min(start + bytes, offset + data.length) - offset),
+      );
     }
   }
 
@@ -168,7 +171,10 @@ class SparseFiller {
     for (const directory of this.#directories) {
       const sector = directory.readUInt32LE(this.#tableIndex * entryBytes);
       if (sector < 1 || (sector + 1) * sectorBytes > this.#header.overheadSectors * sectorBytes) {
-        throw new VmdkError('table-invalid', { file: this.#file.path, reason: `table ${this.#tableIndex} has no room` });
+        throw new VmdkError('table-invalid', {
+          file: this.#file.path,
+          reason: `table ${this.#tableIndex} has no room`,
+        });
       }
       await this.#file.write(this.#table, sector * sectorBytes);
     }

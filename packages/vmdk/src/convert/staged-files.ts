@@ -109,7 +109,9 @@ export class StagedFiles {
 async function extentsOf(path: string): Promise<string[]> {
   try {
     const { extents } = await readDescriptor(path);
-    return extents.flatMap(({ file }) => (file ? [resolveReference(dirname(path), file, { kind: 'extent', from: path })] : []));
+    return extents.flatMap(({ file }) =>
+      file ? [resolveReference(dirname(path), file, { kind: 'extent', from: path })] : [],
+    );
   } catch {
     return [];
   }
@@ -135,8 +137,10 @@ async function clearLeftovers(target: string, folder: string): Promise<void> {
 async function clearFolder(target: string, folder: string): Promise<void> {
   const left = await readdir(folder).catch(() => [] as string[]);
   if (left.includes(placingName) && left.includes(basename(target))) {
+    const stem = `${basename(target).replace(/\.vmdk$/i, '')}-`;
     for (const name of parseNames(await readFile(join(folder, placingName), 'utf8'))) {
-      if (!left.includes(name)) await rm(join(dirname(target), basename(name)), { force: true });
+      const extent = name.startsWith(stem) && name === basename(name);
+      if (extent && !left.includes(name)) await rm(join(dirname(target), name), { force: true });
     }
   }
   await rm(folder, { recursive: true, force: true });

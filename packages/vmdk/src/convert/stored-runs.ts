@@ -23,8 +23,9 @@ type Readable = Pick<Disk, 'virtualBytes' | 'map' | 'readInto'>;
 export async function withHoles(disk: Readable, files: readonly FlatFile[], signal?: AbortSignal): Promise<Readable> {
   const runs: Run[] = [];
   for (const file of files) {
-    const { blocks, size } = await stat(file.path);
-    const known = size - blocks * 512 >= leastHoleBytes ? await storedRuns(file.path, signal) : undefined;
+    const stats = await stat(file.path).catch(() => undefined);
+    const holes = stats ? stats.size - stats.blocks * 512 : 0;
+    const known = holes >= leastHoleBytes ? await storedRuns(file.path, signal) : undefined;
     if (!known) runs.push({ start: file.start, end: file.start + file.bytes });
     for (const { start, end } of known ?? []) {
       const run = {

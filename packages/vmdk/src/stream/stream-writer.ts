@@ -43,7 +43,9 @@ export interface StreamOptimizedOptions {
 }
 
 /** Source of a new disk: an open one, or its blocks in ascending order. */
-export type BlockSource = Disk | { readonly virtualBytes: number; readonly blocks: AsyncIterable<Block> };
+export type BlockSource =
+  | Pick<Disk, 'virtualBytes' | 'map' | 'readInto'>
+  | { readonly virtualBytes: number; readonly blocks: AsyncIterable<Block> };
 
 /**
  * Writes a streamOptimized disk in one pass, as chunks in order; zero grains are left out. Memory is bounded by the
@@ -74,8 +76,8 @@ export async function* writeStreamOptimized(
   yield leadingSectors(header, descriptor, name);
   const workers = new GrainWorkers({ grainBytes, ...workerOptions(options) });
   const batches =
-    typeof source.blocks === 'function'
-      ? diskBatches(source as Disk, workers.batchBytes, options.signal)
+    'readInto' in source
+      ? diskBatches(source, workers.batchBytes, options.signal)
       : blockBatches(source.blocks, workers.batchBytes, virtualBytes, name);
   const packed = inOrder(batches, workers.slots, async (batch) => {
     const slot = await workers.acquire();
