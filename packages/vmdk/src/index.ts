@@ -57,6 +57,15 @@ export {
   withinFolders,
 } from './descriptor/extent-path.ts';
 export { type AdapterType, adapterTypes, type Geometry, geometryOf } from './descriptor/geometry.ts';
+export {
+  type SettlingDescriptorOptions,
+  type SettlingPlaces,
+  settledDescriptor,
+  settlingCreateType,
+  settlingDescriptor,
+  settlingPlaces,
+  withSettlingFlat,
+} from './descriptor/settling.ts';
 export type { Block, Disk, DiskRange, RangeOptions } from './disk/disk.ts';
 export type { DiskWarning, OnWarning } from './disk/disk-warning.ts';
 export { type OpenDiskOptions, openDisk } from './disk/open-disk.ts';
@@ -94,8 +103,8 @@ export { placeDisk } from './operations/place-disk.ts';
 export { type RebaseOptions, rebaseDisk } from './operations/rebase-disk.ts';
 export { SettlePace } from './settle/pace.ts';
 export type { SettleDigestAlgorithm } from './settle/settle-messages.ts';
-export { type SettleStreamOptions, settleStream, verifyDigest } from './settle/settle-stream.ts';
-export { checkStreamTables, type StreamPlace } from './settle/stream-file.ts';
+export { type SettleStreamOptions, settleStream, verifyStream } from './settle/settle-stream.ts';
+export type { StreamPlace } from './settle/stream-file.ts';
 export { maximumVirtualBytes, sectorBytes } from './size.ts';
 export { checkSparseExtent } from './sparse/check-extent.ts';
 export { type CreateSparseDiskOptions, createSparseDisk, type ParentReference } from './sparse/create-sparse.ts';

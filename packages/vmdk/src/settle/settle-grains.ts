@@ -12,8 +12,8 @@ const readBytes = 4 * 2 ** 20;
 /** Bytes of the disk after which what was written is made durable: little is lost, and a guest's own syncs are short. */
 const checkpointBytes = 32 * 2 ** 20;
 
-export interface SettleGrainsOptions {
-  readonly source: StreamPlace;
+/** Where the bytes go. */
+export interface SettleTarget {
   readonly targetPath: string;
   readonly virtualBytes: number;
   /** Zeros are written where the disk has none of its own. */
@@ -23,34 +23,42 @@ export interface SettleGrainsOptions {
   readonly about: string;
 }
 
+export interface SettleGrainsOptions extends SettleTarget {
+  readonly source: StreamPlace;
+}
+
 /**
  * Inflates a streamOptimized disk into a flat file, grain after grain as they lie in the file, each checked against its
  * own sum and against the tables that a reader in the meantime goes by. Every call of `step` does a little.
  */
 export class SettleGrains {
-  readonly #options: SettleGrainsOptions;
+  readonly #options: SettleTarget | undefined;
   readonly #file: StreamFile;
-  readonly #target: FlatTarget;
+  readonly #target: FlatTarget | undefined;
   readonly #promised: number;
   #position: SettlePosition;
   #window: { readonly start: number; readonly data: Buffer } = { start: 0, data: Buffer.alloc(0) };
   #durableDisk: number;
   #ended = false;
 
-  constructor(options: SettleGrainsOptions) {
+  /** Without a target, grains are checked and nothing is written. */
+  constructor(source: StreamPlace, options?: SettleTarget) {
     this.#options = options;
-    this.#file = StreamFile.open(options.source);
+    this.#file = StreamFile.open(source);
     try {
       const { front } = this.#file;
+      this.#promised = this.#file.countGrains();
+      this.#position = { source: front.overheadSectors * sectorBytes, disk: 0, grains: 0 };
+      this.#durableDisk = 0;
+      if (options === undefined) return;
       const capacity = front.capacity * sectorBytes;
       if (capacity > options.virtualBytes) {
         const reason = `${capacity} bytes, ${options.virtualBytes} expected`;
         throw new VmdkError('capacity-exceeded', { file: this.#file.name, reason });
       }
-      this.#promised = this.#file.countGrains();
       const begun = FlatTarget.isBegun(options.targetPath, options.virtualBytes);
       const record = begun ? readSettleRecord(options.recordPath, options.about) : undefined;
-      this.#position = record ?? { source: front.overheadSectors * sectorBytes, disk: 0, grains: 0 };
+      if (record !== undefined) this.#position = record;
       this.#durableDisk = this.#position.disk;
       const { targetPath: path, virtualBytes, fill } = options;
       this.#target = new FlatTarget({ path, virtualBytes, fill, from: this.#position.disk });
@@ -78,13 +86,15 @@ export class SettleGrains {
 
   /** Makes what there is durable, and then the record of it. */
   checkpoint(): void {
-    this.#target.sync();
-    writeSettleRecord(this.#options.recordPath, this.#options.about, this.#position);
+    if (this.#target !== undefined && this.#options !== undefined) {
+      this.#target.sync();
+      writeSettleRecord(this.#options.recordPath, this.#options.about, this.#position);
+    }
     this.#durableDisk = this.#position.disk;
   }
 
   close(): void {
-    this.#target.close();
+    this.#target?.close();
     this.#file.close();
   }
 
@@ -129,7 +139,7 @@ export class SettleGrains {
     const wanted = Math.min(grainBytes, capacity * sectorBytes - offset);
     const data = this.#inflate(record.subarray(grainMarkerBytes), grainBytes, offset);
     if (data.length < wanted) throw this.#invalid('grain-corrupt', `expands to ${data.length} of ${wanted}`, offset);
-    this.#target.write(offset, data.subarray(0, wanted));
+    this.#target?.write(offset, data.subarray(0, wanted));
     const source = Math.min(at + roundUp(grainMarkerBytes + size, sectorBytes), this.#file.bytes);
     this.#position = { source, disk: offset + wanted, grains: grains + 1 };
   }
@@ -147,7 +157,7 @@ export class SettleGrains {
     if (grains !== this.#promised) {
       throw this.#file.invalidTable(`its tables name ${this.#promised} grains, ${grains} are there`);
     }
-    this.#target.finish();
+    this.#target?.finish();
     this.#ended = true;
   }
 

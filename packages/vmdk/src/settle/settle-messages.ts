@@ -7,12 +7,14 @@ export type SettleDigestAlgorithm = 'sha1' | 'sha256' | 'sha512';
 /** What a thread is to do. */
 export type SettleOrder = { readonly pace: SharedArrayBuffer } & (
   | ({ readonly kind: 'grains' } & SettleGrainsOptions)
+  | { readonly kind: 'tables'; readonly source: StreamPlace }
+  | { readonly kind: 'check'; readonly source: StreamPlace }
   | { readonly kind: 'digest'; readonly source: StreamPlace; readonly algorithm: SettleDigestAlgorithm }
 );
 
 /** What it says; after all but `progress` it ends. */
 export type SettleAnswer =
   | { readonly kind: 'progress'; readonly doneBytes: number }
-  | { readonly kind: 'done'; readonly digest?: string }
+  | { readonly kind: 'done'; readonly digest?: string; readonly virtualBytes?: number }
   | { readonly kind: 'stopped' }
   | { readonly kind: 'failed'; readonly code: VmdkErrorCode; readonly file: string; readonly message: string };

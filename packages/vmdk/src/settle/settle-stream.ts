@@ -5,14 +5,23 @@ import type { SettleGrainsOptions } from './settle-grains.ts';
 import type { SettleAnswer, SettleDigestAlgorithm, SettleOrder } from './settle-messages.ts';
 import type { StreamPlace } from './stream-file.ts';
 
+/** What a whole file must digest to. */
+export interface StreamDigest {
+  readonly algorithm: SettleDigestAlgorithm;
+  /** In hexadecimal. */
+  readonly expected: string;
+}
+
+/** Called with the bytes of the source's file that have been passed. */
+type OnProgress = (progress: { readonly doneBytes: number; readonly totalBytes: number }) => void;
+
 export interface SettleStreamOptions extends SettleGrainsOptions {
-  /** What the whole file must digest to, in hexadecimal; `digest-mismatch` where it does not. */
-  readonly digest?: { readonly algorithm: SettleDigestAlgorithm; readonly expected: string };
-  /** Holds the work back, and may be changed while it goes on. */
+  /** `digest-mismatch` where it does not match, if no damaged grain can be named. */
+  readonly digest?: StreamDigest;
+  /** Holds the work back, and may be changed while it goes on. For one run only. */
   readonly pace?: SettlePace;
   readonly signal?: AbortSignal;
-  /** Bytes of the source's file. */
-  readonly onProgress?: (progress: { readonly doneBytes: number; readonly totalBytes: number }) => void;
+  readonly onProgress?: OnProgress;
 }
 
 /**
@@ -24,57 +33,84 @@ export interface SettleStreamOptions extends SettleGrainsOptions {
 export async function settleStream(options: SettleStreamOptions): Promise<void> {
   const { digest, pace = new SettlePace(), signal, onProgress, ...grains } = options;
   const { source, targetPath, virtualBytes, fill, recordPath, about } = grains;
-  signal?.throwIfAborted();
   const stop = () => pace.stop();
-  signal?.addEventListener('abort', stop, { once: true });
-  const totalBytes = source.length;
-  const shared = { pace: pace.shared, source };
-  const guarded = (work: Promise<void>) =>
-    work.catch((error: unknown) => {
-      stop();
-      throw error;
-    });
-  try {
+  await whileWanted(signal, stop, async () => {
+    const totalBytes = source.length;
+    const shared = { pace: pace.shared, source };
+    const order = { ...shared, kind: 'grains', targetPath, virtualBytes, fill, recordPath, about } as const;
     const works = [
-      guarded(
-        runThread({ ...shared, kind: 'grains', targetPath, virtualBytes, fill, recordPath, about }, (doneBytes) =>
-          onProgress?.({ doneBytes, totalBytes }),
-        ).then(() => {}),
-      ),
-      ...(digest === undefined ? [] : [guarded(checkDigest(shared, digest))]),
+      runThread(order, (doneBytes) => onProgress?.({ doneBytes, totalBytes })),
+      ...(digest === undefined ? [] : [checkDigest(shared, digest)]),
     ];
+    for (const work of works) work.catch(stop);
     const failed = (await Promise.allSettled(works)).find((work) => work.status === 'rejected');
     signal?.throwIfAborted();
-    if (failed !== undefined) throw failed.reason;
+    if (failed !== undefined) throw await namedDamage(failed.reason, source, signal);
     onProgress?.({ doneBytes: totalBytes, totalBytes });
+  });
+}
+
+/**
+ * Checks a streamOptimized disk that lies in a file against its digest, at the speed of the digest; without one, every
+ * grain by its own sum. Throws as `settleStream`.
+ */
+export async function verifyStream(
+  source: StreamPlace,
+  options: { readonly digest?: StreamDigest; readonly signal?: AbortSignal; readonly onProgress?: OnProgress } = {},
+): Promise<void> {
+  const { digest, signal, onProgress } = options;
+  const pace = new SettlePace();
+  const shared = { pace: pace.shared, source };
+  const report = (doneBytes: number) => onProgress?.({ doneBytes, totalBytes: source.length });
+  await whileWanted(
+    signal,
+    () => pace.stop(),
+    async () => {
+      if (digest === undefined) await runThread({ ...shared, kind: 'check' }, report);
+      else {
+        await checkDigest(shared, digest, report).catch(async (error: unknown) => {
+          throw await namedDamage(error, source, signal);
+        });
+      }
+      signal?.throwIfAborted();
+    },
+  );
+}
+
+/**
+ * Reads a streamOptimized disk's header, and its tables, commonly 1/16384 of the disk: each grain must come after the
+ * one before, so that a damaged entry leads to no other grain; engines check a grain's own sum and nothing else.
+ */
+export async function readStreamTables(source: StreamPlace): Promise<{ readonly virtualBytes: number }> {
+  const answer = await runThread({ pace: new SettlePace().shared, source, kind: 'tables' }, () => {});
+  return { virtualBytes: (answer.kind === 'done' ? answer.virtualBytes : undefined) ?? 0 };
+}
+
+async function whileWanted(signal: AbortSignal | undefined, stop: () => void, work: () => Promise<void>) {
+  signal?.throwIfAborted();
+  signal?.addEventListener('abort', stop, { once: true });
+  try {
+    await work();
   } finally {
     signal?.removeEventListener('abort', stop);
   }
 }
 
-/** Digests a stretch of a file on a thread of its own; `digest-mismatch` where it is not what is expected. */
-export async function verifyDigest(
-  source: StreamPlace,
-  digest: { readonly algorithm: SettleDigestAlgorithm; readonly expected: string },
-  options: { readonly signal?: AbortSignal } = {},
-): Promise<void> {
-  const pace = new SettlePace();
-  const stop = () => pace.stop();
-  options.signal?.throwIfAborted();
-  options.signal?.addEventListener('abort', stop, { once: true });
-  try {
-    await checkDigest({ pace: pace.shared, source }, digest);
-    options.signal?.throwIfAborted();
-  } finally {
-    options.signal?.removeEventListener('abort', stop);
-  }
+/** A digest tells that something is wrong; the grains tell what, where it is in one of them. */
+async function namedDamage(error: unknown, source: StreamPlace, signal: AbortSignal | undefined): Promise<unknown> {
+  if (!(error instanceof VmdkError) || error.code !== 'digest-mismatch') return error;
+  return verifyStream(source, signal ? { signal } : {}).then(
+    () => error,
+    (named: unknown) => named,
+  );
 }
 
 async function checkDigest(
   shared: { readonly pace: SharedArrayBuffer; readonly source: StreamPlace },
-  { algorithm, expected }: { readonly algorithm: SettleDigestAlgorithm; readonly expected: string },
+  { algorithm, expected }: StreamDigest,
+  report: (doneBytes: number) => void = () => {},
 ): Promise<void> {
-  const answer = await runThread({ ...shared, kind: 'digest', algorithm }, () => {});
+  const answer = await runThread({ ...shared, kind: 'digest', algorithm }, report);
   if (answer.kind !== 'done' || answer.digest === expected.toLowerCase()) return;
   const file = shared.source.name ?? shared.source.path;
   throw new VmdkError('digest-mismatch', { file, reason: `its ${algorithm} is ${answer.digest}, not ${expected}` });

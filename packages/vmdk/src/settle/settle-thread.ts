@@ -5,9 +5,11 @@ import { closeSync, openSync, readlinkSync, readSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { fileError, VmdkError } from '../errors.ts';
+import { sectorBytes } from '../size.ts';
 import { PaceKeeper } from './pace.ts';
 import { SettleGrains } from './settle-grains.ts';
 import type { SettleAnswer, SettleOrder } from './settle-messages.ts';
+import { StreamFile } from './stream-file.ts';
 
 const lowestPriority = 19;
 const readBytes = 2 * 2 ** 20;
@@ -16,26 +18,35 @@ const wordInterval = 100;
 
 const order = workerData as SettleOrder;
 const keeper = new PaceKeeper(order.pace);
+let spoken = 0;
 const say = (answer: SettleAnswer) => parentPort?.postMessage(answer);
 
 try {
-  lowerPriority();
-  if (order.kind === 'grains') settle(order);
-  else digest(order);
+  // Somebody waits for the tables.
+  if (order.kind !== 'tables') lowerPriority();
+  if (order.kind === 'digest') digest(order);
+  else if (order.kind === 'tables') tables(order);
+  else settle(order);
 } catch (error) {
   const { code, file } = error instanceof VmdkError ? error : { code: 'io-failed' as const, file: order.source.path };
   say({ kind: 'failed', code, file, message: error instanceof Error ? error.message : String(error) });
 }
 
-function settle(options: Extract<SettleOrder, { kind: 'grains' }>): void {
-  const grains = new SettleGrains(options);
+function tables({ source }: SettleOrder): void {
+  const file = StreamFile.open(source);
   try {
-    let spoken = 0;
+    file.countGrains();
+    say({ kind: 'done', virtualBytes: file.front.capacity * sectorBytes });
+  } finally {
+    file.close();
+  }
+}
+
+function settle(options: Extract<SettleOrder, { kind: 'grains' | 'check' }>): void {
+  const grains = new SettleGrains(options.source, options.kind === 'grains' ? options : undefined);
+  try {
     for (let passed = grains.step(); passed !== undefined; passed = grains.step()) {
-      if (performance.now() - spoken > wordInterval) {
-        spoken = performance.now();
-        say({ kind: 'progress', doneBytes: grains.position.source });
-      }
+      report(grains.position.source);
       keeper.passed(passed);
       if (!keeper.stopped) continue;
       grains.checkpoint();
@@ -61,6 +72,7 @@ function digest({ source, algorithm }: Extract<SettleOrder, { kind: 'digest' }>)
       }
       hash.update(buffer.subarray(0, count));
       done += count;
+      report(done);
       keeper.passed(count);
       if (!keeper.stopped) continue;
       say({ kind: 'stopped' });
@@ -72,6 +84,13 @@ function digest({ source, algorithm }: Extract<SettleOrder, { kind: 'digest' }>)
   } finally {
     closeSync(file);
   }
+}
+
+function report(doneBytes: number): void {
+  const now = performance.now();
+  if (now - spoken < wordInterval) return;
+  spoken = now;
+  say({ kind: 'progress', doneBytes });
 }
 
 /** Of this thread alone. Where the system does not do it, the work goes on as it is. */

@@ -19,21 +19,6 @@ export interface StreamPlace {
 }
 
 /**
- * Checks that the tables of a streamOptimized disk name grains in ascending order, all within it, so that a damaged
- * entry leads to no other grain: an engine checks a grain's own sum and nothing else. Reads the tables, commonly
- * 1/16384 of the disk; throws `table-invalid`, `truncated`, `header-invalid` or `not-vmdk`. Answers the capacity.
- */
-export function checkStreamTables(place: StreamPlace): { readonly virtualBytes: number } {
-  const file = StreamFile.open(place);
-  try {
-    file.countGrains();
-    return { virtualBytes: file.front.capacity * sectorBytes };
-  } finally {
-    file.close();
-  }
-}
-
-/**
  * A streamOptimized disk in a file, read without leaving the thread: for a thread of its own, whose priority is then
  * that of all its work.
  */
