@@ -12,6 +12,7 @@ import {
   readDescriptor,
   resolveReference,
   sectorBytes,
+  settlingPlaces,
   VmdkError,
 } from '@hypostyle/vmdk';
 
@@ -26,10 +27,12 @@ export interface DiskLink {
   readonly extentPaths: readonly string[];
   /**
    * `flat`: raw bytes that the engine may write. `delta`: our own qcow2. `foreign`: somebody's sparse disk, a
-   * read-only source.
+   * read-only source. `settling`: our own qcow2 over a compressed source, or over the flat file made of it.
    */
-  readonly kind: 'flat' | 'delta' | 'foreign';
+  readonly kind: 'flat' | 'delta' | 'foreign' | 'settling';
   readonly layer: BlockLayer;
+  /** What `layer` lies on in the same disk: of a settling one, where its bytes are now. */
+  readonly below?: BlockLayer;
 }
 
 /** A disk as its descriptors say, top first. */
@@ -75,9 +78,14 @@ export async function readDiskChain(path: string, options: DiskChainOptions = {}
   return {
     links: [top, ...rest],
     capacityBytes: sectors * sectorBytes,
-    thin: base.kind !== 'flat' || base.descriptor.ddb.get('thinProvisioned') === '1',
+    thin: (base.kind !== 'flat' && base.kind !== 'settling') || base.descriptor.ddb.get('thinProvisioned') === '1',
     uuid: diskUuid(top.descriptor) ?? diskUuid(base.descriptor),
   };
+}
+
+/** Every layer of a disk's block graph, top first. */
+export function chainLayers({ links }: DiskChain): BlockLayer[] {
+  return links.flatMap(({ layer, below }) => (below === undefined ? [layer] : [layer, below]));
 }
 
 function diskUuid(descriptor: Descriptor): string | undefined {
@@ -115,6 +123,8 @@ async function readLink(path: string, options: DiskChainOptions): Promise<DiskLi
     await checkExtent(path, file, extent);
     extentPaths.push(file);
   }
+  const settling = await readSettling(path, descriptor, extentPaths[0]);
+  if (settling !== undefined) return { descriptorPath: path, descriptor, ...settling };
   const kind = linkKind(descriptor);
   const single = extentPaths[0];
   if (kind === 'delta' && single !== undefined) {
@@ -124,6 +134,29 @@ async function readLink(path: string, options: DiskChainOptions): Promise<DiskLi
     return { descriptorPath: path, descriptor, extentPaths, kind, layer: { format: 'raw', path: single } };
   }
   return { descriptorPath: path, descriptor, extentPaths, kind: 'foreign', layer: { format: 'vmdk', path } };
+}
+
+/** A disk whose bytes still lie in its source; undefined for others. All of its files lie in its folder. */
+async function readSettling(
+  path: string,
+  descriptor: Descriptor,
+  overlay: string | undefined,
+): Promise<Pick<DiskLink, 'extentPaths' | 'kind' | 'layer' | 'below'> | undefined> {
+  const places = settlingPlaces(descriptor, path);
+  if (places === undefined || overlay === undefined) return undefined;
+  const { sourceName, flatName, offset, length } = places;
+  const beside = (name: string) => resolveReference(dirname(path), name, { kind: 'extent', from: path });
+  const file = beside(flatName ?? sourceName);
+  const { size } = await stat(file).catch((cause: unknown) => {
+    throw new VmdkError('extent-missing', { file: path, reason: `its source ${file} is missing`, cause });
+  });
+  const needed = flatName === undefined ? offset + length : 0;
+  if (size < needed) {
+    throw new VmdkError('extent-truncated', { file, reason: `${size} bytes where ${path} says ${needed}` });
+  }
+  const below: BlockLayer =
+    flatName === undefined ? { format: 'vmdk', path: file, offset, length } : { format: 'raw', path: file };
+  return { extentPaths: [overlay, file], kind: 'settling', layer: { format: 'qcow2', path: overlay }, below };
 }
 
 async function checkExtent(descriptorPath: string, file: string, extent: Descriptor['extents'][number]): Promise<void> {
