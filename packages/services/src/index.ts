@@ -2,10 +2,12 @@ export { systemClock } from '@hypostyle/vim';
 export { checkExtents } from './disks/check-extents.ts';
 export { type CreateMachineDisk, createMachineDisk, machineDiskFiles } from './disks/create-disk.ts';
 export { createDelta, nextDeltaName, renewContentId } from './disks/delta.ts';
-export { type DiskChain, type DiskLink, readDiskChain } from './disks/disk-chain.ts';
+export { chainLayers, type DiskChain, type DiskLink, readDiskChain } from './disks/disk-chain.ts';
 export { diskDownloadTarget, provideDisk } from './disks/disk-download.ts';
 export { type DiskReceiving, type DiskUpload, diskUploadTarget, receiveDisk } from './disks/disk-upload.ts';
 export { openDiskInRoot } from './disks/open-disk-in-root.ts';
+export { createSettlingDisk, settlingNames } from './disks/settling-disk.ts';
+export { bringSource, type FileIdentity, fileIdentity, sameFile } from './disks/source-file.ts';
 export { entityDefaults, entityPerSession, quietEntity, reference } from './entities/entity-defaults.ts';
 export { faults, fileFault } from './errors.ts';
 export { descriptorMethods } from './export/descriptor-methods.ts';
@@ -44,7 +46,7 @@ export {
   TransferLeases,
   type TransferLeasesOptions,
 } from './leases/transfer-leases.ts';
-export type { ProvideOptions, ReceiveOptions, TransferTarget } from './leases/transfer-target.ts';
+export type { LocalContent, ProvideOptions, ReceiveOptions, TransferTarget } from './leases/transfer-target.ts';
 export {
   requireForDestroy,
   requireForMoveIntoFolder,

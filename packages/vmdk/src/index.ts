@@ -103,7 +103,13 @@ export { placeDisk } from './operations/place-disk.ts';
 export { type RebaseOptions, rebaseDisk } from './operations/rebase-disk.ts';
 export { SettlePace } from './settle/pace.ts';
 export type { SettleDigestAlgorithm } from './settle/settle-messages.ts';
-export { type SettleStreamOptions, settleStream, verifyStream } from './settle/settle-stream.ts';
+export {
+  readStreamTables,
+  type SettleStreamOptions,
+  type StreamDigest,
+  settleStream,
+  verifyStream,
+} from './settle/settle-stream.ts';
 export type { StreamPlace } from './settle/stream-file.ts';
 export { maximumVirtualBytes, sectorBytes } from './size.ts';
 export { checkSparseExtent } from './sparse/check-extent.ts';

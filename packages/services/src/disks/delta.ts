@@ -5,7 +5,7 @@ import { deltaDescriptor, newContentId, replaceContentId, writeDescriptor } from
 import type { DiskChain } from './disk-chain.ts';
 
 /** Name of the extent of a delta: `disk-000001.vmdk` has `disk-000001-delta.qcow2`. */
-function deltaExtentName(descriptorPath: string): string {
+export function deltaExtentName(descriptorPath: string): string {
   return `${basename(descriptorPath).replace(/\.vmdk$/i, '')}-delta.qcow2`;
 }
 

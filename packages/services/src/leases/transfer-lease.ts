@@ -2,7 +2,7 @@ import { asFault, type Clock, type HttpNfcLeaseManifestEntry, type VimFault } fr
 import { faults } from '../errors.ts';
 import { abortable } from './abortable.ts';
 import { type ChecksumType, TransferDigest } from './transfer-digest.ts';
-import type { TransferTarget } from './transfer-target.ts';
+import type { ReceiveOptions, TransferTarget } from './transfer-target.ts';
 
 export type LeaseState = 'initializing' | 'ready' | 'done' | 'error';
 
@@ -130,24 +130,34 @@ export class TransferLease {
   }
 
   /** Takes an upload. One at a time a target, and none once one succeeded. */
-  async receive(
+  receive(
     fileName: string,
     body: AsyncIterable<Uint8Array>,
     { contentLength, signal }: { readonly contentLength?: number | undefined; readonly signal: AbortSignal },
   ): Promise<void> {
+    return this.take(fileName, signal, async (target, options) => {
+      if (target.receive === undefined) throw faults.notSupported(`${fileName} cannot be uploaded.`);
+      const announced = contentLength === undefined ? {} : { contentLength };
+      await target.receive(abortable(body, options.signal, options.onBytes), { ...options, ...announced });
+    });
+  }
+
+  /** Has `work` bring the content of a target, as an upload would. */
+  async take(
+    fileName: string,
+    signal: AbortSignal,
+    work: (target: TransferTarget, options: ReceiveOptions) => Promise<void>,
+  ): Promise<void> {
     const record = this.#record(fileName);
-    const { target } = record;
-    if (target.receive === undefined) throw faults.notSupported(`${fileName} cannot be uploaded.`);
     if (record.upload === 'running') throw faults.locked(fileName);
     if (record.upload === 'finished') throw faults.exists(fileName);
     record.upload = 'running';
     const ends = AbortSignal.any([signal, this.#stop.signal]);
     const onBytes = () => this.#renew();
     onBytes();
-    const options = { signal: ends, onBytes, ...(contentLength === undefined ? {} : { contentLength }) };
     const transfer = (async () => {
       try {
-        await target.receive?.(abortable(body, ends, onBytes), options);
+        await work(record.target, { signal: ends, onBytes });
         // A target that ends well in spite of the abort has lost all the same.
         ends.throwIfAborted();
         record.upload = 'finished';

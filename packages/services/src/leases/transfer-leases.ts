@@ -5,6 +5,8 @@ import {
   type Clock,
   type HttpNfcLeaseDeviceUrl,
   type HttpNfcLeaseInfo,
+  type HttpNfcLeaseProbeResult,
+  type HttpNfcLeaseSourceFile,
   type LocalizedMethodFault,
   localizedFault,
   type ManagedObjectClass,
@@ -38,6 +40,22 @@ export interface OpenedLease {
   readonly ended: Promise<void>;
 }
 
+/** How content is brought that a client only names. */
+export interface LeasePulling {
+  /** HttpNfcLeasePullFromUrls_Task. */
+  begin(
+    call: Call,
+    lease: TransferLease,
+    files: readonly HttpNfcLeaseSourceFile[],
+  ): Promise<ManagedObjectReference<'Task'>>;
+  /** HttpNfcLeaseProbeUrls; seconds. */
+  probe(
+    call: Call,
+    files: readonly HttpNfcLeaseSourceFile[],
+    timeout: number,
+  ): Promise<readonly HttpNfcLeaseProbeResult[]>;
+}
+
 export interface TransferLeasesOptions {
   readonly registry: Registry;
   readonly clock: Clock;
@@ -48,11 +66,13 @@ export interface TransferLeasesOptions {
   /** How long an ended lease can still be looked at; 600 by default. */
   readonly retentionSeconds?: number;
   readonly onDefect?: (error: unknown) => void;
+  /** Absent: leases cannot pull. */
+  readonly pulling?: LeasePulling;
 }
 
 /** Every HttpNfcLease: the managed objects, and their files by URL. A lease lives on when its session ends. */
 export class TransferLeases {
-  readonly #options: Required<TransferLeasesOptions>;
+  readonly #options: Required<Omit<TransferLeasesOptions, 'pulling'>> & Pick<TransferLeasesOptions, 'pulling'>;
   readonly #byId = new Map<string, TransferLease>();
   readonly #byReference = new Map<string, TransferLease>();
   readonly #class: ManagedObjectClass<'HttpNfcLease'>;
@@ -76,8 +96,15 @@ export class TransferLeases {
             this.#lease(call).setChecksumType(key, value);
           }
         },
-        HttpNfcLeasePullFromUrls_Task: () => {
-          throw faults.notSupported('Pulling from URLs is not supported.');
+        HttpNfcLeasePullFromUrls_Task: (call, { files = [] }) => {
+          const { pulling } = this.#options;
+          if (pulling === undefined) throw faults.notSupported('Pulling from URLs is not supported.');
+          return pulling.begin(call, this.#lease(call), files);
+        },
+        HttpNfcLeaseProbeUrls: (call, { files = [], timeout }) => {
+          const { pulling } = this.#options;
+          if (pulling === undefined) throw faults.notSupported('Pulling from URLs is not supported.');
+          return pulling.probe(call, files, timeout ?? 0);
         },
       },
     };
@@ -96,7 +123,11 @@ export class TransferLeases {
           initializeProgress: 0,
           transferProgress: 0,
           mode: 'pushOrGet',
-          capabilities: { _typeName: 'HttpNfcLeaseCapabilities', pullModeSupported: false, corsSupported: false },
+          capabilities: {
+            _typeName: 'HttpNfcLeaseCapabilities',
+            pullModeSupported: this.#options.pulling !== undefined,
+            corsSupported: false,
+          },
           state: 'initializing',
         },
         request.session === undefined ? {} : { owner: request.session },

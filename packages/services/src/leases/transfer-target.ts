@@ -7,6 +7,17 @@ export interface ReceiveOptions {
   readonly onBytes: (count: number) => void;
 }
 
+/** The content of a target as a part of a file of this computer. */
+export interface LocalContent {
+  readonly path: string;
+  readonly offset: number;
+  readonly length: number;
+  /** How it is called, such as `disk1.vmdk in appliance.ova`. */
+  readonly name: string;
+  /** What it must digest to, where its manifest is known. */
+  readonly digest?: { readonly algorithm: 'sha1' | 'sha256' | 'sha512'; readonly expected: string };
+}
+
 export interface ProvideOptions {
   readonly signal: AbortSignal;
 }
@@ -30,5 +41,10 @@ export interface TransferTarget {
   readonly optional?: boolean;
   /** Resolves when everything is durable. A rejected one must have cleaned up; it may be called again. */
   receive?(body: AsyncIterable<Uint8Array>, options: ReceiveOptions): Promise<void>;
+  /**
+   * Takes the content from a file of this computer, without having it read by a client. False: it cannot be taken so,
+   * and `receive` is to have its bytes. Resolves, rejects and cleans up as `receive`.
+   */
+  adopt?(file: LocalContent, options: ReceiveOptions): Promise<boolean>;
   provide?(options: ProvideOptions): AsyncIterable<Uint8Array>;
 }
