@@ -31,3 +31,13 @@ export interface LayerCommit {
    */
   readonly onMerged: () => Promise<void>;
 }
+
+/** What a layer lies on, to be exchanged for another file with the same bytes while the machine runs. */
+export interface BackingChange {
+  readonly diskId: string;
+  /** Path of the layer that stays. */
+  readonly path: string;
+  /** Path of the file that it lies on until now; it may have gone already. */
+  readonly former: string;
+  readonly backing: BlockLayer;
+}

@@ -64,6 +64,11 @@ export interface DiskHardware {
   readonly readOnly: boolean;
   /** Writes are dropped at power-off (independent_nonpersistent). */
   readonly discardWrites: boolean;
+  /**
+   * At a block that cannot be read the machine stands still, instead of the guest being told: `disk-error` says so.
+   * Of NVMe disks guests are told all the same.
+   */
+  readonly pauseOnReadError?: boolean;
   /** Up to 20 printable characters. */
   readonly serial?: string;
 }

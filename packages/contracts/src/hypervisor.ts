@@ -1,4 +1,4 @@
-import type { DiskOverlay, LayerCommit } from './block-work.ts';
+import type { BackingChange, DiskOverlay, LayerCommit } from './block-work.ts';
 import type { BlockLayer, ControllerModel, MachineHardware, NicModel } from './hardware.ts';
 
 /**
@@ -50,6 +50,8 @@ export interface HypervisorCapabilities {
   readonly liveMigration: boolean;
   /** `snapshotDisks`, `commitLayer` and `freezeGuest`, and `ImageTool.commit`. */
   readonly diskSnapshots: boolean;
+  /** Layers inside archives, `DiskHardware.pauseOnReadError`, `pause` and `replaceBacking`. */
+  readonly instantDisks: boolean;
   readonly nicModels: readonly NicModel[];
   readonly controllerModels: readonly ControllerModel[];
   readonly maxCpus: number;
@@ -111,6 +113,8 @@ export interface RunningMachine {
   /** Ends the engine at once; resolves when its process is gone and its lock is free. */
   powerOff(): Promise<void>;
   reset(): Promise<void>;
+  /** Stands still until `resume`. */
+  pause(): Promise<void>;
   /** Goes on after a pause, such as the one that a full datastore causes. */
   resume(): Promise<void>;
   /**
@@ -136,6 +140,11 @@ export interface RunningMachine {
    */
   commitLayer(commit: LayerCommit): Promise<void>;
   /**
+   * Has a layer lie on another file with the same bytes; the former one is let go of. Made again, the call changes
+   * nothing. Rejects with `block-failed`: the disk is then as it was.
+   */
+  replaceBacking(change: BackingChange): Promise<void>;
+  /**
    * Asks the guest's agent to flush and hold its file systems, for some seconds at most; the answer lets go. Rejects
    * with `guest-agent-absent`, or `quiesce-failed` where the guest refuses.
    */
@@ -156,7 +165,14 @@ export type MachineEvent =
   | { readonly kind: 'guest-reset' }
   | { readonly kind: 'guest-panic' }
   | { readonly kind: 'agent'; readonly connected: boolean }
-  | { readonly kind: 'disk-error'; readonly diskId: string; readonly detail: string; readonly noSpace: boolean };
+  | {
+      readonly kind: 'disk-error';
+      readonly diskId: string;
+      readonly detail: string;
+      readonly noSpace: boolean;
+      /** The machine stands still for it, and tries again when it is resumed. */
+      readonly paused: boolean;
+    };
 
 /** Totals since the engine started, measured. */
 export interface MachineUsage {

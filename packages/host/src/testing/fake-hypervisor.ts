@@ -2,6 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import {
   type AdoptRequest,
+  type BackingChange,
   type BlockLayer,
   type DiskOverlay,
   type Hypervisor,
@@ -74,7 +75,10 @@ export class FakeHypervisor implements Hypervisor {
   readonly #gate: Gate;
   readonly #machines = new WeakSet<FakeMachine>();
   /** What the next calls of a name fail with. */
-  readonly failures = new Map<'start' | 'adopt' | 'suspend' | 'powerOff' | 'snapshotDisks' | 'commitLayer', Error>();
+  readonly failures = new Map<
+    'start' | 'adopt' | 'suspend' | 'powerOff' | 'snapshotDisks' | 'commitLayer' | 'replaceBacking',
+    Error
+  >();
   /** What the guests' agents do when they are asked to hold their file systems. */
   agents: 'absent' | 'hold' | 'refuse' = 'absent';
   /** Called between an engine's start and its answer. */
@@ -115,6 +119,7 @@ export class FakeHypervisor implements Hypervisor {
         hotPlug: false,
         liveMigration: false,
         diskSnapshots: true,
+        instantDisks: true,
         nicModels: [...nicModels],
         controllerModels: ['ide', 'ahci', 'buslogic', 'lsilogic', 'lsisas1068', 'pvscsi', 'nvme'],
         maxCpus: 8,
@@ -242,7 +247,14 @@ class FakeMachine implements RunningMachine {
     await this.#gate();
   }
 
-  async resume(): Promise<void> {}
+  async pause(): Promise<void> {
+    this.state = 'paused';
+  }
+
+  async resume(): Promise<void> {
+    if (this.state === 'paused') this.state = 'running';
+  }
+
   async requestShutdown(): Promise<void> {}
   async requestReboot(): Promise<void> {}
 
@@ -304,6 +316,19 @@ class FakeMachine implements RunningMachine {
     this.#goOn();
   }
 
+  async replaceBacking({ diskId, former, backing }: BackingChange): Promise<void> {
+    await this.#gate();
+    this.#mustRun();
+    this.#fail('replaceBacking');
+    checkFakeLayers([backing]);
+    const layers = this.#engine.disks.get(diskId) ?? [];
+    this.#engine.disks.set(
+      diskId,
+      layers.map((layer) => (layer.path === former ? backing : layer)),
+    );
+    await this.#gate();
+  }
+
   async freezeGuest(): Promise<() => Promise<void>> {
     await this.#gate();
     const { agents } = this.#hypervisor;
@@ -330,7 +355,7 @@ class FakeMachine implements RunningMachine {
     if (this.state === 'paused') this.state = 'running';
   }
 
-  #fail(name: 'suspend' | 'powerOff' | 'snapshotDisks' | 'commitLayer'): void {
+  #fail(name: 'suspend' | 'powerOff' | 'snapshotDisks' | 'commitLayer' | 'replaceBacking'): void {
     const { failures } = this.#hypervisor;
     const failure = failures.get(name);
     if (failure === undefined) return;

@@ -55,6 +55,8 @@ export async function dropLayer(engine: Monitor, name: string): Promise<boolean>
   } catch {
     return false;
   }
-  await engine.execute('blockdev-del', { 'node-name': `${name}-file` }).catch(() => {});
+  for (const part of ['slice', 'file']) {
+    await engine.execute('blockdev-del', { 'node-name': `${name}-${part}` }).catch(() => {});
+  }
   return true;
 }

@@ -143,6 +143,7 @@ function driveArguments(options: CommandLineOptions): { devices: Device[]; nodes
       drive: graph.top,
       ...at.properties,
       ...boot(hardware, disk.id),
+      ...(disk.pauseOnReadError && controller.model !== 'nvme' ? { rerror: 'stop' } : {}),
       ...(disk.serial && controller.model !== 'nvme' ? { serial: disk.serial } : {}),
     });
   }

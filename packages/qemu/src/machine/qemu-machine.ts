@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type {
+  BackingChange,
   DiskOverlay,
   GuestFacts,
   LayerCommit,
@@ -11,6 +12,7 @@ import type {
   RunningMachine,
 } from '@hypostyle/contracts';
 import { commitLayer } from '../blocks/commit-layer.ts';
+import { replaceBacking } from '../blocks/replace-backing.ts';
 import { snapshotDisks } from '../blocks/snapshot-disks.ts';
 import { qemuErrors } from '../errors.ts';
 import { GuestAgentError, withGuestAgent } from '../guest/guest-agent.ts';
@@ -110,6 +112,10 @@ export class QemuMachine implements RunningMachine {
     await this.#engine.execute('system_reset');
   }
 
+  async pause(): Promise<void> {
+    await this.#engine.execute('stop');
+  }
+
   async resume(): Promise<void> {
     await this.#engine.execute('cont');
   }
@@ -143,6 +149,11 @@ export class QemuMachine implements RunningMachine {
   async commitLayer(commit: LayerCommit): Promise<void> {
     this.#mustRun();
     await commitLayer(this.#engine, commit);
+  }
+
+  async replaceBacking(change: BackingChange): Promise<void> {
+    this.#mustRun();
+    await replaceBacking(this.#engine, change);
   }
 
   async freezeGuest(): Promise<() => Promise<void>> {
@@ -264,7 +275,13 @@ export class QemuMachine implements RunningMachine {
     const diskId = typeof owner?.qdev === 'string' ? diskIdOf(owner.qdev) : undefined;
     if (diskId === undefined) return;
     const detail = typeof data.reason === 'string' ? data.reason : 'unknown error';
-    this.#events.emit({ kind: 'disk-error', diskId, detail, noSpace: data.nospace === true });
+    this.#events.emit({
+      kind: 'disk-error',
+      diskId,
+      detail,
+      noSpace: data.nospace === true,
+      paused: data.action === 'stop',
+    });
   }
 
   /** After a lost connection: what events would have said. */

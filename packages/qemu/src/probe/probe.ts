@@ -85,6 +85,7 @@ export function hypervisorInfo(verdict: ProbeVerdict, efi: boolean): HypervisorI
       hotPlug: false,
       liveMigration: false,
       diskSnapshots: true,
+      instantDisks: true,
       nicModels,
       controllerModels: supportedControllers,
       maxCpus: verdict.maxCpus,
