@@ -1,5 +1,12 @@
 import type { Hypervisor, HypervisorInfo, Store } from '@hypostyle/contracts';
-import type { EventPoster, ManagedObjectReference, Permissions, Registry, TaskService } from '@hypostyle/vim';
+import type {
+  EventPoster,
+  ManagedObjectReference,
+  OptionService,
+  Permissions,
+  Registry,
+  TaskService,
+} from '@hypostyle/vim';
 import type { GuestOsNames } from './configuration/guest-os.ts';
 import type { Datastores } from './datastore/datastores.ts';
 import type { Inventory } from './inventory/inventory.ts';
@@ -20,6 +27,7 @@ export interface HostCore {
   readonly hypervisorInfo: HypervisorInfo;
   readonly tasks: TaskService;
   readonly events: EventPoster;
+  readonly options: Pick<OptionService, 'value'>;
   readonly authorizer: Permissions;
   readonly maintenance: MaintenanceMode;
   readonly center: ManagingCenter;

@@ -40,6 +40,7 @@ export interface HostServices {
   readonly sessions: SessionService;
   readonly tasks: TaskService;
   readonly events: EventService;
+  readonly options: OptionService;
   readonly center: ManagingCenter;
   close(): Promise<void>;
 }
@@ -162,6 +163,7 @@ export async function openHostServices(options: HostServicesOptions): Promise<Ho
     sessions,
     tasks,
     events,
+    options: settings,
     center,
     close: async () => {
       center.close();

@@ -36,6 +36,7 @@ import { adoptMachines } from './machine/engine/adoption.ts';
 import { MachineWatch } from './machine/engine/machine-watch.ts';
 import { defineExportWork } from './machine/export/export-work.ts';
 import { defineImportWork } from './machine/import/import-work.ts';
+import { definePullWork } from './machine/import/pull-work.ts';
 import { defineLifecycleWork } from './machine/lifecycle/lifecycle-work.ts';
 import { type MachineWork, machineClass } from './machine/machine-object.ts';
 import { definePowerWork } from './machine/power/power-work.ts';
@@ -44,6 +45,7 @@ import { Claims } from './machine/record/claims.ts';
 import { Machines } from './machine/record/machines.ts';
 import { addMachineObject } from './machine/registration/machine-entry.ts';
 import { loadMachine, machineDocuments, runtimeDocuments } from './machine/registration/registration.ts';
+import { SettleWork } from './machine/settle/settle-work.ts';
 import { MaintenanceMode } from './maintenance/maintenance-mode.ts';
 import { defineMaintenanceWork } from './maintenance/maintenance-work.ts';
 import { autoStartManagerClass, noAutoStart } from './managed/auto-start-manager.ts';
@@ -94,6 +96,7 @@ export class Host {
   readonly #consoles: ConsoleTickets;
   readonly #services: HostServices;
   readonly #watch: MachineWatch;
+  readonly #settle: SettleWork;
   readonly #stops: readonly (() => void)[];
 
   private constructor(parts: {
@@ -102,12 +105,14 @@ export class Host {
     readonly leases: TransferLeases;
     readonly consoles: ConsoleTickets;
     readonly watch: MachineWatch;
+    readonly settle: SettleWork;
     readonly stops: readonly (() => void)[];
   }) {
     const { core, services } = parts;
     this.#core = core;
     this.#services = services;
     this.#watch = parts.watch;
+    this.#settle = parts.settle;
     this.#stops = parts.stops;
     this.registry = core.registry;
     this.authorizer = services.authorizer;
@@ -148,20 +153,23 @@ export class Host {
     const watch = new MachineWatch(core);
     const consoles = new ConsoleTickets(core, options.sslThumbprint);
     const leases = new TransferLeases({
+      pulling: definePullWork(core),
       registry,
       clock: systemClock,
       sslThumbprint: options.sslThumbprint(),
       onDefect: (error) => onDefect('transfer lease', error),
     });
-    const lifecycle = defineLifecycleWork(core);
+    const settle = new SettleWork(core);
+    watch.onDiskPaused = (id, diskId, detail) => settle.diskPaused(id, diskId, detail);
+    const lifecycle = defineLifecycleWork(core, settle);
     const work: MachineWork = {
-      power: definePowerWork(core, watch),
+      power: definePowerWork(core, watch, settle),
       lifecycle,
       reconfigure: defineReconfigureWork(core),
-      exporting: defineExportWork(core, leases),
+      exporting: defineExportWork(core, leases, settle),
       consoles,
     };
-    const imports = defineImportWork(core, lifecycle, leases);
+    const imports = defineImportWork(core, lifecycle, leases, settle);
     core.inventory.machineClass = machineClass(core, work);
     registry.commit((draft) => {
       addContainers(core, draft, facts, work, imports);
@@ -179,8 +187,9 @@ export class Host {
     const stopAdopting = await adoptMachines(core, watch, runtimes);
     showPermissions(core);
     await services.tasks.recover();
+    settle.beginAll();
     const stops = [stopAdopting, watchSpace(core), watchHost(core, use, hostUseMeter(core.hostMHz))];
-    return new Host({ core, services, leases, consoles, watch, stops });
+    return new Host({ core, services, leases, consoles, watch, settle, stops });
   }
 
   /** The console that a ticket is good for, which uses it up. */
@@ -220,6 +229,8 @@ export class Host {
     await this.leases.close();
     this.#watch.close();
     await this.#services.close();
+    // Once no task can end any more: they go on at the next start.
+    await this.#settle.close();
     await this.#core.hypervisor.detach();
   }
 }
@@ -249,6 +260,7 @@ function makeCore(
     hypervisorInfo,
     tasks: services.tasks,
     events: services.events,
+    options: services.options,
     authorizer: services.authorizer,
     maintenance,
     center: services.center,

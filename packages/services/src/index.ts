@@ -1,4 +1,5 @@
 export { systemClock } from '@hypostyle/vim';
+export { SettlePace } from '@hypostyle/vmdk';
 export { checkExtents } from './disks/check-extents.ts';
 export { type CreateMachineDisk, createMachineDisk, machineDiskFiles } from './disks/create-disk.ts';
 export { createDelta, nextDeltaName, renewContentId } from './disks/delta.ts';
@@ -6,8 +7,6 @@ export { chainLayers, type DiskChain, type DiskLink, readDiskChain } from './dis
 export { diskDownloadTarget, provideDisk } from './disks/disk-download.ts';
 export { type DiskReceiving, type DiskUpload, diskUploadTarget, receiveDisk } from './disks/disk-upload.ts';
 export { openDiskInRoot } from './disks/open-disk-in-root.ts';
-export { createSettlingDisk, settlingNames } from './disks/settling-disk.ts';
-export { bringSource, type FileIdentity, fileIdentity, sameFile } from './disks/source-file.ts';
 export { entityDefaults, entityPerSession, quietEntity, reference } from './entities/entity-defaults.ts';
 export { faults, fileFault } from './errors.ts';
 export { descriptorMethods } from './export/descriptor-methods.ts';
@@ -38,9 +37,12 @@ export { createImportSpec, type ImportSpecRequest, importSpecOn } from './import
 export { environmentDisc, type OvfEnvironmentRequest, ovfEnvironment } from './import/ovf-environment.ts';
 export { validateOvfForHost } from './import/validate-host.ts';
 export { checkVAppValue, parseVAppType, type VAppType, vAppPropertyKey } from './import/vapp-value.ts';
+export { localContent, readContent } from './leases/pull-content.ts';
+export { openWeb, webContent } from './leases/pull-web.ts';
 export type { LeaseOwner, LeaseState, TransferLease } from './leases/transfer-lease.ts';
 export {
   type LeasedContents,
+  type LeasePulling,
   type LeaseRequest,
   type OpenedLease,
   TransferLeases,
@@ -65,5 +67,11 @@ export {
 } from './privileges/machine-privileges.ts';
 export { type PrivilegeScope, requireForFiles, requirePrivilege } from './privileges/privilege-scope.ts';
 export { requireForReconfigure } from './privileges/reconfigure-privileges.ts';
+export { DiskDamage } from './settle/disk-damage.ts';
+export { type FinishDisk, finishDisk, type UnfinishedDisk } from './settle/finish-disk.ts';
+export { checkSource, type InflateDisk, inflateDisk, recordOf } from './settle/inflate-disk.ts';
+export { type SettleRecord, writeRecord as writeSettleRecord } from './settle/settle-record.ts';
+export { type SettlingDisk, settlingDisk } from './settle/settling-disk.ts';
+export { type SettlingTargetOptions, settlingTarget } from './settle/settling-target.ts';
 export { changedVApp, maximumVAppLength, type RefuseMember, vAppTransports } from './vapp/changed-vapp.ts';
 export { checkConfigured } from './vapp/property-faults.ts';

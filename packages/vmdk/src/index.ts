@@ -104,6 +104,7 @@ export { type RebaseOptions, rebaseDisk } from './operations/rebase-disk.ts';
 export { SettlePace } from './settle/pace.ts';
 export type { SettleDigestAlgorithm } from './settle/settle-messages.ts';
 export {
+  isStreamOptimized,
   readStreamTables,
   type SettleStreamOptions,
   type StreamDigest,

@@ -78,6 +78,7 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
       ResetVM_Task: (call) => work.power.reset(call),
       ShutdownGuest: (call) => work.power.shutdownGuest(call),
       RebootGuest: (call) => work.power.rebootGuest(call),
+      AnswerVM: (call, { questionId, answerChoice }) => work.power.answer(call, questionId, answerChoice),
       StandbyGuest: (call) => work.power.standbyGuest(call),
       ReconfigVM_Task: (call, { spec }) => {
         requireForReconfigure(scope, call, call.self.ref, spec);

@@ -1,8 +1,34 @@
 import { data, type LockOutPolicy, type OptionDefinition, type OptionService } from '@hypostyle/vim';
+import { settleRateKey, settleVerifyKey } from '../machine/settle/settle-policy.ts';
 
 export const welcomeMessageKey = 'Annotations.WelcomeMessage';
 const lockFailuresKey = 'Security.AccountLockFailures';
 const unlockTimeKey = 'Security.AccountUnlockTime';
+
+/** How disks settle that machines run from before they are inflated. */
+const settleOptions: readonly OptionDefinition[] = [
+  {
+    key: settleRateKey,
+    label: 'How fast disks settle that came compressed, in MB of the disk a second; 0: as fast as the host can',
+    type: longOption({ min: 0, max: 100_000, defaultValue: 0 }),
+  },
+  {
+    key: settleVerifyKey,
+    label: 'Whether such disks are checked before their machine may start, or in the background',
+    type: data('ChoiceOption', {
+      valueIsReadonly: false,
+      defaultIndex: 0,
+      choiceInfo: [
+        data('ElementDescription', {
+          key: 'background',
+          label: 'In the background',
+          summary: 'Machines start at once',
+        }),
+        data('ElementDescription', { key: 'before', label: 'Before', summary: 'Machines start when all is checked' }),
+      ],
+    }),
+  },
+];
 
 /** Advanced options of a host: those that something here goes by, with the bounds that ESXi gives them. */
 export const hostOptions: readonly OptionDefinition[] = [
@@ -21,6 +47,7 @@ export const hostOptions: readonly OptionDefinition[] = [
     label: 'Seconds for which an account stays locked',
     type: longOption({ min: 60, max: 3_600, defaultValue: 900 }),
   },
+  ...settleOptions,
 ];
 
 /** When the host locks accounts, as its options say now. Failures count until the next sign-in. */

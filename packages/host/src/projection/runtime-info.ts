@@ -10,6 +10,7 @@ import {
   type VirtualMachineSummary,
 } from '@hypostyle/vim';
 import type { MachineRecord } from '../machine/record/machine-record.ts';
+import { questionInfo } from '../machine/settle/machine-question.ts';
 import { hardwareVersion } from './config-info.ts';
 import type { InventoryNames } from './inventory-names.ts';
 
@@ -33,6 +34,7 @@ export function runtimeInfo(machine: MachineRecord, names: InventoryNames, hostM
     ...(on ? {} : { cleanPowerOff: machine.cleanPowerOff }),
     onlineStandby: false,
     consolidationNeeded: false,
+    ...(machine.question === undefined ? {} : { question: questionInfo(machine.question) }),
     paused: false,
     snapshotInBackground: false,
     quiescedForkParent: false,

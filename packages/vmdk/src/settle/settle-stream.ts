@@ -1,5 +1,8 @@
 import { Worker } from 'node:worker_threads';
 import { VmdkError } from '../errors.ts';
+import { FileWindow } from '../file-window.ts';
+import { sectorBytes } from '../size.ts';
+import { parseSparseHeader, sparseFlags } from '../sparse/sparse-header.ts';
 import { SettlePace } from './pace.ts';
 import type { SettleGrainsOptions } from './settle-grains.ts';
 import type { SettleAnswer, SettleDigestAlgorithm, SettleOrder } from './settle-messages.ts';
@@ -75,6 +78,22 @@ export async function verifyStream(
       signal?.throwIfAborted();
     },
   );
+}
+
+/** Whether a stretch of a file begins as a streamOptimized disk does. */
+export async function isStreamOptimized({ path, offset, length, name = path }: StreamPlace): Promise<boolean> {
+  if (length < sectorBytes) return false;
+  const file = await FileWindow.open(path, { offset, length });
+  try {
+    const header = parseSparseHeader(await file.read(0, sectorBytes), name);
+    const wanted = sparseFlags.compressed | sparseFlags.markers;
+    return (header.flags & wanted) === wanted;
+  } catch (error) {
+    if (error instanceof VmdkError && error.code !== 'io-failed') return false;
+    throw error;
+  } finally {
+    await file.close();
+  }
 }
 
 /**

@@ -32,6 +32,9 @@ export class MachineWatch {
   readonly #core: HostCore;
   readonly #followed = new Map<string, Followed>();
 
+  /** Told of a disk that made its machine stand still. */
+  onDiskPaused: (id: string, diskId: string, detail: string) => Promise<unknown> = async () => undefined;
+
   constructor(core: HostCore) {
     this.#core = core;
   }
@@ -126,6 +129,12 @@ export class MachineWatch {
         else registry.commit((draft) => machines.change(id, { agentConnected: false }, draft));
         break;
       case 'disk-error':
+        if (event.paused && !event.noSpace) {
+          this.#background(
+            'a disk that cannot be read',
+            this.onDiskPaused(id, event.diskId, event.detail).then(() => {}),
+          );
+        }
         events.post(undefined, {
           type: event.noSpace ? 'VmDiskFailedEvent' : 'GeneralVmErrorEvent',
           entity: machine.ref,
@@ -176,6 +185,7 @@ export class MachineWatch {
           guest: undefined,
           agentConnected: false,
           stats: undefined,
+          question: undefined,
           files,
           cleanPowerOff: event.reason !== 'crashed',
         },

@@ -4,6 +4,7 @@ import type { HostCore } from '../../host-core.ts';
 import { controllerTypes } from '../import/import-work.ts';
 import { holdMachine, mustBeFree, mustBeOff } from '../lifecycle/lifecycle-work.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
+import type { SettleWork } from '../settle/settle-work.ts';
 
 export interface ExportWork {
   /** VirtualMachine.ExportVm: a lease by which the client gets the disks, as streamOptimized VMDK. */
@@ -18,7 +19,7 @@ interface Meeting {
 }
 
 /** Exports: the machine is left alone until its lease ends. A lease does not survive its process, and neither do they. */
-export function defineExportWork(core: HostCore, leases: TransferLeases): ExportWork {
+export function defineExportWork(core: HostCore, leases: TransferLeases, settle: SettleWork): ExportWork {
   const byKey = new Map<string, Meeting>();
   let last = 0;
   const start = core.tasks.define<{ readonly id: string; readonly key: string }>('VirtualMachine.ExportVmLRO', {
@@ -29,7 +30,7 @@ export function defineExportWork(core: HostCore, leases: TransferLeases): Export
       // A queued export found again after a restart: its client is gone.
       if (meeting === undefined) throw interrupted();
       try {
-        await runExport(core, task, id, meeting);
+        await runExport(core, task, id, meeting, settle);
       } catch (error) {
         meeting.machine.reject(asFault(error));
         throw error;
@@ -71,13 +72,21 @@ export function defineExportWork(core: HostCore, leases: TransferLeases): Export
   };
 }
 
-async function runExport(core: HostCore, task: RunningTask, id: string, meeting: Meeting): Promise<void> {
+async function runExport(
+  core: HostCore,
+  task: RunningTask,
+  id: string,
+  meeting: Meeting,
+  settle: SettleWork,
+): Promise<void> {
   const release = holdMachine(core, task, id);
   const cancel = () => meeting.end.reject(task.signal.reason);
   task.signal.addEventListener('abort', cancel, { once: true });
   try {
+    mustBeOff(core.machines.get({ type: 'VirtualMachine', value: id }));
+    // What is exported is the machine's own, and not what it still reads from elsewhere.
+    await settle.complete(id, task.signal, (percent) => task.progress(percent / 2));
     const record = core.machines.get({ type: 'VirtualMachine', value: id });
-    mustBeOff(record);
     meeting.progress = (percent) => task.progress(Math.min(percent, 99));
     meeting.machine.resolve({
       entity: record.ref as unknown as ManagedObjectReference<'ManagedEntity'>,

@@ -73,12 +73,13 @@ export async function readDisk(datastore: Datastore, vmxPath: string, fileName: 
       thin: chain.thin,
       uuid: chain.uuid,
       contentId: chain.links[0].descriptor.contentId.toString(16).padStart(8, '0'),
+      settling: chain.links.some(({ kind }) => kind === 'settling'),
       chain: chain.links.map((link) => [relative(link.descriptorPath), ...link.extentPaths.map(relative)]),
       problem: undefined,
     };
   } catch (error) {
     const problem = error instanceof Error ? error.message : String(error);
-    return { capacityBytes: 0, thin: true, uuid: undefined, contentId: '', chain: [], problem };
+    return { capacityBytes: 0, thin: true, uuid: undefined, contentId: '', settling: false, chain: [], problem };
   }
 }
 

@@ -1,12 +1,12 @@
 import {
   createMachineDisk,
-  diskUploadTarget,
   fileUploadTarget,
   type ImportDevice,
   importDevices,
   joinPath,
   type LeasedContents,
   nvramKey,
+  settlingTarget,
   splitPath,
   type TransferLeases,
   type TransferTarget,
@@ -37,6 +37,8 @@ import {
 } from '../lifecycle/lifecycle-work.ts';
 import { claimOf } from '../record/claims.ts';
 import { readMachine } from '../registration/registration.ts';
+import { settleVerify } from '../settle/settle-policy.ts';
+import type { SettleWork } from '../settle/settle-work.ts';
 
 export interface ImportWork {
   begin(call: Call, spec: ImportSpec): Promise<ManagedObjectReference<'HttpNfcLease'>>;
@@ -61,7 +63,12 @@ interface Meeting {
  * ImportVApp: a task that makes the machine, waits for the client to send its disks through a lease, and ends with the
  * lease. A lease does not survive the process that gave it, so after a restart the import is undone.
  */
-export function defineImportWork(core: HostCore, lifecycle: LifecycleWork, leases: TransferLeases): ImportWork {
+export function defineImportWork(
+  core: HostCore,
+  lifecycle: LifecycleWork,
+  leases: TransferLeases,
+  settle: SettleWork,
+): ImportWork {
   const byKey = new Map<string, Meeting>();
   let last = 0;
   const start = core.tasks.define<ImportInput & { readonly key: string }>('ResourcePool.ImportVAppLRO', {
@@ -71,7 +78,9 @@ export function defineImportWork(core: HostCore, lifecycle: LifecycleWork, lease
       // A queued import found again after a restart: its client is gone.
       if (meeting === undefined) throw interrupted();
       try {
-        return await provisioning(core, () => runImport(core, task, input, meeting));
+        const made = await provisioning(core, () => runImport(core, task, input, meeting));
+        settle.begin(made.value);
+        return made;
       } catch (error) {
         // The lease hears of an import that never began.
         meeting.machine.reject(asFault(error));
@@ -156,7 +165,7 @@ async function runImport(
     const { record } = created;
     meeting.machine.resolve({
       entity: record.ref as unknown as ManagedObjectReference<'ManagedEntity'>,
-      targets: transferTargets(created, wanted),
+      targets: transferTargets(core, created, wanted),
     });
     await meeting.end.promise;
     await makeBlankDisks(core, created, task);
@@ -196,7 +205,11 @@ export const controllerTypes = {
 } as const;
 
 /** What the lease asks for: the disks, of which those with a file must come, and other files that devices name. */
-function transferTargets({ record, uploads }: CreatedMachine, wanted: readonly ImportDevice[]): TransferTarget[] {
+function transferTargets(
+  core: HostCore,
+  { record, uploads }: CreatedMachine,
+  wanted: readonly ImportDevice[],
+): TransferTarget[] {
   const { configuration: c, datastore, vmxPath } = record;
   const { folder, name: vmxName } = splitPath(vmxPath);
   const required = new Set(wanted.filter((device) => device.required).map((device) => device.deviceId));
@@ -211,7 +224,7 @@ function transferTargets({ record, uploads }: CreatedMachine, wanted: readonly I
       fileName: `disk-${upload.key}.vmdk`,
       optional: !required.has(deviceId),
     };
-    return diskUploadTarget(
+    return settlingTarget(
       { ...target, targetId: splitPath(upload.path).name },
       {
         root: datastore,
@@ -221,6 +234,7 @@ function transferTargets({ record, uploads }: CreatedMachine, wanted: readonly I
         adapterType: adapterOf(c, upload.key),
         hardwareVersion: c.hardwareVersion,
       },
+      { verify: settleVerify(core.options, c.extra), images: core.hypervisor.images },
     );
   });
   const files = wanted

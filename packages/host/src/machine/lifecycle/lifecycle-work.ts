@@ -33,6 +33,7 @@ import {
   putMachine,
   readMachine,
 } from '../registration/registration.ts';
+import type { SettleWork } from '../settle/settle-work.ts';
 
 export interface CreatedMachine {
   readonly record: MachineRecord;
@@ -84,7 +85,7 @@ export function specContext(core: HostCore): SpecContext {
   };
 }
 
-export function defineLifecycleWork(core: HostCore): LifecycleWork {
+export function defineLifecycleWork(core: HostCore, settle: SettleWork): LifecycleWork {
   const create = core.tasks.define<CreateInput>('Folder.createVm', {
     method: 'CreateVM_Task',
     run: (task, input) => provisioning(core, async () => (await createMachine(core, task, input, 'create')).record.ref),
@@ -102,7 +103,11 @@ export function defineLifecycleWork(core: HostCore): LifecycleWork {
   });
   const register = core.tasks.define<RegisterInput>('Folder.registerVm', {
     method: 'RegisterVM_Task',
-    run: (task, input) => provisioning(core, () => registerMachine(core, task, input)),
+    run: async (task, input) => {
+      const made = await provisioning(core, () => registerMachine(core, task, input));
+      settle.begin(made.value);
+      return made;
+    },
     resume: async (task, input) => {
       const { datastore, path } = core.datastores.parseOfTask(input.path);
       const made = core.machines.at(datastore.uuid, path)?.ref;
@@ -111,7 +116,9 @@ export function defineLifecycleWork(core: HostCore): LifecycleWork {
   });
   const destroyWork = async (task: RunningTask, input: { readonly id: string }) => {
     const machine = core.machines.find(input.id);
-    if (machine !== undefined) await destroyMachine(core, task, machine);
+    if (machine === undefined) return;
+    await settle.stop(input.id);
+    await destroyMachine(core, task, machine);
   };
   const destroy = core.tasks.define<{ readonly id: string }>('VirtualMachine.destroy', {
     method: 'Destroy_Task',
@@ -122,6 +129,7 @@ export function defineLifecycleWork(core: HostCore): LifecycleWork {
     const machine = core.machines.find(input.id);
     if (machine === undefined) return;
     mustBeOff(machine);
+    await settle.stop(input.id);
     await removeMachine(core, machine, task.userName);
   };
   const unregister = core.tasks.define<{ readonly id: string }>('VirtualMachine.unregister', {

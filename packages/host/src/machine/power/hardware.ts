@@ -23,6 +23,17 @@ export interface HardwareOptions {
   networkExists(name: string): boolean;
 }
 
+interface Place {
+  readonly controllerKey: number;
+  readonly unit: number;
+}
+
+/** How the engine knows a disk or CD-ROM drive. */
+export function diskIdOf({ controllers }: Pick<MachineConfiguration, 'controllers'>, device: Place): string {
+  const controller = controllers.find(({ key }) => key === device.controllerKey);
+  return `${controller?.family}${controller?.bus}u${device.unit}`;
+}
+
 /** The machine as an engine must build it. Throws `device-invalid` for a forward that cannot be read. */
 export function machineHardware(machine: MachineRecord, options: HardwareOptions): MachineHardware {
   const { configuration: c } = machine;
@@ -30,8 +41,7 @@ export function machineHardware(machine: MachineRecord, options: HardwareOptions
   const controllerIds = new Map(
     c.controllers.map((controller) => [controller.key, `${controller.family}${controller.bus}`]),
   );
-  const idOf = (device: { readonly controllerKey: number; readonly unit: number }) =>
-    `${controllerIds.get(device.controllerKey)}u${device.unit}`;
+  const idOf = (device: Place) => diskIdOf(c, device);
   const used = new Set([...c.disks, ...c.cdroms].map((device) => device.controllerKey));
   const disks = c.disks.map(
     (disk): DiskHardware => ({
@@ -41,6 +51,8 @@ export function machineHardware(machine: MachineRecord, options: HardwareOptions
       layers: options.layers.get(disk.key) ?? [],
       readOnly: false,
       discardWrites: disk.mode === 'independent_nonpersistent',
+      // What is not checked yet is checked as it is read.
+      ...(options.layers.get(disk.key)?.some(({ offset }) => offset !== undefined) ? { pauseOnReadError: true } : {}),
       ...diskSerial(machine, disk.key),
     }),
   );

@@ -3,6 +3,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type BlockLayer, HypervisorError, type RunningMachine } from '@hypostyle/contracts';
 import {
+  chainLayers,
   checkExtents,
   createDelta,
   type DiskChain,
@@ -26,6 +27,7 @@ import type { VmxFile } from '../../vmx/vmx-file.ts';
 import { diskPath, readVmx, writeVmx } from '../files/machine-files.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 import { type RuntimeDocument, readMachine, saveRuntime } from '../registration/registration.ts';
+import type { SettleWork } from '../settle/settle-work.ts';
 import { machineHardware } from './hardware.ts';
 
 /** Key of the `.vmx` that names the memory image of a suspended machine, as VMware has it. */
@@ -39,6 +41,7 @@ export async function powerOn(
   task: RunningTask,
   id: string,
   watch: (id: string, engine: RunningMachine) => void,
+  settle: SettleWork,
 ): Promise<void> {
   const machine = core.machines.get({ type: 'VirtualMachine', value: id });
   if (machine.powerState === 'poweredOn' && core.machines.engine(id) !== undefined) {
@@ -51,6 +54,7 @@ export async function powerOn(
   const ended = core.maintenance.begin();
   core.registry.commit((draft) => task.post(draft, { type: 'VmStartingEvent', entity: machine.ref }));
   try {
+    await settle.checkSources(machine, task.signal);
     await startEngine(core, machine, (engine) => {
       core.registry.commit((draft) => {
         core.machines.setEngine(id, engine);
@@ -70,6 +74,7 @@ export async function powerOn(
       });
       watch(id, engine);
     });
+    settle.begin(id);
   } catch (error) {
     await saveRuntime(core, id, { powerState: machine.powerState, suspendTime: machine.suspendTime });
     const typed = powerFault(error, machine);
@@ -264,10 +269,7 @@ async function prepareDisks(
     }
     if (disk.mode !== 'independent_nonpersistent') await renewContentId(chain);
     disks.push({ ...disk, fileName });
-    layers.set(
-      disk.key,
-      chain.links.map((link) => link.layer),
-    );
+    layers.set(disk.key, chainLayers(chain));
   }
   return { disks, layers };
 }

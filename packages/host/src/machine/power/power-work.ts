@@ -17,6 +17,8 @@ import { readVmx, writeVmx } from '../files/machine-files.ts';
 import { mustBeFree } from '../lifecycle/lifecycle-work.ts';
 import type { MachineRecord, PowerState } from '../record/machine-record.ts';
 import { saveRuntime } from '../registration/registration.ts';
+import { answers, noSuchQuestion } from '../settle/machine-question.ts';
+import type { SettleWork } from '../settle/settle-work.ts';
 import { powerOn, suspendKey } from './power-on.ts';
 
 interface MachineInput {
@@ -32,6 +34,7 @@ export interface PowerWork {
   shutdownGuest(call: Call): Promise<void>;
   rebootGuest(call: Call): Promise<void>;
   standbyGuest(call: Call): Promise<void>;
+  answer(call: Call, questionId: string, choice: string): Promise<void>;
 }
 
 export function invalidPowerState(machine: MachineRecord, requested: PowerState): VimFault {
@@ -43,7 +46,7 @@ export function invalidPowerState(machine: MachineRecord, requested: PowerState)
 }
 
 /** Power operations as kinds of tasks: what had begun before a restart is carried on from what is true then. */
-export function definePowerWork(core: HostCore, watch: MachineWatch): PowerWork {
+export function definePowerWork(core: HostCore, watch: MachineWatch, settle: SettleWork): PowerWork {
   const machineOf = (input: MachineInput) => core.machines.get({ type: 'VirtualMachine', value: input.id });
   const again = (run: (task: RunningTask, input: MachineInput) => Promise<void>) => ({ run, resume: run });
 
@@ -52,10 +55,10 @@ export function definePowerWork(core: HostCore, watch: MachineWatch): PowerWork 
     run: async (task, input) => {
       const machine = machineOf(input);
       if (machine.powerState === 'poweredOn') throw invalidPowerState(machine, 'poweredOn');
-      await powerOn(core, task, input.id, (id, engine) => watch.follow(id, engine));
+      await powerOn(core, task, input.id, (id, engine) => watch.follow(id, engine), settle);
     },
     // `powerOn` is content with an engine that runs already: that is how far the interrupted task came.
-    resume: (task, input) => powerOn(core, task, input.id, (id, engine) => watch.follow(id, engine)),
+    resume: (task, input) => powerOn(core, task, input.id, (id, engine) => watch.follow(id, engine), settle),
   });
 
   const off = core.tasks.define<MachineInput>('VirtualMachine.powerOff', {
@@ -116,6 +119,7 @@ export function definePowerWork(core: HostCore, watch: MachineWatch): PowerWork 
     mustBeFree(core, machine);
     if (machine.configuration.template) throw fault('InvalidState', {}, 'The machine is a template.');
     if (!allowed.includes(machine.powerState)) throw invalidPowerState(machine, requested);
+    settle.stepAside(machine.id);
     return work(call, { input: { id: machine.id }, queueKey: machine.id });
   };
 
@@ -156,6 +160,20 @@ export function definePowerWork(core: HostCore, watch: MachineWatch): PowerWork 
       ask(call, 'poweredOff', 'VmGuestShutdownEvent', async (id) => core.machines.engine(id)?.requestShutdown()),
     rebootGuest: (call) =>
       ask(call, 'poweredOn', 'VmGuestRebootEvent', async (id) => core.machines.engine(id)?.requestReboot()),
+    answer: async (call, questionId, choice) => {
+      const { id, question } = core.machines.get(call.self.ref);
+      if (question === undefined || question.id !== questionId) throw noSuchQuestion(questionId);
+      if (!question.choices.some(({ key }) => key === choice)) {
+        throw fault('InvalidArgument', { invalidProperty: 'answerChoice' }, `The question has no answer ${choice}.`);
+      }
+      core.machines.change(id, { question: undefined });
+      if (choice === answers.powerOff) {
+        await start(off, call, 'poweredOff', ['poweredOn', 'suspended']);
+        return;
+      }
+      await settle.retry(id);
+      await core.machines.engine(id)?.resume();
+    },
     standbyGuest: () => {
       throw fault('NotSupported', {}, 'Guests are not put to standby here; use SuspendVM_Task.');
     },

@@ -2,6 +2,7 @@ import type { GuestFacts, MachineUsage } from '@hypostyle/contracts';
 import type { ManagedObjectReference, VmConfigInfo } from '@hypostyle/vim';
 import type { MachineConfiguration } from '../../configuration/machine-configuration.ts';
 import type { Datastore } from '../../datastore/datastore.ts';
+import type { MachineQuestion } from '../settle/machine-question.ts';
 
 export type PowerState = 'poweredOff' | 'poweredOn' | 'suspended';
 
@@ -33,6 +34,8 @@ export interface MachineRecord {
   /** True between the agent's first answer and the engine's end or the agent's silence. */
   readonly agentConnected: boolean;
   readonly stats: MachineStats | undefined;
+  /** What it stands still for until somebody answers. */
+  readonly question: MachineQuestion | undefined;
   /** Set when the folder cannot be read: the machine is shown, but inaccessible. */
   readonly problem: string | undefined;
 }
@@ -43,6 +46,8 @@ export interface DiskFacts {
   readonly thin: boolean;
   readonly uuid: string | undefined;
   readonly contentId: string;
+  /** Some of its bytes are still in the compressed file that it came in. */
+  readonly settling: boolean;
   /** Paths in the machine's datastore of the files of each link, top first. */
   readonly chain: readonly (readonly string[])[];
   /** False when a file of the chain is missing or damaged; then `problem` says which and why. */

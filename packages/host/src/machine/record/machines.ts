@@ -20,6 +20,7 @@ const shownBy: { readonly [M in keyof MachineRecord]?: readonly string[] } = {
   guest: ['guest'],
   agentConnected: ['guest', 'config'],
   stats: ['summary'],
+  question: ['runtime'],
   problem: ['runtime', 'config', 'summary'],
 };
 

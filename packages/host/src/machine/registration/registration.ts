@@ -111,6 +111,7 @@ export async function loadMachine(
     agentConnected: false,
     stats: undefined,
     guestEnvironment: undefined,
+    question: undefined,
   };
   try {
     if (datastore === undefined) throw new Error(`its datastore ${document.datastore} is not known here`);

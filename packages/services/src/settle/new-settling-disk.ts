@@ -9,9 +9,9 @@ import {
   VmdkError,
   writeDescriptor,
 } from '@hypostyle/vmdk';
+import { deltaExtentName } from '../disks/delta.ts';
+import { diskFault } from '../disks/disk-faults.ts';
 import { type DatastoreRoot, resolveInRoot } from '../files/datastore-root.ts';
-import { deltaExtentName } from './delta.ts';
-import { diskFault } from './disk-faults.ts';
 
 /** Names of what a disk has beside its descriptor while it settles. */
 export interface SettlingNames {
