@@ -18,6 +18,7 @@ export {
   type ResolvedProperty,
   resolveProperties,
 } from './envelope/properties.ts';
+export { type DefaultOptions, withPropertyDefaults } from './envelope/property-defaults.ts';
 export { checkPropertyValue, type PropertyQualifiers, parseQualifiers } from './envelope/property-value.ts';
 export { localize, parseStringBundle } from './envelope/strings.ts';
 export { type AllocationUnit, parseAllocationUnit, quantityInBytes } from './envelope/units.ts';
