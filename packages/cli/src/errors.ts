@@ -5,6 +5,8 @@ export const exitCodes = {
   usage: 2,
   unreachable: 3,
   'not-found': 4,
+  /** Of 'hypo ovf verify' alone, as its help says. */
+  undecided: 2,
 } as const;
 
 export type FailureKind = Exclude<keyof typeof exitCodes, 'ok'>;

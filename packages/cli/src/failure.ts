@@ -1,3 +1,4 @@
+import { OvfError, type OvfErrorCode } from '@hypostyle/ovf';
 import { ServerError } from '@hypostyle/server';
 import { ClientError, VimFault } from '@hypostyle/vim';
 import { VmdkError, type VmdkErrorCode } from '@hypostyle/vmdk';
@@ -38,6 +39,17 @@ const diskNextSteps: Partial<Record<VmdkErrorCode, string>> = {
   'nbd-unreachable': 'Check that the server runs, and whom it lets in.',
 };
 
+const packageNextSteps: Partial<Record<OvfErrorCode, string>> = {
+  'digest-mismatch': "Get the package again; 'hypo ovf verify' says which files are damaged.",
+  'manifest-invalid': "'hypo ovf pack' makes a new manifest, for files that you trust.",
+  'file-unreferenced': 'If it does no harm there, use --lax.',
+  'archive-truncated': 'Get the package again: it did not arrive whole.',
+  'target-exists': 'Choose another target; where there is --force, it replaces a file.',
+  'section-unknown': 'The package needs something that is not known here; whoever made it can leave it out.',
+  'configuration-unknown': "'hypo ovf inspect' lists the deployment options.",
+  'property-invalid': "'hypo ovf property ls' lists the properties, their types and qualifiers.",
+};
+
 /** Whether the disk that was named is not there at all. */
 function isMissing(error: VmdkError): boolean {
   return (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
@@ -62,6 +74,11 @@ export function describeFailure(error: unknown): Failure {
   if (error instanceof VmdkError) {
     const next = diskNextSteps[error.code];
     const kind = isMissing(error) ? 'not-found' : 'failed';
+    return { kind, message: error.message, ...(next === undefined ? {} : { next }) };
+  }
+  if (error instanceof OvfError) {
+    const next = packageNextSteps[error.code];
+    const kind = error.code === 'file-missing' ? 'not-found' : 'failed';
     return { kind, message: error.message, ...(next === undefined ? {} : { next }) };
   }
   if (error instanceof ServerError) {

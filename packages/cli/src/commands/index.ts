@@ -15,6 +15,7 @@ import { defineInfo } from './info.ts';
 import { defineLogs } from './logs.ts';
 import { defineLs } from './ls.ts';
 import { defineMv } from './mv.ts';
+import { defineOvf } from './ovf.ts';
 import { definePermission } from './permission.ts';
 import { definePool } from './pool.ts';
 import { definePower } from './power.ts';
@@ -49,6 +50,7 @@ export const commands: readonly CommandDefinition[] = [
   defineRm,
   defineDatastore,
   defineDisk,
+  defineOvf,
   defineTag,
   defineUser,
   defineGroup,

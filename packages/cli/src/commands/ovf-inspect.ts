@@ -20,7 +20,10 @@ export const defineOvfInspect: CommandDefinition = (parent, context) => {
   parent
     .command('inspect')
     .description('what is in a package: product, machines, disks, networks, properties, licences')
-    .argument('<package>', "an OVA, a descriptor, its folder, the address of one, or '-' for an OVA on the standard input")
+    .argument(
+      '<package>',
+      "an OVA, a descriptor, its folder, the address of one, or '-' for an OVA on the standard input",
+    )
     .option('--option <id>', 'show the hardware of this deployment option')
     .option('--language <tag>', 'language of texts that the package has in several, such as de-DE')
     .option('--eula', 'show the licences in full')
@@ -39,8 +42,7 @@ Examples:
     .action(async (name: string, _options: unknown, command: Command) => {
       const { option, language, eula = false, lax, trust } = optionsOf<InspectOptions>(command);
       const trusted = await trustedOf(trust, false);
-      const rules = lax ? ({ rules: 'lax' } as const) : {};
-      await using place = await openEither(name, context, rules);
+      await using place = await openEither(name, context, { damaged: true, ...(lax ? { rules: 'lax' } : {}) });
       const opened: OvfPackage | OvaStream = 'stream' in place ? place.stream : place.opened;
       const { envelope, descriptorName, warnings, manifest, manifestBytes, certificateBytes } = opened;
       const summary = summarize({

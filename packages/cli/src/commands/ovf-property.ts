@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import {
   environmentOf,
   formatEnvelope,
@@ -10,9 +9,10 @@ import {
   virtualSystems,
   withPropertyDefaults,
   writeIso,
+  writeWholeFile,
 } from '@hypostyle/ovf';
 import { type Command, InvalidArgumentError } from 'commander';
-import { type CommandContext, type CommandDefinition, optionsOf } from '../command-context.ts';
+import { type CommandDefinition, optionsOf } from '../command-context.ts';
 import { parseProperty } from '../deploy/arguments.ts';
 import { CliError } from '../errors.ts';
 import { answer, answerRows } from '../output/answer.ts';
@@ -98,33 +98,28 @@ Examples:
   hypo ovf property set appliance.ova configured.ova hostname=web port=443
   hypo ovf property set appliance.ovf configured.ovf hostname=web --option large`,
     )
-    .action(async (name: string, target: string, values: readonly Assignment[], _options: unknown, command: Command) => {
-      const { option, force = false } = optionsOf<{ readonly option?: string; readonly force?: boolean }>(command);
-      await using source = await openSeekable(name, context);
-      const { opened } = source;
-      const envelope = withPropertyDefaults(opened.envelope, values, {
-        fileName: opened.descriptorName,
-        ...(option === undefined ? {} : { configuration: option }),
-      });
-      const progress = workProgress(context.terminal, 'Writing');
-      const options = { envelope, overwrite: force, signal: context.signal, onProgress: progress.onProgress };
-      try {
-        if (/\.ovf$/i.test(target)) await writeText(target, formatEnvelope(envelope), force);
-        else if (/\.ova$/i.test(target)) await saveArchive(opened, target, options);
-        else await saveFolder(opened, target, options);
-      } finally {
-        progress.end();
-      }
-      answer(context, command, { package: target }, `${target}: written`);
-    });
+    .action(
+      async (name: string, target: string, values: readonly Assignment[], _options: unknown, command: Command) => {
+        const { option, force = false } = optionsOf<{ readonly option?: string; readonly force?: boolean }>(command);
+        await using source = await openSeekable(name, context);
+        const { opened } = source;
+        const envelope = withPropertyDefaults(opened.envelope, values, {
+          fileName: opened.descriptorName,
+          ...(option === undefined ? {} : { configuration: option }),
+        });
+        const progress = workProgress(context.terminal, 'Writing');
+        const options = { envelope, overwrite: force, signal: context.signal, onProgress: progress.onProgress };
+        try {
+          if (/\.ovf$/i.test(target)) await write(target, formatEnvelope(envelope), force);
+          else if (/\.ova$/i.test(target)) await saveArchive(opened, target, options);
+          else await saveFolder(opened, target, options);
+        } finally {
+          progress.end();
+        }
+        answer(context, command, { package: target }, `${target}: written`);
+      },
+    );
 };
-
-async function writeText(target: string, text: string, overwrite: boolean): Promise<void> {
-  await writeFile(target, text, { flag: overwrite ? 'w' : 'wx' }).catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code !== 'EEXIST') throw cause;
-    throw new CliError('failed', `${target} is there already.`, { next: 'Use --force to replace it.', cause });
-  });
-}
 
 interface EnvironmentOptions {
   readonly option?: string;
@@ -144,7 +139,10 @@ const defineEnvironment: CommandDefinition = (parent, context) => {
     .option('--system <id>', 'which machine of the package; the first unless told')
     .option('--iso <file>', 'write it as the image of a CD-ROM, too')
     .option('--force', 'replace the image')
-    .addHelpText('after', '\nExample:\n  hypo ovf property environment appliance.ova --property hostname=web --iso env.iso')
+    .addHelpText(
+      'after',
+      '\nExample:\n  hypo ovf property environment appliance.ova --property hostname=web --iso env.iso',
+    )
     .action(async (name: string, _options: unknown, command: Command) => {
       const { option, property, system, iso, force } = optionsOf<EnvironmentOptions>(command);
       await using place = await openEither(name, context);
@@ -157,20 +155,21 @@ const defineEnvironment: CommandDefinition = (parent, context) => {
       const systems = virtualSystems(envelope).map(({ id }) => id);
       const entityId = system ?? systems[0];
       if (entityId === undefined || !systems.includes(entityId)) {
-        throw new CliError('not-found', `The package has no machine '${system}'.`, { next: `Use ${systems.join(', ')}.` });
+        throw new CliError('not-found', `The package has no machine '${system}'.`, {
+          next: `Use ${systems.join(', ')}.`,
+        });
       }
       const text = formatEnvironment(environmentOf(envelope, entityId, resolved));
-      if (iso !== undefined) await writeImage(iso, text, force ?? false);
+      if (iso !== undefined) {
+        const image = writeIso([{ name: 'ovf-env.xml', content: Buffer.from(text, 'utf8') }]);
+        await write(iso, image, force ?? false);
+      }
       answer(context, command, { system: entityId, environment: text }, text.trimEnd());
     });
 };
 
-async function writeImage(path: string, text: string, overwrite: boolean): Promise<void> {
-  const image = writeIso([{ name: 'ovf-env.xml', content: Buffer.from(text, 'utf8') }]);
-  await writeFile(path, image, { flag: overwrite ? 'w' : 'wx' }).catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code !== 'EEXIST') throw cause;
-    throw new CliError('failed', `${path} is there already.`, { next: 'Use --force to replace it.', cause });
-  });
+async function write(path: string, content: string | Uint8Array, overwrite: boolean): Promise<void> {
+  await writeWholeFile(path, { overwrite }, (file) => file.writeFile(content));
 }
 
 function assignment(text: string, before: readonly Assignment[] | undefined): readonly Assignment[] {

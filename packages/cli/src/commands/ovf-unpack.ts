@@ -1,6 +1,7 @@
 import { type PackageOptions, saveFolder, unpackStream } from '@hypostyle/ovf';
 import type { Command } from 'commander';
 import { type CommandDefinition, optionsOf } from '../command-context.ts';
+import { CliError } from '../errors.ts';
 import { answer } from '../output/answer.ts';
 import { openEither } from '../ovf/open-package.ts';
 import { workProgress } from '../ovf/work-progress.ts';
@@ -16,7 +17,10 @@ export const defineOvfUnpack: CommandDefinition = (parent, context) => {
   parent
     .command('unpack')
     .description('take an OVA apart into a folder with its descriptor, manifest and files')
-    .argument('<package>', "an OVA, a descriptor, its folder, the address of one, or '-' for an OVA on the standard input")
+    .argument(
+      '<package>',
+      "an OVA, a descriptor, its folder, the address of one, or '-' for an OVA on the standard input",
+    )
     .argument('<folder>', 'folder to make; it may be there already when it is empty')
     .option('--plain', 'undo compression and chunks, with a new descriptor and manifest')
     .option('--lax', 'take files that the descriptor does not name, and other things that do no harm')
@@ -39,8 +43,11 @@ Examples:
       await using place = await openEither(name, context, options);
       try {
         if ('stream' in place && !plain) await unpackStream(place.stream, folder, saving);
-        else if ('stream' in place) throw plainStream(name);
-        else {
+        else if ('stream' in place) {
+          throw new CliError('usage', `${name} passes by only once: its descriptor cannot be made anew.`, {
+            next: 'Leave out --plain, or put the OVA into a file first.',
+          });
+        } else {
           const changes = plain ? { compression: 'none' as const, chunkBytes: 0 } : {};
           await saveFolder(place.opened, folder, { ...saving, ...changes });
         }

@@ -1,10 +1,10 @@
+import { formatIssue, validatePackage } from '@hypostyle/ovf';
 import type { Command } from 'commander';
 import { type CommandDefinition, optionsOf } from '../command-context.ts';
 import { CliError } from '../errors.ts';
 import { answer } from '../output/answer.ts';
 import { printable } from '../output/table.ts';
 import { openPlace } from '../ovf/open-package.ts';
-import { formatIssue, validatePackage } from '@hypostyle/ovf';
 
 /** `hypo ovf validate`: a package against schema and text of the specification. */
 export const defineOvfValidate: CommandDefinition = (parent, context) => {

@@ -25,8 +25,16 @@ export const defineOvfVerify: CommandDefinition = (parent, context) => {
   parent
     .command('verify')
     .description('check every file of a package against its manifest, and the manifest against its signature')
-    .argument('<package>', "an OVA, a descriptor, its folder, the address of one, or '-' for an OVA on the standard input")
-    .option('--trust <file>', 'certificates in PEM that are believed: roots, issuers or signers; may be repeated', repeat, [])
+    .argument(
+      '<package>',
+      "an OVA, a descriptor, its folder, the address of one, or '-' for an OVA on the standard input",
+    )
+    .option(
+      '--trust <file>',
+      'certificates in PEM that are believed: roots, issuers or signers; may be repeated',
+      repeat,
+      [],
+    )
     .option('--trust-system', 'believe the certificates that this system does')
     .option('--require-manifest', 'a package without a manifest is bad')
     .option('--require-signature', 'a package without a signature is bad')
@@ -62,9 +70,10 @@ async function verdictOn(
   policy: { readonly trusted: Awaited<ReturnType<typeof trustedOf>>; readonly allowWeak: boolean },
 ): Promise<PackageVerdict> {
   const progress = workProgress(context.terminal, 'Verifying');
-  const options = { ...policy, signal: context.signal, onProgress: progress.onProgress };
+  const rules = { rules: 'lax' } as const;
+  const options = { ...policy, ...rules, signal: context.signal, onProgress: progress.onProgress };
   try {
-    const place = await openPlace(name, context);
+    const place = await openPlace(name, context, rules);
     if (place.kind === 'stream') return await verifyOvaStream(place.bytes, options);
     try {
       return await verifyPackage(place.source, options);
@@ -124,7 +133,9 @@ function describe({ result, files, signature, warnings }: PackageVerdict): strin
       result === 'unproven' ? 'there is no manifest to hold it against' : words[status],
     ]),
   );
-  const chain = signature.certificates.map(({ subject, validTo }) => `  ${subject}, valid until ${validTo.slice(0, 10)}`);
+  const chain = signature.certificates.map(
+    ({ subject, validTo }) => `  ${subject}, valid until ${validTo.slice(0, 10)}`,
+  );
   return [
     table,
     '',

@@ -52,7 +52,15 @@ export function describeSummary(summary: PackageSummary, { licences }: { readonl
     .join('\n\n');
 }
 
-function overview({ name, descriptor, ovfVersion, products, storedBytes, manifest, signature }: PackageSummary): string {
+function overview({
+  name,
+  descriptor,
+  ovfVersion,
+  products,
+  storedBytes,
+  manifest,
+  signature,
+}: PackageSummary): string {
   return [
     fact('name', name),
     ...products.flatMap(({ product, vendor, version, url }) => [

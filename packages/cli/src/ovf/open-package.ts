@@ -17,7 +17,12 @@ import { CliError } from '../errors.ts';
 
 /** What a person named: a place that can be read in any order, or bytes that pass by once. */
 export type OpenedPlace =
-  | { readonly kind: 'source'; readonly source: PackageSource; readonly path?: string; readonly form: 'folder' | 'archive' }
+  | {
+      readonly kind: 'source';
+      readonly source: PackageSource;
+      readonly path?: string;
+      readonly form: 'folder' | 'archive';
+    }
   | { readonly kind: 'stream'; readonly bytes: AsyncIterable<Uint8Array> };
 
 /**
@@ -58,15 +63,24 @@ export async function openPlace(
   }
   // An OVA is a tar, whatever it is called; a pipe or the like can only be read once.
   if (!status.isFile()) return { kind: 'stream', bytes: createReadStream(name) };
-  return { kind: 'source', source: await ovaSource(name, { lax: options.rules === 'lax' }), path: name, form: 'archive' };
+  return {
+    kind: 'source',
+    source: await ovaSource(name, { lax: options.rules === 'lax' }),
+    path: name,
+    form: 'archive',
+  };
 }
 
 async function descriptorIn(folder: string): Promise<string> {
   const found = (await readdir(folder)).filter((name) => /\.ovf$/i.test(name));
   if (found.length === 1) return found[0]!;
-  throw new CliError('usage', `${folder} has ${found.length === 0 ? 'no descriptor' : `${found.length} descriptors`}.`, {
-    next: found.length === 0 ? 'Name a folder with an .ovf file in it.' : `Name one: ${found.join(', ')}.`,
-  });
+  throw new CliError(
+    'usage',
+    `${folder} has ${found.length === 0 ? 'no descriptor' : `${found.length} descriptors`}.`,
+    {
+      next: found.length === 0 ? 'Name a folder with an .ovf file in it.' : `Name one: ${found.join(', ')}.`,
+    },
+  );
 }
 
 /** A package that must be readable in any order. */

@@ -1,6 +1,6 @@
+import type { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { getCACertificates } from 'node:tls';
-import type { X509Certificate } from 'node:crypto';
 import { type DigestAlgorithm, type ManifestSigner, manifestSigner, OvfError, readCertificates } from '@hypostyle/ovf';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { CommandContext } from '../command-context.ts';
@@ -17,7 +17,12 @@ export interface SigningArguments {
 export function signingOptions(command: Command): Command {
   return command
     .option('--key <file>', 'private key in PEM that signs: RSA or ECDSA')
-    .option('--certificate <file>', 'certificate of the key in PEM, and those of its issuers; may be repeated', repeat, [])
+    .option(
+      '--certificate <file>',
+      'certificate of the key in PEM, and those of its issuers; may be repeated',
+      repeat,
+      [],
+    )
     .option('--key-password-file <file>', 'file whose first line is the password of the key');
 }
 
@@ -62,7 +67,9 @@ export async function trustedOf(files: readonly string[], system: boolean): Prom
 
 async function fileText(path: string): Promise<string> {
   return readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new CliError('usage', `${path} cannot be read: ${cause instanceof Error ? cause.message : cause}.`, { cause });
+    throw new CliError('usage', `${path} cannot be read: ${cause instanceof Error ? cause.message : cause}.`, {
+      cause,
+    });
   });
 }
 
@@ -85,7 +92,8 @@ const factors: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 2
 export function parseSize(text: string): number {
   const match = /^(\d{1,15})\s*([KMGT]?)(?:i?B)?$/i.exec(text.trim());
   const bytes = match === null ? Number.NaN : Number(match[1]) * factors[match[2]!.toUpperCase()]!;
-  if (!Number.isSafeInteger(bytes) || bytes < 0) throw new InvalidArgumentError('Write it as 2GiB, 700MiB or in bytes.');
+  if (!Number.isSafeInteger(bytes) || bytes < 0)
+    throw new InvalidArgumentError('Write it as 2GiB, 700MiB or in bytes.');
   return bytes;
 }
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatEnvelope, OvfError, parseEnvelope, resolveProperties, withPropertyDefaults } from '../index.ts';
 
-const envelope = parseEnvelope(`<Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1" xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1"><References/>
+const envelope =
+  parseEnvelope(`<Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1" xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1"><References/>
 <DeploymentOptionSection><Info/><Configuration ovf:id="small"><Label>s</Label><Description>s</Description></Configuration><Configuration ovf:id="big"><Label>b</Label><Description>b</Description></Configuration></DeploymentOptionSection>
 <VirtualSystemCollection ovf:id="all"><Info/><ProductSection><Info/><Property ovf:key="zone" ovf:type="string" ovf:value="a"/></ProductSection>
 <VirtualSystem ovf:id="one"><Info/><ProductSection ovf:class="net"><Info/><Property ovf:key="port" ovf:type="uint16" ovf:value="80" ovf:userConfigurable="true"><Value ovf:value="8080" ovf:configuration="big"/></Property><Property ovf:key="fixed" ovf:type="boolean"/></ProductSection><VirtualHardwareSection><Info/></VirtualHardwareSection></VirtualSystem></VirtualSystemCollection></Envelope>`);

@@ -6,15 +6,16 @@ import { chunkName, isExternal, parseChunkName, storedNamesFor } from './package
 export class FileSet {
   readonly #byName = new Map<string, FileReference>();
   readonly #held = new Map<string, number | null>();
-  readonly #references: readonly FileReference[];
+  /** The files of the package that the envelope names, without those elsewhere. */
+  readonly references: readonly FileReference[];
   readonly #allowUnreferenced: boolean;
   readonly warnings: OvfWarning[] = [];
 
   /** Throws `name-unsafe` for a reference that leads out of the package. */
   constructor(envelope: Envelope, allowUnreferenced: boolean) {
-    this.#references = envelope.files.filter((file) => !isExternal(file.href));
+    this.references = envelope.files.filter((file) => !isExternal(file.href));
     this.#allowUnreferenced = allowUnreferenced;
-    for (const file of this.#references) for (const name of storedNamesFor(file.href)) this.#byName.set(name, file);
+    for (const file of this.references) for (const name of storedNamesFor(file.href)) this.#byName.set(name, file);
   }
 
   /** The reference that a stored file belongs to; its chunks count. */
@@ -42,7 +43,7 @@ export class FileSet {
       reference.size !== size
     ) {
       const detail = `the file has ${size} bytes, References says ${reference.size}`;
-      throw new OvfError('size-mismatch', detail, { file: name, line: reference.line });
+      throw new OvfError('size-mismatch', detail, { file: name, line: reference.line, section: 'References' });
     }
     return reference;
   }
@@ -61,23 +62,31 @@ export class FileSet {
     throw new OvfError('file-missing', 'the file is in References but not in the package', {
       file: reference.href,
       line: reference.line,
+      section: 'References',
     });
   }
 
   /** Throws `file-missing` for a reference without its file, `size-mismatch` for chunks of the wrong sizes. */
   finish(): void {
-    for (const reference of this.#references) {
-      const stored = this.storedNames(reference);
-      if (reference.chunkSize === undefined) continue;
-      const held = stored.map((name) => this.#held.get(name) ?? null);
-      const sizes = held.filter((size) => size !== null);
-      if (sizes.length < held.length) continue;
-      const total = sizes.reduce((sum, size) => sum + size, 0);
-      const whole = sizes.slice(0, -1).every((size) => size === reference.chunkSize);
-      if (!whole || sizes.at(-1)! > reference.chunkSize || (reference.size !== undefined && reference.size !== total)) {
-        const detail = `the ${sizes.length} chunks with ${total} bytes are not what References says`;
-        throw new OvfError('size-mismatch', detail, { file: reference.href, line: reference.line });
-      }
+    for (const reference of this.references) this.checkChunks(reference);
+  }
+
+  /** Throws `file-missing`, and `size-mismatch` for a chunked file whose chunks are not of the sizes that they should be. */
+  checkChunks(reference: FileReference): void {
+    const stored = this.storedNames(reference);
+    if (reference.chunkSize === undefined) return;
+    const held = stored.map((name) => this.#held.get(name) ?? null);
+    const sizes = held.filter((size) => size !== null);
+    if (sizes.length < held.length) return;
+    const total = sizes.reduce((sum, size) => sum + size, 0);
+    const whole = sizes.slice(0, -1).every((size) => size === reference.chunkSize);
+    if (!whole || sizes.at(-1)! > reference.chunkSize || (reference.size !== undefined && reference.size !== total)) {
+      const detail = `the ${sizes.length} chunks with ${total} bytes are not what References says`;
+      throw new OvfError('size-mismatch', detail, {
+        file: reference.href,
+        line: reference.line,
+        section: 'References',
+      });
     }
   }
 }

@@ -87,11 +87,23 @@ async function openChecked(source: PackageSource, options: PackageOptions): Prom
   const certificateName = certificateNameOf(descriptorName);
   const manifestBytes = await readWhole(source, manifestName, maxManifestLength);
   const certificateBytes = await readWhole(source, certificateName, maxManifestLength);
+  const found: OvfWarning[] = [];
+  const check = async <T>(work: () => T | Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work();
+    } catch (error) {
+      if (options.damaged !== true || !(error instanceof OvfError)) throw error;
+      found.push({ detail: error.detail, location: error.location });
+      return undefined;
+    }
+  };
   const enforced = (options.manifest ?? 'enforce') === 'enforce';
-  const manifest = enforced ? manifestBytes && parseManifest(manifestBytes, manifestName) : undefined;
+  const manifest = enforced
+    ? await check(() => manifestBytes && parseManifest(manifestBytes, manifestName))
+    : undefined;
   const digests = manifest && new Map(manifest.entries.map((entry) => [entry.file, entry]));
   if (digests !== undefined) {
-    checkDigest(descriptorName, digestOf(digests, descriptorName, descriptor), digests);
+    await check(() => checkDigest(descriptorName, digestOf(digests, descriptorName, descriptor), digests));
   }
   const envelope = await readEnvelope(descriptor, { fileName: descriptorName });
   const files = new FileSet(envelope, options.rules === 'lax');
@@ -100,17 +112,21 @@ async function openChecked(source: PackageSource, options: PackageOptions): Prom
     throw new OvfError('archive-invalid', order[0].detail, order[0].location);
   }
   const ownFiles = new Set([descriptorName, manifestName, certificateName]);
-  for (const name of source.names ?? (await storedFiles(source, envelope))) {
-    if (!ownFiles.has(name)) files.add(name, (await source.size(name)) ?? null);
-    if (digests !== undefined && name !== manifestName && name !== certificateName && !digests.has(name)) {
+  const content = [...(source.names ?? (await storedFiles(source, envelope)))].filter((name) => !ownFiles.has(name));
+  for (const name of content) {
+    const size = (await source.size(name)) ?? null;
+    await check(() => files.add(name, size));
+    if (digests === undefined || digests.has(name)) continue;
+    await check(() => {
       throw new OvfError('manifest-invalid', 'the manifest leaves out this file', { file: name });
-    }
+    });
   }
-  files.finish();
+  for (const reference of files.references) await check(() => files.checkChunks(reference));
   for (const name of digests?.keys() ?? []) {
-    if ((await source.size(name)) === undefined) {
+    if ((await source.size(name)) !== undefined) continue;
+    await check(() => {
       throw new OvfError('file-missing', `the manifest names ${name}, which is not in the package`, { file: name });
-    }
+    });
   }
   const opened: OpenedFiles = { source, envelope, files, digests, fetch: options.fetch };
   return {
@@ -121,7 +137,7 @@ async function openChecked(source: PackageSource, options: PackageOptions): Prom
     manifest,
     manifestBytes,
     certificateBytes,
-    warnings: [...envelope.warnings, ...(source.warnings ?? []), ...order, ...files.warnings],
+    warnings: [...envelope.warnings, ...(source.warnings ?? []), ...order, ...files.warnings, ...found],
     storedNames: (reference) => files.storedNames(reference),
     open: (href, openOptions = {}) => new ReferencedFile(opened, href).read(openOptions),
     openStored: (name) => readStored(source, [name], digests),

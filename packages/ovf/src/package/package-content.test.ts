@@ -154,7 +154,7 @@ test('an encrypted file is refused with the reason', async () => {
     async () => {
       for await (const { content } of (await readOva(pieces(bytes, 512))).contents()) await collect(content);
     },
-    refuses('encrypted', /disk\.vmdk, EncryptionSection/),
+    refuses('encrypted', /disk\.vmdk, line 1, EncryptionSection.*encrypted/),
   );
 });
 

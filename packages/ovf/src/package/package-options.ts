@@ -17,6 +17,11 @@ export interface PackageOptions {
   readonly rules?: 'strict' | 'lax';
   /** `ignore` does not read the manifest at all, to look into a package that is damaged. */
   readonly manifest?: 'enforce' | 'ignore';
+  /**
+   * What is wrong with files and manifest is a warning, to look into a package that is damaged or not all there; what is
+   * missing throws when it is opened. Not of a stream.
+   */
+  readonly damaged?: boolean;
   /** Gets a file that the descriptor names by its URL; without it such files are refused when they are opened. */
   readonly fetch?: (url: string, range?: ByteRange) => AsyncIterable<Uint8Array>;
 }
