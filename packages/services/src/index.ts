@@ -37,6 +37,7 @@ export { createImportSpec, type ImportSpecRequest, importSpecOn } from './import
 export { environmentDisc, type OvfEnvironmentRequest, ovfEnvironment } from './import/ovf-environment.ts';
 export { validateOvfForHost } from './import/validate-host.ts';
 export { checkVAppValue, parseVAppType, type VAppType, vAppPropertyKey } from './import/vapp-value.ts';
+export { requireLocalCaller } from './leases/local-caller.ts';
 export { localContent, readContent } from './leases/pull-content.ts';
 export { openWeb, webContent } from './leases/pull-web.ts';
 export type { LeaseOwner, LeaseState, TransferLease } from './leases/transfer-lease.ts';

@@ -1,10 +1,18 @@
 import type { ManagedObjectClass, ManagedTypeName, MethodTable } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
 import { browserMethods } from '../files/browser-methods.ts';
+import { leaseMethods } from '../machines/lease-methods.ts';
 import type { Forwarding } from './forwarding.ts';
 
 /** Parts that are for everybody: what may be seen through them is decided by what is asked for. */
 const open = new Set<string>(['EnvironmentBrowser', 'HostDatastoreBrowser', 'VirtualMachineSnapshot', 'HttpNfcLease']);
+
+/** Parts whose calls the center looks at before they go on. */
+const ownMethods: Readonly<Record<string, (core: CenterCore, forwarding: Forwarding) => MethodTable<ManagedTypeName>>> =
+  {
+    HostDatastoreBrowser: browserMethods,
+    HttpNfcLease: leaseMethods,
+  };
 
 /**
  * Who answers for parts of hosts, by type and host: their hosts, but for what the center has a word in. A host's
@@ -18,7 +26,7 @@ export function partClasses(
   const methodsOf = (type: ManagedTypeName): MethodTable<ManagedTypeName> => {
     const known = methods.get(type);
     if (known !== undefined) return known;
-    const made = type === 'HostDatastoreBrowser' ? browserMethods(core, forwarding) : forwarding.methods(type);
+    const made = ownMethods[type]?.(core, forwarding) ?? forwarding.methods(type);
     methods.set(type, made);
     return made;
   };

@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { type CommandContext, type CommandDefinition, onServer, optionsOf } from '../command-context.ts';
 import type { ServerSession } from '../connection/server-session.ts';
 import { parseForward, parseProperty } from '../deploy/arguments.ts';
+import { openDatastorePackage } from '../deploy/datastore-package.ts';
 import { deployPackage } from '../deploy/deploy.ts';
 import { openDeployPackage } from '../deploy/deploy-package.ts';
 import { CliError } from '../errors.ts';
@@ -20,6 +21,8 @@ interface DeployOptions extends PlaceOptions {
   readonly forward: readonly string[];
   readonly disks: string;
   readonly option?: string;
+  readonly verify?: string;
+  readonly settleRate?: number;
   readonly powerOn?: boolean;
   readonly waitIp?: boolean;
   readonly timeout: number;
@@ -31,7 +34,7 @@ export const defineDeploy: CommandDefinition = (program, context) => {
   const deploy = program
     .command('deploy')
     .description('make a machine of an OVA, an OVF, or the address of one')
-    .argument('<package>', 'file.ova, file.ovf, or https://…')
+    .argument('<package>', "file.ova, file.ovf, '[datastore] file.ova', or https://…")
     .option('--name <name>', 'name of the machine; that of the package unless told')
     .option('--datastore <name>', 'where its files go; the one of the host with most room unless told')
     .option(
@@ -49,6 +52,12 @@ export const defineDeploy: CommandDefinition = (program, context) => {
     )
     .option('--disks <kind>', 'thin or thick', 'thin')
     .option('--option <id>', 'deployment option of the package')
+    .option('--verify <when>', 'check compressed disks before the machine can start, or in the background')
+    .option(
+      '--settle-rate <megabytes>',
+      'how fast such disks become plain ones, in MB a second; 0: at full speed',
+      rate,
+    )
     .option('--power-on', 'start it')
     .option('--wait-ip', 'start it, wait for its address and print it')
     .option('--timeout <seconds>', 'how long to wait for the address', seconds, 300);
@@ -60,6 +69,7 @@ Examples:
   hypo deploy appliance.ova
   hypo deploy appliance.ova --name web --property hostname=web --forward 8080:80 --power-on --wait-ip
   hypo deploy appliance.ova --host esx2 --folder /Datacenter/vm/web --pool production
+  hypo deploy '[datastore1] library/appliance.ova' --verify before --power-on
   hypo deploy https://example.org/appliance.ova --network 'VM Network'`,
     )
     .action(async (source: string, _options: unknown, command: Command) => {
@@ -67,8 +77,15 @@ Examples:
       if (options.disks !== 'thin' && options.disks !== 'thick') {
         throw new CliError('usage', `'${options.disks}' is no kind of disk.`, { next: 'Use thin or thick.' });
       }
-      await using opened = await openDeployPackage(source, context.signal);
+      const { verify, settleRate } = options;
+      if (verify !== undefined && verify !== 'before' && verify !== 'background') {
+        throw new CliError('usage', `'${verify}' is no time to verify at.`, { next: 'Use before or background.' });
+      }
+      // A package that cannot be read needs no server.
+      const local = /^\[/.test(source) ? undefined : await openDeployPackage(source, context.signal);
+      await using _closed = local;
       await onServer(command, context, async (session) => {
+        await using opened = local ?? (await openDatastorePackage(session, source, context.signal));
         const { name, datastore, network, property, forward, option } = options;
         const machine = await deployPackage(session, context, opened, {
           network,
@@ -79,6 +96,8 @@ Examples:
           place: placeOf(options),
           ...(name === undefined ? {} : { name }),
           ...(option === undefined ? {} : { deploymentOption: option }),
+          ...(verify === undefined ? {} : { verify }),
+          ...(settleRate === undefined ? {} : { settleRate }),
         });
         await finish(session, context, machine, options);
       });
@@ -128,6 +147,12 @@ async function waitForAddress(
   throw new CliError('failed', `${name} told no address within ${timeout} seconds.`, {
     next: `Its guest may lack an agent; look at it with 'hypo console ${name}'.`,
   });
+}
+
+function rate(text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value < 0) throw new InvalidArgumentError('Write it as a number of MB, such as 50.');
+  return value;
 }
 
 function collect(text: string, before: readonly string[]): readonly string[] {

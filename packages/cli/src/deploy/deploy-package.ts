@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { type Envelope, openOvf, openPackage, readOva } from '@hypostyle/ovf';
 import { CliError } from '../errors.ts';
+import { localArchive, type PackagePlace } from './package-place.ts';
 import { fetchBody, webFolderSource } from './web-source.ts';
 
 /** One file of a package on its way to the server. */
@@ -17,6 +18,8 @@ export interface DeployPackage extends AsyncDisposable {
   readonly descriptor: string;
   readonly envelope: Envelope;
   readonly warnings: readonly string[];
+  /** Where a server may find the files by itself; absent where it cannot. */
+  readonly place?: PackagePlace;
   /** The wanted files, in the order in which they come cheapest; each is to be read before the next. */
   files(wanted: readonly string[]): AsyncIterable<PackageFile>;
 }
@@ -35,7 +38,11 @@ export async function openDeployPackage(source: string, signal: AbortSignal): Pr
     });
   });
   // An OVA is a tar, whatever it is called; a pipe or the like can only be read once.
-  if (/\.ovf$/i.test(source) || status.isFile()) return inAnyOrder(await openOvf(source));
+  if (/\.ovf$/i.test(source)) return inAnyOrder(await openOvf(source));
+  if (status.isFile()) {
+    const ovf = await openOvf(source);
+    return { ...inAnyOrder(ovf), place: await localArchive(source, ovf.envelope) };
+  }
   return streamed(createReadStream(source));
 }
 
@@ -52,7 +59,7 @@ function inAnyOrder(ovf: Awaited<ReturnType<typeof openOvf>>): DeployPackage {
 }
 
 /** An OVA that passes by once, such as one from the web. */
-async function streamed(source: AsyncIterable<Uint8Array>): Promise<DeployPackage> {
+export async function streamed(source: AsyncIterable<Uint8Array>): Promise<DeployPackage> {
   const ova = await readOva(source);
   return {
     descriptor: textOf(ova.descriptor),

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createReadStream, statSync } from 'node:fs';
+import { createReadStream, existsSync, statSync } from 'node:fs';
 import { mkdtemp, open, readdir, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type RunningServer, startServer } from '@hypostyle/server';
 import { run } from '../run.ts';
 import { memoryContext } from '../testing/memory-terminal.ts';
@@ -39,8 +40,11 @@ async function machineNames(): Promise<string[]> {
   return (JSON.parse(output) as { name: string }[]).map(({ name }) => name);
 }
 
+/** Of a disk that may be settling still. */
 async function diskBeginsWithContent(name: string): Promise<boolean> {
-  await using file = await open(join(server.home.datastoreDirectory, name, `${name}-flat.vmdk`));
+  const path = join(server.home.datastoreDirectory, name, `${name}-flat.vmdk`);
+  for (const limit = Date.now() + 30_000; !existsSync(path) && Date.now() < limit; ) await sleep(20);
+  await using file = await open(path);
   const { buffer } = await file.read(Buffer.alloc(content.length), 0, content.length, 0);
   return buffer.equals(content);
 }

@@ -9,6 +9,7 @@ import { note } from '../output/terminal.ts';
 import type { DeployPackage } from './deploy-package.ts';
 import { type DeployChoices, type PlannedImport, planImport } from './import-spec.ts';
 import { abortLease, leaseReady, reportProgress } from './lease.ts';
+import { pullFiles, sourceFor } from './pull.ts';
 import { upload } from './upload.ts';
 
 /**
@@ -32,13 +33,34 @@ export async function deployPackage(
   });
   try {
     const info = await leaseReady(session, lease, context.signal);
-    await sendFiles(session, context, lease, info, source, plan);
+    const left = await pullPackage(session, context, lease, info, source, plan);
+    if (left.length > 0) await sendFiles(session, context, lease, info, source, { ...plan, files: left });
     await session.client.call(lease, 'HttpNfcLeaseComplete', {});
     return info.entity as ManagedObjectReference as ManagedObjectReference<'VirtualMachine'>;
   } catch (error) {
     await abortLease(session, lease, error);
     throw error;
   }
+}
+
+/** What the server can reach by itself it brings itself, and runs from it at once; answers what is left to be sent. */
+async function pullPackage(
+  session: ServerSession,
+  context: CommandContext,
+  lease: ManagedObjectReference<'HttpNfcLease'>,
+  { deviceUrl = [] }: HttpNfcLeaseInfo,
+  { place }: DeployPackage,
+  { files }: PlannedImport,
+): Promise<readonly OvfFileItem[]> {
+  const wanted = files.flatMap((file) => {
+    const source = place?.(file.path);
+    const target = deviceUrl.find(({ importKey }) => importKey === file.deviceId);
+    return source === undefined || target === undefined ? [] : [{ file, source: sourceFor(target.importKey, source) }];
+  });
+  if (wanted.length === 0) return files;
+  const sources = wanted.map(({ source }) => source);
+  if (!(await pullFiles(session, context, lease, sources))) return files;
+  return files.filter((file) => !wanted.some((one) => one.file === file));
 }
 
 async function sendFiles(

@@ -24,6 +24,10 @@ export interface DeployChoices {
   readonly forwards: readonly string[];
   readonly disks: 'thin' | 'thick';
   readonly deploymentOption?: string;
+  /** Whether compressed disks are checked before the machine may start; the host's own way unless told. */
+  readonly verify?: 'before' | 'background';
+  /** How fast they settle, in MB of the disk a second; the host's own unless told. */
+  readonly settleRate?: number;
 }
 
 export interface PlannedImport {
@@ -60,18 +64,25 @@ export async function planImport(
   return { ...planned(result, choices), warnings: (result.warning ?? []).map(messageOf) };
 }
 
-function planned(result: OvfCreateImportSpecResult, { forwards }: DeployChoices): Omit<PlannedImport, 'warnings'> {
+function planned(result: OvfCreateImportSpecResult, choices: DeployChoices): Omit<PlannedImport, 'warnings'> {
   const { importSpec, error = [], fileItem = [] } = result;
   if (importSpec === undefined || error.length > 0) {
     throw new CliError('failed', error.map(messageOf).join('\n') || 'The server cannot import the package.');
   }
-  if (forwards.length === 0) return { spec: importSpec, files: fileItem };
+  const { forwards, verify, settleRate } = choices;
+  const options = [
+    ...(forwards.length === 0 ? [] : [['ethernet0.forwards', forwards.join(',')] as const]),
+    ...(verify === undefined ? [] : [['hypostyle.settle.verify', verify] as const]),
+    ...(settleRate === undefined ? [] : [['hypostyle.settle.rate', String(settleRate)] as const]),
+  ];
+  if (options.length === 0) return { spec: importSpec, files: fileItem };
   if (!isData('VirtualMachineImportSpec', importSpec)) {
-    throw new CliError('failed', '--forward works for packages of a single machine.');
+    const what = '--forward, --verify and --settle-rate work for packages of a single machine.';
+    throw new CliError('failed', what);
   }
   const { configSpec } = importSpec;
-  const forward = data('OptionValue', { key: 'ethernet0.forwards', value: forwards.join(',') });
-  const extraConfig = [...(configSpec.extraConfig ?? []), forward];
+  const added = options.map(([key, value]) => data('OptionValue', { key, value }));
+  const extraConfig = [...(configSpec.extraConfig ?? []), ...added];
   return { spec: { ...importSpec, configSpec: { ...configSpec, extraConfig } } as ImportSpec, files: fileItem };
 }
 

@@ -19,6 +19,9 @@ export interface SettlingTargetOptions {
   readonly images: ImageTool;
 }
 
+/** A digest over so much is known in a fraction of a second: it is always checked before. */
+const quickBytes = 32 * 2 ** 20;
+
 /**
  * A lease's target that receives a disk, or takes it from a file of this computer: a compressed one is then a disk at
  * once, and is settled later.
@@ -45,7 +48,8 @@ async function adoptDisk(
   if (!(await isStreamOptimized(content))) return false;
   const full = await resolveInRoot(root, path);
   const source = join(dirname(full), settlingNames(full).source);
-  if (verify === 'before') await verified(content, shownPath(root, path), { signal, onBytes });
+  const quick = content.digest !== undefined && content.length <= quickBytes;
+  if (verify === 'before' || quick) await verified(content, shownPath(root, path), { signal, onBytes });
   let brought = false;
   try {
     const { offset } = await bringSource({

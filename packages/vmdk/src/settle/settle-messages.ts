@@ -5,7 +5,11 @@ import type { StreamPlace } from './stream-file.ts';
 export type SettleDigestAlgorithm = 'sha1' | 'sha256' | 'sha512';
 
 /** What a thread is to do. */
-export type SettleOrder = { readonly pace: SharedArrayBuffer } & (
+export type SettleOrder = {
+  readonly pace: SharedArrayBuffer;
+  /** Goes at the priority of the process, not at the lowest. */
+  readonly urgent?: boolean;
+} & (
   | ({ readonly kind: 'grains' } & SettleGrainsOptions)
   | { readonly kind: 'tables'; readonly source: StreamPlace }
   | { readonly kind: 'check'; readonly source: StreamPlace }

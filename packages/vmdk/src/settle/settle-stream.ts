@@ -63,7 +63,8 @@ export async function verifyStream(
 ): Promise<void> {
   const { digest, signal, onProgress } = options;
   const pace = new SettlePace();
-  const shared = { pace: pace.shared, source };
+  // Somebody waits for it.
+  const shared = { pace: pace.shared, source, urgent: true };
   const report = (doneBytes: number) => onProgress?.({ doneBytes, totalBytes: source.length });
   await whileWanted(
     signal,
@@ -101,7 +102,7 @@ export async function isStreamOptimized({ path, offset, length, name = path }: S
  * one before, so that a damaged entry leads to no other grain; engines check a grain's own sum and nothing else.
  */
 export async function readStreamTables(source: StreamPlace): Promise<{ readonly virtualBytes: number }> {
-  const answer = await runThread({ pace: new SettlePace().shared, source, kind: 'tables' }, () => {});
+  const answer = await runThread({ pace: new SettlePace().shared, source, urgent: true, kind: 'tables' }, () => {});
   return { virtualBytes: (answer.kind === 'done' ? answer.virtualBytes : undefined) ?? 0 };
 }
 
@@ -125,14 +126,17 @@ async function namedDamage(error: unknown, source: StreamPlace, signal: AbortSig
 }
 
 async function checkDigest(
-  shared: { readonly pace: SharedArrayBuffer; readonly source: StreamPlace },
+  shared: Pick<SettleOrder, 'pace' | 'source' | 'urgent'>,
   { algorithm, expected }: StreamDigest,
   report: (doneBytes: number) => void = () => {},
 ): Promise<void> {
   const answer = await runThread({ ...shared, kind: 'digest', algorithm }, report);
   if (answer.kind !== 'done' || answer.digest === expected.toLowerCase()) return;
   const file = shared.source.name ?? shared.source.path;
-  throw new VmdkError('digest-mismatch', { file, reason: `its ${algorithm} is ${answer.digest}, not ${expected}` });
+  throw new VmdkError('digest-mismatch', {
+    file,
+    reason: `its ${algorithm.toUpperCase()} is ${answer.digest}, not ${expected}`,
+  });
 }
 
 /** Rejects with what the thread failed of. */

@@ -22,8 +22,7 @@ let spoken = 0;
 const say = (answer: SettleAnswer) => parentPort?.postMessage(answer);
 
 try {
-  // Somebody waits for the tables.
-  if (order.kind !== 'tables') lowerPriority();
+  if (order.urgent !== true) lowerPriority();
   if (order.kind === 'digest') digest(order);
   else if (order.kind === 'tables') tables(order);
   else settle(order);

@@ -1,5 +1,4 @@
 import { realpath, stat } from 'node:fs/promises';
-import { isIP } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import {
   faults,
@@ -9,6 +8,7 @@ import {
   openWeb,
   type ReceiveOptions,
   readContent,
+  requireLocalCaller,
   requirePrivilege,
   resolveInRoot,
   type TransferLease,
@@ -118,9 +118,7 @@ function fileTag({
 /** Files beside the datastores are for whoever administers the host, and sits at it. */
 function checkLocal(core: HostCore, call: Call): void {
   requirePrivilege(core, call, references.host, 'Host.Config.Storage');
-  const address = call.clientAddress.replace(/^::ffff:/i, '');
-  const loopback = address === '' || address === '::1' || (isIP(address) === 4 && address.startsWith('127.'));
-  if (!loopback) throw faults.notSupported('Files of the host can be named by clients that run on it only.');
+  requireLocalCaller(call);
 }
 
 /** `ds:///vmfs/volumes/<uuid>/path` as `[name] path`. */
