@@ -41,3 +41,12 @@ export interface BackingChange {
   readonly former: string;
   readonly backing: BlockLayer;
 }
+
+/** A disk that is read over NBD while this is not closed. */
+export interface DiskExport {
+  /** Unix socket of its server, which its owner alone can use. */
+  readonly socketPath: string;
+  readonly exportName: string;
+  /** Ends it, and every connection to it. May be called again, also when the server is gone. */
+  close(): Promise<void>;
+}

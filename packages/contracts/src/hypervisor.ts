@@ -1,4 +1,5 @@
-import type { BackingChange, DiskOverlay, LayerCommit } from './block-work.ts';
+import type { BackingChange, DiskExport, DiskOverlay, LayerCommit } from './block-work.ts';
+
 import type { BlockLayer, ControllerModel, MachineHardware, NicModel } from './hardware.ts';
 
 /**
@@ -48,7 +49,7 @@ export interface HypervisorCapabilities {
   readonly serial: boolean;
   readonly hotPlug: boolean;
   readonly liveMigration: boolean;
-  /** `snapshotDisks`, `commitLayer` and `freezeGuest`, and `ImageTool.commit`. */
+  /** `snapshotDisks`, `commitLayer`, `freezeGuest` and `exportDisk`, and the `commit` and `exportDisk` of `ImageTool`. */
   readonly diskSnapshots: boolean;
   /** Layers inside archives, `DiskHardware.pauseOnReadError`, `pause` and `replaceBacking`. */
   readonly instantDisks: boolean;
@@ -149,6 +150,11 @@ export interface RunningMachine {
    * with `guest-agent-absent`, or `quiesce-failed` where the guest refuses.
    */
   freezeGuest(): Promise<() => Promise<void>>;
+  /**
+   * Lets a disk be read as the guest has it, moment by moment, for as long as the machine runs; snapshots and merges go
+   * on meanwhile. Exports of an owner that was killed are ended by `adopt`. Rejects with `block-failed`.
+   */
+  exportDisk(diskId: string): Promise<DiskExport>;
   usage(): Promise<MachineUsage>;
   /** What the guest agent says; undefined while no agent answers. */
   guestFacts(): Promise<GuestFacts | undefined>;
@@ -240,6 +246,16 @@ export interface ImageTool {
     /** Told how far it is, 0 to 1. */
     readonly onProgress?: (fraction: number) => void;
   }): Promise<void>;
+  /**
+   * Lets a disk that no engine writes be read, or written, over NBD on a socket that is made. It ends with its owner's
+   * process at the latest. Rejects with `image-failed`.
+   */
+  exportDisk(options: {
+    /** Top first; the last one is the base. */
+    readonly layers: readonly BlockLayer[];
+    readonly socketPath: string;
+    readonly writable?: boolean;
+  }): Promise<DiskExport>;
   /** Gives a delta's backing another name; no byte of the disk is looked at. */
   setBacking(options: {
     readonly path: string;

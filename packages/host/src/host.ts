@@ -34,6 +34,7 @@ import { references } from './inventory/references.ts';
 import { type Console, ConsoleTickets } from './machine/console/console-tickets.ts';
 import { adoptMachines } from './machine/engine/adoption.ts';
 import { MachineWatch } from './machine/engine/machine-watch.ts';
+import { DiskTickets } from './machine/export/disk-tickets.ts';
 import { defineExportWork } from './machine/export/export-work.ts';
 import { defineImportWork } from './machine/import/import-work.ts';
 import { definePullWork } from './machine/import/pull-work.ts';
@@ -78,6 +79,8 @@ export interface HostOptions {
   readonly port: () => number;
   /** SHA-1 of the server's certificate, `AB:CD:…`. */
   readonly sslThumbprint: () => string;
+  /** Port at which disks of leases are read over NBD; none: they are not. */
+  readonly diskExportPort?: () => Promise<number>;
   /** Told of what failed in the background, with where. */
   readonly onDefect: (where: string, error: unknown) => void;
 }
@@ -162,12 +165,19 @@ export class Host {
     const settle = new SettleWork(core);
     watch.onDiskPaused = (id, diskId, detail) => settle.diskPaused(id, diskId, detail);
     const lifecycle = defineLifecycleWork(core, settle);
+    const exporting = defineExportWork(core, leases, settle);
     const work: MachineWork = {
       power: definePowerWork(core, watch, settle),
       lifecycle,
       reconfigure: defineReconfigureWork(core),
-      exporting: defineExportWork(core, leases, settle),
+      exporting,
       consoles,
+      diskTickets: new DiskTickets(core, {
+        leases,
+        exporting,
+        port: options.diskExportPort,
+        sslThumbprint: options.sslThumbprint,
+      }),
     };
     const imports = defineImportWork(core, lifecycle, leases, settle);
     core.inventory.machineClass = machineClass(core, work);

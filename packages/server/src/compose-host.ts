@@ -14,12 +14,13 @@ export interface ComposeHostOptions {
   /** Where the server listens; asked once it does. */
   readonly port: () => number;
   readonly sslThumbprint: () => string;
+  readonly diskExportPort: () => Promise<number>;
   readonly onDefect: (where: string, error: unknown) => void;
 }
 
 /** One host on QEMU: the only place that names a driver. */
 export async function composeHost(options: ComposeHostOptions): Promise<Host> {
-  const { home, store, runDirectory, administrator, version, port, sslThumbprint, onDefect } = options;
+  const { home, store, runDirectory, administrator, version, port, sslThumbprint, diskExportPort, onDefect } = options;
   const hypervisor = new QemuHypervisor({ cacheDirectory: join(home.cacheDirectory, 'qemu') });
   return Host.open({
     schema: loadSchema(),
@@ -29,6 +30,7 @@ export async function composeHost(options: ComposeHostOptions): Promise<Host> {
     defaultDatastore: { name: 'datastore1', directory: home.datastoreDirectory },
     port,
     sslThumbprint,
+    diskExportPort,
     administrator,
     version,
     onDefect,

@@ -1,4 +1,5 @@
 import type { Store } from '@hypostyle/contracts';
+import { DiskExportFace } from '@hypostyle/services';
 import { openPostgresStore, openStore, StoreError } from '@hypostyle/store';
 import type { Logger } from 'pino';
 import { composeCenter } from './compose-center.ts';
@@ -23,6 +24,8 @@ export interface StartServerOptions {
   readonly mode: 'host' | 'center';
   /** Where the host of a center answers by itself; any free port of the same address unless told. */
   readonly hostListen?: ListenAddress;
+  /** Where disks are exported over NBD; any free port of the same address unless told. Open once they are asked for. */
+  readonly nbdListen?: ListenAddress;
   /** The center's state in this PostgreSQL database rather than in the home: a `postgres://` URL. */
   readonly postgres?: string;
   /** Least severe line that is logged: `info` unless told. */
@@ -115,6 +118,8 @@ async function start(
   const hostDoor = new Door(isCenter ? (options.hostListen ?? { host: listenHost, port: 0 }) : options.listen);
   const onDefect = (where: string, error: unknown) => logger.error({ where, err: error }, 'a defect');
   opened.add(() => hostDoor.end());
+  // Asked for once there is a host whose disks are wanted.
+  let diskExports: DiskExportFace | undefined;
   const host = await composeHost({
     home,
     store,
@@ -123,9 +128,21 @@ async function start(
     version: serverVersion,
     port: () => hostDoor.port,
     sslThumbprint: () => tls.material.thumbprint,
+    diskExportPort: async () => {
+      if (diskExports === undefined) throw new ServerError('address-unavailable', 'The server is only starting.');
+      return diskExports.port();
+    },
     onDefect,
   });
   opened.add(() => host.close());
+  diskExports = new DiskExportFace({
+    leases: host.leases,
+    listen: options.nbdListen ?? { host: listenHost, port: 0 },
+    tls: () => ({ key: tls.material.key, cert: tls.material.certificateChain }),
+    onFailure: (error) => logger.warn({ err: error }, 'a disk was not served'),
+  });
+  const face = diskExports;
+  opened.add(() => face.close());
   const shared = { tls, version: serverVersion, logger };
   await hostDoor.open({ ...shared, endpoint: host, asksForCertificates: true });
   opened.add(() => hostDoor.stop());

@@ -7,6 +7,7 @@ export { chainLayers, type DiskChain, type DiskLink, readDiskChain } from './dis
 export { diskDownloadTarget, provideDisk } from './disks/disk-download.ts';
 export { type DiskReceiving, type DiskUpload, diskUploadTarget, receiveDisk } from './disks/disk-upload.ts';
 export { openDiskInRoot } from './disks/open-disk-in-root.ts';
+export { type LeasedDiskPlace, openExportedDisk, openLeasedDisk } from './disks/open-leased-disk.ts';
 export { entityDefaults, entityPerSession, quietEntity, reference } from './entities/entity-defaults.ts';
 export { faults, fileFault } from './errors.ts';
 export { descriptorMethods } from './export/descriptor-methods.ts';
@@ -49,7 +50,16 @@ export {
   TransferLeases,
   type TransferLeasesOptions,
 } from './leases/transfer-leases.ts';
-export type { LocalContent, ProvideOptions, ReceiveOptions, TransferTarget } from './leases/transfer-target.ts';
+
+export type {
+  LeasedDisk,
+  LocalContent,
+  ProvideOptions,
+  ReceiveOptions,
+  TransferTarget,
+} from './leases/transfer-target.ts';
+export { DiskExportFace, type DiskExportFaceOptions } from './nbd/disk-export-face.ts';
+
 export {
   requireForDestroy,
   requireForMoveIntoFolder,

@@ -29,6 +29,14 @@ const ticketPrivileges: Readonly<Record<string, string>> = {
   guestControl: 'VirtualMachine.Interact.GuestControl',
 };
 
+/** Tickets for disks over NBD say whether the disk is written. */
+function ticketPrivilege(ticketType: string): string {
+  if (!ticketType.startsWith('nbd')) {
+    return ticketPrivileges[ticketType] ?? 'VirtualMachine.Interact.ConsoleInteract';
+  }
+  return `VirtualMachine.Provisioning.${ticketType.endsWith(':rw') ? 'DiskRandomAccess' : 'DiskRandomRead'}`;
+}
+
 /** Methods of a machine that need rights on more than it, or in which its center has a word. All else is passed on. */
 export function ownMethodsOfMachine({ core, forwarding, rename }: MachineWork): MethodTable<'VirtualMachine'> {
   const scope = privilegeScope(core);
@@ -80,7 +88,7 @@ export function ownMethodsOfMachine({ core, forwarding, rename }: MachineWork): 
       await forwarding.call(call, args as unknown as Arguments);
     },
     AcquireTicket: async (call, args) => {
-      const privilege = ticketPrivileges[args.ticketType] ?? 'VirtualMachine.Interact.ConsoleInteract';
+      const privilege = ticketPrivilege(args.ticketType);
       requirePrivilege(scope, call, call.self.ref, privilege);
       const ticket = (await forwarding.call(call, args as unknown as Arguments)) as VirtualMachineTicket;
       return ticketAt(

@@ -7,7 +7,13 @@ import type { CommandContext, CommandDefinition } from '../command-context.ts';
 import { optionsOf } from '../command-context.ts';
 import { homePath } from '../connection/server-address.ts';
 import { CliError } from '../errors.ts';
-import { addDaemonOptions, addListenOption, type DaemonOptions, daemonOptionsOf } from '../host/daemon-options.ts';
+import {
+  addDaemonOptions,
+  addListenOption,
+  type DaemonOptions,
+  daemonOptionsOf,
+  nbdListenOf,
+} from '../host/daemon-options.ts';
 import { startDetached } from '../host/detached.ts';
 import { serveInForeground } from '../host/foreground.ts';
 import { stopDaemon } from '../host/stop-daemon.ts';
@@ -36,7 +42,7 @@ Examples:
       const options = daemonOptionsOf<DaemonOptions>(command);
       const listen = parseListenAddress(options.listen);
       const home = homePath(options, context.environment);
-      const settings = { mode: 'host', home, listen, logLevel: options.logLevel } as const;
+      const settings = { mode: 'host', home, listen, ...nbdListenOf(options), logLevel: options.logLevel } as const;
       if (options.detach) await startDetached(settings, options, context);
       else await serveInForeground(settings, options, context);
     });

@@ -3,7 +3,13 @@ import type { Command } from 'commander';
 import type { CommandDefinition } from '../command-context.ts';
 import { optionsOf } from '../command-context.ts';
 import { homePath } from '../connection/server-address.ts';
-import { addDaemonOptions, addListenOption, type DaemonOptions, daemonOptionsOf } from '../host/daemon-options.ts';
+import {
+  addDaemonOptions,
+  addListenOption,
+  type DaemonOptions,
+  daemonOptionsOf,
+  nbdListenOf,
+} from '../host/daemon-options.ts';
 import { startDetached } from '../host/detached.ts';
 import { serveInForeground } from '../host/foreground.ts';
 import { hostAddressBeside, usualHostPort } from '../host/free-port.ts';
@@ -47,6 +53,7 @@ Examples:
         hostListen:
           options.hostListen === undefined ? await hostAddressBeside(listen) : parseListenAddress(options.hostListen),
         ...(postgres ? { postgres } : {}),
+        ...nbdListenOf(options),
         logLevel: options.logLevel,
       } as const;
       if (options.detach) await startDetached(settings, options, context);

@@ -66,12 +66,13 @@ function memorySettings(home: string): Readonly<Record<string, string>> {
 }
 
 async function launch(
-  { mode, home, listen, hostListen, postgres, logLevel }: HostSettings,
+  { mode, home, listen, hostListen, nbdListen, postgres, logLevel }: HostSettings,
   { ready, words, signal }: { readonly ready: string; readonly words: string; readonly signal: AbortSignal },
 ): Promise<ReadyMessage> {
   const main = fileURLToPath(new URL('../main.ts', import.meta.url));
   const settings = ['--home', home, '--listen', addressText(listen), '--log-level', logLevel, '--ready-file', ready];
   if (hostListen !== undefined) settings.push('--host-listen', addressText(hostListen));
+  if (nbdListen !== undefined) settings.push('--nbd-listen', addressText(nbdListen));
   // A URL may hold a password, and arguments are for everybody to see.
   const database = postgres === undefined ? {} : { HYPOSTYLE_POSTGRES: postgres };
   const output = await open(words, 'w', 0o600);

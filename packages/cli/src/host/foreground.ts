@@ -11,6 +11,8 @@ export interface HostSettings {
   readonly listen: ListenAddress;
   /** Where the host of a center answers by itself. */
   readonly hostListen?: ListenAddress;
+  /** Where disks are exported over NBD. */
+  readonly nbdListen?: ListenAddress;
   /** Database of the center's state, a `postgres://` URL. */
   readonly postgres?: string;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';

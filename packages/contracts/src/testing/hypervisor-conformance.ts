@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { DiskOverlay, LayerCommit } from '../block-work.ts';
+import type { DiskExport, DiskOverlay, LayerCommit } from '../block-work.ts';
 import type { BlockLayer, DiskHardware } from '../hardware.ts';
 import {
   type Hypervisor,
@@ -286,6 +286,40 @@ export function hypervisorConformance({ name, driver, guest }: HypervisorConform
       assert.ok((await stat(asked.hardware.nvramPath)).size > 0);
     });
 
+    it('lets a disk be read while the machine runs, through a snapshot, and when it is off', async (test) => {
+      if (!capabilities.diskSnapshots) return test.skip('the driver exports no disks');
+      const asked = await request();
+      const machine = await hypervisor.start(asked);
+      const session = await guest.open(machine);
+      await session.ready();
+      await session.writeDisk('one');
+      const exported = await machine.exportDisk('data');
+      assert.equal(await readExport(exported, 3), 'one');
+      await session.writeDisk('two');
+      await machine.snapshotDisks(await overlays(asked, 1));
+      assert.equal(await readExport(exported, 3), 'two');
+      await session.writeDisk('six');
+      assert.equal(await readExport(exported, 3), 'six');
+      await rejects(machine.exportDisk('nowhere'), 'block-failed');
+      // What an owner leaves behind when it is killed stands in nobody's way.
+      await machine.exportDisk('data');
+      await exported.close();
+      await exported.close();
+      session.close();
+      await machine.powerOff();
+      await exported.close();
+      const off = await hypervisor.images.exportDisk({ layers: [dataLayer(asked)], socketPath: join(root, 'off') });
+      assert.equal(await readExport(off, 3), 'two');
+      await off.close();
+      await rejects(
+        hypervisor.images.exportDisk({
+          layers: [{ format: 'raw', path: join(root, 'nothing') }],
+          socketPath: join(root, 'no'),
+        }),
+        'image-failed',
+      );
+    });
+
     it('puts overlays on disks of a running machine, and merges them', async (test) => {
       if (!capabilities.diskSnapshots) return test.skip('the driver takes no snapshots of disks');
       const asked = await request();
@@ -516,6 +550,17 @@ function withDataLayers(asked: StartRequest, layers: readonly BlockLayer[]): Sta
 
 function pathOf(overlays: readonly DiskOverlay[], id: string): string {
   return overlays.find(({ diskId }) => diskId === id)?.layer.path ?? '';
+}
+
+/** The beginning of an exported disk. */
+async function readExport({ socketPath, exportName }: DiskExport, length: number): Promise<string> {
+  const uri = `nbd+unix:///${exportName}?socket=${socketPath}`;
+  const copy = spawn('nbdcopy', [uri, '-'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const parts: Buffer[] = [];
+  copy.stdout.on('data', (part: Buffer) => parts.length === 0 && parts.push(part));
+  const [code] = (await once(copy, 'close')) as [number];
+  assert.equal(code, 0, uri);
+  return parts[0]?.toString('latin1', 0, length) ?? '';
 }
 
 async function adopted(hypervisor: Hypervisor, request: StartRequest): Promise<RunningMachine> {

@@ -21,6 +21,7 @@ import {
   storageInfo,
 } from '../projection/runtime-info.ts';
 import type { ConsoleTickets } from './console/console-tickets.ts';
+import { type DiskTickets, isDiskTicket } from './export/disk-tickets.ts';
 import type { ExportWork } from './export/export-work.ts';
 import type { LifecycleWork } from './lifecycle/lifecycle-work.ts';
 import type { PowerWork } from './power/power-work.ts';
@@ -33,6 +34,7 @@ export interface MachineWork {
   readonly reconfigure: ReconfigureWork;
   readonly exporting: ExportWork;
   readonly consoles: ConsoleTickets;
+  readonly diskTickets: DiskTickets;
 }
 
 /** VirtualMachine: its methods hand on to the work of each family, its properties are projections of the record. */
@@ -92,9 +94,10 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
         requireForDestroy(scope, call, call.self.ref);
         return work.lifecycle.destroy(call);
       },
-      ExportVm: (call) => work.exporting.begin(call),
+      ExportVm: async (call) => (await work.exporting.begin(call)).ref,
       UnregisterVM: (call) => work.lifecycle.unregister(call),
       AcquireTicket: (call, { ticketType }) => {
+        if (isDiskTicket(ticketType)) return work.diskTickets.acquire(call, record(call.self), ticketType);
         requirePrivilege(core, call, call.self.ref, 'VirtualMachine.Interact.ConsoleInteract');
         return work.consoles.acquire(record(call.self), ticketType);
       },

@@ -4,6 +4,7 @@ import {
   type AdoptRequest,
   type BackingChange,
   type BlockLayer,
+  type DiskExport,
   type DiskOverlay,
   type Hypervisor,
   HypervisorError,
@@ -36,6 +37,8 @@ interface FakeEngine {
   readonly memory: string;
   /** Layers of each disk, top first. */
   readonly disks: Map<string, readonly BlockLayer[]>;
+  /** Disks that are let be read. */
+  readonly exports: Set<string>;
   /** The guest stands still for a layer that is being merged. */
   pivoting: boolean;
   owner: FakeMachine | undefined;
@@ -94,6 +97,9 @@ export class FakeHypervisor implements Hypervisor {
       }
       await this.#gate();
     },
+    exportDisk: async () => {
+      throw new HypervisorError('image-failed', 'the fakes export nothing');
+    },
     setBacking: async ({ path, backing }) => {
       await this.#gate();
       renameFakeBacking(path, backing.relativePath);
@@ -145,6 +151,7 @@ export class FakeHypervisor implements Hypervisor {
       startedAt: Date.now(),
       memory,
       disks,
+      exports: new Set(),
       pivoting: false,
       owner: undefined,
     };
@@ -335,6 +342,19 @@ class FakeMachine implements RunningMachine {
     if (agents === 'absent') throw new HypervisorError('guest-agent-absent', 'no agent');
     if (agents === 'refuse') throw new HypervisorError('quiesce-failed', 'the guest refuses');
     return async () => {};
+  }
+
+  async exportDisk(diskId: string): Promise<DiskExport> {
+    await this.#gate();
+    this.#mustRun();
+    if (!this.#engine.disks.has(diskId)) throw new HypervisorError('block-failed', `no disk ${diskId}`);
+    const name = `${diskId}-${this.#engine.exports.size}`;
+    this.#engine.exports.add(name);
+    return {
+      socketPath: '/nowhere/nbd',
+      exportName: name,
+      close: async () => void this.#engine.exports.delete(name),
+    };
   }
 
   async usage() {

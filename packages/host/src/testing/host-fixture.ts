@@ -71,6 +71,7 @@ export class Computer {
         version: '0.1.0',
         port: () => 443,
         sslThumbprint: () => '',
+        diskExportPort: async () => 10_809,
         onDefect: (where, error) => this.defects.push([where, error]),
       });
     const host = await processOf.run(store, open);

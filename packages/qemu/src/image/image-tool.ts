@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import type { BlockLayer, ImageTool } from '@hypostyle/contracts';
 import { messageOf, qemuErrors } from '../errors.ts';
 import { commitImages } from './commit-images.ts';
+import { exportImage } from './export-image.ts';
 import type { ProgramRunner } from './program-runner.ts';
 import { qcow2VirtualBytes, writeEmptyQcow2 } from './qcow2.ts';
 import { maxDescriptorBytes, parseVmdkSize } from './vmdk-size.ts';
@@ -16,6 +17,7 @@ export function imageTool(run: ProgramRunner): ImageTool {
     createDelta,
     inspect: inspectImage,
     commit: (options) => commitImages(run, options),
+    exportDisk: (options) => exportImage(run, options),
     setBacking: ({ path, backing }) => setBacking(run, path, backing),
   };
 }

@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type {
   BackingChange,
+  DiskExport,
   DiskOverlay,
   GuestFacts,
   LayerCommit,
@@ -11,8 +12,11 @@ import type {
   MachineUsage,
   RunningMachine,
 } from '@hypostyle/contracts';
+
 import { commitLayer } from '../blocks/commit-layer.ts';
+import { exportDisk } from '../blocks/export-disk.ts';
 import { replaceBacking } from '../blocks/replace-backing.ts';
+
 import { snapshotDisks } from '../blocks/snapshot-disks.ts';
 import { qemuErrors } from '../errors.ts';
 import { GuestAgentError, withGuestAgent } from '../guest/guest-agent.ts';
@@ -160,6 +164,11 @@ export class QemuMachine implements RunningMachine {
     this.#mustRun();
     if (!this.#agentConnected) throw qemuErrors.agentAbsent('The guest agent does not answer.');
     return freezeGuest((use) => this.#withAgent(use));
+  }
+
+  async exportDisk(diskId: string): Promise<DiskExport> {
+    this.#mustRun();
+    return exportDisk(this.#engine, diskId);
   }
 
   usage(): Promise<MachineUsage> {

@@ -39,6 +39,11 @@ export class RunDirectory {
     return this.#file('migrate');
   }
 
+  /** Where the engine lets disks be read. */
+  get exports(): string {
+    return this.#file('nbd');
+  }
+
   /** Written by the spawner process when a memory image is on disk. */
   get drained(): string {
     return this.#file('drained');

@@ -6,6 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { openDisk } from '@hypostyle/vmdk';
 import fc from 'fast-check';
 import { collect, everything, faultOf, streamOf, temporaryDatastore } from '../testing/datastore-fixture.ts';
+import { noEngine } from '../testing/no-engine.ts';
 import { provideDisk } from './disk-download.ts';
 import { receiveDisk } from './disk-upload.ts';
 
@@ -38,7 +39,7 @@ test('a stream becomes a flat disk with its descriptor, and goes out again the s
   assert.ok(sparse.blocks * 512 < content.length / 2, 'holes stay holes');
 
   await receiveDisk(
-    provideDisk(root, 'web/web.vmdk', never),
+    provideDisk({ root, path: 'web/web.vmdk', ...noEngine }, never),
     { root, path: 'web/copy.vmdk', capacityBytes: content.length, provisioning: 'thin' },
     { signal: never },
   );

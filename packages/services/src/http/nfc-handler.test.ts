@@ -9,6 +9,7 @@ import { fileUploadTarget } from '../files/file-upload.ts';
 import { TransferLeases } from '../leases/transfer-leases.ts';
 import { collect, streamOf, temporaryDatastore } from '../testing/datastore-fixture.ts';
 import { FakeClock } from '../testing/fake-clock.ts';
+import { noEngine } from '../testing/no-engine.ts';
 import { handleTransferRequest } from './nfc-handler.ts';
 
 test('an import and an export go through their URLs', async (t) => {
@@ -44,7 +45,12 @@ test('an import and an export go through their URLs', async (t) => {
   const exported = leases.open({
     ...owner,
     entity,
-    targets: [diskDownloadTarget({ ...names('disk-0.vmdk'), capacityBytes: image.length }, { root, path: 'a.vmdk' })],
+    targets: [
+      diskDownloadTarget(
+        { ...names('disk-0.vmdk'), capacityBytes: image.length },
+        { root, path: 'a.vmdk', ...noEngine },
+      ),
+    ],
   });
   const answer = await send('GET', `${exported.path}/disk-0.vmdk`);
   assert.equal(answer.headers['content-type'], 'application/x-vnd.vmware-streamVmdk');

@@ -2,7 +2,8 @@ import { asFault, type Clock, type HttpNfcLeaseManifestEntry, type VimFault } fr
 import { faults } from '../errors.ts';
 import { abortable } from './abortable.ts';
 import { type ChecksumType, TransferDigest } from './transfer-digest.ts';
-import type { ReceiveOptions, TransferTarget } from './transfer-target.ts';
+
+import type { LeasedDisk, ReceiveOptions, TransferTarget } from './transfer-target.ts';
 
 export type LeaseState = 'initializing' | 'ready' | 'done' | 'error';
 
@@ -26,6 +27,14 @@ export interface TransferLeaseOptions {
   readonly onDefect: (error: unknown) => void;
 }
 
+/** Takes a disk away from whoever uses it, before it is closed. */
+export type ReleaseDisk = (disk: LeasedDisk) => Promise<void>;
+
+interface OpenedDisk {
+  readonly opened: Promise<LeasedDisk>;
+  readonly release: ReleaseDisk;
+}
+
 interface TargetRecord {
   readonly target: TransferTarget;
   upload: 'idle' | 'running' | 'failed' | 'finished';
@@ -41,6 +50,7 @@ export class TransferLease {
   readonly #options: TransferLeaseOptions;
   readonly #records = new Map<string, TargetRecord>();
   readonly #transfers = new Set<Promise<unknown>>();
+  readonly #disks = new Map<string, OpenedDisk>();
   readonly #stop = new AbortController();
   readonly #ended = Promise.withResolvers<void>();
   #state: LeaseState = 'initializing';
@@ -177,6 +187,24 @@ export class TransferLease {
     return this.#download(record, record.target.provide({ signal: ends }), ends);
   }
 
+  /** The disk of a target, opened once and open until the lease ends; `release` is called before it is closed. */
+  disk(fileName: string, release: ReleaseDisk): Promise<LeasedDisk> {
+    const { target } = this.#record(fileName);
+    if (target.openDisk === undefined) throw faults.notSupported(`${fileName} cannot be read at random.`);
+    this.#renew();
+    const known = this.#disks.get(fileName);
+    if (known !== undefined) return known.opened;
+    const opened = target.openDisk();
+    this.#disks.set(fileName, { opened, release });
+    opened.catch(() => this.#disks.delete(fileName));
+    return opened;
+  }
+
+  /** Somebody works with it: it does not time out yet. */
+  renew(): void {
+    this.#renew();
+  }
+
   /** Digests of what was downloaded whole. */
   manifest(): HttpNfcLeaseManifestEntry[] {
     return [...this.#records.values()].flatMap(({ manifest }) => (manifest === undefined ? [] : [manifest]));
@@ -255,6 +283,7 @@ export class TransferLease {
   }
 
   async #finish(): Promise<void> {
+    await this.#closeDisks();
     await Promise.allSettled(this.#transfers);
     const missing = [...this.#records.values()].filter(
       ({ target, upload }) =>
@@ -279,6 +308,7 @@ export class TransferLease {
 
   async #fail(): Promise<void> {
     this.#cancelTimer();
+    await this.#closeDisks();
     await Promise.allSettled(this.#transfers);
     const reason = this.#reason ?? faults.canceled('The lease was aborted.');
     try {
@@ -288,6 +318,22 @@ export class TransferLease {
     }
     this.#error = reason;
     this.#end('error');
+  }
+
+  /** What a client wrote is in the disk when it is closed; where that fails, the lease does. */
+  async #closeDisks(): Promise<void> {
+    for (const { opened, release } of [...this.#disks.values()]) {
+      const disk = await opened.catch(() => undefined);
+      if (disk === undefined) continue;
+      try {
+        await release(disk);
+        await disk.close();
+      } catch (error) {
+        this.#options.onDefect(error);
+        if (disk.writable) this.#interrupt(asFault(error));
+      }
+    }
+    this.#disks.clear();
   }
 
   #end(state: 'done' | 'error'): void {

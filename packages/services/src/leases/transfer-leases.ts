@@ -38,6 +38,10 @@ export interface OpenedLease {
   readonly path: string;
   /** Resolves when the lease is done or in error, cleaned up. */
   readonly ended: Promise<void>;
+  /** Resolves when it can be used, or has ended before it could. */
+  readonly ready: Promise<void>;
+  /** Ends it; no failure where it has ended already. */
+  abort(reason: VimFault): Promise<void>;
 }
 
 /** How content is brought that a client only names. */
@@ -134,6 +138,7 @@ export class TransferLeases {
       ),
     );
     let info: HttpNfcLeaseInfo | undefined;
+    const ready = Promise.withResolvers<void>();
     const lease = new TransferLease({
       clock,
       timeoutSeconds,
@@ -148,6 +153,7 @@ export class TransferLeases {
             ...(changed.error === undefined ? {} : { error: localizedFault(changed.error) }),
           }),
         );
+        if (changed.state !== 'initializing') ready.resolve();
         if (changed.state === 'done' || changed.state === 'error') this.#retire(id, ref);
       },
     });
@@ -162,7 +168,8 @@ export class TransferLeases {
     } else {
       begin(request);
     }
-    return { ref, path: `/nfc/${id}`, ended: lease.ended };
+    const abort = (reason: VimFault) => lease.abort(reason).catch(onDefect);
+    return { ref, path: `/nfc/${id}`, ended: lease.ended, ready: ready.promise, abort };
   }
 
   /** The lease of a URL `/nfc/<id>/<fileName>`, if it has that file; an ended one too, until it is forgotten. */

@@ -1,3 +1,5 @@
+import type { NbdExport } from '@hypostyle/vmdk';
+
 export interface ReceiveOptions {
   /** Bytes that the client announced; absent for a chunked body. */
   readonly contentLength?: number;
@@ -20,6 +22,11 @@ export interface LocalContent {
 
 export interface ProvideOptions {
   readonly signal: AbortSignal;
+}
+
+/** A disk that is open for clients which read it, or write it, at random. Its change maps are told to them. */
+export interface LeasedDisk extends NbdExport {
+  close(): Promise<void>;
 }
 
 /** One file or disk of a lease. With `receive` it must arrive before the lease completes; with `provide` it can be got. */
@@ -47,4 +54,6 @@ export interface TransferTarget {
    */
   adopt?(file: LocalContent, options: ReceiveOptions): Promise<boolean>;
   provide?(options: ProvideOptions): AsyncIterable<Uint8Array>;
+  /** Opens the disk for clients that go about in it, such as by NBD. Called once a lease at most. */
+  openDisk?(): Promise<LeasedDisk>;
 }

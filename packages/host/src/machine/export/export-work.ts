@@ -1,4 +1,12 @@
-import { diskDownloadTarget, type LeasedContents, type TransferLeases, type TransferTarget } from '@hypostyle/services';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import {
+  diskDownloadTarget,
+  type LeasedContents,
+  type OpenedLease,
+  type TransferLeases,
+  type TransferTarget,
+} from '@hypostyle/services';
 import { asFault, type Call, fault, type ManagedObjectReference, type RunningTask } from '@hypostyle/vim';
 import type { HostCore } from '../../host-core.ts';
 import { controllerTypes } from '../import/import-work.ts';
@@ -7,12 +15,16 @@ import type { MachineRecord } from '../record/machine-record.ts';
 import type { SettleWork } from '../settle/settle-work.ts';
 
 export interface ExportWork {
-  /** VirtualMachine.ExportVm: a lease by which the client gets the disks, as streamOptimized VMDK. */
-  begin(call: Call): Promise<ManagedObjectReference<'HttpNfcLease'>>;
+  /**
+   * VirtualMachine.ExportVm: a lease by which the client gets the disks, as streamOptimized VMDK or at random; or by
+   * which it writes them.
+   */
+  begin(call: Call, options?: { readonly writable?: boolean }): Promise<OpenedLease>;
 }
 
 /** The two sides of an export: the task has the machine to itself, the lease gives its disks. */
 interface Meeting {
+  readonly writable: boolean;
   readonly machine: PromiseWithResolvers<LeasedContents>;
   readonly end: PromiseWithResolvers<void>;
   progress: (percent: number) => void;
@@ -40,11 +52,12 @@ export function defineExportWork(core: HostCore, leases: TransferLeases, settle:
     },
   });
   return {
-    begin: async (call) => {
+    begin: async (call, { writable = false } = {}) => {
       const machine = core.machines.get(call.self.ref);
       mustBeFree(core, machine);
       mustBeOff(machine);
       const meeting: Meeting = {
+        writable,
         machine: Promise.withResolvers(),
         end: Promise.withResolvers(),
         progress: () => {},
@@ -67,7 +80,7 @@ export function defineExportWork(core: HostCore, leases: TransferLeases, settle:
         onComplete: async () => meeting.end.resolve(),
         onAbort: async (reason) => meeting.end.reject(reason),
       });
-      return lease.ref;
+      return lease;
     },
   };
 }
@@ -90,7 +103,7 @@ async function runExport(
     meeting.progress = (percent) => task.progress(Math.min(percent, 99));
     meeting.machine.resolve({
       entity: record.ref as unknown as ManagedObjectReference<'ManagedEntity'>,
-      targets: targetsOf(record),
+      targets: exportTargets(core, record, meeting),
     });
     await meeting.end.promise;
   } finally {
@@ -100,23 +113,44 @@ async function runExport(
 }
 
 /** Every disk with its whole chain. Throws FileFault for one that cannot be read. */
-function targetsOf({ id, configuration, datastore, disks }: MachineRecord): TransferTarget[] {
-  return configuration.disks.map((disk, index): TransferTarget => {
-    const facts = disks.get(disk.key);
+function exportTargets(core: HostCore, record: MachineRecord, { writable }: Meeting): TransferTarget[] {
+  return record.configuration.disks.map((disk) => {
+    const { fileName } = disk;
+    const facts = record.disks.get(disk.key);
     const path = facts?.chain[0]?.[0];
     if (facts === undefined || path === undefined || facts.problem !== undefined)
-      throw fault('FileFault', { file: disk.fileName }, facts?.problem ?? `The disk ${disk.fileName} cannot be read.`);
-    const controller = configuration.controllers.find(({ key }) => key === disk.controllerKey);
-    const place = `${controllerTypes[controller?.model ?? 'lsilogic']}${controller?.bus ?? 0}:${disk.unit}`;
-    const fileName = `disk-${index}.vmdk`;
-    const target = {
-      deviceId: `/${configuration.name}/${place}`,
-      key: `/${id}/${place}`,
-      fileName,
-      targetId: fileName,
-    };
-    return diskDownloadTarget({ ...target, capacityBytes: facts.capacityBytes }, { root: datastore, path });
+      throw fault('FileFault', { file: fileName }, facts?.problem ?? `The disk ${fileName} cannot be read.`);
+    return diskDownloadTarget(
+      { ...exportName(record, disk.key), capacityBytes: facts.capacityBytes },
+      {
+        root: record.datastore,
+        path,
+        writable,
+        images: core.hypervisor.images,
+        socketPath: () => freeSocketPath(core),
+      },
+    );
   });
+}
+
+/** What a disk is called in a lease. */
+export function exportName({ id, configuration }: MachineRecord, diskKey: number) {
+  const index = configuration.disks.findIndex(({ key }) => key === diskKey);
+  const disk = configuration.disks[index];
+  const controller = configuration.controllers.find(({ key }) => key === disk?.controllerKey);
+  const place = `${controllerTypes[controller?.model ?? 'lsilogic']}${controller?.bus ?? 0}:${disk?.unit}`;
+  const fileName = `disk-${index}.vmdk`;
+  return {
+    deviceId: `/${configuration.name}/${place}`,
+    key: `/${id}/${place}`,
+    fileName,
+    targetId: fileName,
+  };
+}
+
+/** A name of a socket in the run directory; paths of sockets are short. */
+function freeSocketPath({ runDirectory }: HostCore): string {
+  return join(runDirectory, `x-${randomBytes(4).toString('hex')}`);
 }
 
 function interrupted() {

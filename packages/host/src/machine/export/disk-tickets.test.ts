@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import type { HttpNfcLeaseInfo, ManagedObjectReference, VimFault, VirtualMachineTicket } from '@hypostyle/vim';
+import { Computer, type Daemon, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
+
+const named = (type: string) => (error: unknown) => (error as VimFault).type === type;
+
+async function withMachine(t: TestContext) {
+  const computer = await Computer.make();
+  const daemon = await computer.start();
+  t.after(async () => {
+    await daemon.host.close();
+    await computer.remove();
+  });
+  const machine = (await daemon.task(vmFolder, 'CreateVM_Task', smallMachine('web'))) as ManagedObjectReference;
+  const acquire = async (ticketType: string) =>
+    (await daemon.call(machine, 'AcquireTicket', { ticketType })) as VirtualMachineTicket;
+  return { computer, daemon, machine, acquire };
+}
+
+/** The disk of a ticket, as the NBD face gets it. */
+async function diskOf(daemon: Daemon, { ticket }: VirtualMachineTicket) {
+  const [id = '', file = ''] = ticket.split('/');
+  const lease = daemon.host.leases.target(id, file);
+  assert.ok(lease);
+  const released: unknown[] = [];
+  const disk = await lease.disk(file, async (one) => void released.push(one));
+  return { lease, disk, released };
+}
+
+/** The lease of a ticket as clients know it. */
+function leaseOf(daemon: Daemon, { ticket }: VirtualMachineTicket): ManagedObjectReference<'HttpNfcLease'> {
+  for (let number = 1; ; number += 1) {
+    const ref = { type: 'HttpNfcLease', value: `lease-${number}` } as ManagedObjectReference<'HttpNfcLease'>;
+    const info = daemon.host.registry.read(ref, 'info') as HttpNfcLeaseInfo | undefined;
+    if (info?.deviceUrl?.some(({ url }) => url.endsWith(ticket))) return ref;
+  }
+}
+
+test('a disk of a machine that is off is read, and the machine is left alone meanwhile', async (t) => {
+  const { daemon, machine, acquire } = await withMachine(t);
+  const ticket = await acquire('nbd:2000');
+  assert.equal(ticket.port, 10_809);
+  assert.match(ticket.ticket, /^[0-9a-f]{32}\/disk-0\.vmdk$/);
+  assert.equal(ticket.url, `nbds://*/${ticket.ticket}`);
+  const { disk, released } = await diskOf(daemon, ticket);
+  assert.equal(disk.disk.virtualBytes, 2 ** 20);
+  assert.equal(disk.writable, false);
+  assert.equal((await disk.disk.read(0, 512)).length, 512);
+  assert.equal((await diskOf(daemon, ticket)).disk, disk, 'opened once');
+  await assert.rejects(daemon.task(machine, 'PowerOnVM_Task'), named('TaskInProgress'));
+  await assert.rejects(acquire('nbd:2000'), named('TaskInProgress'));
+  await daemon.call(leaseOf(daemon, ticket), 'HttpNfcLeaseComplete');
+  assert.deepEqual(released, [disk]);
+  await assert.rejects(disk.disk.read(0, 512));
+  await daemon.idle();
+  await daemon.task(machine, 'PowerOnVM_Task');
+});
+
+test('a disk of a machine that is off is written, and has another CID then', async (t) => {
+  const { daemon, acquire } = await withMachine(t);
+  const ticket = await acquire('nbd:2000:rw');
+  const { disk } = await diskOf(daemon, ticket);
+  const before = disk.disk.descriptor?.contentId;
+  await disk.disk.write(4096, Buffer.from('written'));
+  await daemon.call(leaseOf(daemon, ticket), 'HttpNfcLeaseComplete');
+  await daemon.idle();
+  const again = await diskOf(daemon, await acquire('nbd:2000'));
+  assert.equal((await again.disk.disk.read(4096, 7)).toString(), 'written');
+  assert.notEqual(again.disk.disk.descriptor?.contentId, before);
+});
+
+test('a disk of a machine that runs is read through its engine, until that ends', async (t) => {
+  const { computer, daemon, machine, acquire } = await withMachine(t);
+  await daemon.task(machine, 'PowerOnVM_Task');
+  await assert.rejects(acquire('nbd:2000:rw'), named('InvalidPowerState'));
+  const ticket = await acquire('nbd:2000');
+  const [engine] = [...computer.engines.engines.values()];
+  // The engine of the fakes has no socket; what was begun for it is taken back.
+  await assert.rejects(diskOf(daemon, ticket), { code: 'nbd-unreachable' });
+  assert.equal(engine?.exports.size, 0);
+  const lease = leaseOf(daemon, ticket);
+  assert.equal(daemon.host.registry.read(lease, 'state'), 'ready');
+  await daemon.task(machine, 'PowerOffVM_Task');
+  while (daemon.host.registry.read(lease, 'state') === 'ready') await new Promise(setImmediate);
+  assert.equal(daemon.host.registry.read(lease, 'state'), 'error');
+});
+
+test('tickets for no disk, and malformed ones, are refused', async (t) => {
+  const { acquire } = await withMachine(t);
+  for (const type of ['nbd', 'nbd:', 'nbd:disk', 'nbd:1999', 'nbd:2000:w', 'nbds:2000']) {
+    await assert.rejects(acquire(type), named('InvalidArgument'), type);
+  }
+});

@@ -1,0 +1,112 @@
+import { openExportedDisk, requirePrivilege, type TransferLeases } from '@hypostyle/services';
+import { type Call, fault, type ManagedObjectReference, type VirtualMachineTicket } from '@hypostyle/vim';
+import type { HostCore } from '../../host-core.ts';
+import { driveId } from '../power/hardware.ts';
+import type { MachineRecord } from '../record/machine-record.ts';
+import { type ExportWork, exportName } from './export-work.ts';
+
+/** `nbd:2000` for the disk with that key, `nbd:2000:rw` to write it. */
+const form = /^nbd:(\d{1,10})(:rw)?$/;
+
+export function isDiskTicket(ticketType: string): boolean {
+  return ticketType.startsWith('nbd');
+}
+
+type Disk = MachineRecord['configuration']['disks'][number];
+
+export interface DiskTicketsOptions {
+  readonly leases: TransferLeases;
+  readonly exporting: ExportWork;
+  /** Port of the NBD face; none where the host has none. */
+  readonly port: (() => Promise<number>) | undefined;
+  readonly sslThumbprint: () => string;
+}
+
+/**
+ * Tickets for disks: names of exports of the NBD face, good while a client is connected and some minutes without one.
+ * A machine that runs is read as it is moment by moment; one that is off is left alone meanwhile, and may be written.
+ */
+export class DiskTickets {
+  readonly #core: HostCore;
+  readonly #options: DiskTicketsOptions;
+
+  constructor(core: HostCore, options: DiskTicketsOptions) {
+    this.#core = core;
+    this.#options = options;
+  }
+
+  async acquire(call: Call, machine: MachineRecord, ticketType: string): Promise<VirtualMachineTicket> {
+    const [, digits, rw] = form.exec(ticketType) ?? [];
+    if (digits === undefined) {
+      const reason = `'${ticketType.slice(0, 40)}' is not nbd:KEY or nbd:KEY:rw, with the key of a disk.`;
+      throw fault('InvalidArgument', { invalidProperty: 'ticketType' }, reason);
+    }
+    const writable = rw !== undefined;
+    const privilege = `VirtualMachine.Provisioning.${writable ? 'DiskRandomAccess' : 'DiskRandomRead'}`;
+    requirePrivilege(this.#core, call, machine.ref, privilege);
+    const { port: face } = this.#options;
+    if (face === undefined) throw fault('NotSupported', {}, 'This host exports no disks over NBD.');
+    const key = Number(digits);
+    const disk = machine.configuration.disks.find((candidate) => candidate.key === key);
+    if (disk === undefined) {
+      throw fault('InvalidArgument', { invalidProperty: 'ticketType' }, `The machine has no disk with key ${key}.`);
+    }
+    const port = await face();
+    const ticket =
+      machine.powerState === 'poweredOn'
+        ? await this.#ofRunning(call, machine, disk, writable)
+        : await this.#ofStopped(call, machine, disk, writable);
+    return {
+      _typeName: 'VirtualMachineTicket',
+      ticket,
+      cfgFile: machine.datastore.format(machine.vmxPath),
+      port,
+      sslThumbprint: this.#options.sslThumbprint(),
+      url: `nbds://*/${ticket}`,
+    };
+  }
+
+  /** A machine that is off has its disks by an export of its own, which keeps it as it is. */
+  async #ofStopped(call: Call, machine: MachineRecord, disk: Disk, writable: boolean): Promise<string> {
+    const lease = await this.#options.exporting.begin(call, { writable });
+    await lease.ready;
+    const { registry } = this.#core;
+    if (registry.read(lease.ref, 'state') !== 'ready') {
+      const error = registry.read(lease.ref, 'error');
+      throw fault('InvalidState', {}, error?.localizedMessage ?? 'The disk cannot be exported.');
+    }
+    return `${lease.path.slice('/nfc/'.length)}/${exportName(machine, disk.key).fileName}`;
+  }
+
+  /** The disk of a machine that runs is read through its engine, until that ends. */
+  async #ofRunning(call: Call, machine: MachineRecord, disk: Disk, writable: boolean): Promise<string> {
+    const engine = this.#core.machines.engine(machine.id);
+    if (engine === undefined || writable) {
+      const states = { requestedState: 'poweredOff', existingState: machine.powerState } as const;
+      throw fault('InvalidPowerState', states, 'The disk of a machine that runs is its own to write.');
+    }
+    const facts = machine.disks.get(disk.key);
+    const names = exportName(machine, disk.key);
+    const lease = this.#options.leases.open({
+      session: call.session,
+      entity: machine.ref as unknown as ManagedObjectReference<'ManagedEntity'>,
+      targets: [
+        {
+          ...names,
+          disk: true,
+          ...(facts === undefined ? {} : { capacityBytes: facts.capacityBytes }),
+          openDisk: async () => openExportedDisk(await engine.exportDisk(driveId(machine.configuration, disk))),
+        },
+      ],
+      onComplete: async () => {},
+      onAbort: async () => {},
+    });
+    const unsubscribe = engine.subscribe((event) => {
+      if (event.kind !== 'ended') return;
+      const states = { requestedState: 'poweredOn', existingState: 'poweredOff' } as const;
+      void lease.abort(fault('InvalidPowerState', states, 'The machine does not run any more.'));
+    });
+    void lease.ended.then(unsubscribe);
+    return `${lease.path.slice('/nfc/'.length)}/${names.fileName}`;
+  }
+}
