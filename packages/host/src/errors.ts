@@ -4,6 +4,7 @@ const errors = {
   'device-invalid': 'The device cannot be built',
   'datastore-invalid': 'The datastore cannot be used',
   'disk-invalid': 'The disk cannot be used',
+  'snapshots-invalid': 'The snapshots cannot be used',
   'vapp-invalid': 'The vApp configuration .hypo/vapp.json cannot be used',
   'folder-in-use': 'The folder is in use',
 } as const;

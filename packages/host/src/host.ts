@@ -47,6 +47,8 @@ import { Machines } from './machine/record/machines.ts';
 import { addMachineObject } from './machine/registration/machine-entry.ts';
 import { loadMachine, machineDocuments, runtimeDocuments } from './machine/registration/registration.ts';
 import { SettleWork } from './machine/settle/settle-work.ts';
+import { snapshotClass } from './machine/snapshot/snapshot-object.ts';
+import { defineSnapshotWork } from './machine/snapshot/snapshot-work.ts';
 import { MaintenanceMode } from './maintenance/maintenance-mode.ts';
 import { defineMaintenanceWork } from './maintenance/maintenance-work.ts';
 import { autoStartManagerClass, noAutoStart } from './managed/auto-start-manager.ts';
@@ -171,6 +173,7 @@ export class Host {
       lifecycle,
       reconfigure: defineReconfigureWork(core),
       exporting,
+      snapshots: defineSnapshotWork(core, watch),
       consoles,
       diskTickets: new DiskTickets(core, {
         leases,
@@ -181,6 +184,7 @@ export class Host {
     };
     const imports = defineImportWork(core, lifecycle, leases, settle);
     core.inventory.machineClass = machineClass(core, work);
+    core.inventory.snapshotClass = snapshotClass(core, work.snapshots);
     registry.commit((draft) => {
       addContainers(core, draft, facts, work, imports);
     });

@@ -1,13 +1,14 @@
 export { systemClock } from '@hypostyle/vim';
-export { SettlePace } from '@hypostyle/vmdk';
+export { newContentId, SettlePace } from '@hypostyle/vmdk';
 export { checkExtents } from './disks/check-extents.ts';
 export { type CreateMachineDisk, createMachineDisk, machineDiskFiles } from './disks/create-disk.ts';
-export { createDelta, nextDeltaName, renewContentId } from './disks/delta.ts';
-export { chainLayers, type DiskChain, type DiskLink, readDiskChain } from './disks/disk-chain.ts';
+export { createDelta, deltaFiles, nextDeltaName, renewContentId } from './disks/delta.ts';
+export { chainLayers, type DiskChain, type DiskLink, maximumChainLength, readDiskChain } from './disks/disk-chain.ts';
 export { diskDownloadTarget, provideDisk } from './disks/disk-download.ts';
 export { type DiskReceiving, type DiskUpload, diskUploadTarget, receiveDisk } from './disks/disk-upload.ts';
 export { openDiskInRoot } from './disks/open-disk-in-root.ts';
 export { type LeasedDiskPlace, openExportedDisk, openLeasedDisk } from './disks/open-leased-disk.ts';
+export { type ParentLink, parentOf, relinkDelta, renewParent } from './disks/relink.ts';
 export { entityDefaults, entityPerSession, quietEntity, reference } from './entities/entity-defaults.ts';
 export { faults, fileFault } from './errors.ts';
 export { descriptorMethods } from './export/descriptor-methods.ts';

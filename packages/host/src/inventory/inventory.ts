@@ -16,6 +16,7 @@ export class Inventory {
   readonly #networks: Networks;
   readonly #pools: Pools;
   #machineClass: ManagedObjectClass<'VirtualMachine'> | undefined;
+  #snapshotClass: ManagedObjectClass<'VirtualMachineSnapshot'> | undefined;
   #last: Promise<number>;
 
   constructor(store: Store, datastores: Datastores, networks: Networks, pools: Pools) {
@@ -33,6 +34,15 @@ export class Inventory {
 
   set machineClass(machineClass: ManagedObjectClass<'VirtualMachine'>) {
     this.#machineClass = machineClass;
+  }
+
+  get snapshotClass(): ManagedObjectClass<'VirtualMachineSnapshot'> {
+    if (this.#snapshotClass === undefined) throw new Error('the host is not open yet');
+    return this.#snapshotClass;
+  }
+
+  set snapshotClass(snapshotClass: ManagedObjectClass<'VirtualMachineSnapshot'>) {
+    this.#snapshotClass = snapshotClass;
   }
 
   /** A number that no machine ever had. */

@@ -20,6 +20,7 @@ import {
   runtimeInfo,
   storageInfo,
 } from '../projection/runtime-info.ts';
+import { rootSnapshots, snapshotInfo } from '../projection/snapshot-info.ts';
 import type { ConsoleTickets } from './console/console-tickets.ts';
 import { type DiskTickets, isDiskTicket } from './export/disk-tickets.ts';
 import type { ExportWork } from './export/export-work.ts';
@@ -27,12 +28,14 @@ import type { LifecycleWork } from './lifecycle/lifecycle-work.ts';
 import type { PowerWork } from './power/power-work.ts';
 import type { ReconfigureWork } from './reconfigure/reconfigure-work.ts';
 import type { MachineRecord } from './record/machine-record.ts';
+import type { SnapshotWork } from './snapshot/snapshot-work.ts';
 
 export interface MachineWork {
   readonly power: PowerWork;
   readonly lifecycle: LifecycleWork;
   readonly reconfigure: ReconfigureWork;
   readonly exporting: ExportWork;
+  readonly snapshots: SnapshotWork;
   readonly consoles: ConsoleTickets;
   readonly diskTickets: DiskTickets;
 }
@@ -40,7 +43,7 @@ export interface MachineWork {
 /** VirtualMachine: its methods hand on to the work of each family, its properties are projections of the record. */
 export function machineClass(core: HostCore, work: MachineWork): ManagedObjectClass<'VirtualMachine'> {
   const record = (self: ManagedObject): MachineRecord => core.machines.get(self.ref);
-  const capability = machineCapability();
+  const capability = machineCapability(core.hypervisorInfo.capabilities);
   const scope = privilegeScope(core);
   return {
     type: 'VirtualMachine',
@@ -53,6 +56,8 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
       runtime: { from: [], compute: (self) => runtimeInfo(record(self), core.names, core.hostMHz) },
       guest: { from: ['config'], compute: (self) => guestInfo(record(self), core.names) },
       layoutEx: { from: [], compute: (self) => fileLayout(record(self)) },
+      snapshot: { from: [], compute: (self) => snapshotInfo(record(self)) },
+      rootSnapshot: { from: [], compute: (self) => rootSnapshots(record(self)) },
       layout: { from: ['layoutEx'], compute: (self) => oldFileLayout(record(self)) },
       resourceConfig: { from: ['config'], compute: (self) => resourceConfig(record(self)) },
       storage: { from: [], compute: (self) => storageInfo(record(self), datastoresOf(core, record(self))[0]) },
@@ -94,6 +99,15 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
         requireForDestroy(scope, call, call.self.ref);
         return work.lifecycle.destroy(call);
       },
+      CreateSnapshot_Task: (call, { name, description = '', memory, quiesce }) =>
+        work.snapshots.create(call, { name, description, memory, quiesce }),
+      CreateSnapshotEx_Task: (call, { name, description = '', memory, quiesceSpec }) =>
+        work.snapshots.create(call, { name, description, memory, quiesce: quiesceSpec !== undefined }),
+      RevertToCurrentSnapshot_Task: (call, { host, suppressPowerOn }) =>
+        work.snapshots.revertToCurrent(call, { host, suppressPowerOn: suppressPowerOn ?? false }),
+      RemoveAllSnapshots_Task: (call, { consolidate, spec }) =>
+        work.snapshots.removeAll(call, { consolidate: consolidate ?? true, spec }),
+      ConsolidateVMDisks_Task: (call) => work.snapshots.consolidate(call),
       ExportVm: async (call) => (await work.exporting.begin(call)).ref,
       UnregisterVM: (call) => work.lifecycle.unregister(call),
       AcquireTicket: (call, { ticketType }) => {

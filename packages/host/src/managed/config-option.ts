@@ -54,7 +54,7 @@ export function configOption(core: HostCore, { key, guestIds }: ConfigOptionRequ
       guestOSDescriptor.findIndex(({ id }) => id === 'otherGuest64'),
     ),
     hardwareOptions: hardwareOption(core, hwVersion),
-    capabilities: machineCapability(),
+    capabilities: machineCapability(core.hypervisorInfo.capabilities),
     datastore: data('DatastoreOption', {}),
     defaultDevice: defaultDevices(),
     supportedMonitorType: ['release'],

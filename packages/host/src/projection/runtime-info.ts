@@ -1,3 +1,4 @@
+import type { HypervisorCapabilities } from '@hypostyle/contracts';
 import {
   data,
   type GuestInfo,
@@ -11,8 +12,10 @@ import {
 } from '@hypostyle/vim';
 import type { MachineRecord } from '../machine/record/machine-record.ts';
 import { questionInfo } from '../machine/settle/machine-question.ts';
+import { nextMerge } from '../machine/snapshot/disk-forest.ts';
 import { hardwareVersion } from './config-info.ts';
 import type { InventoryNames } from './inventory-names.ts';
+import { diskLayouts, oldSnapshotLayouts, snapshotLayouts } from './snapshot-info.ts';
 
 /** `VirtualMachine.runtime`. `hostMHz` is one processor's clock. */
 export function runtimeInfo(machine: MachineRecord, names: InventoryNames, hostMHz: number): VirtualMachineRuntimeInfo {
@@ -33,7 +36,7 @@ export function runtimeInfo(machine: MachineRecord, names: InventoryNames, hostM
     recordReplayState: 'inactive',
     ...(on ? {} : { cleanPowerOff: machine.cleanPowerOff }),
     onlineStandby: false,
-    consolidationNeeded: false,
+    consolidationNeeded: nextMerge(machine) !== undefined,
     ...(machine.question === undefined ? {} : { question: questionInfo(machine.question) }),
     paused: false,
     snapshotInBackground: false,
@@ -194,26 +197,15 @@ export function fileLayout(machine: MachineRecord): VirtualMachineFileLayoutEx {
         accessible: true,
       }),
     ),
-    disk: [...machine.disks].map(([key, facts]) =>
-      data('VirtualMachineFileLayoutExDiskLayout', {
-        key,
-        // The model has the base first.
-        chain: facts.chain.toReversed().map((files) =>
-          data('VirtualMachineFileLayoutExDiskUnit', {
-            fileKey: files.flatMap((path) => {
-              const fileKey = keys.get(path);
-              return fileKey === undefined ? [] : [fileKey];
-            }),
-          }),
-        ),
-      }),
-    ),
+    disk: diskLayouts(machine.disks, keys),
+    snapshot: snapshotLayouts(machine, keys),
     timestamp: machine.files.at,
   });
 }
 
 /** `VirtualMachine.layout`, the older form: what makes up the machine, by name. */
-export function oldFileLayout({ files, disks, datastore }: MachineRecord): VirtualMachineFileLayout {
+export function oldFileLayout(machine: MachineRecord): VirtualMachineFileLayout {
+  const { files, disks, datastore } = machine;
   const names = (types: readonly string[]) =>
     files.list.filter(({ type }) => types.includes(type)).map(({ path }) => path.slice(path.lastIndexOf('/') + 1));
   return data('VirtualMachineFileLayout', {
@@ -225,7 +217,7 @@ export function oldFileLayout({ files, disks, datastore }: MachineRecord): Virtu
         diskFile: chain.toReversed().map(([descriptor = '']) => datastore.format(descriptor)),
       }),
     ),
-    snapshot: [],
+    snapshot: oldSnapshotLayouts(machine),
   });
 }
 
@@ -248,15 +240,15 @@ export function storageInfo(
 }
 
 /** What machines here can do: the same for all. */
-export function machineCapability(): VirtualMachineCapability {
+export function machineCapability({ diskSnapshots, guestAgent }: HypervisorCapabilities): VirtualMachineCapability {
   return data('VirtualMachineCapability', {
-    snapshotOperationsSupported: false,
-    multipleSnapshotsSupported: false,
-    snapshotConfigSupported: false,
-    poweredOffSnapshotsSupported: false,
+    snapshotOperationsSupported: diskSnapshots,
+    multipleSnapshotsSupported: diskSnapshots,
+    snapshotConfigSupported: diskSnapshots,
+    poweredOffSnapshotsSupported: diskSnapshots,
     memorySnapshotsSupported: false,
-    revertToSnapshotSupported: false,
-    quiescedSnapshotsSupported: false,
+    revertToSnapshotSupported: diskSnapshots,
+    quiescedSnapshotsSupported: diskSnapshots && guestAgent,
     disableSnapshotsSupported: false,
     lockSnapshotsSupported: false,
     consolePreferencesSupported: false,

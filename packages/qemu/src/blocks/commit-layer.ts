@@ -93,7 +93,8 @@ async function afterPivot(engine: Engine, commit: LayerCommit, layer: string | u
   }
   if (stopped) await goOn(engine);
   if (layer !== undefined) await dropLayer(engine, layer);
-  await writeDirectly(engine, commit);
+  // It works through the page cache as well.
+  await writeDirectly(engine, commit).catch(() => {});
 }
 
 /** What is the top now was opened as a base: from now on it is written past the page cache, where that can be. */
@@ -103,8 +104,7 @@ async function writeDirectly(engine: Engine, { diskId, into }: LayerCommit): Pro
   if (name === undefined || nodes.top !== name || !(await takesDirectIo(into))) return;
   const access = { 'read-only': false, discard: 'unmap' };
   const options = { driver: 'file', 'node-name': `${name}-file`, filename: into, ...access, cache: { direct: true } };
-  // It works through the page cache as well.
-  await engine.execute('blockdev-reopen', { options: [options] }).catch(() => {});
+  await engine.execute('blockdev-reopen', { options: [options] });
 }
 
 async function putBack(engine: Engine, { diskId, path }: LayerCommit, layer: string): Promise<void> {

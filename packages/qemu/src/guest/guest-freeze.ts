@@ -11,19 +11,19 @@ type WithAgent = <T>(use: (call: GuestAgentCall) => Promise<T>) => Promise<T>;
  * `guest-agent-absent`, or `quiesce-failed` when the guest refuses or holds none.
  */
 export async function freezeGuest(withAgent: WithAgent): Promise<() => Promise<void>> {
-  const thaw = async () => {
-    await withAgent((call) => call('guest-fsfreeze-thaw', undefined, freezeTimeoutMs));
-  };
-  let frozen: unknown;
-  try {
-    frozen = await withAgent((call) => call('guest-fsfreeze-freeze', undefined, freezeTimeoutMs));
-  } catch (error) {
-    // Some may be held all the same.
-    await thaw().catch(() => {});
-    if (error instanceof GuestAgentError && !error.refused) throw qemuErrors.agentAbsent(messageOf(error));
-    throw qemuErrors.quiesceFailed(`The guest does not hold its file systems: ${messageOf(error)}`, error);
+  const ask = (command: string) => withAgent((call) => call(command, undefined, freezeTimeoutMs));
+  const thaw = () => ask('guest-fsfreeze-thaw');
+  for (let again = false; ; again = true) {
+    try {
+      const frozen = await ask('guest-fsfreeze-freeze');
+      if (typeof frozen === 'number' && frozen > 0) return async () => void (await thaw());
+      throw new GuestAgentError('it holds none', { refused: true });
+    } catch (error) {
+      // Some may be held all the same, or all of them since an owner that was killed asked for it.
+      const held = await thaw().catch(() => 0);
+      if (typeof held === 'number' && held > 0 && !again) continue;
+      if (error instanceof GuestAgentError && !error.refused) throw qemuErrors.agentAbsent(messageOf(error));
+      throw qemuErrors.quiesceFailed(`The guest does not hold its file systems: ${messageOf(error)}`, error);
+    }
   }
-  if (typeof frozen === 'number' && frozen > 0) return thaw;
-  await thaw().catch(() => {});
-  throw qemuErrors.quiesceFailed('The guest holds none of its file systems.');
 }

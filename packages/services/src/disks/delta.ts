@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import type { ImageTool } from '@hypostyle/contracts';
-import { deltaDescriptor, newContentId, replaceContentId, writeDescriptor } from '@hypostyle/vmdk';
+import { deltaDescriptor, editDescriptor, newContentId, replaceContentId, writeDescriptor } from '@hypostyle/vmdk';
 import type { DiskChain } from './disk-chain.ts';
 
 /** Name of the extent of a delta: `disk-000001.vmdk` has `disk-000001-delta.qcow2`. */
@@ -17,6 +17,11 @@ export function nextDeltaName(fileName: string, taken: (name: string) => boolean
     if (!taken(name)) return name;
   }
   throw new Error(`${fileName} has no free delta name`);
+}
+
+/** Absolute paths of the files of a delta: its descriptor and its extent. */
+export function deltaFiles(descriptorPath: string): readonly [descriptor: string, extent: string] {
+  return [descriptorPath, join(dirname(descriptorPath), deltaExtentName(descriptorPath))];
 }
 
 /** Makes an empty delta on top of a chain, extent first and descriptor last; nothing stays when it fails. */
@@ -41,11 +46,22 @@ export async function createDelta(options: {
       parentContentId: top.descriptor.contentId,
       parentFileNameHint: relative(dirname(path), top.descriptorPath),
     });
-    await writeDescriptor(path, descriptor);
+    // The guest sees one disk, whatever it is made of.
+    const { uuid } = parent;
+    await writeDescriptor(
+      path,
+      uuid === undefined ? descriptor : editDescriptor(descriptor, { ddb: { uuid: uuidText(uuid) } }),
+    );
   } catch (error) {
     await rm(extentPath, { force: true });
     throw error;
   }
+}
+
+/** `60 00 c2 9a …-…`, as descriptors have it. */
+function uuidText(uuid: string): string {
+  const pairs = uuid.replaceAll('-', '').match(/../g) ?? [];
+  return `${pairs.slice(0, 8).join(' ')}-${pairs.slice(8).join(' ')}`;
 }
 
 /** Persists a new CID for a disk that is about to be written; must be durable before the engine opens it. */

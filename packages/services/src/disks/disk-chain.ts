@@ -16,8 +16,8 @@ import {
   VmdkError,
 } from '@hypostyle/vmdk';
 
-/** Longest chain that a machine may run on. */
-export const maximumChainLength = 32;
+/** Longest chain that a machine may run on: a base, and 32 levels of snapshots. */
+export const maximumChainLength = 33;
 
 /** One disk of a chain: a descriptor and its extents. Paths are absolute on the host. */
 export interface DiskLink {

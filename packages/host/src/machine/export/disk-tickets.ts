@@ -1,7 +1,7 @@
 import { openExportedDisk, requirePrivilege, type TransferLeases } from '@hypostyle/services';
 import { type Call, fault, type ManagedObjectReference, type VirtualMachineTicket } from '@hypostyle/vim';
 import type { HostCore } from '../../host-core.ts';
-import { driveId } from '../power/hardware.ts';
+import { diskIdOf } from '../power/hardware.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 import { type ExportWork, exportName } from './export-work.ts';
 
@@ -95,7 +95,7 @@ export class DiskTickets {
           ...names,
           disk: true,
           ...(facts === undefined ? {} : { capacityBytes: facts.capacityBytes }),
-          openDisk: async () => openExportedDisk(await engine.exportDisk(driveId(machine.configuration, disk))),
+          openDisk: async () => openExportedDisk(await engine.exportDisk(diskIdOf(machine.configuration, disk))),
         },
       ],
       onComplete: async () => {},

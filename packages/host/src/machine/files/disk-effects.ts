@@ -7,6 +7,7 @@ import type { Disk, MachineConfiguration } from '../../configuration/machine-con
 import type { Datastore } from '../../datastore/datastore.ts';
 import { spaceOf } from '../../datastore/datastores.ts';
 import type { HostCore } from '../../host-core.ts';
+import { heldFiles } from '../record/held-files.ts';
 import { withImageNames } from './image-names.ts';
 import { diskPath } from './machine-files.ts';
 
@@ -109,7 +110,7 @@ export async function destroyDisks(core: HostCore, datastore: Datastore, doomed:
   const inUse = new Set(
     [...core.machines.all()]
       .filter((machine) => machine.datastore === datastore)
-      .flatMap((machine) => [...machine.disks.values()].flatMap((disk) => disk.chain.flat())),
+      .flatMap((machine) => [...heldFiles(machine)]),
   );
   for (const file of doomed.flatMap((disk) => disk.files)) {
     if (!inUse.has(file.slice(datastore.directory.length + 1))) await rm(file, { force: true });

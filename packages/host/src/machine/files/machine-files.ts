@@ -68,18 +68,31 @@ export async function readDisk(datastore: Datastore, vmxPath: string, fileName: 
       allowOutside: (path) => path.startsWith(`${datastore.directory}/`),
     });
     const relative = (path: string) => path.slice(datastore.directory.length + 1);
+    const contentIds = chain.links.map(({ descriptor }) => descriptor.contentId.toString(16).padStart(8, '0'));
     return {
       capacityBytes: chain.capacityBytes,
       thin: chain.thin,
       uuid: chain.uuid,
-      contentId: chain.links[0].descriptor.contentId.toString(16).padStart(8, '0'),
+      contentId: contentIds[0] ?? '',
       settling: chain.links.some(({ kind }) => kind === 'settling'),
       chain: chain.links.map((link) => [relative(link.descriptorPath), ...link.extentPaths.map(relative)]),
+      kinds: chain.links.map(({ kind }) => kind),
+      contentIds,
       problem: undefined,
     };
   } catch (error) {
     const problem = error instanceof Error ? error.message : String(error);
-    return { capacityBytes: 0, thin: true, uuid: undefined, contentId: '', settling: false, chain: [], problem };
+    return {
+      capacityBytes: 0,
+      thin: true,
+      uuid: undefined,
+      contentId: '',
+      settling: false,
+      chain: [],
+      kinds: [],
+      contentIds: [],
+      problem,
+    };
   }
 }
 
@@ -99,6 +112,7 @@ const types: readonly [RegExp, string][] = [
   [/\.log$/i, 'log'],
   [/\.vmsd$/i, 'snapshotList'],
   [/\.vmsn$/i, 'snapshotData'],
+  [/\.vmem$/i, 'snapshotMemory'],
   [/\.vmss$/i, 'suspend'],
   [/-(flat|delta|ctk|[sf]\d{3})\.(vmdk|qcow2)$/i, 'diskExtent'],
   [/\.vmdk$/i, 'diskDescriptor'],

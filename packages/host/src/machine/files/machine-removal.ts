@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { isHiddenName, joinPath, resolveInRoot, splitPath } from '@hypostyle/services';
 import { VimFault } from '@hypostyle/vim';
 import type { HostCore } from '../../host-core.ts';
+import { heldFiles } from '../record/held-files.ts';
 import type { DiskFacts, MachineRecord } from '../record/machine-record.ts';
 import { fileType, syncFolder } from './machine-files.ts';
 
@@ -30,7 +31,7 @@ export async function filesOf(
   const { datastore, vmxPath } = machine;
   const { folder, name: vmxName } = splitPath(vmxPath);
   const entries = await entriesOf(machine);
-  const own = new Set([...disks.values()].flatMap((disk) => disk.chain.flat()));
+  const own = heldFiles({ disks, snapshots: machine.snapshots });
   const foreign = usedByOthers(core, machine);
   const stem = vmxName.replace(/\.[^.]*$/, '');
   const alone = folder !== '' && !entries.some(({ name }) => /\.vmx$/i.test(name) && name !== vmxName);
@@ -75,7 +76,7 @@ export function usedByOthers(core: Pick<Core, 'machines'>, machine: MachineRecor
   const used = new Set<string>();
   for (const other of core.machines.all()) {
     if (other.id === machine.id || other.datastore !== machine.datastore) continue;
-    for (const disk of other.disks.values()) for (const files of disk.chain) for (const file of files) used.add(file);
+    for (const file of heldFiles(other)) used.add(file);
   }
   return used;
 }

@@ -34,6 +34,7 @@ import {
   readMachine,
 } from '../registration/registration.ts';
 import type { SettleWork } from '../settle/settle-work.ts';
+import { showSnapshots } from '../snapshot/show-snapshots.ts';
 
 export interface CreatedMachine {
   readonly record: MachineRecord;
@@ -207,6 +208,7 @@ export async function removeMachine(
   core.registry.commit((draft) => {
     core.events.post(draft, { type: 'VmRemovedEvent', entity: machine.ref, userName });
     core.machines.delete(machine.id);
+    showSnapshots(core, draft, machine.id, machine);
     draft.remove(machine.ref);
     core.inventory.refresh(draft);
   });

@@ -34,18 +34,10 @@ export function diskIdOf({ controllers }: Pick<MachineConfiguration, 'controller
   return `${controller?.family}${controller?.bus}u${device.unit}`;
 }
 
-interface StorageDevice {
-  readonly controllerKey: number;
-  readonly unit: number;
-}
-
-function controllerIdsOf({ controllers }: MachineConfiguration): ReadonlyMap<number, string> {
-  return new Map(controllers.map((controller) => [controller.key, `${controller.family}${controller.bus}`]));
-}
-
-/** What the engine calls a disk or a CD-ROM. */
-export function driveId(c: MachineConfiguration, device: StorageDevice): string {
-  return `${controllerIdsOf(c).get(device.controllerKey)}u${device.unit}`;
+/** What a `.vmx` calls a disk or a CD-ROM, such as `scsi0:0`. */
+export function driveNode({ controllers }: Pick<MachineConfiguration, 'controllers'>, device: Place): string {
+  const controller = controllers.find(({ key }) => key === device.controllerKey);
+  return `${controller?.family}${controller?.bus}:${device.unit}`;
 }
 
 /** The machine as an engine must build it. Throws `device-invalid` for a forward that cannot be read. */

@@ -25,9 +25,11 @@ import { checkEnvironment, findEnvironment, makeEnvironment } from '../../vapp/e
 import { withEnvironmentDisc } from '../../vapp/environment-drive.ts';
 import type { VmxFile } from '../../vmx/vmx-file.ts';
 import { diskPath, readVmx, writeVmx } from '../files/machine-files.ts';
+import { heldDisks } from '../record/held-files.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 import { type RuntimeDocument, readMachine, saveRuntime } from '../registration/registration.ts';
 import type { SettleWork } from '../settle/settle-work.ts';
+import { namedDisks } from '../snapshot/disk-forest.ts';
 import { machineHardware } from './hardware.ts';
 
 /** Key of the `.vmx` that names the memory image of a suspended machine, as VMware has it. */
@@ -252,6 +254,8 @@ async function prepareDisks(
   const allowOutside = (path: string) => path.startsWith(`${datastore.directory}/`);
   const disks: Disk[] = [];
   const layers = new Map<number, BlockLayer[]>();
+  const snapshots = { disks: new Map(), snapshots: machine.snapshots };
+  const kept = new Set([...namedDisks(snapshots)].map((kept) => datastore.absolute(kept)));
   for (const disk of configuration.disks) {
     let path = diskPath(datastore, vmxPath, disk.fileName);
     let chain = await readDiskChain(path, { allowOutside });
@@ -259,7 +263,8 @@ async function prepareDisks(
     await checkLinks(datastore, chain);
     checkWritable(core, machine, disk, chain);
     let fileName = disk.fileName;
-    if (chain.links[0].kind === 'foreign') {
+    // What a snapshot has is not written, and neither is what we cannot write.
+    if (chain.links[0].kind === 'foreign' || (disk.mode === 'persistent' && kept.has(path))) {
       const taken = new Set(await readdir(dirname(path)));
       const name = nextDeltaName(splitPath(path).name, (candidate) => taken.has(candidate));
       fileName = fileName.slice(0, fileName.length - splitPath(fileName).name.length) + name;
@@ -293,9 +298,10 @@ function checkWritable(core: HostCore, machine: MachineRecord, disk: Disk, chain
   const written = chain.links[0].kind !== 'foreign' && disk.mode !== 'independent_nonpersistent';
   for (const other of core.machines.all()) {
     if (other.id === machine.id || other.datastore !== datastore) continue;
-    for (const facts of other.disks.values()) {
+    for (const facts of heldDisks(other)) {
       const [top, ...bases] = facts.chain.map(([descriptor]) => descriptor);
-      const running = other.powerState !== 'poweredOff' && paths.find((path) => path === top);
+      const isNow = other.powerState !== 'poweredOff' && [...other.disks.values()].includes(facts);
+      const running = isNow && paths.find((path) => path === top);
       const below = written ? bases.find((path) => path === paths[0]) : undefined;
       const path = running || below;
       if (!path) continue;

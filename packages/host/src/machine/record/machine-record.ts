@@ -3,8 +3,12 @@ import type { ManagedObjectReference, VmConfigInfo } from '@hypostyle/vim';
 import type { MachineConfiguration } from '../../configuration/machine-configuration.ts';
 import type { Datastore } from '../../datastore/datastore.ts';
 import type { MachineQuestion } from '../settle/machine-question.ts';
+import type { MachineSnapshots } from '../snapshot/machine-snapshots.ts';
+import type { DiskFacts } from './disk-facts.ts';
+import type { PowerState } from './power-state.ts';
 
-export type PowerState = 'poweredOff' | 'poweredOn' | 'suspended';
+export type { DiskFacts } from './disk-facts.ts';
+export type { PowerState } from './power-state.ts';
 
 /** All that the host knows of one registered machine. Replaced whole in a commit, never changed in place. */
 export interface MachineRecord {
@@ -25,6 +29,7 @@ export interface MachineRecord {
   readonly modified: string;
   readonly created: string | undefined;
   readonly disks: ReadonlyMap<number, DiskFacts>;
+  readonly snapshots: MachineSnapshots;
   readonly files: MachineFiles;
   readonly powerState: PowerState;
   readonly bootTime: string | undefined;
@@ -37,20 +42,6 @@ export interface MachineRecord {
   /** What it stands still for until somebody answers. */
   readonly question: MachineQuestion | undefined;
   /** Set when the folder cannot be read: the machine is shown, but inaccessible. */
-  readonly problem: string | undefined;
-}
-
-/** What a disk's descriptors say, by device key. */
-export interface DiskFacts {
-  readonly capacityBytes: number;
-  readonly thin: boolean;
-  readonly uuid: string | undefined;
-  readonly contentId: string;
-  /** Some of its bytes are still in the compressed file that it came in. */
-  readonly settling: boolean;
-  /** Paths in the machine's datastore of the files of each link, top first. */
-  readonly chain: readonly (readonly string[])[];
-  /** False when a file of the chain is missing or damaged; then `problem` says which and why. */
   readonly problem: string | undefined;
 }
 

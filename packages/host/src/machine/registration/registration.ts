@@ -10,6 +10,8 @@ import type { HostCore } from '../../host-core.ts';
 import { readVApp } from '../../vapp/vapp-file.ts';
 import { listFiles, readDisks, readVmx } from '../files/machine-files.ts';
 import type { MachineFiles, MachineRecord, PowerState } from '../record/machine-record.ts';
+import { emptySnapshots } from '../snapshot/machine-snapshots.ts';
+import { readSnapshots } from '../snapshot/read-snapshots.ts';
 
 const collection = 'machine';
 const runtimeCollection = 'machine-runtime';
@@ -127,6 +129,7 @@ export async function loadMachine(
       vAppProblem: undefined,
       modified: new Date(0).toISOString(),
       disks: new Map(),
+      snapshots: emptySnapshots,
       files: noFiles,
       problem: error instanceof Error ? error.message : String(error),
     };
@@ -143,15 +146,18 @@ export async function readMachine(
   core: Core,
   datastore: Datastore,
   vmxPath: string,
-): Promise<Pick<MachineRecord, 'configuration' | 'vApp' | 'vAppProblem' | 'modified' | 'disks' | 'files'>> {
+): Promise<
+  Pick<MachineRecord, 'configuration' | 'vApp' | 'vAppProblem' | 'modified' | 'disks' | 'snapshots' | 'files'>
+> {
   const vmx = await readVmx(datastore, vmxPath);
   const fallbackName = splitPath(vmxPath).name.replace(/\.vmx$/i, '');
   const configuration = configurationFromVmx(vmx, core.guestOs, fallbackName);
   const disks = await readDisks(datastore, vmxPath, configuration);
+  const snapshots = await readSnapshots(core, datastore, vmxPath, { configuration, disks });
   const files = await listFiles(datastore, vmxPath, disks);
   const vApp = configuration.hasVApp ? await readVAppOrProblem(datastore, vmxPath) : noVApp;
   const { mtime } = await stat(datastore.absolute(vmxPath));
-  return { configuration, ...vApp, modified: mtime.toISOString(), disks, files };
+  return { configuration, ...vApp, modified: mtime.toISOString(), disks, snapshots, files };
 }
 
 type VAppFound = Pick<MachineRecord, 'vApp' | 'vAppProblem'>;

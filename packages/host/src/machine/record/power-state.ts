@@ -1,0 +1,1 @@
+export type PowerState = 'poweredOff' | 'poweredOn' | 'suspended';

@@ -1,0 +1,17 @@
+import type { HostCore } from '../../host-core.ts';
+import type { MachineRecord } from '../record/machine-record.ts';
+import { readMachine } from '../registration/registration.ts';
+import { showSnapshots } from './show-snapshots.ts';
+
+/** Takes over what a machine's folder says now. */
+export async function refreshMachine(core: HostCore, id: string): Promise<MachineRecord> {
+  const machine = core.machines.get({ type: 'VirtualMachine', value: id });
+  const now = await readMachine(core, machine.datastore, machine.vmxPath);
+  const configuration = { ...now.configuration, name: machine.configuration.name };
+  core.registry.commit((draft) => {
+    core.machines.change(id, { ...now, configuration }, draft);
+    core.inventory.networksChanged(draft);
+    showSnapshots(core, draft, id, machine);
+  });
+  return core.machines.get({ type: 'VirtualMachine', value: id });
+}

@@ -1,0 +1,38 @@
+import { HypervisorError } from '@hypostyle/contracts';
+import { faults } from '@hypostyle/services';
+import { fault, VimFault } from '@hypostyle/vim';
+import { HostError } from '../../errors.ts';
+import type { MachineRecord } from '../record/machine-record.ts';
+
+/** What a snapshot's work failed with, in the specification's words. */
+export function snapshotFault(error: unknown, { datastore, vmxPath }: MachineRecord): VimFault {
+  if (error instanceof VimFault) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  const code = systemCodeOf(error);
+  const file = datastore.format(vmxPath);
+  if (code === 'ENOSPC' || code === 'EDQUOT') return faults.noSpace(file, datastore.name, error);
+  if (error instanceof HostError && error.code === 'snapshots-invalid')
+    return fault('InvalidSnapshotFormat', {}, message, { cause: error });
+  if (error instanceof HypervisorError && error.code === 'quiesce-failed')
+    return fault('FilesystemQuiesceFault', {}, message, { cause: error });
+  if (code !== undefined || (error instanceof Error && error.name === 'VmdkError'))
+    return fault('FileFault', { file }, message, { cause: error });
+  if (error instanceof HypervisorError) return fault('SnapshotFault', {}, message, { cause: error });
+  return fault('SystemError', { reason: message.slice(0, 2000) }, message, { cause: error });
+}
+
+/** The operating system's code of an error, or of what it came from. */
+function systemCodeOf(error: unknown): string | undefined {
+  for (let at = error, depth = 0; at instanceof Error && depth < 8; at = at.cause, depth += 1) {
+    const { code } = at as NodeJS.ErrnoException;
+    if (typeof code === 'string' && /^E[A-Z0-9]+$/.test(code)) return code;
+  }
+  return undefined;
+}
+
+/** Throws what stands in the way of any work with a machine's snapshots. */
+export function checkSnapshots(machine: MachineRecord): void {
+  if (machine.problem !== undefined) throw fault('InvalidVmConfig', {}, machine.problem);
+  if (machine.snapshots.problem !== undefined) throw fault('InvalidSnapshotFormat', {}, machine.snapshots.problem);
+  if (machine.configuration.template) throw fault('InvalidState', {}, 'The machine is a template.');
+}

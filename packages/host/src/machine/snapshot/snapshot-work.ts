@@ -1,0 +1,205 @@
+import {
+  type Call,
+  fault,
+  type ManagedObjectReference,
+  type RunningTask,
+  type SnapshotSelectionSpec,
+  VimFault,
+} from '@hypostyle/vim';
+import type { HostCore } from '../../host-core.ts';
+import { references } from '../../inventory/references.ts';
+import type { MachineWatch } from '../engine/machine-watch.ts';
+import { mustBeFree } from '../lifecycle/lifecycle-work.ts';
+import type { MachineRecord } from '../record/machine-record.ts';
+import { type CreateSnapshotInput, createSnapshot } from './create-snapshot.ts';
+import { refreshMachine } from './refresh-machine.ts';
+import { type RemoveInput, removeSnapshots } from './remove-snapshot.ts';
+import { type RevertInput, revertToSnapshot } from './revert-snapshot.ts';
+import { checkSnapshots, snapshotFault } from './snapshot-faults.ts';
+import { readVmsd, writeVmsd } from './snapshot-files.ts';
+import { changeSnapshot, findSnapshot } from './snapshot-list.ts';
+
+type TaskReference = ManagedObjectReference<'Task'>;
+
+/** Which snapshot of which machine. */
+export interface SnapshotPlace {
+  readonly machineId: string;
+  readonly uid: number;
+}
+
+interface RevertOptions {
+  readonly host: ManagedObjectReference | undefined;
+  /** Nothing is powered on by a revert to disks alone. */
+  readonly suppressPowerOn: boolean;
+}
+
+interface RenameInput {
+  readonly id: string;
+  readonly uid: number;
+  readonly name: string | undefined;
+  readonly description: string | undefined;
+}
+
+/** Snapshots of machines, as tasks that go on after a restart. */
+export interface SnapshotWork {
+  create(call: Call, options: Omit<CreateSnapshotInput, 'id'>): Promise<TaskReference>;
+  revert(call: Call, place: SnapshotPlace, options: RevertOptions): Promise<TaskReference>;
+  revertToCurrent(call: Call, options: RevertOptions): Promise<TaskReference>;
+  remove(
+    call: Call,
+    place: SnapshotPlace,
+    options: { readonly removeChildren: boolean; readonly consolidate: boolean },
+  ): Promise<TaskReference>;
+  removeAll(
+    call: Call,
+    options: { readonly consolidate: boolean; readonly spec: SnapshotSelectionSpec | undefined },
+  ): Promise<TaskReference>;
+  consolidate(call: Call): Promise<TaskReference>;
+  rename(
+    call: Call,
+    place: SnapshotPlace,
+    options: { readonly name: string | undefined; readonly description: string | undefined },
+  ): Promise<void>;
+}
+
+/** Longest name of a snapshot, in characters. */
+const longestName = 255;
+
+export function defineSnapshotWork(core: HostCore, watch: MachineWatch): SnapshotWork {
+  const again = <Input>(run: (task: RunningTask, input: Input) => Promise<unknown>) => ({ run, resume: run });
+  const create = core.tasks.define<CreateSnapshotInput>('VirtualMachine.createSnapshot', {
+    method: 'CreateSnapshot_Task',
+    ...again((task, input: CreateSnapshotInput) => createSnapshot(core, task, input)),
+  });
+  const reverting = again((task, input: RevertInput) => revertToSnapshot(core, watch, task, input));
+  const removing = again((task, input: RemoveInput) => removeSnapshots(core, watch, task, input));
+  const revert = core.tasks.define<RevertInput>('VirtualMachineSnapshot.revert', {
+    method: 'RevertToSnapshot_Task',
+    ...reverting,
+  });
+  const revertToCurrent = core.tasks.define<RevertInput>('VirtualMachine.revertToCurrentSnapshot', {
+    method: 'RevertToCurrentSnapshot_Task',
+    ...reverting,
+  });
+  const remove = core.tasks.define<RemoveInput>('VirtualMachineSnapshot.remove', {
+    method: 'RemoveSnapshot_Task',
+    cancelable: true,
+    ...removing,
+  });
+  const removeAll = core.tasks.define<RemoveInput>('VirtualMachine.removeAllSnapshots', {
+    method: 'RemoveAllSnapshots_Task',
+    cancelable: true,
+    ...removing,
+  });
+  const consolidate = core.tasks.define<RemoveInput>('VirtualMachine.consolidateDisks', {
+    method: 'ConsolidateVMDisks_Task',
+    cancelable: true,
+    ...removing,
+  });
+  const rename = core.tasks.define<RenameInput>('VirtualMachineSnapshot.rename', {
+    method: 'RenameSnapshot',
+    ...again((_task, input: RenameInput) => renameSnapshot(core, input)),
+  });
+  const ready = (ref: ManagedObjectReference): MachineRecord => {
+    if (!core.hypervisorInfo.capabilities.diskSnapshots)
+      throw fault('NotSupported', {}, `${core.hypervisorInfo.product} takes no snapshots of disks.`);
+    const machine = core.machines.get(ref);
+    mustBeFree(core, machine);
+    checkSnapshots(machine);
+    return machine;
+  };
+  const at = ({ machineId, uid }: SnapshotPlace): MachineRecord => {
+    const machine = ready({ type: 'VirtualMachine', value: machineId });
+    if (findSnapshot(machine.snapshots.entries, uid) === undefined)
+      throw fault('NotFound', {}, 'The snapshot is gone.');
+    return machine;
+  };
+  const on = ({ id, ref }: MachineRecord) => ({ entity: ref, queueKey: id });
+  return {
+    create: (call, options) => {
+      const machine = ready(call.self.ref);
+      checkName(options.name);
+      checkCreate(machine, options.memory);
+      return create(call, { input: { id: machine.id, ...options }, ...on(machine) });
+    },
+    revert: (call, place, { host }) => {
+      const machine = at(place);
+      checkHost(host);
+      return revert(call, { input: { id: machine.id, uid: place.uid }, ...on(machine) });
+    },
+    revertToCurrent: (call, { host }) => {
+      const machine = ready(call.self.ref);
+      checkHost(host);
+      if (machine.snapshots.current === undefined)
+        throw fault('NotFound', {}, `'${machine.configuration.name}' has no current snapshot.`);
+      return revertToCurrent(call, { input: { id: machine.id }, ...on(machine) });
+    },
+    remove: (call, place, { removeChildren, consolidate: merge }) => {
+      const machine = at(place);
+      const what = { uid: place.uid, withChildren: removeChildren };
+      return remove(call, { input: { id: machine.id, what, consolidate: merge }, ...on(machine) });
+    },
+    removeAll: (call, { consolidate: merge, spec }) => {
+      if (spec?.retentionDays !== undefined)
+        throw fault('NotSupported', {}, 'Snapshots are not selected by their age here.');
+      const machine = ready(call.self.ref);
+      return removeAll(call, { input: { id: machine.id, what: 'all', consolidate: merge }, ...on(machine) });
+    },
+    consolidate: (call) => {
+      const machine = ready(call.self.ref);
+      return consolidate(call, { input: { id: machine.id, what: 'none', consolidate: true }, ...on(machine) });
+    },
+    rename: async (call, place, options) => {
+      const machine = at(place);
+      if (options.name !== undefined) checkName(options.name);
+      const input = { id: machine.id, uid: place.uid, ...options };
+      const { error } = await core.tasks.finished(await rename(call, { input, ...on(machine) }));
+      if (error !== undefined)
+        throw new VimFault(error.fault._typeName ?? 'SystemError', error.fault, error.localizedMessage ?? 'It failed.');
+    },
+  };
+}
+
+async function renameSnapshot(core: HostCore, { id, uid, name, description }: RenameInput): Promise<void> {
+  const machine = core.machines.get({ type: 'VirtualMachine', value: id });
+  const { datastore, vmxPath } = machine;
+  try {
+    const { list } = await readVmsd(datastore, vmxPath);
+    if (findSnapshot(list.entries, uid) === undefined) throw fault('NotFound', {}, 'The snapshot is gone.');
+    const members = { ...(name === undefined ? {} : { name }), ...(description === undefined ? {} : { description }) };
+    await writeVmsd(datastore, vmxPath, changeSnapshot(list, uid, members));
+    await refreshMachine(core, id);
+  } catch (error) {
+    throw snapshotFault(error, machine);
+  }
+}
+
+function checkName(name: string): void {
+  if (name === '' || name.length > longestName)
+    throw fault('InvalidName', { name }, `A snapshot's name has 1 to ${longestName} characters.`);
+}
+
+function checkCreate({ configuration, powerState }: MachineRecord, memory: boolean): void {
+  const most = configuration.extra.find(([key]) => key.toLowerCase() === 'snapshot.maxsnapshots')?.[1];
+  if (most === '0') throw fault('SnapshotDisabled', {}, 'snapshot.maxSnapshots is 0.');
+  const withMemory = powerState === 'suspended' || (memory && powerState === 'poweredOn');
+  if (withMemory && configuration.disks.some(({ mode }) => mode !== 'persistent')) {
+    throw fault(
+      'MemorySnapshotOnIndependentDisk',
+      {},
+      'The machine has independent disks, which would not belong to its memory any more.',
+    );
+  }
+  if (memory && powerState === 'poweredOn') {
+    throw fault(
+      'NotSupported',
+      {},
+      'The memory of a running machine is not kept by snapshots here yet; take one without memory, or suspend the machine first.',
+    );
+  }
+}
+
+function checkHost(host: ManagedObjectReference | undefined): void {
+  if (host !== undefined && host.value !== references.host.value)
+    throw fault('InvalidArgument', { invalidProperty: 'host' }, 'The machine is on this host, and stays here.');
+}
