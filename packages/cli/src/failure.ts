@@ -35,6 +35,7 @@ const diskNextSteps: Partial<Record<VmdkErrorCode, string>> = {
   'table-invalid': "Look with 'hypo disk check'; 'hypo disk repair' takes what the redundant tables have.",
   'outside-folder': 'If that file is really meant, allow it with --allow-outside.',
   'parent-changed': "'hypo disk snapshot-chain' shows which disk of the chain has which CID.",
+  'has-children': 'Those disks would be lost: merge or remove them first.',
   'nbd-refused': 'Check the name of the export, whether it may be written, and whether the server demands TLS (nbds:).',
   'nbd-unreachable': 'Check that the server runs, and whom it lets in.',
 };

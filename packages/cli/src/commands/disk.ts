@@ -1,11 +1,28 @@
 import type { CommandDefinition } from '../command-context.ts';
+import { defineDiskCommit } from './disk-commit.ts';
+import { defineDiskCompare } from './disk-compare.ts';
+import { defineDiskConsolidate } from './disk-consolidate.ts';
+import { defineDiskCreate } from './disk-create.ts';
+import { defineDiskFlatten } from './disk-flatten.ts';
 import { defineDiskInfo } from './disk-info.ts';
 import { defineDiskMap } from './disk-map.ts';
+import { defineDiskRebase } from './disk-rebase.ts';
 import { defineDiskServe } from './disk-serve.ts';
 import { defineDiskSnapshotChain } from './disk-snapshot-chain.ts';
 
 /** Commands that work on files, with no server. */
-const parts: readonly CommandDefinition[] = [defineDiskInfo, defineDiskMap, defineDiskSnapshotChain, defineDiskServe];
+const parts: readonly CommandDefinition[] = [
+  defineDiskInfo,
+  defineDiskMap,
+  defineDiskCompare,
+  defineDiskSnapshotChain,
+  defineDiskCreate,
+  defineDiskFlatten,
+  defineDiskRebase,
+  defineDiskCommit,
+  defineDiskConsolidate,
+  defineDiskServe,
+];
 
 /** `hypo disk`: virtual disks as files. */
 export const defineDisk: CommandDefinition = (program, context) => {

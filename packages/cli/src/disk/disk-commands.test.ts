@@ -153,3 +153,59 @@ test('serve refuses what is not safe or not clear', async (t) => {
   await writeFile(changes, '{"a": 1}');
   assert.equal((await hypo('serve', top, '--port', '0', '--since', changes)).code, 1);
 });
+
+test('compare ends with 0, 1 and 2', async (t) => {
+  const { top, base, folder } = await chain(t);
+  const same = await hypo('compare', top, top);
+  assert.equal(same.code, 0);
+  assert.match(same.output, /are the same: 4 MiB/);
+  const different = await hypo('compare', top, base);
+  assert.equal(different.code, 1);
+  assert.match(different.output, /first at byte 2097152[\s\S]*2097152 +65536/);
+  const trouble = await hypo('compare', top, join(folder, 'nothing.vmdk'));
+  assert.equal(trouble.code, 2);
+  assert.match(trouble.errors, /nothing\.vmdk/);
+  const json = JSON.parse((await hypo('compare', top, base, '--json')).output) as { same: boolean };
+  assert.equal(json.same, false);
+  await createSparseDisk({ path: join(folder, 'large.vmdk'), virtualBytes: 5 * mebibyte });
+  await createSparseDisk({ path: join(folder, 'small.vmdk'), virtualBytes: 4 * mebibyte });
+  const sizes = [join(folder, 'small.vmdk'), join(folder, 'large.vmdk')];
+  assert.equal((await hypo('compare', ...sizes)).code, 0);
+  assert.equal((await hypo('compare', ...sizes, '--strict')).code, 1);
+});
+
+test('a chain is made, rebased, consolidated, committed and flattened, with its content kept', async (t) => {
+  const { folder } = await chain(t);
+  const at = (name: string) => join(folder, name);
+  const well = async (...args: string[]) => {
+    const { code, errors } = await hypo(...args);
+    assert.equal(code, 0, `${args.join(' ')}: ${errors}`);
+  };
+  const write = async (name: string, offset: number) => {
+    const disk = await openDisk(at(name), { writable: true });
+    await disk.write(offset, Buffer.alloc(1000, 9));
+    await disk.close();
+  };
+  await well('create', at('one.vmdk'), '3M', '--kind', 'monolithicSparse');
+  await write('one.vmdk', 0);
+  await well('create', at('two.vmdk'), '--parent', at('one.vmdk'));
+  await write('two.vmdk', mebibyte);
+  await well('create', at('three.vmdk'), '--parent', at('two.vmdk'));
+  await write('three.vmdk', 2 * mebibyte);
+  await well('flatten', at('three.vmdk'), at('copy.vmdk'));
+  const same = () => well('compare', at('three.vmdk'), at('copy.vmdk'));
+  await same();
+  assert.equal((await hypo('commit', at('two.vmdk'))).code, 1);
+  await well('consolidate', at('two.vmdk'));
+  await same();
+  await well('rebase', at('three.vmdk'), '--alone');
+  await same();
+  await well('rebase', at('three.vmdk'), '--parent', at('one.vmdk'));
+  await same();
+  await well('commit', at('three.vmdk'));
+  await well('compare', at('one.vmdk'), at('copy.vmdk'));
+  assert.equal((await hypo('create', at('one.vmdk'), '1M')).code, 1, 'nothing is overwritten');
+  assert.equal((await hypo('create', at('x.vmdk'))).code, 2);
+  assert.equal((await hypo('create', at('x.vmdk'), 'much')).code, 2);
+  assert.equal((await hypo('rebase', at('one.vmdk'))).code, 2);
+});

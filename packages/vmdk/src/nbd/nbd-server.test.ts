@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { rename, stat, writeFile } from 'node:fs/promises';
+import { readdir, rename, stat, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
@@ -147,9 +147,11 @@ test('a socket that a killed server left is replaced', async (t) => {
   await new Promise((resolve) => killed.close(resolve));
   const server = new NbdServer({ exports: { find: () => exported } });
   await server.listenUnix(socketPath);
+  assert.deepEqual(await readdir(dirname(socketPath)), ['nbd']);
   const client = await openNbdDisk({ socketPath }, '');
   await client.close();
   await server.close();
+  assert.deepEqual(await readdir(dirname(socketPath)), []);
 });
 
 test('plain TCP is for loopback addresses only', async (t) => {

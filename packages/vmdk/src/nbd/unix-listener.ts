@@ -16,7 +16,7 @@ export async function listenUnix(server: Server, socketPath: string): Promise<()
   // Made where nobody else can reach, and moved into place when its mode is right.
   let folder: string | undefined;
   try {
-    folder = await mkdtemp(join(dirname(socketPath), '.'));
+    folder = await mkdtemp(join(dirname(socketPath), '.n'));
     const first = join(folder, 's');
     if (Buffer.byteLength(first) > maximumPathBytes) throw new Error(`the path has over ${maximumPathBytes} bytes`);
     server.listen({ path: first });
