@@ -55,8 +55,8 @@ async function checkFiles(source: PackageSource, envelope: Envelope, log: IssueL
       log.report('file-outside', detail, { file: descriptorName, section: 'References', line });
       continue;
     }
-    await collecting(log, 'file-there', async () => files.storedNames(reference));
-    await collecting(log, 'file-chunks', async () => files.checkChunks(reference));
+    const there = await collecting(log, 'file-there', async () => files.storedNames(reference));
+    if (there !== undefined) await collecting(log, 'file-chunks', async () => files.checkChunks(reference));
   }
   for (const { detail, location } of source.names === undefined
     ? []

@@ -39,7 +39,6 @@ export async function verifyPackage(
   const warnings: OvfWarning[] = [...(source.warnings ?? [])];
   const invalid: FileVerdict[] = [];
   if (manifest instanceof OvfError) invalid.push(invalidFile(manifestName, manifest));
-  if (envelope instanceof OvfError) invalid.push(invalidFile(descriptorName, envelope));
   const known = manifest instanceof OvfError ? undefined : manifest;
   const read = envelope === undefined || envelope instanceof OvfError ? undefined : envelope;
   const entries = new Map((known?.entries ?? []).map((entry) => [entry.file, entry]));
@@ -65,6 +64,7 @@ export async function verifyPackage(
     },
   });
   const files = stored.map((name) => verdictOf(name, sizes.get(name), entries.get(name), digests.get(name)));
+  if (envelope instanceof OvfError) judgeDescriptor(envelope, descriptorName, files, invalid, warnings);
   return packageVerdict([...invalid, ...files], signature, warnings, manifest !== undefined);
 }
 
@@ -84,6 +84,19 @@ export async function envelopeOf(bytes: Uint8Array, name: string): Promise<Envel
     if (error instanceof OvfError) return error;
     throw error;
   }
+}
+
+/** A descriptor that cannot be read is damaged, unless its digest says that it was made so. */
+export function judgeDescriptor(
+  error: OvfError,
+  name: string,
+  files: readonly FileVerdict[],
+  invalid: FileVerdict[],
+  warnings: OvfWarning[],
+): void {
+  const proven = files.some(({ file, status }) => file === name && status === 'matches');
+  if (proven) warnings.push({ detail: error.detail, location: error.location });
+  else invalid.push(invalidFile(name, error));
 }
 
 export function invalidFile(file: string, error: OvfError): FileVerdict {

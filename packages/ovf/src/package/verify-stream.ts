@@ -10,7 +10,14 @@ import { type FileVerdict, type PackageVerdict, packageVerdict } from './package
 import { certificateNameOf, manifestNameOf } from './stored-files.ts';
 import { StreamSource } from './stream-source.ts';
 import { tarEntries } from './tar-entries.ts';
-import { envelopeOf, invalidFile, manifestOf, type VerifyOptions, verdictOf } from './verify-package.ts';
+import {
+  envelopeOf,
+  invalidFile,
+  judgeDescriptor,
+  manifestOf,
+  type VerifyOptions,
+  verdictOf,
+} from './verify-package.ts';
 
 interface SeenFile {
   readonly size: number;
@@ -80,9 +87,9 @@ async function verifyEntries(source: StreamSource, options: VerifyOptions): Prom
   });
   const invalid: FileVerdict[] = [];
   if (manifest instanceof OvfError) invalid.push(invalidFile(manifestNameOf(descriptorName), manifest));
-  if (envelope instanceof OvfError) invalid.push(invalidFile(descriptorName, envelope));
-  else warnings.push(...orderWarnings(names, descriptorName, envelope));
   const files = fileVerdicts(descriptorName, seen, manifest, envelope);
+  if (envelope instanceof OvfError) judgeDescriptor(envelope, descriptorName, files, invalid, warnings);
+  else warnings.push(...orderWarnings(names, descriptorName, envelope));
   return packageVerdict([...invalid, ...files], signature, warnings, manifest !== undefined);
 }
 
