@@ -12,10 +12,13 @@ export class FileSet {
   readonly warnings: OvfWarning[] = [];
 
   /** Throws `name-unsafe` for a reference that leads out of the package. */
-  constructor(envelope: Envelope, allowUnreferenced: boolean) {
+  constructor(envelope: Envelope, allowUnreferenced: boolean, descriptorName: string) {
     this.references = envelope.files.filter((file) => !isExternal(file.href));
     this.#allowUnreferenced = allowUnreferenced;
-    for (const file of this.references) for (const name of storedNamesFor(file.href)) this.#byName.set(name, file);
+    for (const file of this.references) {
+      const location = { file: descriptorName, line: file.line, section: 'References' };
+      for (const name of storedNamesFor(file.href, location)) this.#byName.set(name, file);
+    }
   }
 
   /** The reference that a stored file belongs to; its chunks count. */

@@ -106,7 +106,7 @@ async function openChecked(source: PackageSource, options: PackageOptions): Prom
     await check(() => checkDigest(descriptorName, digestOf(digests, descriptorName, descriptor), digests));
   }
   const envelope = await readEnvelope(descriptor, { fileName: descriptorName });
-  const files = new FileSet(envelope, options.rules === 'lax');
+  const files = new FileSet(envelope, options.rules === 'lax', descriptorName);
   const order = source.names === undefined ? [] : orderWarnings(source.names, descriptorName, envelope);
   if (options.rules === 'strict' && order[0] !== undefined) {
     throw new OvfError('archive-invalid', order[0].detail, order[0].location);

@@ -40,7 +40,7 @@ async function checkFiles(source: PackageSource, envelope: Envelope, log: IssueL
   const { descriptorName } = source;
   const ownNames = [descriptorName, manifestNameOf(descriptorName), certificateNameOf(descriptorName)];
   const names = source.names ?? (await collecting(log, 'file-name', () => storedFiles(source, envelope))) ?? [];
-  const files = await collecting(log, 'file-name', async () => new FileSet(envelope, false));
+  const files = await collecting(log, 'file-name', async () => new FileSet(envelope, false, descriptorName));
   if (files === undefined) return;
   const content = names.filter((name) => !ownNames.includes(name));
   for (const name of content) {
