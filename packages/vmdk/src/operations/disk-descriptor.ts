@@ -1,3 +1,5 @@
+import { readdir, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import type { Descriptor } from '../descriptor/descriptor.ts';
 import { maximumDescriptorBytes, parseDescriptor } from '../descriptor/descriptor.ts';
 import { decodeDescriptor, encodeDescriptor } from '../descriptor/descriptor-encoding.ts';
@@ -44,7 +46,10 @@ export async function findDescriptor(path: string): Promise<FoundDescriptor> {
 export async function changeDescriptor(path: string, change: (descriptor: Descriptor) => Descriptor): Promise<void> {
   const { descriptor, header } = await findDescriptor(path);
   const changed = change(descriptor);
-  if (!header) return writeDescriptor(path, changed, { replace: true });
+  if (!header) {
+    await removeLeftovers(path);
+    return writeDescriptor(path, changed, { replace: true });
+  }
   const room = descriptorRoom(changed, header, path);
   const file = await FileWindow.open(path, { writable: true });
   try {
@@ -52,6 +57,15 @@ export async function changeDescriptor(path: string, change: (descriptor: Descri
     await file.sync();
   } finally {
     await file.close();
+  }
+}
+
+/** Takes away what a writer of this descriptor left that was killed before it renamed. */
+async function removeLeftovers(path: string): Promise<void> {
+  const [start, folder] = [`.${basename(path)}.`, dirname(path)];
+  for (const name of await readdir(folder)) {
+    const middle = name.startsWith(start) ? name.slice(start.length) : '';
+    if (/^[0-9a-f]{12}\.tmp$/.test(middle)) await rm(join(folder, name), { force: true });
   }
 }
 

@@ -53,8 +53,6 @@ async function begin(path: string, children: readonly string[], options: MergeOp
   }
   await refuseUnclean(path, opening);
   await refuseChildren(parent.path, { ...options, except: [path] });
-  // Fails now, not halfway, where the parent's kind or rights forbid writing.
-  await (await openLayer(parent.path, { ...opening, writable: true })).layer.close();
   options.signal?.throwIfAborted();
   const record: CommitRecord = {
     operation: 'commit',
@@ -66,6 +64,13 @@ async function begin(path: string, children: readonly string[], options: MergeOp
     files: await diskFiles(path, opening),
   };
   await writeRecord(path, record);
+  try {
+    // Fails now, not halfway, where the parent's kind or rights forbid writing.
+    await (await openLayer(parent.path, { ...opening, writable: true })).layer.close();
+  } catch (error) {
+    await removeRecord(path);
+    throw error;
+  }
   return record;
 }
 

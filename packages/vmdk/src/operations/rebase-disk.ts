@@ -66,11 +66,14 @@ async function storeWhatDiffers(
     if (after.some(({ identity }) => identity === before[0].identity)) {
       throw new VmdkError('chain-cycle', { file: path, reason: `${parentPath} is made on it` });
     }
-    const child = await openLayer(path, { ...opening, writable: true });
-    opened.push(child);
     if (!resumed) {
       await writeRecord(path, { operation: 'rebase', ...(parentPath === undefined ? {} : { parent: parentPath }) });
     }
+    const child = await openLayer(path, { ...opening, writable: true }).catch(async (error: unknown) => {
+      if (!resumed) await removeRecord(path);
+      throw error;
+    });
+    opened.push(child);
     await storeDifferences({ path, child: child.layer, before: before.slice(1), after }, options);
     await child.layer.flush();
   } finally {
