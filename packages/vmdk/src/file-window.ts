@@ -19,7 +19,8 @@ export class FileWindow {
   /** `device:inode`, the same for two names of one file. */
   readonly identity: string;
   readonly #handle: FileHandle;
-  readonly #offset: number;
+  /** First byte of the window within the file. */
+  readonly offset: number;
   #bytes: number;
 
   private constructor(
@@ -33,7 +34,7 @@ export class FileWindow {
     this.#handle = handle;
     this.path = path;
     this.identity = identity;
-    this.#offset = offset;
+    this.offset = offset;
     this.#bytes = bytes;
     this.writable = writable;
   }
@@ -77,7 +78,7 @@ export class FileWindow {
     if (position < 0 || position + buffer.length > this.#bytes) throw this.#ended(position, buffer.length);
     try {
       for (let done = 0; done < buffer.length; ) {
-        const at = this.#offset + position + done;
+        const at = this.offset + position + done;
         const { bytesRead } = await this.#handle.read(buffer, done, buffer.length - done, at);
         if (bytesRead === 0) throw this.#ended(position + done, buffer.length - done);
         done += bytesRead;
@@ -91,7 +92,7 @@ export class FileWindow {
     if (!this.writable) throw new VmdkError('read-only', { file: this.path, reason: 'it was opened for reading' });
     try {
       for (let done = 0; done < data.length; ) {
-        const at = this.#offset + position + done;
+        const at = this.offset + position + done;
         done += (await this.#handle.write(data, done, data.length - done, at)).bytesWritten;
       }
     } catch (error) {

@@ -53,12 +53,20 @@ class DiskLayer implements ChainLayer {
   }
 
   async write(): Promise<void> {
-    throw new VmdkError('read-only', { file: this.path, reason: 'it is part of a chain for reading' });
+    throw this.#readOnly();
+  }
+
+  async trim(): Promise<void> {
+    throw this.#readOnly();
   }
 
   async flush(): Promise<void> {}
 
   close(): Promise<void> {
     return this.#disk.close();
+  }
+
+  #readOnly(): VmdkError {
+    return new VmdkError('read-only', { file: this.path, reason: 'it is part of a chain for reading' });
   }
 }

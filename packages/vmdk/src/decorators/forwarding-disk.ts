@@ -8,6 +8,8 @@ export class ForwardingDisk implements Disk {
   readonly blockBytes: number;
   readonly writable: boolean;
   readonly descriptor?: Descriptor;
+  /** There where the disk has it and may be written. */
+  readonly trim?: (offset: number, length: number) => Promise<void>;
   protected readonly disk: Disk;
 
   constructor(disk: Disk, changes: { readonly virtualBytes?: number; readonly writable?: boolean } = {}) {
@@ -17,6 +19,8 @@ export class ForwardingDisk implements Disk {
     this.blockBytes = disk.blockBytes;
     this.writable = changes.writable ?? disk.writable;
     if (disk.descriptor) this.descriptor = disk.descriptor;
+    const trim = disk.trim?.bind(disk);
+    if (trim && this.writable) this.trim = (offset, length) => this.trimThrough(offset, length, trim);
   }
 
   async read(offset: number, length: number): Promise<Buffer> {
@@ -31,6 +35,15 @@ export class ForwardingDisk implements Disk {
 
   async write(offset: number, data: Uint8Array): Promise<void> {
     await this.disk.write(offset, data);
+  }
+
+  /** `trim` of the disk. */
+  protected async trimThrough(
+    offset: number,
+    length: number,
+    trim: (offset: number, length: number) => Promise<void>,
+  ): Promise<void> {
+    await trim(offset, length);
   }
 
   async flush(): Promise<void> {

@@ -47,20 +47,32 @@ class ReadAheadDisk extends ForwardingDisk {
     }
   }
 
-  override async write(offset: number, data: Uint8Array): Promise<void> {
-    this.#forget(offset, data.length);
-    try {
-      await this.disk.write(offset, data);
-    } finally {
-      // What was fetched during the write may hold half of it.
-      this.#forget(offset, data.length);
-    }
+  override write(offset: number, data: Uint8Array): Promise<void> {
+    return this.#changing(offset, data.length, () => this.disk.write(offset, data));
+  }
+
+  protected override trimThrough(
+    offset: number,
+    length: number,
+    trim: (offset: number, length: number) => Promise<void>,
+  ): Promise<void> {
+    return this.#changing(offset, length, () => trim(offset, length));
   }
 
   override async close(): Promise<void> {
     await Promise.allSettled(this.#chunks.values());
     this.#chunks.clear();
     await this.disk.close();
+  }
+
+  async #changing(offset: number, length: number, change: () => Promise<void>): Promise<void> {
+    this.#forget(offset, length);
+    try {
+      await change();
+    } finally {
+      // What was fetched meanwhile may hold half of it.
+      this.#forget(offset, length);
+    }
   }
 
   #fetch(index: number): Promise<Buffer> {

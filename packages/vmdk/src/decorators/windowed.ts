@@ -40,6 +40,15 @@ class WindowedDisk extends ForwardingDisk {
     await this.disk.write(this.#start + offset, data);
   }
 
+  protected override async trimThrough(
+    offset: number,
+    length: number,
+    trim: (offset: number, length: number) => Promise<void>,
+  ): Promise<void> {
+    this.#check(offset, length);
+    await trim(this.#start + offset, length);
+  }
+
   override async *map(options: RangeOptions = {}): AsyncGenerator<DiskRange, void, undefined> {
     for await (const range of this.disk.map(this.#moved(options))) {
       yield { ...range, offset: range.offset - this.#start };

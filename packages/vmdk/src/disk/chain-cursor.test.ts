@@ -25,6 +25,7 @@ function layer(states: readonly State[], unit = 1): ChainLayer & { asked: number
     },
     read: unused,
     write: unused,
+    trim: unused,
     flush: unused,
     close: unused,
   };

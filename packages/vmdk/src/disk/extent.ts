@@ -18,6 +18,8 @@ export interface Extent {
   read(buffer: Uint8Array, offset: number): Promise<void>;
   /** `below` gives the rest of a block that is allocated now; none: zeros. */
   write(data: Uint8Array, offset: number, below: ReadBelow | undefined): Promise<void>;
+  /** Makes a stretch read as zeros with as little room as the kind allows. Absent: zeros are written. */
+  trim?(offset: number, length: number, below: ReadBelow | undefined): Promise<void>;
   flush(): Promise<void>;
   close(): Promise<void>;
 }

@@ -22,6 +22,8 @@ export interface ChainLayer {
   read(buffer: Uint8Array, offset: number): Promise<void>;
   /** `below` gives what the parents hold, for the rest of a block that is allocated now; none: zeros. */
   write(data: Uint8Array, offset: number, below: ReadBelow | undefined): Promise<void>;
+  /** Makes a stretch read as zeros with as little room as the kind allows. */
+  trim(offset: number, length: number, below: ReadBelow | undefined): Promise<void>;
   flush(): Promise<void>;
   close(): Promise<void>;
 }
@@ -67,18 +69,22 @@ export class Layer implements ChainLayer {
 
   async write(data: Uint8Array, offset: number, below: ReadBelow | undefined): Promise<void> {
     for (let done = 0; done < data.length; ) {
-      const part = this.#partAt(offset + done);
-      if (part.access !== 'RW') {
-        throw new VmdkError('read-only', {
-          file: this.path,
-          place: `byte ${offset + done}`,
-          reason: 'extent is RDONLY',
-        });
-      }
+      const part = this.#writablePartAt(offset + done);
       const within = offset + done - part.start;
       const piece = data.subarray(done, done + part.bytes - within);
-      await part.extent.write(piece, within, below && ((buffer, at) => below(buffer, part.start + at)));
+      await part.extent.write(piece, within, belowPart(part, below));
       done += piece.length;
+    }
+  }
+
+  async trim(offset: number, length: number, below: ReadBelow | undefined): Promise<void> {
+    for (let done = 0; done < length; ) {
+      const part = this.#writablePartAt(offset + done);
+      const within = offset + done - part.start;
+      const piece = Math.min(length - done, part.bytes - within);
+      if (part.extent.trim) await part.extent.trim(within, piece, belowPart(part, below));
+      else await writeZeros(part.extent, within, piece, belowPart(part, below));
+      done += piece;
     }
   }
 
@@ -93,6 +99,12 @@ export class Layer implements ChainLayer {
     if (failed) throw failed.reason;
   }
 
+  #writablePartAt(offset: number): Part {
+    const part = this.#partAt(offset);
+    if (part.access === 'RW') return part;
+    throw new VmdkError('read-only', { file: this.path, place: `byte ${offset}`, reason: 'extent is RDONLY' });
+  }
+
   #partAt(offset: number): Part {
     let low = 0;
     let high = this.#parts.length - 1;
@@ -102,5 +114,17 @@ export class Layer implements ChainLayer {
       else high = middle - 1;
     }
     return this.#parts[low] as Part;
+  }
+}
+
+function belowPart(part: Part, below: ReadBelow | undefined): ReadBelow | undefined {
+  return below && ((buffer, at) => below(buffer, part.start + at));
+}
+
+const zeros = Buffer.alloc(2 ** 20);
+
+async function writeZeros(extent: Extent, offset: number, length: number, below: ReadBelow | undefined): Promise<void> {
+  for (let done = 0; done < length; done += zeros.length) {
+    await extent.write(zeros.subarray(0, Math.min(zeros.length, length - done)), offset + done, below);
   }
 }

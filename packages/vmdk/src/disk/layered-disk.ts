@@ -2,6 +2,7 @@ import type { Descriptor } from '../descriptor/descriptor.ts';
 import { VmdkError } from '../errors.ts';
 import { ChainCursor } from './chain-cursor.ts';
 import type { Block, Disk, DiskRange, RangeOptions } from './disk.ts';
+import type { ReadBelow } from './extent.ts';
 import type { ChainLayer } from './layer.ts';
 import { readBlocks } from './read-blocks.ts';
 
@@ -58,13 +59,14 @@ export class LayeredDisk implements Disk {
 
   async write(offset: number, data: Uint8Array): Promise<void> {
     this.#check(offset, data.length);
-    if (!this.writable) throw new VmdkError('read-only', { file: this.path, reason: 'it was opened for reading' });
-    if (data.length === 0) return;
-    this.#renewed ??= this.#renewContentId?.() ?? Promise.resolve();
-    await this.#renewed;
-    const below =
-      this.#layers.length > 1 ? (buffer: Uint8Array, at: number) => this.#readFrom(1, buffer, at) : undefined;
-    await this.#layers[0].write(data, offset, below);
+    if (!(await this.#beginWrite(data.length))) return;
+    await this.#layers[0].write(data, offset, this.#below());
+  }
+
+  async trim(offset: number, length: number): Promise<void> {
+    this.#check(offset, length);
+    if (!(await this.#beginWrite(length))) return;
+    await this.#layers[0].trim(offset, length, this.#below());
   }
 
   async flush(): Promise<void> {
@@ -111,6 +113,19 @@ export class LayeredDisk implements Disk {
     const results = await Promise.allSettled(this.#layers.map((layer) => layer.close()));
     const failed = results.find((result) => result.status === 'rejected');
     if (failed) throw failed.reason;
+  }
+
+  /** Whether there is something to do; the CID is new from the first time on. */
+  async #beginWrite(length: number): Promise<boolean> {
+    if (!this.writable) throw new VmdkError('read-only', { file: this.path, reason: 'it was opened for reading' });
+    if (length === 0) return false;
+    this.#renewed ??= this.#renewContentId?.() ?? Promise.resolve();
+    await this.#renewed;
+    return true;
+  }
+
+  #below(): ReadBelow | undefined {
+    return this.#layers.length > 1 ? (buffer, at) => this.#readFrom(1, buffer, at) : undefined;
   }
 
   async #readFrom(top: number, buffer: Uint8Array, offset: number): Promise<void> {

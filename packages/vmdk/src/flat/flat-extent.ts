@@ -1,6 +1,7 @@
 import type { Extent, Run } from '../disk/extent.ts';
 import { VmdkError } from '../errors.ts';
 import type { FileWindow } from '../file-window.ts';
+import { punchHoles } from './punch-holes.ts';
 
 const flatBlockBytes = 65536;
 
@@ -31,6 +32,17 @@ export class FlatExtent implements Extent {
 
   async write(data: Uint8Array, offset: number): Promise<void> {
     await this.#file.write(data, this.#start + offset);
+  }
+
+  /** A hole in the file where it pays and its file system can; otherwise zeros. */
+  async trim(offset: number, length: number): Promise<void> {
+    if (!this.#file.writable) throw new VmdkError('read-only', { file: this.#file.path, reason: 'it is only read' });
+    const range = { offset: this.#file.offset + this.#start + offset, length };
+    if (length >= flatBlockBytes && (await punchHoles(this.#file.path, [range]))) return;
+    const zeros = Buffer.alloc(Math.min(length, 2 ** 20));
+    for (let done = 0; done < length; done += zeros.length) {
+      await this.write(zeros.subarray(0, Math.min(zeros.length, length - done)), offset + done);
+    }
   }
 
   async flush(): Promise<void> {

@@ -22,6 +22,7 @@ interface Link {
 
 type Command =
   | { readonly do: 'write'; readonly at: number; readonly length: number; readonly kind: 0 | 1 | 2 }
+  | { readonly do: 'trim'; readonly at: number; readonly length: number }
   | { readonly do: 'child'; readonly grainBytes: number; readonly zeroedGrains: boolean; readonly split: boolean }
   | { readonly do: 'commit' | 'revert' }
   | { readonly do: 'consolidate'; readonly which: number; readonly into: 'child' | 'parent' }
@@ -39,6 +40,14 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     }),
   },
   {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('trim' as const),
+      at: fc.nat({ max: 2 ** 20 }),
+      length: fc.nat({ max: 300_000 }).map((bytes) => (bytes % 300_000) + 1),
+    }),
+  },
+  {
     weight: 3,
     arbitrary: fc.record({
       do: fc.constant('child' as const),
@@ -47,7 +56,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
       split: fc.boolean(),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('commit' as const, 'revert' as const) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('commit' as const, 'commit' as const, 'revert' as const) }) },
   {
     weight: 2,
     arbitrary: fc.record({
@@ -86,6 +95,8 @@ class Chain {
     switch (step.do) {
       case 'write':
         return this.#write(step);
+      case 'trim':
+        return this.#trim(step);
       case 'child':
         return this.#child(step);
       case 'commit':
@@ -118,6 +129,16 @@ class Chain {
     await disk.write(offset, data);
     await disk.close();
     data.copy(content, offset);
+  }
+
+  async #trim({ at, length }: { at: number; length: number }): Promise<void> {
+    const { content, path } = this.top;
+    const offset = at % content.length;
+    const end = Math.min(content.length, offset + length);
+    const disk = await openDisk(path, { writable: true });
+    await disk.trim?.(offset, end - offset);
+    await disk.close();
+    content.fill(0, offset, end);
   }
 
   async #child(step: { grainBytes: number; zeroedGrains: boolean; split: boolean }): Promise<void> {
@@ -195,13 +216,15 @@ test('chains hold what a plain buffer holds, whatever is done to them', async (t
   let run = 0;
   const base = fc.record({ sectors: fc.integer({ min: 1, max: 900 }), kind: fc.constantFrom(...creatableKinds) });
   await fc.assert(
-    fc.asyncProperty(base, fc.array(command, { maxLength: 14 }), async ({ sectors, kind }, commands) => {
+    fc.asyncProperty(base, fc.array(command, { maxLength: 14, size: 'max' }), async ({ sectors, kind }, commands) => {
       run += 1;
       const chain = new Chain(join(root, String(run)));
       await mkdir(chain.folder);
       const path = chain.newPath();
       await createDisk({ path, kind, virtualBytes: sectors * 512 });
       chain.links.push({ path, content: Buffer.alloc(sectors * 512) });
+      // Something to hide and to inherit; a zero here would hide mistakes.
+      await chain.run({ do: 'write', at: 0, length: sectors * 300, kind: 2 });
       for (const step of commands) {
         await chain.run(step);
         await chain.check();

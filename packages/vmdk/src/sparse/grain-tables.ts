@@ -73,7 +73,7 @@ export class GrainTables {
     const table = await this.#table(Math.floor(grain / this.header.entriesPerTable));
     if (!table) return 0;
     const sector = table.readUInt32LE((grain % this.header.entriesPerTable) * entryBytes);
-    if (sector > 1 || (sector === 1 && !this.#zeroed)) this.#check(grain, sector);
+    if (sector > 1 || (sector === 1 && !this.marksZeros)) this.#check(grain, sector);
     return sector;
   }
 
@@ -129,14 +129,15 @@ export class GrainTables {
     value.copy(table, place);
   }
 
-  get #zeroed(): boolean {
+  /** Whether a grain can be marked as zeros. */
+  get marksZeros(): boolean {
     return (this.header.flags & sparseFlags.zeroedGrains) !== 0;
   }
 
   #stateOf(table: Buffer, index: number): Run['state'] {
     const sector = table.readUInt32LE(index * entryBytes);
     if (sector === 0) return 'absent';
-    return sector === 1 && this.#zeroed ? 'zero' : 'data';
+    return sector === 1 && this.marksZeros ? 'zero' : 'data';
   }
 
   #check(grain: number, sector: number): void {

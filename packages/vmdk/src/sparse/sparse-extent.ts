@@ -2,10 +2,14 @@ import type { OnWarning } from '../disk/disk-warning.ts';
 import type { Extent, ReadBelow, Run } from '../disk/extent.ts';
 import { VmdkError } from '../errors.ts';
 import type { FileWindow } from '../file-window.ts';
+import { type ByteRange, punchHoles } from '../flat/punch-holes.ts';
 import { isZero, roundUp, sectorBytes } from '../size.ts';
 import { Turns } from '../stream/turns.ts';
 import { GrainTables } from './grain-tables.ts';
 import { type SparseHeader, uncleanOffset } from './sparse-header.ts';
+
+/** Table entry of a grain of zeros without room of its own. */
+const zeroedGrain = 1;
 
 /** A hosted sparse extent without compression, read and written in grains. */
 export class SparseExtent implements Extent {
@@ -14,6 +18,8 @@ export class SparseExtent implements Extent {
   readonly #file: FileWindow;
   readonly #tables: GrainTables;
   readonly #turns = new Turns();
+  /** Places of grains that were given up and not yet given back to the file system. */
+  #freed: ByteRange[] = [];
 
   private constructor(file: FileWindow, tables: GrainTables) {
     this.#file = file;
@@ -62,8 +68,32 @@ export class SparseExtent implements Extent {
     });
   }
 
+  /**
+   * A grain that lies in the stretch whole loses its room, unless a parent would show through and the tables cannot
+   * mark zeros (header version 1): then zeros are written.
+   */
+  trim(offset: number, length: number, below: ReadBelow | undefined): Promise<void> {
+    return this.#turns.take(async () => {
+      for (let done = 0; done < length; ) {
+        const at = offset + done;
+        const run = await this.#tables.locate(at, length - done);
+        if (run.state === 'zero' || (run.state === 'absent' && !below)) {
+          done += run.length;
+          continue;
+        }
+        const piece = Math.min(length - done, this.blockBytes - (at % this.blockBytes));
+        await this.#trimGrain(at, piece, below);
+        done += piece;
+      }
+    });
+  }
+
   async flush(): Promise<void> {
-    if (this.#file.writable) await this.#turns.take(() => this.#file.sync());
+    if (!this.#file.writable) return;
+    await this.#turns.take(async () => {
+      await this.#file.sync();
+      await this.#giveBack();
+    });
   }
 
   async close(): Promise<void> {
@@ -99,17 +129,55 @@ export class SparseExtent implements Extent {
       await this.#file.write(data, (await this.#tables.entry(index)) * sectorBytes + within);
       return;
     }
+    const zero = isZero(data);
     const inherits = state === 'absent' && below !== undefined;
-    if (!inherits && isZero(data)) return;
+    if (zero && !inherits) return;
+    if (zero && this.#coversGrain(offset, data.length) && this.#tables.marksZeros) {
+      await this.#tables.setEntry(index, zeroedGrain);
+      return;
+    }
     const grain = Buffer.alloc(this.blockBytes);
-    const start = index * this.blockBytes;
-    if (inherits) await below(grain.subarray(0, Math.min(this.blockBytes, this.bytes - start)), start);
+    if (inherits) await this.#readBelow(grain, index, below);
+    // What is zero below takes no room here either.
+    if (zero && isZero(grain.subarray(within, within + data.length))) return;
     grain.set(data, within);
     const sector = roundUp(this.#file.bytes, this.blockBytes) / sectorBytes;
     if (sector > 0xffffffff)
       throw new VmdkError('too-large', { file: this.#file.path, reason: 'over 2 TiB of grains' });
     await this.#file.write(grain, sector * sectorBytes);
     await this.#tables.setEntry(index, sector);
+  }
+
+  async #trimGrain(offset: number, length: number, below: ReadBelow | undefined): Promise<void> {
+    const index = Math.floor(offset / this.blockBytes);
+    const { state } = await this.#tables.locate(offset, 1);
+    if (state !== 'data' || !this.#coversGrain(offset, length)) {
+      return this.#writeGrain(Buffer.alloc(length), offset, below);
+    }
+    const position = (await this.#tables.entry(index)) * sectorBytes;
+    if (below && !this.#tables.marksZeros) {
+      const grain = Buffer.alloc(this.blockBytes);
+      await this.#readBelow(grain, index, below);
+      if (!isZero(grain)) return this.#writeGrain(Buffer.alloc(length), offset, below);
+    }
+    await this.#tables.setEntry(index, below && this.#tables.marksZeros ? zeroedGrain : 0);
+    this.#freed.push({ offset: this.#file.offset + position, length: this.blockBytes });
+  }
+
+  async #readBelow(grain: Buffer, index: number, below: ReadBelow): Promise<void> {
+    const start = index * this.blockBytes;
+    await below(grain.subarray(0, Math.min(this.blockBytes, this.bytes - start)), start);
+  }
+
+  #coversGrain(offset: number, length: number): boolean {
+    return offset % this.blockBytes === 0 && (length === this.blockBytes || offset + length >= this.bytes);
+  }
+
+  /** Nothing names those grains any more, durably. Where the file system cannot take them back they stay unused. */
+  async #giveBack(): Promise<void> {
+    const freed = this.#freed;
+    this.#freed = [];
+    await punchHoles(this.#file.path, freed);
   }
 
   async #mark(unclean: boolean): Promise<void> {
