@@ -23,6 +23,7 @@ export const vmdkErrors = {
   'no-children': 'has no child that it could be merged into',
   'has-children': 'is the parent of another disk',
   'operation-pending': 'has an operation that was not finished',
+  'room-unsupported': 'lies where room can be neither reserved nor given back',
   'not-empty': 'holds data where it would be cut off',
   'chain-too-long': 'has too many ancestors',
   'chain-cycle': 'is its own ancestor',

@@ -88,6 +88,12 @@ export type { NbdExport, NbdExports } from './nbd/nbd-export.ts';
 export { NbdServer, type NbdServerOptions, type NbdServerTls } from './nbd/nbd-server.ts';
 export { listNbdExports, type OpenNbdDiskOptions, openNbdDisk, type ReachNbdOptions } from './nbd/open-nbd-disk.ts';
 export { type AllocatedRange, type AllocationMapOptions, allocationMap } from './operations/allocation-map.ts';
+export {
+  type AllocationOptions,
+  type ThickenOptions,
+  thickenDisk,
+  thinDisk,
+} from './operations/change-allocation.ts';
 export { type ChildrenOptions, findChildren } from './operations/children.ts';
 export { type CommitOptions, commitDisk } from './operations/commit-disk.ts';
 export { type CompareOptions, type Comparison, compareDisks } from './operations/compare-disks.ts';
@@ -101,6 +107,7 @@ export type { OperationOptions, Progress } from './operations/operation-options.
 export type { HintStyle } from './operations/parent-link.ts';
 export { placeDisk } from './operations/place-disk.ts';
 export { type RebaseOptions, rebaseDisk } from './operations/rebase-disk.ts';
+export { type ResizeOptions, resizeDisk } from './operations/resize-disk.ts';
 export { SettlePace } from './settle/pace.ts';
 export type { SettleDigestAlgorithm } from './settle/settle-messages.ts';
 export {

@@ -46,7 +46,7 @@ export async function createSplitDisk(options: CreateSplitDiskOptions): Promise<
   const sparse = options.kind === 'twoGbMaxExtentSparse';
   const stem = basename(path).replace(/\.vmdk$/i, '');
   const extents = Array.from({ length: count }, (_, index) => ({
-    file: `${stem}-${sparse ? 's' : 'f'}${String(index + 1).padStart(3, '0')}.vmdk`,
+    file: splitName(stem, options.kind, index),
     sectors: Math.min(splitSectors, capacity - index * splitSectors),
   }));
   const contentId = options.contentId ?? newContentId();
@@ -90,6 +90,11 @@ export async function createSplitDisk(options: CreateSplitDiskOptions): Promise<
     throw error;
   }
   return descriptor;
+}
+
+/** File name of an extent, counted from 0. */
+export function splitName(stem: string, kind: CreateSplitDiskOptions['kind'], index: number): string {
+  return `${stem}-${kind === 'twoGbMaxExtentSparse' ? 's' : 'f'}${String(index + 1).padStart(3, '0')}.vmdk`;
 }
 
 async function makeSparse(path: string, capacity: number, options: CreateSplitDiskOptions): Promise<void> {

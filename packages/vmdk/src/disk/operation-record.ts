@@ -36,12 +36,15 @@ export interface ConsolidateRecord {
   readonly files: readonly string[];
 }
 
-/** Changing the capacity of a disk in extents. */
+/** Changing the capacity of a disk. */
 export interface ResizeRecord {
   readonly operation: 'resize';
+  /** Capacity in the end. */
   readonly virtualBytes: number;
-  /** Extents that are made or given up by it. Absolute paths. */
+  /** Extents that are made by it, or given up. Absolute paths. */
   readonly files: readonly string[];
+  /** Length that the file of the last extent had before. */
+  readonly fileBytes: number;
 }
 
 /** What a disk's unfinished operation needs to go on. */
@@ -128,7 +131,9 @@ function parseRecord(text: string): OperationRecord | undefined {
     case 'rebase':
       return parent ? (value as RebaseRecord) : undefined;
     case 'resize':
-      return isPaths(record.files) && Number.isSafeInteger(record.virtualBytes) ? (value as ResizeRecord) : undefined;
+      return isPaths(record.files) && isSize(record.virtualBytes) && isSize(record.fileBytes)
+        ? (value as ResizeRecord)
+        : undefined;
     default:
       return undefined;
   }
@@ -136,6 +141,10 @@ function parseRecord(text: string): OperationRecord | undefined {
 
 function isContentId(value: unknown): boolean {
   return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffffffff;
+}
+
+function isSize(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 function isPaths(value: unknown): boolean {

@@ -13,6 +13,7 @@ import { createChild } from './create-child.ts';
 import { diskFiles } from './disk-files.ts';
 import { flattenDisk } from './flatten-disk.ts';
 import { rebaseDisk } from './rebase-disk.ts';
+import { resizeDisk } from './resize-disk.ts';
 
 interface Link {
   readonly path: string;
@@ -24,6 +25,7 @@ type Command =
   | { readonly do: 'write'; readonly at: number; readonly length: number; readonly kind: 0 | 1 | 2 }
   | { readonly do: 'trim'; readonly at: number; readonly length: number }
   | { readonly do: 'child'; readonly grainBytes: number; readonly zeroedGrains: boolean; readonly split: boolean }
+  | { readonly do: 'resize'; readonly sectors: number }
   | { readonly do: 'commit' | 'revert' }
   | { readonly do: 'consolidate'; readonly which: number; readonly into: 'child' | 'parent' }
   | { readonly do: 'rebase'; readonly which: number; readonly to: number }
@@ -65,6 +67,10 @@ const command: fc.Arbitrary<Command> = fc.oneof(
       into: fc.constantFrom('child' as const, 'parent' as const),
     }),
   },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('resize' as const), sectors: fc.integer({ min: 1, max: 1500 }) }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('rebase' as const), which: fc.nat(), to: fc.nat() }) },
   {
     weight: 1,
@@ -97,6 +103,8 @@ class Chain {
         return this.#write(step);
       case 'trim':
         return this.#trim(step);
+      case 'resize':
+        return this.#resize(step.sectors * 512);
       case 'child':
         return this.#child(step);
       case 'commit':
@@ -139,6 +147,25 @@ class Chain {
     await disk.trim?.(offset, end - offset);
     await disk.close();
     content.fill(0, offset, end);
+  }
+
+  async #resize(virtualBytes: number): Promise<void> {
+    const { content, path } = this.top;
+    const parent = this.links.at(-2);
+    if (parent)
+      await assert.rejects(resizeDisk({ path: parent.path, virtualBytes: 2 ** 30 }), { code: 'has-children' });
+    const cutOff = content.subarray(virtualBytes).findIndex((byte) => byte !== 0);
+    if (parent && virtualBytes < parent.content.length) {
+      await assert.rejects(resizeDisk({ path, virtualBytes }), { code: 'size-invalid' });
+    } else if (cutOff >= 0) {
+      await assert.rejects(resizeDisk({ path, virtualBytes }), {
+        code: 'not-empty',
+        message: new RegExp(`byte ${virtualBytes + cutOff}\\)`),
+      });
+    } else {
+      await resizeDisk({ path, virtualBytes });
+      this.top.content = Buffer.concat([content], virtualBytes);
+    }
   }
 
   async #child(step: { grainBytes: number; zeroedGrains: boolean; split: boolean }): Promise<void> {

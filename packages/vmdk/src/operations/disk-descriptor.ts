@@ -7,7 +7,10 @@ import { descriptorOfFile, writeDescriptor } from '../descriptor/descriptor-file
 import { VmdkError } from '../errors.ts';
 import { FileWindow } from '../file-window.ts';
 import { sectorBytes } from '../size.ts';
-import { isSparseHeader, parseSparseHeader, type SparseHeader } from '../sparse/sparse-header.ts';
+import { formatSparseHeader, isSparseHeader, parseSparseHeader, type SparseHeader } from '../sparse/sparse-header.ts';
+
+/** Header and descriptor are written in one go where they are this near, in bytes. */
+const longestHead = 65536;
 
 /** A disk's descriptor, and where it stands. */
 interface FoundDescriptor {
@@ -42,8 +45,15 @@ export async function findDescriptor(path: string): Promise<FoundDescriptor> {
   }
 }
 
-/** Replaces the descriptor of a disk durably: a file of its own by renaming, one inside a sparse file in one write. */
-export async function changeDescriptor(path: string, change: (descriptor: Descriptor) => Descriptor): Promise<void> {
+/**
+ * Replaces the descriptor of a disk durably: a file of its own by renaming, one inside a sparse file in one write, with
+ * the sparse header in front of it where that changes too.
+ */
+export async function changeDescriptor(
+  path: string,
+  change: (descriptor: Descriptor) => Descriptor,
+  newHeader?: SparseHeader,
+): Promise<void> {
   const { descriptor, header } = await findDescriptor(path);
   const changed = change(descriptor);
   if (!header) {
@@ -53,7 +63,14 @@ export async function changeDescriptor(path: string, change: (descriptor: Descri
   const room = descriptorRoom(changed, header, path);
   const file = await FileWindow.open(path, { writable: true });
   try {
-    await file.write(room, header.descriptorOffset * sectorBytes);
+    const start = header.descriptorOffset * sectorBytes;
+    if (!newHeader || start > longestHead) {
+      await file.write(room, start);
+      if (newHeader) await file.write(formatSparseHeader(newHeader), 0);
+    } else {
+      const gap = await file.read(sectorBytes, start - sectorBytes);
+      await file.write(Buffer.concat([formatSparseHeader(newHeader), gap, room]), 0);
+    }
     await file.sync();
   } finally {
     await file.close();

@@ -2,6 +2,7 @@ import { readRecord } from '../disk/operation-record.ts';
 import { consolidateDisk } from './consolidate-disk.ts';
 import { type MergeOptions, mergeIntoParent } from './merge-into-parent.ts';
 import { rebaseDisk } from './rebase-disk.ts';
+import { resizeDisk } from './resize-disk.ts';
 
 /** Finishes the operation on a disk that was cut off, if there is one; says whether there was. */
 export async function finishOperation(path: string, options: MergeOptions = {}): Promise<boolean> {
@@ -16,6 +17,9 @@ export async function finishOperation(path: string, options: MergeOptions = {}):
       break;
     case 'rebase':
       await rebaseDisk({ ...options, path, ...(record.parent === undefined ? {} : { parent: record.parent }) });
+      break;
+    case 'resize':
+      await resizeDisk({ ...options, path, virtualBytes: record.virtualBytes });
       break;
   }
   return true;

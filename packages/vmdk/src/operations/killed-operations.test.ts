@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { cp, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type CreatableKind, createDisk } from '../create/create-disk.ts';
+import { type CreatableKind, creatableKinds, createDisk } from '../create/create-disk.ts';
 import { openDisk } from '../disk/open-disk.ts';
 import { readRecord } from '../disk/operation-record.ts';
 import { patterned, temporaryFolder } from '../testing.ts';
@@ -13,6 +13,7 @@ import { createChild } from './create-child.ts';
 import { finishOperation } from './finish-operation.ts';
 import { flattenDisk } from './flatten-disk.ts';
 import { rebaseDisk } from './rebase-disk.ts';
+import { resizeDisk } from './resize-disk.ts';
 
 const virtualBytes = 9 * 65536 + 512;
 
@@ -143,6 +144,50 @@ const scenarios: readonly Scenario[] = [
     record: 'top',
   },
 ];
+
+/** Grown, a disk has zeros at its end; shrunk, some less. */
+for (const kind of creatableKinds) {
+  for (const [name, before, after] of [
+    ['grown', 3 * 65536 + 512, 9 * 2 ** 20],
+    ['grown within its last grain', 3 * 65536 + 512, 3 * 65536 + 4096],
+    ['shrunk', 9 * 2 ** 20, 2 * 65536 + 512],
+  ] as const) {
+    test(`a ${kind} disk is ${name}: killed at any step it has its old capacity or its new one`, async (t) => {
+      const root = await temporaryFolder(t);
+      const [source, data] = [join(root, 'before'), patterned(100_000, 9000, [2, 1])];
+      await mkdir(source);
+      // Small grains: the directory grows too.
+      const grains = kind.endsWith('Sparse') ? { grainBytes: 8192 } : {};
+      await createDisk({ path: join(source, 'disk.vmdk'), kind, virtualBytes: before, ...grains });
+      await write(join(source, 'disk.vmdk'), [[0, data]], Buffer.alloc(before));
+      const files = (await readdir(source)).sort();
+      t.after(await gateFiles());
+      for (let [steps, alive] = [0, false]; !alive; steps += 1) {
+        const folder = join(root, `${steps}`);
+        const path = join(folder, 'disk.vmdk');
+        await cp(source, folder, { recursive: true });
+        alive = await mortal(steps, () => resizeDisk({ path, virtualBytes: after }));
+        const content = await contentOf(folder, 'disk');
+        assert.ok(content.length === before || content.length === after, `${content.length} bytes, step ${steps}`);
+        const expected = Buffer.alloc(content.length);
+        data.copy(expected);
+        assert.ok(content.equals(expected), `killed at step ${steps}`);
+        if (!alive && !(steps % 2 === 1 && (await finishOperation(path))))
+          await resizeDisk({ path, virtualBytes: after });
+        const grown = Buffer.alloc(after);
+        data.copy(grown);
+        assert.ok(grown.equals(await contentOf(folder, 'disk')), `in the end, killed at step ${steps}`);
+        // All of it can be written, up to its last byte.
+        const end = Buffer.alloc(Math.min(300_000, after), 7);
+        end.copy(grown, after - end.length);
+        await write(path, [[after - end.length, end]], grown);
+        assert.ok(grown.equals(await contentOf(folder, 'disk')), 'written');
+        assert.deepEqual((await readdir(folder)).sort(), files);
+        await rm(folder, { recursive: true });
+      }
+    });
+  }
+}
 
 async function contentOf(folder: string, name: string): Promise<Buffer> {
   const disk = await openDisk(join(folder, `${name}.vmdk`));

@@ -10,6 +10,7 @@ import { changeDescriptor, findDescriptor } from './disk-descriptor.ts';
 import { diskFiles, refuseUnclean, removeFiles, settleUnclean } from './disk-files.ts';
 import { type OperationOptions, openingOptions } from './operation-options.ts';
 import { hintStyle, namesParent, parentHint, withParent } from './parent-link.ts';
+import { growForChild } from './resize-disk.ts';
 
 const pieceBytes = 2 ** 20;
 
@@ -31,6 +32,7 @@ export async function mergeIntoParent(
   if (record.phase === 'begun') {
     await renewParent(path, record);
     if (found) await settleUnclean(record.parent, openingOptions(options));
+    await growParent(path, record, options);
     await copyDown(path, record.parent, options);
     record = { ...record, phase: 'copied' };
     await writeRecord(path, record);
@@ -47,9 +49,9 @@ async function begin(path: string, children: readonly string[], options: MergeOp
   await Promise.all(layers.map(({ layer }) => layer.close()));
   const [top, parent] = layers;
   if (!parent?.descriptor) throw new VmdkError('parent-missing', { file: path, reason: 'there is nothing below it' });
-  if (top.layer.bytes > parent.layer.bytes) {
-    const reason = `${path} has ${top.layer.bytes} bytes, its parent ${parent.layer.bytes}: grow the parent first`;
-    throw new VmdkError('size-invalid', { file: parent.path, reason });
+  if (top.layer.bytes < parent.layer.bytes) {
+    const reason = `it has ${top.layer.bytes} bytes, its parent ${parent.layer.bytes}`;
+    throw new VmdkError('size-invalid', { file: path, reason });
   }
   await refuseUnclean(path, opening);
   await refuseChildren(parent.path, { ...options, except: [path] });
@@ -80,6 +82,14 @@ async function renewParent(path: string, record: CommitRecord): Promise<void> {
   await changeDescriptor(record.parent, (descriptor) =>
     descriptor.contentId === record.newContentId ? descriptor : withContentId(descriptor, record.newContentId),
   );
+}
+
+/** A disk may have grown over its parent. */
+async function growParent(path: string, record: CommitRecord, options: MergeOptions): Promise<void> {
+  const { layer } = await openLayer(path, openingOptions(options));
+  const virtualBytes = layer.bytes;
+  await layer.close();
+  await growForChild({ ...openingOptions(options), path: record.parent, virtualBytes }, record.newContentId);
 }
 
 async function copyDown(path: string, parentPath: string, options: MergeOptions): Promise<void> {
