@@ -4,6 +4,7 @@ const reasons = {
   'xml-forbidden': 'the XML uses what a descriptor may not use',
   'xml-limit': 'the XML exceeds a limit',
   'not-an-envelope': 'the document is not an OVF envelope',
+  'not-an-environment': 'the document is not an OVF environment',
   'envelope-invalid': 'the envelope breaks a rule of the specification',
   'section-unknown': 'a required section is not understood',
   'reference-unknown': 'a name refers to nothing in the envelope',

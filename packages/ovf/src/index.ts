@@ -33,6 +33,7 @@ export {
   formatEnvironment,
 } from './environment/environment.ts';
 export { type IsoFile, type IsoOptions, writeIso } from './environment/environment-iso.ts';
+export { parseEnvironment } from './environment/environment-reader.ts';
 export { OvfError, type OvfErrorCode, type OvfLocation, type OvfWarning } from './errors.ts';
 export { type HardwareOptions, resolveHardware } from './hardware/hardware.ts';
 export type * from './hardware/hardware-description.ts';

@@ -4,6 +4,7 @@ export const envelope2Namespace = 'http://schemas.dmtf.org/ovf/envelope/2';
 /** The draft that VMware's first tools wrote (OVF 0.9). */
 export const envelope09Namespace = 'http://www.vmware.com/schema/ovf/1/envelope';
 export const environmentNamespace = 'http://schemas.dmtf.org/ovf/environment/1';
+export const vmwareEnvironmentNamespace = 'http://www.vmware.com/schema/ovfenv';
 export const vmwareNamespace = 'http://www.vmware.com/schema/ovf';
 export const rasdNamespace = 'http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData';
 export const vssdNamespace = 'http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_VirtualSystemSettingData';

@@ -1,7 +1,7 @@
 import { type AttributeValue, element, textElement } from '../envelope/element-builder.ts';
 import type { Content, Envelope } from '../envelope/envelope.ts';
 import { contentsOf } from '../envelope/envelope-references.ts';
-import { environmentNamespace } from '../envelope/namespaces.ts';
+import { environmentNamespace, vmwareEnvironmentNamespace } from '../envelope/namespaces.ts';
 import type { ResolvedProperty } from '../envelope/properties.ts';
 import { OvfError } from '../errors.ts';
 import type { XmlElement } from '../xml/xml-tree.ts';
@@ -38,8 +38,6 @@ export interface EnvironmentAdapter {
   readonly network: string;
   readonly unitNumber: number;
 }
-
-const vmwareEnvironmentNamespace = 'http://www.vmware.com/schema/ovfenv';
 
 /**
  * The environment of one virtual system: its own properties, those of the collection that it is in where it has not the
