@@ -71,8 +71,8 @@ export class ElementReader {
     return this.fail(`${name}="${value}" is not a boolean`);
   }
 
-  integerAttribute(name: string, minimum = 0, namespace = envelopeNamespace): number | undefined {
-    const value = this.attribute(name, namespace);
+  integerAttribute(name: string, minimum = 0): number | undefined {
+    const value = this.attribute(name);
     return value === undefined ? undefined : this.#integer(name, value, minimum);
   }
 
@@ -87,6 +87,11 @@ export class ElementReader {
     );
     for (const child of found) this.#readChildren.add(child);
     return found;
+  }
+
+  /** Says that a child is read elsewhere. */
+  take(child: XmlElement): void {
+    this.#readChildren.add(child);
   }
 
   child(name: string, namespace: string | undefined = envelopeNamespace): XmlElement | undefined {

@@ -51,3 +51,16 @@ function unifyNamespace(element: XmlElement, root: string): XmlElement {
     children: element.children.map((child) => (typeof child === 'string' ? child : unifyNamespace(child, root))),
   };
 }
+
+/** A section of 2.x in an envelope of 1.x as it would be in one of 2.x; any other as it is. */
+export function unifySection(section: XmlElement): XmlElement {
+  if (section.namespace !== envelope2Namespace) return section;
+  const own = (namespace: string) => (namespace === envelope2Namespace ? envelopeNamespace : namespace);
+  const unify = (element: XmlElement): XmlElement => ({
+    ...element,
+    namespace: own(element.namespace),
+    attributes: element.attributes.map((attribute) => ({ ...attribute, namespace: own(attribute.namespace) })),
+    children: element.children.map((child) => (typeof child === 'string' ? child : unify(child))),
+  });
+  return unify(section);
+}

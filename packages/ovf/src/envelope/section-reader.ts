@@ -1,6 +1,7 @@
 import { childElements, type XmlElement } from '../xml/xml-tree.ts';
 import { ElementReader } from './element-reader.ts';
 import type { UnknownSection } from './envelope.ts';
+import { unifySection } from './envelope-namespace.ts';
 import { envelope2Namespace, envelopeNamespace, vmwareNamespace } from './namespaces.ts';
 
 /** Sections of the specification: each belongs in one place, and is refused elsewhere. */
@@ -60,33 +61,31 @@ export function readSections<const Readers extends SectionReaders>(
   reader: ElementReader,
   readers: Readers,
 ): SectionsRead<Readers> {
-  const read = new Map<string, { readonly values: unknown[]; readonly second?: XmlElement }>();
+  const read = new Map<string, { readonly values: unknown[]; readonly elements: XmlElement[] }>();
   const others: UnknownSection[] = [];
   const order: string[] = [];
   for (const element of childElements(reader.element)) {
     if (element.namespace === envelopeNamespace && otherParts.has(element.name)) continue;
-    reader.children(element.name, element.namespace);
-    const section = new ElementReader(element, reader.context);
+    reader.take(element);
     const key = keyOf(element);
-    const reading: SectionReaders[string] | undefined =
-      key !== undefined && Object.hasOwn(readers, key) ? readers[key] : undefined;
-    if (key !== undefined && reading !== undefined) {
-      const list = read.get(key);
-      order.push(key);
-      read.set(key, {
-        values: [...(list?.values ?? []), reading(section)],
-        ...(list === undefined ? {} : { second: list.second ?? element }),
-      });
-    } else {
+    const reading = key !== undefined && Object.hasOwn(readers, key) ? readers[key] : undefined;
+    if (key === undefined || reading === undefined) {
       order.push('*');
-      others.push(readUnknownSection(section, reader.element));
+      others.push(readUnknownSection(new ElementReader(element, reader.context), reader.element));
+      continue;
     }
+    order.push(key);
+    const list = read.get(key) ?? { values: [], elements: [] };
+    read.set(key, list);
+    list.elements.push(element);
+    list.values.push((reading as SectionReaders[string])(new ElementReader(unifySection(element), reader.context)));
   }
   return {
     all: (name) => (read.get(name)?.values ?? []) as never,
     some: (name) => read.get(name)?.values as never,
     one: (name, merge) => {
-      const { values, second } = read.get(name) ?? { values: [] };
+      const { values, elements } = read.get(name) ?? { values: [], elements: [] };
+      const second = elements[1];
       if (second === undefined) return values[0] as never;
       const where = new ElementReader(second, reader.context);
       if (merge === undefined) return where.fail(`${reader.element.name} has more than one ${name}`);

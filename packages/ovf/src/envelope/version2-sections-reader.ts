@@ -1,7 +1,5 @@
 import { childElements, type XmlElement } from '../xml/xml-tree.ts';
 import { type ElementReader, present } from './element-reader.ts';
-import type { LocalizedText } from './envelope.ts';
-import { envelope2Namespace } from './namespaces.ts';
 import { readDisk } from './package-sections-reader.ts';
 import type {
   BootConfiguration,
@@ -14,32 +12,14 @@ import type {
   SharedDiskSection,
 } from './version2-sections.ts';
 
-/** Children in the namespace of the envelope or, in a descriptor of 1.x, of 2.x. */
-function children(reader: ElementReader, name: string): XmlElement[] {
-  return [...reader.children(name), ...reader.children(name, envelope2Namespace)];
-}
-
-function attribute(reader: ElementReader, name: string): string | undefined {
-  return reader.attribute(name, envelope2Namespace) ?? reader.attribute(name);
-}
-
-function requiredAttribute(reader: ElementReader, name: string): string {
-  return attribute(reader, name)?.trim() || reader.fail(`${reader.element.name} has no ${name}`);
-}
-
-function message(reader: ElementReader, name: string): LocalizedText | undefined {
-  const [child] = children(reader, name);
-  return child && reader.within(child).ownMessage();
-}
-
 /** Reads an EnvironmentFilesSection (DSP0243 2.1 9.11). */
 export function readEnvironmentFilesSection(reader: ElementReader): EnvironmentFilesSection {
   return {
     ...reader.sectionHead(),
-    transports: (attribute(reader, 'transport') ?? '').split(/[\s,]+/).filter((transport) => transport !== ''),
-    files: children(reader, 'File').map((element) => {
+    transports: (reader.attribute('transport') ?? '').split(/[\s,]+/).filter((transport) => transport !== ''),
+    files: reader.children('File').map((element) => {
       const file = reader.within(element);
-      return { fileId: requiredAttribute(file, 'fileRef'), path: requiredAttribute(file, 'path'), ...file.rest() };
+      return { fileId: file.requiredAttribute('fileRef'), path: file.requiredAttribute('path'), ...file.rest() };
     }),
     ...reader.rest(),
   };
@@ -77,7 +57,7 @@ function readBootConfiguration(reader: ElementReader): BootConfiguration {
 export function readSharedDiskSection(reader: ElementReader): SharedDiskSection {
   return {
     ...reader.sectionHead(),
-    disks: children(reader, 'SharedDisk').map((element) => {
+    disks: reader.children('SharedDisk').map((element) => {
       const disk = reader.within(element);
       const readOnly = disk.booleanAttribute('readOnly');
       return { ...readDisk(disk), ...present('readOnly', readOnly) };
@@ -89,34 +69,32 @@ export function readSharedDiskSection(reader: ElementReader): SharedDiskSection 
 /** Reads a ScaleOutSection (DSP0243 2.1 9.14). */
 export function readScaleOutSection(reader: ElementReader): ScaleOutSection {
   const head = reader.sectionHead();
-  const id = requiredAttribute(reader, 'id');
-  const [element] = children(reader, 'InstanceCount');
+  const id = reader.requiredAttribute('id');
+  const element = reader.child('InstanceCount');
   const count = element && reader.within(element);
-  const number = (name: string) =>
-    count?.integerAttribute(name, 0, envelope2Namespace) ?? count?.integerAttribute(name, 0);
   const counts = {
-    ...present('minimum', number('minimum')),
-    ...present('default', number('default')),
-    ...present('maximum', number('maximum')),
+    ...present('minimum', count?.integerAttribute('minimum')),
+    ...present('default', count?.integerAttribute('default')),
+    ...present('maximum', count?.integerAttribute('maximum')),
   };
   count?.rest();
-  return { ...head, id, ...present('description', message(reader, 'Description')), ...counts, ...reader.rest() };
+  return { ...head, id, ...present('description', reader.message('Description')), ...counts, ...reader.rest() };
 }
 
 /** Reads a PlacementGroupSection (DSP0243 2.1 9.15). */
 export function readPlacementGroupSection(reader: ElementReader): PlacementGroupSection {
   return {
     ...reader.sectionHead(),
-    id: requiredAttribute(reader, 'id'),
-    ...present('policy', attribute(reader, 'policy')?.trim() || undefined),
-    ...present('description', message(reader, 'Description')),
+    id: reader.requiredAttribute('id'),
+    ...present('policy', reader.attribute('policy')?.trim() || undefined),
+    ...present('description', reader.message('Description')),
     ...reader.rest(),
   };
 }
 
 /** Reads a PlacementSection (DSP0243 2.1 9.15). */
 export function readPlacementSection(reader: ElementReader): PlacementSection {
-  return { ...reader.sectionHead(), group: requiredAttribute(reader, 'group'), ...reader.rest() };
+  return { ...reader.sectionHead(), group: reader.requiredAttribute('group'), ...reader.rest() };
 }
 
 /** Reads an EncryptionSection (DSP0243 2.1 9.16): its XML Encryption stays as it is. */

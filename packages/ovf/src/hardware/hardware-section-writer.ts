@@ -64,15 +64,15 @@ function systemElement(system: SystemSettings): XmlElement {
 
 /** The elements of an item with the attributes that were kept of them. */
 function withAttributes(properties: readonly Child[], item: HardwareItem): readonly Child[] {
-  const kept = item.settingAttributes ?? [];
-  if (kept.length === 0) return properties;
+  if (item.settingAttributes === undefined) return properties;
+  const kept = new Map(item.settingAttributes.map(({ name, index, attributes }) => [`${name} ${index}`, attributes]));
   const counts = new Map<string, number>();
   return properties.map((child) => {
     if (typeof child !== 'object') return child;
     const index = counts.get(child.name) ?? 0;
     counts.set(child.name, index + 1);
-    const own = kept.find((one) => one.name === child.name && one.index === index);
-    return own === undefined ? child : { ...child, attributes: [...child.attributes, ...own.attributes] };
+    const own = kept.get(`${child.name} ${index}`);
+    return own === undefined ? child : { ...child, attributes: [...child.attributes, ...own] };
   });
 }
 

@@ -55,7 +55,7 @@ export function resolveHardware(
   return {
     ...present('configuration', configuration),
     systemTypes,
-    ...(versions.length > 0 ? { hardwareVersion: Math.max(...versions) } : {}),
+    ...(versions.length > 0 ? { hardwareVersion: versions.reduce((one, other) => Math.max(one, other)) } : {}),
     cpus,
     coresPerSocket,
     memoryMiB,

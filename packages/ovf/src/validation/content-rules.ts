@@ -18,7 +18,7 @@ export function checkContents(check: RuleCheck): void {
       check.report('placement-group-known', detail, 'PlacementSection', line);
     }
     for (const { fileId, line } of content.environmentFiles?.files ?? []) {
-      if (check.fileIds.has(fileId)) continue;
+      if (check.files.has(fileId)) continue;
       const detail = `the environment has the file "${fileId}", which is not in References`;
       check.report('environment-file', detail, 'EnvironmentFilesSection', line);
     }

@@ -4,6 +4,7 @@ import { parseHostResource } from '../envelope/envelope-references.ts';
 import { isProgrammaticUnit, parseAllocationUnit } from '../envelope/units.ts';
 import { OvfError } from '../errors.ts';
 import { parentKinds, resourceType, standardResourceTypes } from '../hardware/hardware-models.ts';
+import { cyclesOf } from './parent-cycles.ts';
 import type { RuleCheck } from './rule-check.ts';
 import type { ValidationRule } from './rules.ts';
 
@@ -36,9 +37,13 @@ class HardwareRules {
     const { items } = this.#hardware;
     this.#checkBounds();
     for (const item of items) this.#checkItem(item);
-    const configurations = [...this.#check.configurations];
+    // Deployment options that no item names are all alike: one stands for them.
+    const named = new Set(items.flatMap(({ configurations = [] }) => configurations));
+    const options = [...this.#check.configurations];
+    const other = options.find((id) => !named.has(id));
+    const distinct = [...options.filter((id) => named.has(id)), ...(other === undefined ? [] : [other])];
     const reported = new Set<string>();
-    for (const configuration of configurations.length > 0 ? configurations : [undefined]) {
+    for (const configuration of distinct.length > 0 ? distinct : [undefined]) {
       this.#checkTree(
         configuredItems(items, configuration).map(({ item }) => item),
         reported,
@@ -141,7 +146,7 @@ class HardwareRules {
     const resource = parseHostResource(text);
     if (resource === undefined) {
       this.#report('item-host-resource-form', item, `has the HostResource "${text.slice(0, 64)}"`);
-    } else if (!(resource.kind === 'disk' ? this.#disks : this.#check.fileIds).has(resource.id)) {
+    } else if (!(resource.kind === 'disk' ? this.#disks : this.#check.files).has(resource.id)) {
       this.#report('item-host-resource', item, `refers to the ${resource.kind} "${resource.id}", which does not exist`);
     }
   }
@@ -162,14 +167,6 @@ class HardwareRules {
         once('item-parent-known', item, `is on the item with InstanceID ${item.parent}, which does not exist`);
         continue;
       }
-      const chain = new Set<string>();
-      for (let next: HardwareItem | undefined = item; next !== undefined; next = byId.get(next.parent ?? '')) {
-        if (chain.has(next.instanceId)) {
-          once('item-parent-acyclic', item, 'is on itself');
-          break;
-        }
-        chain.add(next.instanceId);
-      }
       const kinds = parentKinds(item);
       if (kinds !== undefined && !kinds(parent)) {
         once('item-parent-holds', item, `is on the item with InstanceID ${item.parent}, which cannot hold it`);
@@ -183,13 +180,19 @@ class HardwareRules {
       }
       places.set(place, item);
     }
+    const cyclic = cyclesOf(
+      items,
+      ({ instanceId }) => instanceId,
+      ({ parent }) => parent,
+    );
+    for (const item of cyclic) once('item-parent-acyclic', item, 'is on itself');
   }
 
   #checkConfig(): void {
     const { config, extraConfig, line } = this.#hardware;
     for (const { key, value } of extraConfig) {
       const resource = /^ovf:\/{1,2}file\/(.+)$/.exec(value);
-      if (resource === null || this.#check.fileIds.has(resource[1]!)) continue;
+      if (resource === null || this.#check.files.has(resource[1]!)) continue;
       const detail = `the ExtraConfig ${key} refers to the file "${resource[1]}", which is not in References`;
       this.#check.report('extra-config-file', detail, section, line);
     }

@@ -2,6 +2,7 @@ import type { DiskDescription } from '../envelope/envelope.ts';
 import { contentsOf, parseHostResource } from '../envelope/envelope-references.ts';
 import { propertyKey } from '../envelope/properties.ts';
 import { isProgrammaticUnit } from '../envelope/units.ts';
+import { cyclesOf } from './parent-cycles.ts';
 import type { RuleCheck } from './rule-check.ts';
 
 /** Whether a reference leads out of the package, to a server. */
@@ -45,7 +46,7 @@ function checkDisks(check: RuleCheck): void {
   for (const disk of disks) {
     const { id, fileId, capacity, populatedSize, format, line } = disk;
     if (fileId !== undefined) {
-      const file = files.find((candidate) => candidate.id === fileId);
+      const file = check.files.get(fileId);
       if (file === undefined) {
         const detail = `the disk ${id} refers to the file "${fileId}", which is not in References`;
         check.report('disk-file-known', detail, section, line);
@@ -76,25 +77,26 @@ function checkDisks(check: RuleCheck): void {
     }
     checkParent(check, disk, byId);
   }
+  const cyclic = cyclesOf(
+    disks,
+    ({ id }) => id,
+    ({ parentId }) => parentId,
+  );
+  for (const disk of cyclic) {
+    check.report('disk-parent-acyclic', `the disk ${disk.id} is its own parent`, section, disk.line);
+  }
   checkUse(check);
 }
 
 function checkParent(check: RuleCheck, disk: DiskDescription, byId: ReadonlyMap<string, DiskDescription>): void {
-  const chain = new Set([disk.id]);
-  const parent = disk.parentId === undefined ? undefined : byId.get(disk.parentId);
-  for (let id = disk.parentId; id !== undefined; id = byId.get(id)?.parentId) {
-    if (!byId.has(id)) {
-      const detail = `the disk ${disk.id} refers to the parent "${id}", which does not exist`;
-      check.report('disk-parent-known', detail, 'DiskSection', disk.line);
-      return;
-    }
-    if (chain.has(id)) {
-      check.report('disk-parent-acyclic', `the disk ${disk.id} is its own parent`, 'DiskSection', disk.line);
-      return;
-    }
-    chain.add(id);
+  if (disk.parentId === undefined) return;
+  const parent = byId.get(disk.parentId);
+  if (parent === undefined) {
+    const detail = `the disk ${disk.id} refers to the parent "${disk.parentId}", which does not exist`;
+    check.report('disk-parent-known', detail, 'DiskSection', disk.line);
+    return;
   }
-  if (parent === undefined || !('bytes' in parent.capacity) || !('bytes' in disk.capacity)) return;
+  if (!('bytes' in parent.capacity) || !('bytes' in disk.capacity)) return;
   if (parent.capacity.bytes !== disk.capacity.bytes) {
     const detail = `the disk ${disk.id} has another capacity than its parent ${parent.id}`;
     check.report('disk-parent-capacity', detail, 'DiskSection', disk.line);
@@ -116,7 +118,7 @@ function checkUse(check: RuleCheck): void {
   }
   for (const { id, fileId, line } of envelope.diskSection?.disks ?? []) {
     if (used.has(id)) continue;
-    const file = envelope.files.find((candidate) => candidate.id === fileId);
+    const file = fileId === undefined ? undefined : check.files.get(fileId);
     if (file !== undefined && file.size === undefined) {
       const detail = `no item has the disk ${id}, and its file ${file.id} has no size: nothing tells what it is`;
       check.report('disk-unused-unsized', detail, 'DiskSection', line);
@@ -142,7 +144,7 @@ function propertyKeys(check: RuleCheck): ReadonlySet<string> {
 
 function checkStrings(check: RuleCheck): void {
   for (const { fileId, language, line } of check.envelope.strings) {
-    if (fileId !== undefined && !check.fileIds.has(fileId)) {
+    if (fileId !== undefined && !check.files.has(fileId)) {
       const detail = `the string bundle refers to the file "${fileId}", which is not in References`;
       check.report('string-bundle-file', detail, 'Strings', line);
     }
@@ -157,7 +159,7 @@ function checkVersion2(check: RuleCheck): void {
   const groups = envelope.placementGroups ?? [];
   check.unique('placement-group-unique', 'PlacementGroupSection', groups, ({ id }) => id, 'placement group');
   for (const disk of envelope.sharedDiskSection?.disks ?? []) {
-    if (disk.fileId !== undefined && !check.fileIds.has(disk.fileId)) {
+    if (disk.fileId !== undefined && !check.files.has(disk.fileId)) {
       const detail = `the disk ${disk.id} refers to the file "${disk.fileId}", which is not in References`;
       check.report('shared-disk-file', detail, 'SharedDiskSection', disk.line);
     }
@@ -165,7 +167,7 @@ function checkVersion2(check: RuleCheck): void {
   const hrefs = new Set(envelope.files.map(({ href }) => href));
   for (const reference of envelope.encryption?.references ?? []) {
     const name = reference.replace(/^(ovf:\/\/?file\/|\.\/)/, '');
-    if (reference.startsWith('#') || hrefs.has(name) || check.fileIds.has(name)) continue;
+    if (reference.startsWith('#') || hrefs.has(name) || check.files.has(name)) continue;
     const detail = `"${reference}" is said to be encrypted and is not in References`;
     check.report('encrypted-file', detail, 'EncryptionSection', envelope.encryption?.line);
   }

@@ -33,7 +33,7 @@ export function checkProducts(check: RuleCheck, { products }: Content): void {
     check.unique('property-key-unique', section, product.properties, ({ key }) => key, 'property');
     for (const property of product.properties) checkProperty(check, property);
     for (const { fileId, line } of product.icons ?? []) {
-      if (!check.fileIds.has(fileId)) {
+      if (!check.files.has(fileId)) {
         check.report('icon-file', `the icon refers to the file "${fileId}", which is not in References`, section, line);
       }
     }

@@ -1,18 +1,19 @@
-import type { Envelope } from '../envelope/envelope.ts';
+import type { Envelope, FileReference } from '../envelope/envelope.ts';
 import type { IssueLog } from './issue-log.ts';
 import type { ValidationRule } from './rules.ts';
 
 /** What the rules of one envelope share: the envelope, and where to say what breaks them. */
 export class RuleCheck {
   readonly envelope: Envelope;
-  readonly fileIds: ReadonlySet<string>;
+  /** File references by id. */
+  readonly files: ReadonlyMap<string, FileReference>;
   readonly configurations: ReadonlySet<string>;
   readonly #log: IssueLog;
   readonly #fileName: string | undefined;
 
   constructor(envelope: Envelope, log: IssueLog, fileName: string | undefined) {
     this.envelope = envelope;
-    this.fileIds = new Set(envelope.files.map(({ id }) => id));
+    this.files = new Map(envelope.files.map((file) => [file.id, file]));
     this.configurations = new Set(envelope.deploymentOptionSection?.configurations.map(({ id }) => id));
     this.#log = log;
     this.#fileName = fileName;

@@ -88,7 +88,7 @@ function guarded(log: IssueLog, check: () => ValidationReport): ValidationReport
 
 function unreadable(log: IssueLog, error: unknown): ValidationReport {
   if (!(error instanceof OvfError)) throw error;
-  log.report('xml-well-formed', error.detail, error.location);
+  log.report('xml-well-formed', error.detail, error.location, { code: error.code });
   return finished(log);
 }
 
@@ -122,8 +122,8 @@ function addFailure(log: IssueLog, { code, detail, location }: OvfError): void {
   const rule: ValidationRule =
     code === 'section-unknown' ? 'section-understood' : code === 'unit-unknown' ? 'unit-unreadable' : 'structure';
   const chapter = chapters[location.section ?? ''];
-  const source = rule === 'structure' && chapter !== undefined ? `DSP0243 1.1 §${chapter}` : undefined;
-  log.report(rule, detail, location, source);
+  const source = rule === 'structure' && chapter !== undefined ? { source: `DSP0243 1.1 §${chapter}` } : {};
+  log.report(rule, detail, location, { code, ...source });
 }
 
 function finished(log: IssueLog, version?: EnvelopeVersion, envelope?: Envelope): ValidationReport {

@@ -145,8 +145,15 @@ class TreeBuilder {
     this.#root ??= element;
   }
 
+  /** White space between elements says nothing and is left out, so that what is kept can be laid out anew. */
   #end(): void {
-    this.#open.pop();
+    const element = this.#open.pop();
+    if (element === undefined) return;
+    const { children } = element;
+    const isLayout = (child: XmlElement | string) => typeof child === 'string' && child.trim() === '';
+    if (children.length > 1 && children.every((child) => typeof child !== 'string' || isLayout(child))) {
+      element.children = children.filter((child) => typeof child !== 'string');
+    }
   }
 
   #text(text: string): void {

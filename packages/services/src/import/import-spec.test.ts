@@ -157,6 +157,17 @@ test('what cannot be built is an error of the right type, what may be left out a
   await assert.rejects(specOf(fixture('photon'), { deploymentOption: 'none' }), faultOf('InvalidArgument'));
 });
 
+test('a package with several faults says all of them, with line and rule', async () => {
+  const broken = fixture('photon')
+    .replace(/ovf:fileRef="[^"]*"/, 'ovf:fileRef="nothing"')
+    .replace(/<rasd:Parent>\d+</, '<rasd:Parent>77<');
+  const { result } = await specOf(broken);
+  assert.deepEqual(errorTypes(result), ['OvfInvalidPackage', 'OvfInvalidPackage']);
+  const [file, parent] = result.error?.map(({ localizedMessage }) => localizedMessage ?? '') ?? [];
+  assert.match(file ?? '', /^line \d+, DiskSection: error: .*"nothing".*\(DSP0243 1\.1 §9\.1\)$/);
+  assert.match(parent ?? '', /^line \d+, VirtualHardwareSection: error: .*InstanceID 77/);
+});
+
 test('a wizard learns what it must show', async () => {
   const parameters = data('OvfParseDescriptorParams', { locale: '', deploymentOption: '' });
   const photon = await parseOvfDescriptor(fixture('photon'), parameters);

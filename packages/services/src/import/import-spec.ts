@@ -3,10 +3,10 @@ import {
   type HardwareDescription,
   type PropertyOverride,
   type ResolvedProperty,
-  readEnvelope,
   resolveHardware,
   resolveProperties,
   type VirtualSystem,
+  validateDescriptor,
   virtualSystems,
 } from '@hypostyle/ovf';
 import {
@@ -24,7 +24,7 @@ import { allocationInfo, configOptions, extraOptions } from './config-options.ts
 import { type DeviceChanges, deviceChanges, fileItem, type NamedNetwork, type Provisioning } from './device-changes.ts';
 import { guestIdentifier } from './guest-identifiers.ts';
 import { nvramDeviceId, nvramKey } from './import-devices.ts';
-import { localizedFaults, ovfFault, ovfFaults } from './ovf-faults.ts';
+import { localizedFaults, ovfFault, ovfFaults, validationFaults } from './ovf-faults.ts';
 import { localizerOf, vAppProducts, vAppProperties } from './vapp-properties.ts';
 
 export interface ImportSpecRequest {
@@ -55,9 +55,10 @@ export const diskProvisionings: readonly string[] = ['thin', 'thick', 'eagerZero
  */
 export async function createImportSpec(request: ImportSpecRequest): Promise<OvfCreateImportSpecResult> {
   const warnings: VimFault[] = [];
-  let envelope: Envelope | undefined;
+  const report = await validateDescriptor(request.descriptor, { mode: 'lax' });
+  const { envelope, valid } = report;
+  if (envelope === undefined || !valid) return failed(validationFaults(report), warnings);
   try {
-    envelope = await readEnvelope(request.descriptor);
     return specResult(envelope, request, warnings);
   } catch (error) {
     return failed([ovfFault(error, envelope)], warnings);

@@ -1,4 +1,12 @@
-import { type Envelope, OvfError, virtualSystems } from '@hypostyle/ovf';
+import {
+  type Envelope,
+  formatIssue,
+  OvfError,
+  type OvfErrorCode,
+  type OvfLocation,
+  type ValidationReport,
+  virtualSystems,
+} from '@hypostyle/ovf';
 import { fault, type LocalizedMethodFault, localizedFault, type VimFault } from '@hypostyle/vim';
 
 /** What the OVF manager says of a package, by what is wrong. A line of 0 is an unknown one. */
@@ -62,9 +70,23 @@ export function localizedFaults(found: readonly VimFault[]): readonly LocalizedM
 /** An error of the OVF package as the fault that the specification has for it; others are passed on. */
 export function ovfFault(error: unknown, envelope?: Envelope): VimFault {
   if (!(error instanceof OvfError)) throw error;
-  const { code, message } = error;
-  const line = error.location.line ?? 0;
-  const section = error.location.section ?? 'Envelope';
+  return faultOf(error.code, error.message, error.location, envelope);
+}
+
+/** More than this nobody reads in a result. */
+const maxErrors = 100;
+
+/** Every error that a validation found, as faults. */
+export function validationFaults({ issues, envelope }: ValidationReport): readonly VimFault[] {
+  return issues
+    .filter(({ severity }) => severity === 'error')
+    .slice(0, maxErrors)
+    .map((issue) => faultOf(issue.code, formatIssue(issue), issue.location, envelope));
+}
+
+function faultOf(code: OvfErrorCode, message: string, location: OvfLocation, envelope: Envelope | undefined): VimFault {
+  const line = location.line ?? 0;
+  const section = location.section ?? 'Envelope';
   switch (code) {
     case 'xml-malformed':
     case 'xml-forbidden':

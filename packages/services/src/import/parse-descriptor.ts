@@ -2,13 +2,13 @@ import {
   type Content,
   type DiskDescription,
   type Envelope,
-  readEnvelope,
   resolveProperties,
   type VirtualSystem,
+  validateDescriptor,
   virtualSystems,
 } from '@hypostyle/ovf';
 import { data, type OvfParseDescriptorParams, type OvfParseDescriptorResult, type VimFault } from '@hypostyle/vim';
-import { localizedFaults, ovfFault, ovfFaults } from './ovf-faults.ts';
+import { localizedFaults, ovfFault, ovfFaults, validationFaults } from './ovf-faults.ts';
 import { type Localizer, localizerOf, vAppProducts, vAppProperties } from './vapp-properties.ts';
 
 /** OvfManager.ParseDescriptor: what a wizard shows before it asks for an import specification. Faults are in the result. */
@@ -16,19 +16,24 @@ export async function parseOvfDescriptor(
   descriptor: string,
   parameters: OvfParseDescriptorParams,
 ): Promise<OvfParseDescriptorResult> {
-  let envelope: Envelope | undefined;
+  const report = await validateDescriptor(descriptor, { mode: 'lax' });
+  const { envelope, valid } = report;
+  if (envelope === undefined || !valid) return refused(validationFaults(report));
   try {
-    envelope = await readEnvelope(descriptor);
     return parsed(envelope, parameters);
   } catch (error) {
-    return data('OvfParseDescriptorResult', {
-      annotation: '',
-      defaultEntityName: '',
-      virtualApp: false,
-      defaultDeploymentOption: '',
-      error: localizedFaults([ovfFault(error, envelope)]),
-    });
+    return refused([ovfFault(error, envelope)]);
   }
+}
+
+function refused(errors: readonly VimFault[]): OvfParseDescriptorResult {
+  return data('OvfParseDescriptorResult', {
+    annotation: '',
+    defaultEntityName: '',
+    virtualApp: false,
+    defaultDeploymentOption: '',
+    error: localizedFaults(errors),
+  });
 }
 
 function parsed(envelope: Envelope, { locale, deploymentOption }: OvfParseDescriptorParams): OvfParseDescriptorResult {
