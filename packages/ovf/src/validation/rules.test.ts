@@ -76,8 +76,25 @@ const machine = (id: string) =>
 const twoFiles = `${file}<File ovf:id="g" ovf:href="b.vmdk" ovf:size="7"/>`;
 const secondDisk = (attributes: string) => `${disk('')}<Disk ovf:diskId="e" ovf:capacity="4096" ${attributes}/>`;
 
-/** For every rule a descriptor that breaks it. */
-const broken: Readonly<Record<ValidationRule, string>> = {
+/** Rules of the package around a descriptor, which no descriptor breaks. */
+const packageRules = [
+  'file-name',
+  'file-there',
+  'file-listed',
+  'file-size',
+  'file-chunks',
+  'file-outside',
+  'archive-order',
+  'archive-bytes',
+  'bundle-first',
+  'manifest-readable',
+  'manifest-complete',
+  'manifest-known',
+  'certificate-valid',
+] as const satisfies readonly ValidationRule[];
+
+/** For every other rule a descriptor that breaks it. */
+const broken: Readonly<Record<Exclude<ValidationRule, (typeof packageRules)[number]>, string>> = {
   'xml-well-formed': '<Envelope',
   'envelope-root': '<Strings xmlns="http://schemas.dmtf.org/ovf/envelope/1"/>',
   structure: descriptor({ files: '<File ovf:id="f" ovf:href=""/>' }),
@@ -244,7 +261,7 @@ test('a descriptor that keeps to every rule has no issue', () => {
   assert.deepEqual(validateEnvelope(descriptor({ version: 2 })).issues, []);
 });
 
-for (const rule of Object.keys(validationRules) as ValidationRule[]) {
+for (const rule of Object.keys(broken) as (keyof typeof broken)[]) {
   test(`${rule}: what breaks it is named with its place and source`, () => {
     for (const mode of ['strict', 'lax'] as const) {
       const { issues, valid } = validateEnvelope(broken[rule], { mode });
