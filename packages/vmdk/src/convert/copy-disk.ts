@@ -4,9 +4,9 @@ import { type ConvertSource, flatFilesOf, isDisk } from './convert-source.ts';
 import type { DiskSink } from './disk-sink.ts';
 import { withHoles } from './stored-runs.ts';
 
-/** Bytes that are read at once, and how many such reads are underway. */
-const batchBytes = 2 ** 20;
-const batchesAhead = 8;
+/** Bytes that are read at once, and how many such reads are underway: together they fit a processor's cache. */
+const leastBatchBytes = 2 ** 19;
+const batchesAhead = 4;
 
 export interface ConvertProgress {
   /** Bytes of the disk that have been passed. */
@@ -29,7 +29,7 @@ export async function copyDisk(source: ConvertSource, sink: DiskSink, options: C
   }
 }
 
-/** Reads ahead; where the sink takes writes in any order, they go on beside the reads. */
+/** Reads ahead of the writes, which come one after another: a file lets only one in anyway. */
 async function* copyBatches(
   disk: Extract<ConvertSource, { readInto: unknown }>,
   sink: DiskSink,
@@ -37,15 +37,16 @@ async function* copyBatches(
 ): AsyncGenerator<number, void, undefined> {
   const files = flatFilesOf(disk);
   const source = files ? await withHoles(disk, files, signal) : disk;
+  // Compressed grains are worth the most in large batches, which go to every processor.
+  const batchBytes = disk.descriptor?.createType === 'streamOptimized' ? 2 * leastBatchBytes : leastBatchBytes;
   const buffers: Buffer[] = [];
   const read = async (batch: DiskBatch) => {
     const buffer = buffers.pop() ?? Buffer.allocUnsafeSlow(batchBytes);
     await batch.fill(buffer);
-    if (!sink.ordered) await sink.write(batch.offset, buffer.subarray(0, batch.bytes));
     return { batch, buffer };
   };
   for await (const { batch, buffer } of inOrder(diskBatches(source, batchBytes, signal), batchesAhead, read)) {
-    if (sink.ordered) await sink.write(batch.offset, buffer.subarray(0, batch.bytes));
+    await sink.write(batch.offset, buffer.subarray(0, batch.bytes));
     buffers.push(buffer);
     yield batch.offset + batch.bytes;
   }

@@ -14,7 +14,6 @@ export interface FlatFile {
 
 /** Flat files that are there already, with room or holes for their bytes; zeros are not written. */
 export class FlatSink implements DiskSink {
-  readonly ordered = false;
   readonly #files: readonly (FlatFile & { readonly window: FileWindow })[];
   #stored = 0;
 

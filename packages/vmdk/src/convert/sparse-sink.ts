@@ -18,7 +18,6 @@ export interface SparseFile {
  * has come. The extents must have all their tables, as `createDisk` makes them.
  */
 export class SparseSink implements DiskSink {
-  readonly ordered = true;
   readonly #files: readonly (SparseFile & { readonly extent: SparseFiller })[];
 
   private constructor(files: readonly (SparseFile & { readonly extent: SparseFiller })[]) {
