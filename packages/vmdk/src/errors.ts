@@ -45,6 +45,8 @@ export const vmdkErrors = {
   'nbd-closed': 'lost its connection',
   'nbd-plain': 'is not served without TLS',
   'nbd-listen': 'cannot be listened on',
+  'tool-missing': 'cannot be worked on without another program',
+  'tool-failed': 'could not be worked on by another program',
   'io-failed': 'could not be read or written',
 } as const;
 

@@ -80,6 +80,9 @@ export {
   flatNameOf,
 } from './flat/create-flat.ts';
 export { type Allocation, type CreateFlatExtentOptions, createFlatExtent } from './flat/create-flat-extent.ts';
+export { type ConvertToForeignOptions, convertToForeign } from './foreign/convert-to-foreign.ts';
+export { type ForeignFormat, foreignFormats, formatOf, type ImageFormat } from './foreign/foreign-format.ts';
+export { type OpenAnyDiskOptions, openAnyDisk } from './foreign/open-any-disk.ts';
 export { type OpenRawDiskOptions, openRawDisk } from './foreign/open-raw-disk.ts';
 export { isNbdUri, type NbdAddress, type NbdClientTls, nbdUri, parseNbdUri } from './nbd/address.ts';
 export { type ChangedRange, type ChangeMap, changeMapOf } from './nbd/change-map.ts';
