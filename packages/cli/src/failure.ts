@@ -33,6 +33,7 @@ const nextSteps: Readonly<Record<string, string>> = {
 const diskNextSteps: Partial<Record<VmdkErrorCode, string>> = {
   unclean: "Look with 'hypo disk check', and repair it with 'hypo disk repair'.",
   'table-invalid': "Look with 'hypo disk check'; 'hypo disk repair' takes what the redundant tables have.",
+  exists: 'Choose another name; where there is --force, it replaces a file.',
   'outside-folder': 'If that file is really meant, allow it with --allow-outside.',
   'parent-changed': "'hypo disk snapshot-chain' shows which disk of the chain has which CID.",
   'has-children': 'Those disks would be lost: merge or remove them first.',

@@ -2,6 +2,7 @@ import type { CommandDefinition } from '../command-context.ts';
 import { defineDiskCommit } from './disk-commit.ts';
 import { defineDiskCompare } from './disk-compare.ts';
 import { defineDiskConsolidate } from './disk-consolidate.ts';
+import { defineDiskConvert } from './disk-convert.ts';
 import { defineDiskCreate } from './disk-create.ts';
 import { defineDiskFlatten } from './disk-flatten.ts';
 import { defineDiskInfo } from './disk-info.ts';
@@ -21,6 +22,7 @@ const parts: readonly CommandDefinition[] = [
   defineDiskRebase,
   defineDiskCommit,
   defineDiskConsolidate,
+  defineDiskConvert,
   defineDiskServe,
 ];
 
