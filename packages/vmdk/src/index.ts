@@ -1,3 +1,7 @@
+export { type CheckedChainDisk, type CheckedExtent, checkDisk, type DiskCheck } from './check/check-disk.ts';
+export { type Finding, type FindingCode, findingKinds, type Severity } from './check/findings.ts';
+export { type DiskRepair, type RepairAction, repairDisk } from './check/repair-disk.ts';
+export type { DiskCheckOptions, RepairOptions } from './check/repair-options.ts';
 export {
   type ConvertKind,
   type ConvertOptions,
@@ -134,5 +138,12 @@ export {
   sparseFlags,
 } from './sparse/sparse-header.ts';
 export { type InflateOptions, type InflateResult, inflateToFlat } from './stream/inflate-to-flat.ts';
+export {
+  type LostRange,
+  type RecoveredStream,
+  type RecoverOptions,
+  recoverStream,
+  type StreamDamage,
+} from './stream/recover-stream.ts';
 export { readStreamOptimized, type StreamOptimizedReader, type StreamReaderOptions } from './stream/stream-reader.ts';
 export { type BlockSource, type StreamOptimizedOptions, writeStreamOptimized } from './stream/stream-writer.ts';

@@ -31,7 +31,8 @@ export async function readCowdDirectory(file: FileWindow, header: CowdHeader): P
   return file.read(start, bytes);
 }
 
-function cowdLayout(file: FileWindow, header: CowdHeader, directory: Buffer): GrainLayout {
+/** Where tables and grains of an extent lie. */
+export function cowdLayout(file: FileWindow, header: CowdHeader, directory: Buffer): GrainLayout {
   const invalid = (reason: string) => new VmdkError('table-invalid', { file: file.path, reason });
   const check = (sector: number, what: string) => {
     if (sector * sectorBytes < cowdHeaderBytes) throw invalid(`${what} at sector ${sector} lies within the header`);

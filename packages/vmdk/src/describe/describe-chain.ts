@@ -4,12 +4,13 @@ import { isCowdHeader } from '../cowd/cowd-header.ts';
 import { type Descriptor, formatContentId, noParent } from '../descriptor/descriptor.ts';
 import { descriptorOfFile } from '../descriptor/descriptor-file.ts';
 import { resolveReference } from '../descriptor/extent-path.ts';
-import { embeddedDescriptor, type OpenDiskOptions } from '../disk/open-disk.ts';
+import type { OpenDiskOptions } from '../disk/open-disk.ts';
 import { readSparseHeader } from '../disk/open-extent.ts';
 import { VmdkError, type VmdkErrorCode } from '../errors.ts';
 import { FileWindow } from '../file-window.ts';
 import { isSesparseHeader } from '../sesparse/sesparse-header.ts';
 import { sectorBytes } from '../size.ts';
+import { embeddedDescriptor } from '../sparse/embedded-descriptor.ts';
 import { isSparseHeader, sparseFlags } from '../sparse/sparse-header.ts';
 
 const maximumChainLength = 256;

@@ -2,21 +2,15 @@ import { dirname } from 'node:path';
 import { openCowd, readCowdHeader } from '../cowd/cowd-extent.ts';
 import { isCowdHeader } from '../cowd/cowd-header.ts';
 import { newContentId, replaceContentId, withContentId } from '../descriptor/content-id.ts';
-import {
-  type Descriptor,
-  formatContentId,
-  maximumDescriptorBytes,
-  noParent,
-  parseDescriptor,
-} from '../descriptor/descriptor.ts';
-import { decodeDescriptor, encodeDescriptor } from '../descriptor/descriptor-encoding.ts';
+import { type Descriptor, formatContentId, noParent } from '../descriptor/descriptor.ts';
 import { descriptorOfFile } from '../descriptor/descriptor-file.ts';
 import { type OutsideReference, resolveReference } from '../descriptor/extent-path.ts';
 import { VmdkError } from '../errors.ts';
 import { FileWindow } from '../file-window.ts';
 import { isSesparseHeader } from '../sesparse/sesparse-header.ts';
 import { sectorBytes } from '../size.ts';
-import { isSparseHeader, type SparseHeader } from '../sparse/sparse-header.ts';
+import { embeddedDescriptor, writeEmbeddedDescriptor } from '../sparse/embedded-descriptor.ts';
+import { isSparseHeader } from '../sparse/sparse-header.ts';
 import { expectOpenable } from './create-types.ts';
 import type { Disk } from './disk.ts';
 import type { OnWarning } from './disk-warning.ts';
@@ -200,7 +194,7 @@ async function openSparseLayer(file: FileWindow, onWarning: OnWarning | undefine
     const extent = await openSparse(file, header, onWarning);
     const layer = new Layer(file.path, [{ extent, bytes: extent.bytes, access: 'RW' }]);
     if (!descriptor) return { path: file.path, layer, identity: file.identity };
-    const renewContentId = () => renewEmbedded(file, header, descriptor);
+    const renewContentId = () => writeEmbeddedDescriptor(file, header, withContentId(descriptor, newContentId()));
     return { path: file.path, layer, descriptor, identity: file.identity, renewContentId };
   } catch (error) {
     await file.close();
@@ -224,27 +218,4 @@ async function openBareCowd(file: FileWindow, writable: boolean): Promise<Opened
     await file.close();
     throw error;
   }
-}
-
-export async function embeddedDescriptor(file: FileWindow, header: SparseHeader): Promise<Descriptor | undefined> {
-  if (header.descriptorOffset === 0 || header.descriptorSectors === 0) return undefined;
-  const bytes = header.descriptorSectors * sectorBytes;
-  if (bytes > maximumDescriptorBytes) {
-    throw new VmdkError('descriptor-too-large', { file: file.path, reason: `${bytes} bytes` });
-  }
-  const text = await file.read(header.descriptorOffset * sectorBytes, bytes);
-  // Room that was left in an extent of a split disk.
-  if (text[0] === 0) return undefined;
-  return parseDescriptor(decodeDescriptor(text, file.path), { file: file.path });
-}
-
-async function renewEmbedded(file: FileWindow, header: SparseHeader, descriptor: Descriptor): Promise<void> {
-  const room = Buffer.alloc(header.descriptorSectors * sectorBytes);
-  const bytes = encodeDescriptor(withContentId(descriptor, newContentId()), file.path);
-  if (bytes.length > room.length) {
-    throw new VmdkError('too-large', { file: file.path, reason: `descriptor of ${bytes.length} bytes` });
-  }
-  bytes.copy(room);
-  await file.write(room, header.descriptorOffset * sectorBytes);
-  await file.sync();
 }

@@ -44,7 +44,8 @@ export async function readSesparseDirectory(file: FileWindow, header: SesparseHe
   return file.read(start, bytes);
 }
 
-function sesparseLayout(file: FileWindow, header: SesparseHeader, directory: Buffer): GrainLayout {
+/** Where tables and grains of an extent lie. */
+export function sesparseLayout(file: FileWindow, header: SesparseHeader, directory: Buffer): GrainLayout {
   const invalid = (reason: string) => new VmdkError('table-invalid', { file: file.path, reason });
   const storedGrains = Math.floor(header.grains.size / sesparseGrainSectors);
   return {

@@ -10,6 +10,9 @@ const cachedTables = 128;
 /** Empty directory entries looked at in one go, so that a huge empty disk does not hold the event loop. */
 const directoryStride = 65536;
 
+/** Where the grains of a sparse extent lie, and what it says of itself. */
+export type GrainPlaces = Pick<GrainTables, 'header' | 'grainBytes' | 'entry' | 'following' | 'locate'>;
+
 /**
  * Grain directory and tables of a sparse extent: where each grain lies. Tables are read when needed. What is damaged is
  * read from its redundant copy, with a warning; such an extent is not written before it is repaired.
@@ -233,9 +236,11 @@ async function tryDirectory(file: FileWindow, header: SparseHeader, sector: numb
 /** The first entry that names no table within the file. */
 function directoryDamage(file: FileWindow, header: SparseHeader, directory: Buffer): string | undefined {
   const last = file.bytes / sectorBytes - (header.entriesPerTable * entryBytes) / sectorBytes;
+  const front = header.descriptorOffset === 0 ? 1 : header.descriptorOffset + header.descriptorSectors;
   for (let at = 0; at < directory.length; at += entryBytes) {
     const sector = directory.readUInt32LE(at);
     if (sector > last) return `entry ${at / entryBytes} names sector ${sector}, past the end of the file`;
+    if (sector !== 0 && sector < front) return `entry ${at / entryBytes} names sector ${sector}, within the descriptor`;
   }
   return undefined;
 }

@@ -55,6 +55,29 @@ export function sparseLayout(options: SparseLayoutOptions): SparseHeader {
   return { ...header, directoryOffset, overheadSectors };
 }
 
+/** Where both directories belong. */
+export interface DirectoryPlaces {
+  readonly first: number;
+  readonly copy: number;
+}
+
+/**
+ * Where both directories of an extent belong when it is laid out as every maker does; undefined when the rest of its
+ * header tells of another layout.
+ */
+export function usualPlaces(header: SparseHeader): DirectoryPlaces | undefined {
+  if (!(header.flags & sparseFlags.redundantDirectory) || header.entriesPerTable !== entriesPerTable) return undefined;
+  const copy = header.descriptorOffset === 0 ? 1 : header.descriptorOffset + header.descriptorSectors;
+  const first = copy + directoryBlockSectors(header);
+  const end = roundUp(first + directoryBlockSectors(header), header.grainSectors);
+  return end === header.overheadSectors ? { first, copy } : undefined;
+}
+
+/** Sector of a table in that layout: right behind its directory, one after another. */
+export function usualTableSector(header: SparseHeader, directorySector: number, index: number): number {
+  return directorySector + directorySectors(header) + index * tableSectors;
+}
+
 function directorySectors(header: SparseHeader): number {
   return Math.ceil((directoryEntries(header) * 4) / sectorBytes);
 }

@@ -3,7 +3,7 @@ import { type GrainSlot, GrainWorkers } from '../codec/grain-workers.ts';
 import type { FileWindow } from '../file-window.ts';
 import { sectorBytes } from '../size.ts';
 import { maximumCompressedBytes } from '../sparse/grain-codec.ts';
-import type { GrainTables } from '../sparse/grain-tables.ts';
+import type { GrainPlaces } from '../sparse/grain-tables.ts';
 import { grainMarkerBytes } from './markers.ts';
 
 /** The workers of an extent that nobody reads in bulk end after this many milliseconds. */
@@ -12,14 +12,14 @@ const idleMilliseconds = 1000;
 /** Reads whole grains of a compressed extent that lie beside each other in its file, on every processor. */
 export class BulkExpander {
   readonly #file: FileWindow;
-  readonly #tables: GrainTables;
+  readonly #tables: GrainPlaces;
   readonly #bytes: number;
   #workers: GrainWorkers | undefined;
   #underway = 0;
   #idle: NodeJS.Timeout | undefined;
 
   /** `bytes`: capacity of the extent. */
-  constructor(file: FileWindow, tables: GrainTables, bytes: number) {
+  constructor(file: FileWindow, tables: GrainPlaces, bytes: number) {
     this.#file = file;
     this.#tables = tables;
     this.#bytes = bytes;

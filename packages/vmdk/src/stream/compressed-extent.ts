@@ -4,7 +4,7 @@ import { VmdkError } from '../errors.ts';
 import type { FileWindow } from '../file-window.ts';
 import { sectorBytes } from '../size.ts';
 import { defaultConcurrency, inflateGrain, maximumCompressedBytes } from '../sparse/grain-codec.ts';
-import { GrainTables } from '../sparse/grain-tables.ts';
+import { type GrainPlaces, GrainTables } from '../sparse/grain-tables.ts';
 import type { SparseHeader } from '../sparse/sparse-header.ts';
 import { BulkExpander } from './bulk-expander.ts';
 import { grainMarkerBytes } from './markers.ts';
@@ -19,11 +19,11 @@ export class CompressedExtent implements Extent {
   readonly bytes: number;
   readonly blockBytes: number;
   readonly #file: FileWindow;
-  readonly #tables: GrainTables;
+  readonly #tables: GrainPlaces;
   readonly #bulk: BulkExpander;
   readonly #cache = new Map<number, Promise<Buffer>>();
 
-  private constructor(file: FileWindow, tables: GrainTables) {
+  private constructor(file: FileWindow, tables: GrainPlaces) {
     this.#file = file;
     this.#tables = tables;
     this.bytes = tables.header.capacity * sectorBytes;
@@ -36,6 +36,11 @@ export class CompressedExtent implements Extent {
     if (file.writable)
       throw new VmdkError('read-only', { file: file.path, reason: 'compressed extents are written once' });
     return new CompressedExtent(file, await GrainTables.load(file, header, onWarning));
+  }
+
+  /** An extent whose grains are known from elsewhere than its tables. */
+  static over(file: FileWindow, places: GrainPlaces): CompressedExtent {
+    return new CompressedExtent(file, places);
   }
 
   locate(offset: number, limit: number): Promise<Run> {
