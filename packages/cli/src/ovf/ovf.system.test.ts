@@ -277,7 +277,7 @@ test('Ctrl-C ends with 130 and takes the part away', async () => {
 });
 
 test('the signatures of the fixtures are those that OpenSSL verifies', () => {
-  for (const [name, ...options] of [['attributes.cms'], ['pss-keyid.cms'], ['plain-ec.cms']]) {
+  for (const [name, ...options] of [['attributes.cms'], ['pss-keyid.cms'], ['plain-ec.cms'], ['streamed.cms']]) {
     tool(
       'openssl',
       [

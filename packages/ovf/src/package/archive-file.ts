@@ -22,18 +22,20 @@ export async function writeArchiveFile(
   const entries: ManifestEntry[] = [];
   let end = 0;
   const put = async (input: OvaInput, digested: boolean): Promise<number> => {
-    const start = end;
+    let contentAt = 0;
     const hash = digested && digest !== false && kept === undefined ? createHash(digest.toLowerCase()) : undefined;
     for await (const part of entryOf(input, hash)) {
       signal?.throwIfAborted();
       await writeFully(file, part, end);
       end += part.length;
+      // The header comes first.
+      contentAt ||= end;
       if (digested) onBytes(part.length);
     }
     if (hash !== undefined && digest !== false) {
       entries.push({ algorithm: digest, file: input.name, digest: hash.digest('hex') });
     }
-    return start + tarBlock;
+    return contentAt;
   };
   const bytes = (name: string, content: Uint8Array) => put(bytesInput(name, content), false);
 

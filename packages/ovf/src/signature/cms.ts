@@ -4,7 +4,7 @@ import type { DigestAlgorithm } from '../package/manifest.ts';
 import { readCertificate } from './certificate.ts';
 import { contentOf, contextTag, type DerElement, derTags, objectIdentifier, readDer, within } from './der.ts';
 
-/** One signer of a detached CMS SignedData (RFC 5652). */
+/** One signer of a CMS SignedData (RFC 5652). */
 export interface CmsSigner {
   readonly algorithm: DigestAlgorithm | 'SHA384' | 'MD5';
   readonly certificate: X509Certificate;
@@ -34,8 +34,8 @@ const digests: Readonly<Record<string, CmsSigner['algorithm']>> = {
 };
 
 /**
- * Verifies a detached CMS SignedData over `content` with the certificates in it and those given. Says nothing of trust.
- * Throws `certificate-invalid` for what is not SignedData, is not detached, or has a signer without a certificate.
+ * Verifies a CMS SignedData over `content`, which may be within it, with the certificates in it and those given. Says
+ * nothing of trust. Throws `certificate-invalid` for what is not SignedData, or has a signer without a certificate.
  */
 export function verifyCms(
   encoded: Uint8Array,
@@ -48,9 +48,13 @@ export function verifyCms(
   const parts = within(within(wrapped, contextTag(0))[0], derTags.sequence);
   // version, digestAlgorithms, encapContentInfo, then what is optional, then signerInfos.
   const attached = within(parts[2], derTags.sequence)[1];
-  if (attached !== undefined && !isContent(attached, content)) refuse('the CMS signs something else than the manifest');
+  const signed = attached === undefined ? content : octetsOf(within(attached, contextTag(0))[0]);
+  const same = Buffer.compare(signed, content) === 0;
   const certificates = [...certificatesOf(parts.find(({ tag }) => tag === contextTag(0))), ...given];
-  const signers = within(parts.at(-1), derTags.set).map((signer) => verifySigner(signer, content, certificates));
+  const signers = within(parts.at(-1), derTags.set).map((element): CmsSigner => {
+    const signer = verifySigner(element, signed, certificates);
+    return signer.result === 'valid' && !same ? { ...signer, result: 'changed' } : signer;
+  });
   if (signers.length === 0) refuse('the CMS has no signer');
   return { signers, certificates };
 }
@@ -59,9 +63,10 @@ function refuse(detail: string): never {
   throw new OvfError('certificate-invalid', detail);
 }
 
-function isContent(attached: DerElement, content: Uint8Array): boolean {
-  const [octets] = within(attached, contextTag(0));
-  return Buffer.compare(contentOf(octets, derTags.octetString), content) === 0;
+/** An OCTET STRING in one piece, or in those that a streaming writer cuts it into. */
+function octetsOf(element: DerElement | undefined): Uint8Array {
+  if (element?.tag !== (derTags.octetString | 0x20)) return contentOf(element, derTags.octetString);
+  return Buffer.concat(readDer(element.content).map((part) => contentOf(part, derTags.octetString)));
 }
 
 function certificatesOf(set: DerElement | undefined): X509Certificate[] {

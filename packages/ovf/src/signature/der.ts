@@ -1,6 +1,6 @@
 import { OvfError } from '../errors.ts';
 
-/** One element of DER (X.690), with its bytes. */
+/** One element of DER or BER (X.690), with its bytes. */
 export interface DerElement {
   /** First byte: class, constructed bit and number; numbers over 30 are refused. */
   readonly tag: number;
@@ -28,27 +28,45 @@ function invalid(detail: string): never {
   throw new OvfError('certificate-invalid', detail);
 }
 
+/** Two zero bytes that end an element of indefinite length. */
+const endMark = 2;
+const maxDepth = 32;
+
 /** The elements that follow one another in `bytes`. Throws `certificate-invalid`. */
 export function readDer(bytes: Uint8Array): DerElement[] {
   const elements: DerElement[] = [];
   for (let at = 0; at < bytes.length; ) {
-    const tag = bytes[at]!;
-    if ((tag & 0x1f) === 0x1f) invalid('a long tag in the signature is not known');
-    let header = 2;
-    let length = bytes[at + 1] ?? invalid('the signature is cut short');
-    if (length >= 0x80) {
-      const count = length & 0x7f;
-      if (count === 0 || count > 4) invalid('a length in the signature is not valid');
-      length = 0;
-      for (const byte of bytes.subarray(at + 2, at + 2 + count)) length = length * 256 + byte;
-      header += count;
-    }
-    const end = at + header + length;
-    if (end > bytes.length) invalid('the signature is cut short');
-    elements.push({ tag, content: bytes.subarray(at + header, end), encoded: bytes.subarray(at, end) });
-    at = end;
+    const { tag, start, end, next } = elementAt(bytes, at, 0);
+    elements.push({ tag, content: bytes.subarray(start, end), encoded: bytes.subarray(at, next) });
+    at = next;
   }
   return elements;
+}
+
+/** Where the content of the element at `at` starts and ends, and where the next one is. */
+function elementAt(bytes: Uint8Array, at: number, depth: number) {
+  const tag = bytes[at] ?? invalid('the signature is cut short');
+  if ((tag & 0x1f) === 0x1f) invalid('a long tag in the signature is not known');
+  if (depth > maxDepth) invalid('the signature is nested too deep');
+  let length = bytes[at + 1] ?? invalid('the signature is cut short');
+  let start = at + 2;
+  // Of indefinite length, as streaming writers of CMS have it.
+  if (length === 0x80) {
+    if ((tag & 0x20) === 0) invalid('a length in the signature is not valid');
+    let end = start;
+    while (bytes[end] !== 0 || bytes[end + 1] !== 0) end = elementAt(bytes, end, depth + 1).next;
+    return { tag, start, end, next: end + endMark };
+  }
+  if (length > 0x80) {
+    const count = length & 0x7f;
+    if (count > 4) invalid('a length in the signature is not valid');
+    length = 0;
+    for (const byte of bytes.subarray(start, start + count)) length = length * 256 + byte;
+    start += count;
+  }
+  const end = start + length;
+  if (end > bytes.length) invalid('the signature is cut short');
+  return { tag, start, end, next: end };
 }
 
 /** The elements within one of a given tag. Throws `certificate-invalid`. */
