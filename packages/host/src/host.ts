@@ -184,7 +184,7 @@ export class Host {
     };
     const imports = defineImportWork(core, lifecycle, leases, settle);
     core.inventory.machineClass = machineClass(core, work);
-    core.inventory.snapshotClass = snapshotClass(core, work.snapshots);
+    core.inventory.snapshotClass = snapshotClass(core, work.snapshots, exporting);
     registry.commit((draft) => {
       addContainers(core, draft, facts, work, imports);
     });

@@ -108,7 +108,10 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
       RemoveAllSnapshots_Task: (call, { consolidate, spec }) =>
         work.snapshots.removeAll(call, { consolidate: consolidate ?? true, spec }),
       ConsolidateVMDisks_Task: (call) => work.snapshots.consolidate(call),
-      ExportVm: async (call) => (await work.exporting.begin(call)).ref,
+      ExportVm: async (call) => {
+        const subject = { kind: 'machine', writable: false } as const;
+        return (await work.exporting.begin(call, record(call.self), subject)).ref;
+      },
       UnregisterVM: (call) => work.lifecycle.unregister(call),
       AcquireTicket: (call, { ticketType }) => {
         if (isDiskTicket(ticketType)) return work.diskTickets.acquire(call, record(call.self), ticketType);

@@ -3,10 +3,10 @@ import { type Call, fault, type ManagedObjectReference, type VirtualMachineTicke
 import type { HostCore } from '../../host-core.ts';
 import { diskIdOf } from '../power/hardware.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
-import { type ExportWork, exportName } from './export-work.ts';
+import { type ExportSubject, type ExportWork, exportedView, exportName } from './export-work.ts';
 
-/** `nbd:2000` for the disk with that key, `nbd:2000:rw` to write it. */
-const form = /^nbd:(\d{1,10})(:rw)?$/;
+/** `nbd:2000` for the disk with that key, `nbd:2000:rw` to write it, `nbd:2000@3` as the snapshot with that id has it. */
+const form = /^nbd:(\d{1,10})(?:@(\d{1,10})|(:rw))?$/;
 
 export function isDiskTicket(ticketType: string): boolean {
   return ticketType.startsWith('nbd');
@@ -36,9 +36,9 @@ export class DiskTickets {
   }
 
   async acquire(call: Call, machine: MachineRecord, ticketType: string): Promise<VirtualMachineTicket> {
-    const [, digits, rw] = form.exec(ticketType) ?? [];
+    const [, digits, uid, rw] = form.exec(ticketType) ?? [];
     if (digits === undefined) {
-      const reason = `'${ticketType.slice(0, 40)}' is not nbd:KEY or nbd:KEY:rw, with the key of a disk.`;
+      const reason = `'${ticketType.slice(0, 40)}' is not nbd:KEY, nbd:KEY:rw or nbd:KEY@SNAPSHOT.`;
       throw fault('InvalidArgument', { invalidProperty: 'ticketType' }, reason);
     }
     const writable = rw !== undefined;
@@ -46,16 +46,19 @@ export class DiskTickets {
     requirePrivilege(this.#core, call, machine.ref, privilege);
     const { port: face } = this.#options;
     if (face === undefined) throw fault('NotSupported', {}, 'This host exports no disks over NBD.');
+    const subject: ExportSubject =
+      uid === undefined ? { kind: 'machine', writable } : { kind: 'snapshot', uid: Number(uid) };
     const key = Number(digits);
-    const disk = machine.configuration.disks.find((candidate) => candidate.key === key);
+    const view = exportedView(machine, subject);
+    const disk = view.configuration.disks.find((candidate) => candidate.key === key);
     if (disk === undefined) {
       throw fault('InvalidArgument', { invalidProperty: 'ticketType' }, `The machine has no disk with key ${key}.`);
     }
     const port = await face();
-    const ticket =
-      machine.powerState === 'poweredOn'
-        ? await this.#ofRunning(call, machine, disk, writable)
-        : await this.#ofStopped(call, machine, disk, writable);
+    const live = subject.kind === 'machine' && machine.powerState === 'poweredOn';
+    const ticket = live
+      ? await this.#ofRunning(call, machine, disk, writable)
+      : await this.#ofFiles(call, machine, subject, exportName(view, key).fileName);
     return {
       _typeName: 'VirtualMachineTicket',
       ticket,
@@ -66,16 +69,16 @@ export class DiskTickets {
     };
   }
 
-  /** A machine that is off has its disks by an export of its own, which keeps it as it is. */
-  async #ofStopped(call: Call, machine: MachineRecord, disk: Disk, writable: boolean): Promise<string> {
-    const lease = await this.#options.exporting.begin(call, { writable });
+  /** A machine that is off, and a snapshot, has its disks by an export of its own. */
+  async #ofFiles(call: Call, machine: MachineRecord, subject: ExportSubject, fileName: string): Promise<string> {
+    const lease = await this.#options.exporting.begin(call, machine, subject);
     await lease.ready;
     const { registry } = this.#core;
     if (registry.read(lease.ref, 'state') !== 'ready') {
       const error = registry.read(lease.ref, 'error');
       throw fault('InvalidState', {}, error?.localizedMessage ?? 'The disk cannot be exported.');
     }
-    return `${lease.path.slice('/nfc/'.length)}/${exportName(machine, disk.key).fileName}`;
+    return `${lease.path.slice('/nfc/'.length)}/${fileName}`;
   }
 
   /** The disk of a machine that runs is read through its engine, until that ends. */

@@ -11,53 +11,72 @@ import { asFault, type Call, fault, type ManagedObjectReference, type RunningTas
 import type { HostCore } from '../../host-core.ts';
 import { controllerTypes } from '../import/import-work.ts';
 import { holdMachine, mustBeFree, mustBeOff } from '../lifecycle/lifecycle-work.ts';
+import { claimOf } from '../record/claims.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 import type { SettleWork } from '../settle/settle-work.ts';
 
+/** The disks as they are, for reading or writing; or as a snapshot has them. */
+export type ExportSubject =
+  | { readonly kind: 'machine'; readonly writable: boolean }
+  | { readonly kind: 'snapshot'; readonly uid: number };
+
 export interface ExportWork {
   /**
-   * VirtualMachine.ExportVm: a lease by which the client gets the disks, as streamOptimized VMDK or at random; or by
-   * which it writes them.
+   * VirtualMachine.ExportVm and VirtualMachineSnapshot.ExportSnapshot: a lease by which the client gets the disks, as
+   * streamOptimized VMDK or at random.
    */
-  begin(call: Call, options?: { readonly writable?: boolean }): Promise<OpenedLease>;
+  begin(call: Call, machine: MachineRecord, subject: ExportSubject): Promise<OpenedLease>;
 }
 
 /** The two sides of an export: the task has the machine to itself, the lease gives its disks. */
 interface Meeting {
-  readonly writable: boolean;
+  readonly subject: ExportSubject;
   readonly machine: PromiseWithResolvers<LeasedContents>;
   readonly end: PromiseWithResolvers<void>;
   progress: (percent: number) => void;
 }
 
-/** Exports: the machine is left alone until its lease ends. A lease does not survive its process, and neither do they. */
+interface ExportInput {
+  readonly id: string;
+  readonly key: string;
+}
+
+/**
+ * Exports. A machine that is off is left alone until its lease ends; while a snapshot is read, the machine may run, and
+ * no snapshot of it is removed. A lease does not survive its process, and neither do they.
+ */
 export function defineExportWork(core: HostCore, leases: TransferLeases, settle: SettleWork): ExportWork {
   const byKey = new Map<string, Meeting>();
   let last = 0;
-  const start = core.tasks.define<{ readonly id: string; readonly key: string }>('VirtualMachine.ExportVmLRO', {
+  const run = async (task: RunningTask, { id, key }: ExportInput): Promise<void> => {
+    const meeting = byKey.get(key);
+    // A queued export found again after a restart: its client is gone.
+    if (meeting === undefined) throw interrupted();
+    try {
+      await runExport(core, task, { id, key }, meeting, settle);
+    } catch (error) {
+      meeting.machine.reject(asFault(error));
+      throw error;
+    } finally {
+      byKey.delete(key);
+    }
+  };
+  const ofMachine = core.tasks.define<ExportInput>('VirtualMachine.ExportVmLRO', {
     method: 'ExportVm',
     cancelable: true,
-    run: async (task, { id, key }) => {
-      const meeting = byKey.get(key);
-      // A queued export found again after a restart: its client is gone.
-      if (meeting === undefined) throw interrupted();
-      try {
-        await runExport(core, task, id, meeting, settle);
-      } catch (error) {
-        meeting.machine.reject(asFault(error));
-        throw error;
-      } finally {
-        byKey.delete(key);
-      }
-    },
+    run,
+  });
+  const ofSnapshot = core.tasks.define<ExportInput>('VirtualMachineSnapshot.ExportSnapshotLRO', {
+    method: 'ExportSnapshot',
+    cancelable: true,
+    run,
   });
   return {
-    begin: async (call, { writable = false } = {}) => {
-      const machine = core.machines.get(call.self.ref);
+    begin: async (call, machine, subject) => {
       mustBeFree(core, machine);
-      mustBeOff(machine);
+      if (subject.kind === 'machine') mustBeOff(machine);
       const meeting: Meeting = {
-        writable,
+        subject,
         machine: Promise.withResolvers(),
         end: Promise.withResolvers(),
         progress: () => {},
@@ -67,20 +86,22 @@ export function defineExportWork(core: HostCore, leases: TransferLeases, settle:
       last += 1;
       const key = `${last}`;
       byKey.set(key, meeting);
+      const input = { id: machine.id, key };
       try {
-        await start(call, { input: { id: machine.id, key }, queueKey: machine.id });
+        if (subject.kind === 'machine') await ofMachine(call, { input, queueKey: machine.id });
+        // Beside whatever the machine does.
+        else await ofSnapshot(call, { input, entity: machine.ref, queueKey: claimOf.chains(machine.id, key) });
       } catch (error) {
         byKey.delete(key);
         throw error;
       }
-      const lease = leases.open({
+      return leases.open({
         session: call.session,
         prepare: () => meeting.machine.promise,
         onProgress: (percent) => meeting.progress(percent),
         onComplete: async () => meeting.end.resolve(),
         onAbort: async (reason) => meeting.end.reject(reason),
       });
-      return lease;
     },
   };
 }
@@ -88,22 +109,27 @@ export function defineExportWork(core: HostCore, leases: TransferLeases, settle:
 async function runExport(
   core: HostCore,
   task: RunningTask,
-  id: string,
+  { id, key }: ExportInput,
   meeting: Meeting,
   settle: SettleWork,
 ): Promise<void> {
-  const release = holdMachine(core, task, id);
+  const ref = { type: 'VirtualMachine', value: id } as const;
+  const { subject } = meeting;
+  const release =
+    subject.kind === 'machine' ? holdMachine(core, task, id) : holdChains(core, task, core.machines.get(ref), key);
   const cancel = () => meeting.end.reject(task.signal.reason);
   task.signal.addEventListener('abort', cancel, { once: true });
   try {
-    mustBeOff(core.machines.get({ type: 'VirtualMachine', value: id }));
-    // What is exported is the machine's own, and not what it still reads from elsewhere.
-    await settle.complete(id, task.signal, (percent) => task.progress(percent / 2));
-    const record = core.machines.get({ type: 'VirtualMachine', value: id });
+    if (subject.kind === 'machine') {
+      mustBeOff(core.machines.get(ref));
+      // What is exported is the machine's own, and not what it still reads from elsewhere.
+      await settle.complete(id, task.signal, (percent) => task.progress(percent / 2));
+    }
+    const record = core.machines.get(ref);
     meeting.progress = (percent) => task.progress(Math.min(percent, 99));
     meeting.machine.resolve({
       entity: record.ref as unknown as ManagedObjectReference<'ManagedEntity'>,
-      targets: exportTargets(core, record, meeting),
+      targets: exportTargets(core, exportedView(record, subject), subject),
     });
     await meeting.end.promise;
   } finally {
@@ -112,14 +138,33 @@ async function runExport(
   }
 }
 
+/** Keeps the chains of a machine's snapshots as they are; refused while something changes them. */
+function holdChains(core: HostCore, task: RunningTask, machine: MachineRecord, key: string): () => void {
+  mustBeFree(core, machine);
+  const merging = core.claims.holder(claimOf.merging(machine.id));
+  if (merging !== undefined) throw fault('TaskInProgress', { task: merging }, 'Disks of the machine are being merged.');
+  return core.claims.take([claimOf.chains(machine.id, key)], task.ref, () => interrupted());
+}
+
+/** The machine as it is, or as it was. */
+export function exportedView(record: MachineRecord, subject: ExportSubject): MachineRecord {
+  if (subject.kind === 'machine') return record;
+  const view = record.snapshots.views.get(subject.uid);
+  if (view === undefined) throw fault('NotFound', {}, 'The snapshot is gone.');
+  const { configuration, disks } = view;
+  return { ...record, configuration, disks };
+}
+
 /** Every disk with its whole chain. Throws FileFault for one that cannot be read. */
-function exportTargets(core: HostCore, record: MachineRecord, { writable }: Meeting): TransferTarget[] {
+function exportTargets(core: HostCore, record: MachineRecord, subject: ExportSubject): TransferTarget[] {
+  const writable = subject.kind === 'machine' && subject.writable;
   return record.configuration.disks.map((disk) => {
     const { fileName } = disk;
     const facts = record.disks.get(disk.key);
     const path = facts?.chain[0]?.[0];
     if (facts === undefined || path === undefined || facts.problem !== undefined)
       throw fault('FileFault', { file: fileName }, facts?.problem ?? `The disk ${fileName} cannot be read.`);
+    if (facts.settling) throw fault('InvalidState', {}, `The disk ${fileName} still settles.`);
     return diskDownloadTarget(
       { ...exportName(record, disk.key), capacityBytes: facts.capacityBytes },
       {

@@ -24,10 +24,15 @@ export class Claims {
     };
   }
 
+  /** The task that holds a key which begins so. */
+  holderWithin(prefix: string): TaskReference | undefined {
+    for (const [key, task] of this.#held) if (key.startsWith(prefix)) return task;
+    return undefined;
+  }
+
   /** Whether any key is held that begins so. */
   isWithin(prefix: string): boolean {
-    for (const key of this.#held.keys()) if (key.startsWith(prefix)) return true;
-    return false;
+    return this.holderWithin(prefix) !== undefined;
   }
 
   release(key: string): void {
@@ -40,4 +45,8 @@ export const claimOf = {
   /** A file or folder of a datastore. */
   place: (datastoreUuid: string, path: string) => `place ${datastoreUuid}/${path}`,
   machine: (id: string) => `machine ${id}`,
+  /** Somebody reads disks of snapshots: their chains stay as they are. `reader` tells one from another. */
+  chains: (id: string, reader = '') => `chains ${id} ${reader}`,
+  /** Layers of a machine's disks are being merged. */
+  merging: (id: string) => `merging ${id}`,
 } as const;

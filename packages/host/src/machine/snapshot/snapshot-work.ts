@@ -10,6 +10,7 @@ import type { HostCore } from '../../host-core.ts';
 import { references } from '../../inventory/references.ts';
 import type { MachineWatch } from '../engine/machine-watch.ts';
 import { mustBeFree } from '../lifecycle/lifecycle-work.ts';
+import { claimOf } from '../record/claims.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 import { type CreateSnapshotInput, createSnapshot } from './create-snapshot.ts';
 import { refreshMachine } from './refresh-machine.ts';
@@ -72,7 +73,21 @@ export function defineSnapshotWork(core: HostCore, watch: MachineWatch): Snapsho
     ...again((task, input: CreateSnapshotInput) => createSnapshot(core, task, input)),
   });
   const reverting = again((task, input: RevertInput) => revertToSnapshot(core, watch, task, input));
-  const removing = again((task, input: RemoveInput) => removeSnapshots(core, watch, task, input));
+  /** What an export reads is not merged away under it. */
+  const mustBeUnread = (id: string) => {
+    const task = core.claims.holderWithin(claimOf.chains(id));
+    if (task !== undefined) throw fault('TaskInProgress', { task }, 'A snapshot of the machine is being exported.');
+  };
+  const removing = again(async (task, input: RemoveInput) => {
+    mustBeUnread(input.id);
+    const busy = () => fault('TaskInProgress', { task: task.ref }, 'Disks of the machine are being merged.');
+    const release = core.claims.take([claimOf.merging(input.id)], task.ref, busy);
+    try {
+      return await removeSnapshots(core, watch, task, input);
+    } finally {
+      release();
+    }
+  });
   const revert = core.tasks.define<RevertInput>('VirtualMachineSnapshot.revert', {
     method: 'RevertToSnapshot_Task',
     ...reverting,
@@ -114,6 +129,10 @@ export function defineSnapshotWork(core: HostCore, watch: MachineWatch): Snapsho
       throw fault('NotFound', {}, 'The snapshot is gone.');
     return machine;
   };
+  const unread = (machine: MachineRecord): MachineRecord => {
+    mustBeUnread(machine.id);
+    return machine;
+  };
   const on = ({ id, ref }: MachineRecord) => ({ entity: ref, queueKey: id });
   return {
     create: (call, options) => {
@@ -135,18 +154,18 @@ export function defineSnapshotWork(core: HostCore, watch: MachineWatch): Snapsho
       return revertToCurrent(call, { input: { id: machine.id }, ...on(machine) });
     },
     remove: (call, place, { removeChildren, consolidate: merge }) => {
-      const machine = at(place);
+      const machine = unread(at(place));
       const what = { uid: place.uid, withChildren: removeChildren };
       return remove(call, { input: { id: machine.id, what, consolidate: merge }, ...on(machine) });
     },
     removeAll: (call, { consolidate: merge, spec }) => {
       if (spec?.retentionDays !== undefined)
         throw fault('NotSupported', {}, 'Snapshots are not selected by their age here.');
-      const machine = ready(call.self.ref);
+      const machine = unread(ready(call.self.ref));
       return removeAll(call, { input: { id: machine.id, what: 'all', consolidate: merge }, ...on(machine) });
     },
     consolidate: (call) => {
-      const machine = ready(call.self.ref);
+      const machine = unread(ready(call.self.ref));
       return consolidate(call, { input: { id: machine.id, what: 'none', consolidate: true }, ...on(machine) });
     },
     rename: async (call, place, options) => {
