@@ -1,16 +1,22 @@
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { type ChangeMap, NbdServer, nbdUri } from '@hypostyle/vmdk';
+import { type ChangeMap, type Disk, NbdServer, nbdUri, openNbdDisk } from '@hypostyle/vmdk';
 import { type Command, Option } from 'commander';
-import { type CommandDefinition, optionsOf } from '../command-context.ts';
+import { type CommandContext, type CommandDefinition, onServer, optionsOf } from '../command-context.ts';
+import type { GlobalOptions } from '../connection/server-address.ts';
 import { exactBytes } from '../disk/byte-size.ts';
 import { readChangeMap } from '../disk/change-map-file.ts';
 import { openSource, type SourceOptions, sourceOptions } from '../disk/disk-source.ts';
+import { acquireMachineDisk, type MachineDisk } from '../disk/machine-disk.ts';
 import { CliError } from '../errors.ts';
+import { answer } from '../output/answer.ts';
 import { note, print, printJson } from '../output/terminal.ts';
 
-interface ServeOptions extends SourceOptions {
+interface ServeOptions extends SourceOptions, GlobalOptions {
+  readonly vm?: string;
+  readonly disk?: string;
+  readonly snapshot?: string;
   readonly socket?: string;
   readonly port?: number;
   readonly bind: string;
@@ -27,13 +33,16 @@ export const defineDiskServe: CommandDefinition = (program, context) => {
     program
       .command('serve')
       .description('export a disk over NBD until Ctrl-C, for nbdcopy, qemu-img, nbdkit and backup tools')
-      .argument('<disk>'),
+      .argument('[disk]', 'unless --vm says whose it is'),
   )
     .option('--socket <path>', 'listen on a unix socket that only you can use')
     .addOption(new Option('--port <number>', 'listen on TCP; 0 for any free port').argParser(portNumber))
     .option('--bind <address>', 'address for --port', '127.0.0.1')
     .option('--tls <folder>', 'server-cert.pem and server-key.pem (and ca-cert.pem): clients must use TLS')
     .option('--tls-verify-peer', 'clients need a certificate that ca-cert.pem signed')
+    .option('--vm <machine>', 'a disk of a machine of the server, also while it runs: name, path or id')
+    .option('--disk <key>', 'key or label of the disk of --vm; the only one unless told')
+    .option('--snapshot <name>', 'the disk as this snapshot of --vm has it')
     .option('--writable', 'let clients write; one at a time, please')
     .option('--name <export>', 'name of the export', '')
     .addOption(
@@ -44,44 +53,76 @@ export const defineDiskServe: CommandDefinition = (program, context) => {
     .addHelpText(
       'after',
       `
-Addresses other than loopback are served with --tls only.
+Addresses other than loopback are served with --tls only. A disk of a machine (--vm) is exported by its host, with TLS;
+with --socket or --port this command passes it on.
 
 Examples:
   hypo disk serve web.vmdk --socket /tmp/web.sock
   hypo disk serve appliance.ova --port 10809
-  hypo disk serve web.vmdk --port 10809 --bind 0.0.0.0 --tls pki --tls-verify-peer --name web`,
+  hypo disk serve web.vmdk --port 10809 --bind 0.0.0.0 --tls pki --tls-verify-peer --name web
+  hypo disk serve --vm web                                  says where its host exports it
+  hypo disk serve --vm web --snapshot backup --socket /tmp/web.sock`,
     )
-    .action(async (text: string, _options: unknown, command: Command) => {
+    .action(async (text: string | undefined, _options: unknown, command: Command) => {
       const options = optionsOf<ServeOptions>(command);
-      if ((options.socket === undefined) === (options.port === undefined)) {
-        throw new CliError('usage', 'Say where to listen: --socket or --port.');
+      const listens = options.socket !== undefined || options.port !== undefined;
+      if (options.socket !== undefined && options.port !== undefined) {
+        throw new CliError('usage', 'Say --socket or --port, not both.');
       }
-      const tls = options.tls === undefined ? undefined : await serverTls(options.tls, options.tlsVerifyPeer ?? false);
-      const disk = await openSource(text, options);
-      let server: NbdServer | undefined;
-      try {
-        const changeMaps: ChangeMap[] = [];
-        for (const file of options.since) changeMaps.push(await readChangeMap(file, disk.virtualBytes));
-        const exported = { disk, writable: options.writable ?? false, changeMaps };
-        server = new NbdServer({
-          exports: { find: (name) => (name === options.name ? exported : undefined), list: () => [options.name] },
-          ...(tls === undefined ? {} : { tls: () => tls }),
-          onFailure: (error) => note(context.terminal, error instanceof Error ? error.message : String(error)),
-        });
-        const uri = await listen(server, options);
-        if (options.json) printJson(context.terminal, { uri, virtualBytes: disk.virtualBytes, pid: process.pid });
-        else {
-          const how = exported.writable ? 'for reading and writing' : 'for reading';
-          print(context.terminal, `${text}, ${exactBytes(disk.virtualBytes)}, ${how}:\n\n  ${uri}\n`);
-          print(context.terminal, `Such as:  nbdcopy '${uri}' copy.raw\nCtrl-C ends it.`);
-        }
-        if (!context.signal.aborted) await once(context.signal, 'abort');
-      } finally {
-        await server?.close();
-        await disk.close();
+      if ((text === undefined) === (options.vm === undefined)) {
+        throw new CliError('usage', 'Say which disk: a file, or a machine with --vm.');
       }
+      if (options.vm !== undefined) {
+        const asked = { ...options, vm: options.vm };
+        const found = await onServer(command, context, (session) => acquireMachineDisk(session, asked));
+        if (!listens) return tellMachineDisk(context, command, found);
+        const { writable = false } = options;
+        const open = () => openNbdDisk(found.address, found.exportName, { writable });
+        return serve(context, options, options.vm, open);
+      }
+      if (!listens) throw new CliError('usage', 'Say where to listen: --socket or --port.');
+      return serve(context, options, text ?? '', () => openSource(text ?? '', options));
     });
 };
+
+/** Serves until somebody says to stop. */
+async function serve(
+  context: CommandContext,
+  options: ServeOptions,
+  what: string,
+  open: () => Promise<Disk>,
+): Promise<void> {
+  const tls = options.tls === undefined ? undefined : await serverTls(options.tls, options.tlsVerifyPeer ?? false);
+  const disk = await open();
+  let server: NbdServer | undefined;
+  try {
+    const changeMaps: ChangeMap[] = [];
+    for (const file of options.since) changeMaps.push(await readChangeMap(file, disk.virtualBytes));
+    const exported = { disk, writable: options.writable ?? false, changeMaps };
+    server = new NbdServer({
+      exports: { find: (name) => (name === options.name ? exported : undefined), list: () => [options.name] },
+      ...(tls === undefined ? {} : { tls: () => tls }),
+      onFailure: (error) => note(context.terminal, error instanceof Error ? error.message : String(error)),
+    });
+    const uri = await listen(server, options);
+    if (options.json) printJson(context.terminal, { uri, virtualBytes: disk.virtualBytes, pid: process.pid });
+    else {
+      const how = exported.writable ? 'for reading and writing' : 'for reading';
+      print(context.terminal, `${what}, ${exactBytes(disk.virtualBytes)}, ${how}:\n\n  ${uri}\n`);
+      print(context.terminal, `Such as:  nbdcopy '${uri}' copy.raw\nCtrl-C ends it.`);
+    }
+    if (!context.signal.aborted) await once(context.signal, 'abort');
+  } finally {
+    await server?.close();
+    await disk.close();
+  }
+}
+
+function tellMachineDisk(context: CommandContext, command: Command, { uri, thumbprint }: MachineDisk): void {
+  const trust = thumbprint === undefined ? '' : `\nCertificate (SHA-1): ${thumbprint}`;
+  const life = 'Good for five minutes, and then as long as somebody is connected.';
+  answer(context, command, { uri, thumbprint }, `${uri}${trust}\n${life}`);
+}
 
 async function listen(server: NbdServer, options: ServeOptions): Promise<string> {
   const tls = options.tls === undefined ? {} : { tls: {} };

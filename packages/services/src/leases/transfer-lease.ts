@@ -20,6 +20,8 @@ export interface LeaseOwner {
 export interface TransferLeaseOptions {
   readonly clock: Clock;
   readonly timeoutSeconds: number;
+  /** It is over when the clients of its disks have left. Default: false. */
+  readonly endsWithClients?: boolean;
   readonly owner: LeaseOwner;
   /** Called after every change of state, error or progress. */
   readonly onChange: (lease: TransferLease) => void;
@@ -198,6 +200,10 @@ export class TransferLease {
     this.#disks.set(fileName, { opened, release });
     opened.catch(() => this.#disks.delete(fileName));
     return opened;
+  }
+
+  get endsWithClients(): boolean {
+    return this.#options.endsWithClients ?? false;
   }
 
   /** Somebody works with it: it does not time out yet. */

@@ -30,6 +30,8 @@ export interface LeasedContents {
 export type LeaseRequest = LeaseOwner & {
   /** Only it sees the lease; everybody who may see the root folder, without one. */
   readonly session?: Session | undefined;
+  /** It is over when the clients of its disks have left. Default: false. */
+  readonly endsWithClients?: boolean;
 } & (LeasedContents | { readonly prepare: (signal: AbortSignal) => Promise<LeasedContents> });
 
 export interface OpenedLease {
@@ -142,6 +144,7 @@ export class TransferLeases {
     const lease = new TransferLease({
       clock,
       timeoutSeconds,
+      endsWithClients: request.endsWithClients ?? false,
       owner: request,
       onDefect,
       onChange: (changed) => {

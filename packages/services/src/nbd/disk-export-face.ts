@@ -3,8 +3,8 @@ import type { TransferLease } from '../leases/transfer-lease.ts';
 import type { TransferLeases } from '../leases/transfer-leases.ts';
 import type { LeasedDisk } from '../leases/transfer-target.ts';
 
-/** A lease whose disk has clients is renewed this often, in milliseconds. */
-const renewalInterval = 20_000;
+/** How often it is looked whether the disks of leases have clients, in milliseconds. */
+const lookInterval = 10_000;
 
 export interface DiskExportFaceOptions {
   readonly leases: TransferLeases;
@@ -23,8 +23,8 @@ export interface DiskExportFaceOptions {
 export class DiskExportFace {
   readonly #options: DiskExportFaceOptions;
   readonly #server: NbdServer;
-  readonly #open = new Map<LeasedDisk, TransferLease>();
-  readonly #renewal: NodeJS.Timeout;
+  readonly #open = new Map<LeasedDisk, { readonly lease: TransferLease; alone: boolean }>();
+  readonly #looking: NodeJS.Timeout;
   #port: Promise<number> | undefined;
 
   constructor(options: DiskExportFaceOptions) {
@@ -34,7 +34,7 @@ export class DiskExportFace {
       tls: options.tls,
       onFailure: options.onFailure,
     });
-    this.#renewal = setInterval(() => this.#renew(), renewalInterval).unref();
+    this.#looking = setInterval(() => this.#look(), lookInterval).unref();
   }
 
   /** Where it listens, from the first question on: a server whose disks nobody wants has no port open for them. */
@@ -48,7 +48,7 @@ export class DiskExportFace {
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#renewal);
+    clearInterval(this.#looking);
     await this.#server.close();
   }
 
@@ -58,7 +58,7 @@ export class DiskExportFace {
     if (lease === undefined || fileName === undefined) return undefined;
     try {
       const disk = await lease.disk(fileName, (opened) => this.#release(opened));
-      this.#open.set(disk, lease);
+      this.#open.set(disk, { lease, alone: false });
       return disk;
     } catch (error) {
       // Its client is told that there is no such export; the reason is for whoever runs the server.
@@ -72,7 +72,15 @@ export class DiskExportFace {
     await this.#server.end(disk);
   }
 
-  #renew(): void {
-    for (const [disk, lease] of this.#open) if (this.#server.connections(disk) > 0) lease.renew();
+  /** Renews leases whose disks have clients. One that ends with them is over when it has had none for a while. */
+  #look(): void {
+    for (const [disk, entry] of this.#open) {
+      if (this.#server.connections(disk) > 0) {
+        entry.alone = false;
+        entry.lease.renew();
+      } else if (!entry.lease.endsWithClients) continue;
+      else if (entry.alone) entry.lease.complete().catch((error: unknown) => this.#options.onFailure(error));
+      else entry.alone = true;
+    }
   }
 }

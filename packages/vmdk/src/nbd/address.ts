@@ -6,7 +6,10 @@ import { defaultNbdPort } from './protocol.ts';
 export type NbdClientTls = Pick<
   ConnectionOptions,
   'ca' | 'cert' | 'key' | 'servername' | 'rejectUnauthorized' | 'checkServerIdentity' | 'pskCallback' | 'ciphers'
->;
+> & {
+  /** SHA-1 or SHA-256 of the server's certificate in hexadecimal: that one alone is trusted, whatever its names. */
+  readonly thumbprint?: string;
+};
 
 /** Where an NBD server listens. With `tls` the connection is encrypted or it is not made. */
 export type NbdAddress =

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -160,6 +161,11 @@ test('TLS: qemu-img, nbdinfo and our client, each with its certificate; none wit
   await assert.rejects(openNbdDisk({ socketPath }, 'disk'), { code: 'nbd-refused', message: /demands TLS/ });
   await assert.rejects(openNbdDisk({ ...address, tls: {} }, 'disk'), { code: 'nbd-unreachable' });
   await assert.rejects(openNbdDisk({ ...address, tls: { ca } }, 'disk'), { name: 'VmdkError' });
+  const { fingerprint } = new X509Certificate(tls.cert);
+  const pinned = await openNbdDisk({ ...address, tls: { ...client, thumbprint: fingerprint } }, 'disk');
+  await pinned.close();
+  const other = { ...client, thumbprint: `00${fingerprint.slice(2)}` };
+  await assert.rejects(openNbdDisk({ ...address, tls: other }, 'disk'), { code: 'nbd-unreachable' });
   const secret = ['--object', `tls-creds-x509,id=t,dir=${pki},endpoint=client`];
   await run('qemu-img', [
     ...['compare', ...secret, '--image-opts'],

@@ -101,10 +101,27 @@ function connect(address: NbdAddress, path: string, made: (socket: Socket) => vo
   return settled(socket, 'connect', path);
 }
 
-async function secured(socket: Socket, address: NbdAddress, tls: NbdClientTls, path: string): Promise<Socket> {
+async function secured(
+  socket: Socket,
+  address: NbdAddress,
+  { thumbprint, ...tls }: NbdClientTls,
+  path: string,
+): Promise<Socket> {
   const name = 'host' in address && isIP(address.host) === 0 ? { servername: address.host } : {};
   const host = 'host' in address ? { host: address.host } : {};
-  return settled(connectTls({ minVersion: 'TLSv1.2', ...host, ...name, ...tls, socket }), 'secureConnect', path);
+  const trust = thumbprint === undefined ? {} : { rejectUnauthorized: false };
+  const connecting = connectTls({ minVersion: 'TLSv1.2', ...host, ...name, ...tls, ...trust, socket });
+  const secure = await settled(connecting, 'secureConnect', path);
+  const { fingerprint, fingerprint256 } = secure.getPeerCertificate();
+  if (thumbprint !== undefined && ![fingerprint, fingerprint256].some((one) => plain(one) === plain(thumbprint))) {
+    secure.destroy();
+    throw new VmdkError('nbd-unreachable', { file: path, reason: `it has another certificate: ${fingerprint256}` });
+  }
+  return secure;
+}
+
+function plain(thumbprint: string): string {
+  return thumbprint.replaceAll(':', '').toLowerCase();
 }
 
 /** The socket once it has told the event; `nbd-unreachable` when it fails or ends before. */

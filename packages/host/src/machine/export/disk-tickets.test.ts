@@ -92,3 +92,31 @@ test('tickets for no disk, and malformed ones, are refused', async (t) => {
     await assert.rejects(acquire(type), named('InvalidArgument'), type);
   }
 });
+
+test('a snapshot is exported while its machine runs, and is not merged away meanwhile', async (t) => {
+  const { daemon, machine, acquire } = await withMachine(t);
+  await daemon.task(machine, 'PowerOnVM_Task');
+  const snapshot = (await daemon.task(machine, 'CreateSnapshot_Task', {
+    name: 'first',
+    memory: false,
+    quiesce: false,
+  })) as ManagedObjectReference;
+  const ticket = await acquire('nbd:2000@1');
+  const { disk } = await diskOf(daemon, ticket);
+  assert.equal(disk.disk.virtualBytes, 2 ** 20);
+  assert.equal(disk.writable, false);
+  const remove = { removeChildren: false };
+  await assert.rejects(daemon.call(snapshot, 'RemoveSnapshot_Task', remove), named('TaskInProgress'));
+  await daemon.task(machine, 'PowerOffVM_Task');
+  await daemon.call(leaseOf(daemon, ticket), 'HttpNfcLeaseComplete');
+  await daemon.idle();
+  const lease = (await daemon.call(snapshot, 'ExportSnapshot')) as ManagedObjectReference<'HttpNfcLease'>;
+  while (daemon.host.registry.read(lease, 'state') === 'initializing') await new Promise(setImmediate);
+  assert.equal((daemon.host.registry.read(lease, 'info') as HttpNfcLeaseInfo).deviceUrl?.length, 1);
+  await daemon.call(lease, 'HttpNfcLeaseAbort');
+  await daemon.idle();
+  await assert.rejects(acquire('nbd:2000@2'), named('NotFound'));
+  await assert.rejects(acquire('nbd:2000@1:rw'), named('InvalidArgument'));
+  await daemon.task(snapshot, 'RemoveSnapshot_Task', remove);
+  await assert.rejects(acquire('nbd:2000@1'), named('NotFound'));
+});

@@ -23,7 +23,8 @@ export interface DiskTicketsOptions {
 }
 
 /**
- * Tickets for disks: names of exports of the NBD face, good while a client is connected and some minutes without one.
+ * Tickets for disks: names of exports of the NBD face, good for the minutes that a lease lasts, then while a
+ * client is connected.
  * A machine that runs is read as it is moment by moment; one that is off is left alone meanwhile, and may be written.
  */
 export class DiskTickets {
@@ -71,7 +72,7 @@ export class DiskTickets {
 
   /** A machine that is off, and a snapshot, has its disks by an export of its own. */
   async #ofFiles(call: Call, machine: MachineRecord, subject: ExportSubject, fileName: string): Promise<string> {
-    const lease = await this.#options.exporting.begin(call, machine, subject);
+    const lease = await this.#options.exporting.begin(call, machine, subject, { endsWithClients: true });
     await lease.ready;
     const { registry } = this.#core;
     if (registry.read(lease.ref, 'state') !== 'ready') {
@@ -92,6 +93,7 @@ export class DiskTickets {
     const names = exportName(machine, disk.key);
     const lease = this.#options.leases.open({
       session: call.session,
+      endsWithClients: true,
       entity: machine.ref as unknown as ManagedObjectReference<'ManagedEntity'>,
       targets: [
         {

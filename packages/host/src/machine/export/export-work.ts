@@ -25,7 +25,12 @@ export interface ExportWork {
    * VirtualMachine.ExportVm and VirtualMachineSnapshot.ExportSnapshot: a lease by which the client gets the disks, as
    * streamOptimized VMDK or at random.
    */
-  begin(call: Call, machine: MachineRecord, subject: ExportSubject): Promise<OpenedLease>;
+  begin(
+    call: Call,
+    machine: MachineRecord,
+    subject: ExportSubject,
+    options?: { readonly endsWithClients?: boolean },
+  ): Promise<OpenedLease>;
 }
 
 /** The two sides of an export: the task has the machine to itself, the lease gives its disks. */
@@ -72,7 +77,7 @@ export function defineExportWork(core: HostCore, leases: TransferLeases, settle:
     run,
   });
   return {
-    begin: async (call, machine, subject) => {
+    begin: async (call, machine, subject, { endsWithClients = false } = {}) => {
       mustBeFree(core, machine);
       if (subject.kind === 'machine') mustBeOff(machine);
       const meeting: Meeting = {
@@ -97,6 +102,7 @@ export function defineExportWork(core: HostCore, leases: TransferLeases, settle:
       }
       return leases.open({
         session: call.session,
+        endsWithClients,
         prepare: () => meeting.machine.promise,
         onProgress: (percent) => meeting.progress(percent),
         onComplete: async () => meeting.end.resolve(),
