@@ -20,6 +20,12 @@ export {
 } from './envelope/properties.ts';
 export { type DefaultOptions, withPropertyDefaults } from './envelope/property-defaults.ts';
 export { checkPropertyValue, type PropertyQualifiers, parseQualifiers } from './envelope/property-value.ts';
+export {
+  formatSection,
+  furtherEnvelopeSections,
+  furtherSections,
+  parseSection,
+} from './envelope/section-text.ts';
 export { localize, parseStringBundle } from './envelope/strings.ts';
 export { type AllocationUnit, parseAllocationUnit, quantityInBytes } from './envelope/units.ts';
 export type * from './envelope/version2-sections.ts';

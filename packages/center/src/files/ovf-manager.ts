@@ -30,7 +30,10 @@ export function ovfManagerClass(core: CenterCore): ManagedObjectClass<'OvfManage
             `No host that could take it has the datastore '${name}'.`,
           );
         const networks = networksOf(core, hosts);
-        return importSpecOn(name, await createImportSpec({ descriptor: ovfDescriptor, parameters: cisp, networks }));
+        return importSpecOn(
+          name,
+          await createImportSpec({ descriptor: ovfDescriptor, parameters: cisp, networks, vApps: true }),
+        );
       },
     },
   };

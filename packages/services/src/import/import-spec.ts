@@ -1,9 +1,6 @@
 import {
   type Envelope,
-  type HardwareDescription,
   type PropertyOverride,
-  type ResolvedProperty,
-  resolveHardware,
   resolveProperties,
   type VirtualSystem,
   validateDescriptor,
@@ -11,21 +8,19 @@ import {
 } from '@hypostyle/ovf';
 import {
   data,
+  type ImportSpec,
   isData,
   type OvfCreateImportSpecParams,
   type OvfCreateImportSpecResult,
-  type OvfFileItem,
   type VimFault,
+  type VirtualAppImportSpec,
   type VirtualMachineImportSpec,
-  type VmConfigSpec,
 } from '@hypostyle/vim';
 import { faults } from '../errors.ts';
-import { allocationInfo, configOptions, extraOptions } from './config-options.ts';
-import { type DeviceChanges, deviceChanges, fileItem, type NamedNetwork, type Provisioning } from './device-changes.ts';
-import { guestIdentifier } from './guest-identifiers.ts';
-import { nvramDeviceId, nvramKey } from './import-devices.ts';
+import { type ContentImport, contentImport, systemImport } from './content-import.ts';
+import type { NamedNetwork, Provisioning } from './device-changes.ts';
+import type { PackageContext } from './machine-import.ts';
 import { localizedFaults, ovfFault, ovfFaults, validationFaults } from './ovf-faults.ts';
-import { localizerOf, vAppProducts, vAppProperties } from './vapp-properties.ts';
 
 export interface ImportSpecRequest {
   /** The OVF descriptor's text. */
@@ -35,6 +30,8 @@ export interface ImportSpecRequest {
   readonly networks: readonly NamedNetwork[];
   /** Newest virtual hardware that can be built, 21 by default. */
   readonly maximumHardwareVersion?: number;
+  /** A collection becomes a vApp; without it a package is of one machine. */
+  readonly vApps?: boolean;
 }
 
 const provisionings: Readonly<Record<string, Provisioning>> = {
@@ -50,7 +47,7 @@ const provisionings: Readonly<Record<string, Provisioning>> = {
 export const diskProvisionings: readonly string[] = ['thin', 'thick', 'eagerZeroedThick'];
 
 /**
- * OvfManager.CreateImportSpec for one virtual system: the specification and the files that go with it, or `error`. What
+ * OvfManager.CreateImportSpec: the specification of a machine or vApp and the files that go with it, or `error`. What
  * is wrong with the package is in the result; only a wrong parameter is thrown (InvalidArgument).
  */
 export async function createImportSpec(request: ImportSpecRequest): Promise<OvfCreateImportSpecResult> {
@@ -65,13 +62,24 @@ export async function createImportSpec(request: ImportSpecRequest): Promise<OvfC
   }
 }
 
-/** The same result, with the machine's files on a datastore. */
+/** The same result, with the files of its machines on a datastore. */
 export function importSpecOn(datastore: string, result: OvfCreateImportSpecResult): OvfCreateImportSpecResult {
   const { importSpec } = result;
-  if (!isData('VirtualMachineImportSpec', importSpec)) return result;
+  return importSpec === undefined ? result : { ...result, importSpec: specOn(datastore, importSpec) };
+}
+
+function specOn(datastore: string, spec: ImportSpec): ImportSpec {
+  if (isData('VirtualAppImportSpec', spec)) {
+    const placed: VirtualAppImportSpec = {
+      ...spec,
+      child: (spec.child ?? []).map((child) => specOn(datastore, child)),
+    };
+    return placed;
+  }
+  if (!isData('VirtualMachineImportSpec', spec)) return spec;
   const files = data('VirtualMachineFileInfo', { vmPathName: `[${datastore}]` });
-  const placed: VirtualMachineImportSpec = { ...importSpec, configSpec: { ...importSpec.configSpec, files } };
-  return { ...result, importSpec: placed };
+  const placed: VirtualMachineImportSpec = { ...spec, configSpec: { ...spec.configSpec, files } };
+  return placed;
 }
 
 function failed(errors: readonly VimFault[], warnings: readonly VimFault[]): OvfCreateImportSpecResult {
@@ -80,114 +88,46 @@ function failed(errors: readonly VimFault[], warnings: readonly VimFault[]): Ovf
 
 function specResult(envelope: Envelope, request: ImportSpecRequest, warnings: VimFault[]): OvfCreateImportSpecResult {
   const { parameters } = request;
-  const systems = virtualSystems(envelope);
-  const [system] = systems;
-  if (system === undefined || systems.length > 1) {
-    const message = `A package of ${systems.length} virtual systems cannot be imported, only one of one.`;
-    return failed([ovfFaults.unsupportedElement(envelope.content.line ?? 0, envelope.content.kind, message)], warnings);
-  }
-  const name = parameters.entityName || (system.name?.text ?? system.id);
-  if (name.length > 80 || /[\x00-\x1f\x7f]/.test(name) || !name.isWellFormed()) {
-    return failed([ovfFaults.invalidName(name.slice(0, 80))], warnings);
-  }
   const provisioning = provisionings[parameters.diskProvisioning ?? ''];
   if (provisioning === undefined) {
     const supported = diskProvisionings.join(', ');
     return failed([ovfFaults.diskProvisioning(parameters.diskProvisioning ?? '', supported)], warnings);
   }
   const configuration = checkDeploymentOption(envelope, parameters.deploymentOption);
-  const selection = configuration === undefined ? {} : { configuration };
-  const hardware = resolveHardware(envelope, system, selection);
-  const family = hardware.hardwareVersion;
-  if (family !== undefined && family > (request.maximumHardwareVersion ?? 21)) {
-    return failed([ovfFaults.hardwareFamily(`vmx-${family}`)], warnings);
-  }
-  if (family === undefined && hardware.systemTypes.length > 0) {
-    warnings.push(ovfFaults.hardwareFamily(hardware.systemTypes.join(' ')));
-  }
-  for (const { detail } of [...envelope.warnings, ...hardware.warnings]) warnings.push(ovfFaults.remark(detail));
   const overrides: PropertyOverride[] = (parameters.propertyMapping ?? []).map(({ key, value }) => ({ key, value }));
-  const properties = resolveProperties(envelope, overrides, { ...selection, allowMissing: true });
-  const networkOf = networkMapping(request, envelope, warnings);
-  const devices = deviceChanges({ machine: name, envelope, hardware, properties, provisioning, networkOf });
-  warnings.push(...devices.warnings);
-  if (devices.errors.length > 0) return failed(devices.errors, warnings);
-  const nvram = nvramFile(envelope, hardware, name);
+  const selection = configuration === undefined ? {} : { configuration };
+  for (const { detail } of envelope.warnings) warnings.push(ovfFaults.remark(detail));
+  const errors: VimFault[] = [];
+  const context: PackageContext = {
+    envelope,
+    parameters,
+    properties: resolveProperties(envelope, overrides, { ...selection, allowMissing: true }),
+    provisioning,
+    networkOf: networkMapping(request, envelope, warnings),
+    configuration,
+    maximumHardwareVersion: request.maximumHardwareVersion ?? 21,
+    warnings,
+    errors,
+  };
+  const { spec, fileItems } = request.vApps ? contentImport(context) : singleImport(context, virtualSystems(envelope));
+  if (spec === undefined || errors.length > 0) return failed(errors, warnings);
   return data('OvfCreateImportSpecResult', {
-    importSpec: data('VirtualMachineImportSpec', {
-      configSpec: machineSpec({ name, envelope, system, hardware, devices, properties, parameters, nvram, warnings }),
-    }),
-    fileItem: [...devices.fileItems, ...(nvram === undefined ? [] : [nvram])],
+    importSpec: spec,
+    fileItem: fileItems,
     warning: localizedFaults(warnings),
   });
 }
 
-interface MachineParts {
-  readonly name: string;
-  readonly envelope: Envelope;
-  readonly system: VirtualSystem;
-  readonly hardware: HardwareDescription;
-  readonly devices: DeviceChanges;
-  readonly properties: readonly ResolvedProperty[];
-  readonly parameters: OvfCreateImportSpecParams;
-  readonly nvram: OvfFileItem | undefined;
-  readonly warnings: VimFault[];
-}
-
-function machineSpec({ name, system, hardware, devices, nvram, warnings, ...parts }: MachineParts) {
-  const inLanguage = localizerOf(parts.envelope, parts.parameters.locale);
-  const guest = guestIdentifier(system.operatingSystem);
-  if (!guest.exact && system.operatingSystem !== undefined) {
-    const { id, description } = system.operatingSystem;
-    warnings.push(ovfFaults.mappedGuest(id, description?.text ?? '', guest.guestId));
+/** Where there are no vApps: the one machine of the package, wherever it is in it. */
+function singleImport(context: PackageContext, systems: readonly VirtualSystem[]): ContentImport {
+  const { content } = context.envelope;
+  const [system] = systems;
+  if (system === undefined || systems.length > 1) {
+    const message = `A package of ${systems.length} virtual systems is a vApp, which a single host has not: import it by a center.`;
+    context.errors.push(ovfFaults.unsupportedElement(content.line ?? 0, content.kind, message));
+    return { spec: undefined, fileItems: [] };
   }
-  const { [nvramKey]: _reference, ...others } = hardware.extraConfig;
-  const extraConfig = nvram === undefined ? others : { ...others, [nvramKey]: nvram.path };
-  const annotation = system.annotations.map((section) => inLanguage(section.annotation)).join('\n');
-  const cpuAllocation = allocationInfo(hardware.cpuAllocation);
-  const memoryAllocation = allocationInfo(hardware.memoryAllocation);
-  const vAppConfig = vAppConfigSpec({ name, system, hardware, devices, nvram, warnings, ...parts });
-  return data('VirtualMachineConfigSpec', {
-    ...configOptions(hardware),
-    name,
-    guestId: guest.guestId,
-    ...(hardware.hardwareVersion === undefined
-      ? {}
-      : { version: `vmx-${String(hardware.hardwareVersion).padStart(2, '0')}` }),
-    ...(annotation === '' ? {} : { annotation }),
-    numCPUs: hardware.cpus,
-    numCoresPerSocket: hardware.coresPerSocket,
-    memoryMB: hardware.memoryMiB,
-    ...(cpuAllocation === undefined ? {} : { cpuAllocation }),
-    ...(memoryAllocation === undefined ? {} : { memoryAllocation }),
-    deviceChange: devices.changes,
-    extraConfig: extraOptions(extraConfig),
-    ...(vAppConfig === undefined ? {} : { vAppConfig }),
-  });
-}
-
-function vAppConfigSpec(parts: MachineParts): VmConfigSpec | undefined {
-  const { envelope, system, hardware, parameters, properties } = parts;
-  const inLanguage = localizerOf(envelope, parameters.locale);
-  const given = new Set((parameters.propertyMapping ?? []).map(({ key }) => key));
-  const products = vAppProducts(system.products, inLanguage);
-  const infos = vAppProperties(properties, given, inLanguage);
-  const eula = system.eulas.map(({ license }) => inLanguage(license));
-  const { ipAllocationPolicy, ipProtocol } = parameters;
-  const { install } = system;
-  const nothing = [products, infos, eula, hardware.transports].every(({ length }) => length === 0);
-  if (nothing && install === undefined && !ipAllocationPolicy) return undefined;
-  return data('VmConfigSpec', {
-    product: products.map((info) => data('VAppProductSpec', { operation: 'add', info })),
-    property: infos.map((info) => data('VAppPropertySpec', { operation: 'add', info })),
-    eula,
-    ovfEnvironmentTransport: hardware.transports,
-    installBootRequired: install !== undefined,
-    installBootStopDelay: install?.initialBootStopDelay ?? 0,
-    ...(ipAllocationPolicy
-      ? { ipAssignment: data('VAppIPAssignmentInfo', { ipAllocationPolicy, ...(ipProtocol ? { ipProtocol } : {}) }) }
-      : {}),
-  });
+  return systemImport(context, system, context.parameters.entityName);
 }
 
 /** Undefined for the descriptor's default; throws InvalidArgument for an option that does not exist. */
@@ -224,11 +164,4 @@ function networkMapping(
     }
     return first;
   };
-}
-
-/** The NVRAM that comes with the package: `vmw:ExtraConfig` `nvram` = `ovf:/file/<id>`. */
-function nvramFile(envelope: Envelope, hardware: HardwareDescription, name: string): OvfFileItem | undefined {
-  const id = /^ovf:\/file\/(.+)$/.exec(hardware.extraConfig[nvramKey] ?? '')?.[1];
-  const file = envelope.files.find((candidate) => candidate.id === id);
-  return file === undefined ? undefined : fileItem(nvramDeviceId(name), file, 0, true);
 }

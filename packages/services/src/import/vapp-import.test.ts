@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import {
+  data,
+  type ImportSpec,
+  isData,
+  type OvfCreateImportSpecParams,
+  type VirtualAppImportSpec,
+  type VirtualMachineImportSpec,
+} from '@hypostyle/vim';
+import { importDevices } from './import-devices.ts';
+import { createImportSpec, importSpecOn } from './import-spec.ts';
+
+const networks = [{ ref: { type: 'Network', value: 'net-1' } as const, name: 'VM Network' }];
+const corpus = new URL('../../../ovf/fixtures/descriptors/', import.meta.url);
+const parameters: OvfCreateImportSpecParams = data('OvfCreateImportSpecParams', {
+  locale: '',
+  deploymentOption: '',
+  entityName: '',
+});
+const specOf = (descriptor: string, asked: Partial<OvfCreateImportSpecParams> = {}) =>
+  createImportSpec({ descriptor, parameters: { ...parameters, ...asked }, networks, vApps: true });
+
+/** Every machine of a specification, with the vApps that it is in. */
+function machinesOf(spec: ImportSpec | undefined, within = ''): { path: string; spec: VirtualMachineImportSpec }[] {
+  if (isData('VirtualMachineImportSpec', spec)) return [{ path: within, spec: spec as VirtualMachineImportSpec }];
+  const { name, child = [] } = spec as VirtualAppImportSpec;
+  return child.flatMap((one) => machinesOf(one, `${within}/${name}`));
+}
+
+const shop = `<?xml version="1.0"?>
+<Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1" xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1"
+  xmlns:rasd="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData"
+  xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
+  <References><File ovf:id="f" ovf:href="db.vmdk" ovf:size="7"/></References>
+  <DiskSection><Info>d</Info><Disk ovf:diskId="d" ovf:fileRef="f" ovf:capacity="1048576"
+    ovf:format="http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized"/></DiskSection>
+  <NetworkSection><Info>n</Info><Network ovf:name="front"/></NetworkSection>
+  <VirtualSystemCollection ovf:id="shop">
+    <Info>i</Info>
+    <ServiceLevelSection ovf:required="false" xmlns="http://example.com/sla"><ovf:Info>s</ovf:Info>
+      <Availability class="gold">99.9</Availability></ServiceLevelSection>
+    <ResourceAllocationSection><Info>r</Info>
+      <Item><rasd:AllocationUnits>byte * 2^20</rasd:AllocationUnits><rasd:ElementName>m</rasd:ElementName>
+        <rasd:InstanceID>1</rasd:InstanceID><rasd:Reservation>64</rasd:Reservation>
+        <rasd:ResourceType>4</rasd:ResourceType></Item>
+    </ResourceAllocationSection>
+    <ProductSection ovf:class="shop"><Info>p</Info><Product>Shop</Product>
+      <Property ovf:key="domain" ovf:type="string" ovf:userConfigurable="true" ovf:value="a"/></ProductSection>
+    <StartupSection><Info>o</Info>
+      <Item ovf:id="db" ovf:order="1" ovf:startDelay="5" ovf:waitingForGuest="true" ovf:stopAction="guestShutdown" ovf:stopDelay="9"/>
+      <Item ovf:id="rest" ovf:order="2"/></StartupSection>
+    <VirtualSystem ovf:id="db"><Info>i</Info><Name>Database</Name>
+      <VirtualHardwareSection><Info>h</Info>
+        <Item><rasd:ElementName>c</rasd:ElementName><rasd:InstanceID>1</rasd:InstanceID><rasd:ResourceType>3</rasd:ResourceType><rasd:VirtualQuantity>1</rasd:VirtualQuantity></Item>
+        <Item><rasd:AllocationUnits>byte * 2^20</rasd:AllocationUnits><rasd:ElementName>m</rasd:ElementName><rasd:InstanceID>2</rasd:InstanceID><rasd:ResourceType>4</rasd:ResourceType><rasd:VirtualQuantity>64</rasd:VirtualQuantity></Item>
+        <Item><rasd:Address>0</rasd:Address><rasd:ElementName>s</rasd:ElementName><rasd:InstanceID>3</rasd:InstanceID><rasd:ResourceSubType>lsilogic</rasd:ResourceSubType><rasd:ResourceType>6</rasd:ResourceType></Item>
+        <Item><rasd:AddressOnParent>0</rasd:AddressOnParent><rasd:ElementName>d</rasd:ElementName><rasd:HostResource>ovf:/disk/d</rasd:HostResource><rasd:InstanceID>4</rasd:InstanceID><rasd:Parent>3</rasd:Parent><rasd:ResourceType>17</rasd:ResourceType></Item>
+      </VirtualHardwareSection></VirtualSystem>
+    <VirtualSystemCollection ovf:id="rest"><Info>i</Info>
+      <VirtualSystem ovf:id="web"><Info>i</Info>
+        <ProductSection><Info>p</Info><Property ovf:key="port" ovf:type="uint16" ovf:userConfigurable="true" ovf:value="80"/></ProductSection>
+        <VirtualHardwareSection><Info>h</Info>
+          <Item><rasd:ElementName>c</rasd:ElementName><rasd:InstanceID>1</rasd:InstanceID><rasd:ResourceType>3</rasd:ResourceType><rasd:VirtualQuantity>2</rasd:VirtualQuantity></Item>
+          <Item><rasd:AllocationUnits>byte * 2^20</rasd:AllocationUnits><rasd:ElementName>m</rasd:ElementName><rasd:InstanceID>2</rasd:InstanceID><rasd:ResourceType>4</rasd:ResourceType><rasd:VirtualQuantity>32</rasd:VirtualQuantity></Item>
+        </VirtualHardwareSection></VirtualSystem>
+    </VirtualSystemCollection>
+  </VirtualSystemCollection>
+</Envelope>`;
+
+test('a collection becomes a vApp: order of starting, resources, properties, what nobody knows', async () => {
+  const result = await specOf(shop, { entityName: 'my shop', propertyMapping: [{ key: 'shop.domain', value: 'b' }] });
+  assert.equal(result.error, undefined);
+  const spec = result.importSpec as VirtualAppImportSpec;
+  assert.equal(spec.name, 'my shop');
+  assert.equal(Number(spec.resourcePoolSpec.memoryAllocation.reservation), 64);
+  assert.equal(Number(spec.resourcePoolSpec.cpuAllocation.reservation), 0);
+  const { property = [], product = [], ovfSection = [] } = spec.vAppConfigSpec;
+  assert.deepEqual(
+    property.map(({ info }) => [info?.classId, info?.id, info?.defaultValue, info?.value]),
+    [['shop', 'domain', 'a', 'b']],
+  );
+  assert.deepEqual(
+    product.map(({ info }) => info?.name),
+    ['Shop'],
+  );
+  assert.match(ovfSection[0]?.info?.contents ?? '', /<Availability class="gold">99\.9<\/Availability>/);
+  assert.equal(ovfSection[0]?.info?.namespace, 'http://example.com/sla');
+  const [database, rest] = spec.child as [VirtualMachineImportSpec, VirtualAppImportSpec];
+  const { tag, startOrder, startDelay, waitingForGuest, stopAction, stopDelay } = database.entityConfig ?? {};
+  assert.deepEqual(
+    [tag, startOrder, startDelay, waitingForGuest, stopAction, stopDelay],
+    ['db', 1, 5, true, 'guestShutdown', 9],
+  );
+  assert.equal(database.configSpec.name, 'Database');
+  assert.equal(database.configSpec.vAppConfig, undefined, 'the properties of others are not its own');
+  assert.equal(rest.entityConfig?.startOrder, 2);
+  const [web] = rest.child as [VirtualMachineImportSpec];
+  assert.deepEqual(
+    web.configSpec.vAppConfig?.property?.map(({ info }) => info?.id),
+    ['port'],
+  );
+  assert.deepEqual(
+    result.fileItem?.map(({ deviceId, path }) => [deviceId, path]),
+    [['/my shop/Database/VirtualLsiLogicController0:0', 'db.vmdk']],
+  );
+  const placed = importSpecOn('nas', result).importSpec;
+  for (const machine of machinesOf(placed)) assert.equal(machine.spec.configSpec.files?.vmPathName, '[nas]');
+});
+
+test('every descriptor of the corpus becomes a specification, or errors that say why', async () => {
+  let vApps = 0;
+  for (const file of readdirSync(corpus).filter((name) => name.endsWith('.ovf'))) {
+    const result = await specOf(readFileSync(new URL(encodeURIComponent(file), corpus), 'utf8'));
+    assert.equal(result.importSpec === undefined, (result.error?.length ?? 0) > 0, file);
+    if (result.importSpec === undefined) continue;
+    if (isData('VirtualAppImportSpec', result.importSpec)) vApps += 1;
+    const items = new Set(result.fileItem?.map(({ deviceId }) => deviceId));
+    assert.equal(items.size, result.fileItem?.length ?? 0, `${file} names a device twice`);
+    for (const { path, spec } of machinesOf(result.importSpec)) {
+      for (const { deviceId, required } of importDevices(spec.configSpec))
+        if (required) assert.ok(items.has(`${path}${deviceId}`), `${file} has nothing for ${path}${deviceId}`);
+    }
+  }
+  assert.ok(vApps > 10, `${vApps} vApps`);
+});
