@@ -68,3 +68,63 @@ test('a file of a device that the machine has not is refused', () => {
   const make = () => createDescriptor(config, files('/7/ParaVirtualSCSIController1:0'));
   assert.throws(make, (error: VimFault) => error.type === 'InvalidArgument');
 });
+
+test('what a vApp configuration says goes out and comes back, but for passwords', async () => {
+  const property = (id: string, type: string, more: object = {}) => ({ key: 0, id, type, label: id, ...more });
+  const vAppConfig = {
+    product: [
+      { key: 0, classId: 'shop', instanceId: '1', name: 'Shop', vendor: 'Us', version: '2', appUrl: 'http://s' },
+    ],
+    property: [
+      property('domain', 'string(1..20)', {
+        classId: 'shop',
+        instanceId: '1',
+        defaultValue: 'a',
+        value: 'b',
+        category: 'Net',
+      }),
+      property('colour', 'string["red", "light blue"]', { defaultValue: 'red' }),
+      property('port', 'int(1..65535)', { defaultValue: '80', userConfigurable: true }),
+      property('any', 'int', {}),
+      property('secret', 'password(8..)', { value: 'not to be told' }),
+      property('address', 'ip:VM Network', {}),
+      property('on', 'boolean', { value: 'True' }),
+    ],
+    eula: ['be good'],
+    ovfSection: [
+      {
+        key: 0,
+        namespace: 'urn:sla',
+        type: 'Sla',
+        atEnvelopeLevel: false,
+        contents:
+          '<Sla xmlns="urn:sla" xmlns:o="http://schemas.dmtf.org/ovf/envelope/1" o:required="false"><Gold/></Sla>',
+      },
+    ],
+    ovfEnvironmentTransport: ['iso'],
+    installBootRequired: true,
+    installBootStopDelay: 60,
+  };
+  const { ovfDescriptor } = createDescriptor({ ...config, vAppConfig } as never, data('OvfCreateDescriptorParams', {}));
+  assert.doesNotMatch(ovfDescriptor, /not to be told/);
+  const parameters = data('OvfCreateImportSpecParams', { locale: '', deploymentOption: '', entityName: 'again' });
+  const networks = [{ ref: { type: 'Network', value: 'n' } as const, name: 'VM Network' }];
+  const { importSpec, error } = await createImportSpec({ descriptor: ovfDescriptor, parameters, networks });
+  assert.equal(error, undefined);
+  const back = (importSpec as VirtualMachineImportSpec).configSpec.vAppConfig;
+  assert.deepEqual(
+    back?.property?.map(({ info }) => [info?.classId, info?.id, info?.type, info?.defaultValue]),
+    [
+      ['shop', 'domain', 'string(1..20)', 'b'],
+      ['', 'colour', 'string["red", "light blue"]', 'red'],
+      ['', 'port', 'int(1..65535)', '80'],
+      ['', 'any', 'int', ''],
+      ['', 'secret', 'password(8..65535)', ''],
+      ['', 'address', 'ip:VM Network', ''],
+      ['', 'on', 'boolean', 'true'],
+    ],
+  );
+  assert.deepEqual([back?.product?.[0]?.info?.name, back?.product?.[0]?.info?.appUrl], ['Shop', 'http://s']);
+  assert.deepEqual([back?.eula, back?.installBootRequired, back?.installBootStopDelay], [['be good'], true, 60]);
+  assert.match(back?.ovfSection?.[0]?.info?.contents ?? '', /<Gold\/>/);
+});

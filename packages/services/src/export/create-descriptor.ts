@@ -16,6 +16,7 @@ import {
   type VirtualMachineConfigInfo,
 } from '@hypostyle/vim';
 import { localizedFaults, ovfFaults } from '../import/ovf-faults.ts';
+import { vAppSections } from './vapp-sections.ts';
 
 const streamFormat = 'http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized';
 
@@ -93,6 +94,7 @@ export function createDescriptor(
 function envelopeOf(config: VirtualMachineConfigInfo, parameters: OvfCreateDescriptorParams, parts: Parts): Envelope {
   const name = parameters.name || config.name;
   const annotation = parameters.description || config.annotation;
+  const sections = vAppSections(config.vAppConfig);
   const firmware = config.firmware === undefined ? [] : [{ key: 'firmware', value: config.firmware, required: false }];
   const content: VirtualSystem = {
     kind: 'VirtualSystem',
@@ -102,9 +104,10 @@ function envelopeOf(config: VirtualMachineConfigInfo, parameters: OvfCreateDescr
     annotations: annotation
       ? [{ info: { text: 'A human-readable annotation' }, annotation: { text: annotation } }]
       : [],
-    products: [],
-    eulas: [],
-    otherSections: [],
+    products: sections.products,
+    eulas: sections.eulas,
+    otherSections: sections.otherSections,
+    ...(sections.install === undefined ? {} : { install: sections.install }),
     operatingSystem: {
       info: { text: 'The kind of installed guest operating system' },
       // Other: the exact one is VMware's own word.
@@ -134,7 +137,7 @@ function envelopeOf(config: VirtualMachineConfigInfo, parameters: OvfCreateDescr
         description: { text: `The ${network} network` },
       })),
     },
-    otherSections: [],
+    otherSections: sections.envelopeSections,
     content,
     strings: [],
     warnings: [],
