@@ -107,6 +107,7 @@ export { type CompareOptions, type Comparison, compareDisks } from './operations
 export { type ConsolidateOptions, consolidateDisk } from './operations/consolidate-disk.ts';
 export { copyBlocks } from './operations/copy-blocks.ts';
 export { type CreateChildOptions, createChild } from './operations/create-child.ts';
+export { type DeleteDiskOptions, deleteDisk } from './operations/delete-disk.ts';
 export { finishOperation } from './operations/finish-operation.ts';
 export { type FlattenOptions, flattenDisk } from './operations/flatten-disk.ts';
 export type { MergeOptions } from './operations/merge-into-parent.ts';
@@ -114,6 +115,7 @@ export type { OperationOptions, Progress } from './operations/operation-options.
 export type { HintStyle } from './operations/parent-link.ts';
 export { placeDisk } from './operations/place-disk.ts';
 export { type RebaseOptions, rebaseDisk } from './operations/rebase-disk.ts';
+export { type RenameDiskOptions, renameDisk } from './operations/rename-disk.ts';
 export { type ResizeOptions, resizeDisk } from './operations/resize-disk.ts';
 export { SettlePace } from './settle/pace.ts';
 export type { SettleDigestAlgorithm } from './settle/settle-messages.ts';
