@@ -143,28 +143,20 @@ function readInstallSection(reader: ElementReader): InstallSection {
   };
 }
 
-const startActions = new Set(['powerOn', 'none']);
-const stopActions = new Set(['powerOff', 'guestShutdown', 'none']);
-
 function readStartupSection(reader: ElementReader): StartupSection {
   const items = reader.children('Item').map((element) => readStartupItem(reader.within(element)));
   return { ...reader.sectionHead(), items, ...reader.rest() };
 }
 
 function readStartupItem(reader: ElementReader): StartupItem {
-  const startAction = reader.attribute('startAction');
-  const stopAction = reader.attribute('stopAction');
-  if (startAction !== undefined && !startActions.has(startAction))
-    reader.fail(`startAction "${startAction}" is unknown`);
-  if (stopAction !== undefined && !stopActions.has(stopAction)) reader.fail(`stopAction "${stopAction}" is unknown`);
   return {
     id: reader.requiredAttribute('id'),
     order: reader.integerAttribute('order') ?? reader.fail('a startup Item has no order'),
     ...present('startDelay', reader.integerAttribute('startDelay')),
     ...present('waitingForGuest', reader.booleanAttribute('waitingForGuest')),
-    ...present('startAction', startAction),
+    ...present('startAction', reader.attribute('startAction')),
     ...present('stopDelay', reader.integerAttribute('stopDelay')),
-    ...present('stopAction', stopAction),
+    ...present('stopAction', reader.attribute('stopAction')),
     ...reader.rest(),
   };
 }

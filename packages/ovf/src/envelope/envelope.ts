@@ -171,11 +171,11 @@ export interface StartupItem extends Extensible {
   /** Seconds. */
   readonly startDelay?: number;
   readonly waitingForGuest?: boolean;
-  /** `powerOn` or `none`; absent means `powerOn`. */
+  /** `powerOn` or `none`; absent means `powerOn`. Another one is unknown to the standard. */
   readonly startAction?: string;
   /** Seconds. */
   readonly stopDelay?: number;
-  /** `powerOff`, `guestShutdown` or `none`; absent means `powerOff`. */
+  /** `powerOff`, `guestShutdown` or `none`; absent means `powerOff`. Another one, such as `suspend`, is unknown to the standard. */
   readonly stopAction?: string;
 }
 

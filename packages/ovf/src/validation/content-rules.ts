@@ -2,6 +2,9 @@ import type { Content, VirtualSystemCollection } from '../envelope/envelope.ts';
 import { contentsOf } from '../envelope/envelope-references.ts';
 import type { RuleCheck } from './rule-check.ts';
 
+const startActions: ReadonlySet<string> = new Set(['powerOn', 'none']);
+const stopActions: ReadonlySet<string> = new Set(['powerOff', 'guestShutdown', 'none']);
+
 /** Rules of virtual systems and collections: their ids, and what the sections beside the hardware refer to. */
 export function checkContents(check: RuleCheck): void {
   const contents = [...contentsOf(check.envelope.content)];
@@ -37,7 +40,14 @@ function checkCollection(check: RuleCheck, collection: VirtualSystemCollection):
     children.add(child.id);
   }
   const started = collection.startup?.items ?? [];
-  for (const { id, line } of started) {
+  for (const { id, startAction, stopAction, line } of started) {
+    for (const [name, action, known] of [
+      ['startAction', startAction, startActions],
+      ['stopAction', stopAction, stopActions],
+    ] as const) {
+      if (action === undefined || known.has(action)) continue;
+      check.report('startup-action', `the ${name} "${action}" of ${id} is unknown`, 'StartupSection', line);
+    }
     if (children.has(id)) continue;
     const detail = `the startup item refers to "${id}", which is not in the collection`;
     check.report('startup-child', detail, 'StartupSection', line);

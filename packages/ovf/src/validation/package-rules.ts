@@ -72,8 +72,8 @@ function checkDisks(check: RuleCheck): void {
     if (!isProgrammaticUnit(capacity.unit)) {
       check.report('unit-form', `the unit "${capacity.unit}" is no programmatic unit`, section, line);
     }
-    if (format === undefined && version !== '0.9') {
-      check.report('disk-format', `the disk ${id} says no format`, section, line);
+    if (format === undefined && fileId !== undefined && version !== '0.9') {
+      check.report('disk-format', `the disk ${id} has a file and says no format`, section, line);
     }
     checkParent(check, disk, byId);
   }

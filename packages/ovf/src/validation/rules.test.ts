@@ -170,6 +170,12 @@ const broken: Readonly<Record<Exclude<ValidationRule, (typeof packageRules)[numb
   'startup-child': descriptor({
     content: collection('<StartupSection><Info/><Item ovf:id="x" ovf:order="1"/></StartupSection>', machine('a')),
   }),
+  'startup-action': descriptor({
+    content: collection(
+      '<StartupSection><Info/><Item ovf:id="a" ovf:order="1" ovf:stopAction="suspend"/></StartupSection>',
+      machine('a'),
+    ),
+  }),
   'startup-once': descriptor({
     content: collection(
       '<StartupSection><Info/><Item ovf:id="a" ovf:order="1"/><Item ovf:id="a" ovf:order="2"/></StartupSection>',

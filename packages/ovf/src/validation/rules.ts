@@ -74,7 +74,7 @@ export const validationRules = {
   'disk-capacity-property': rule(text('9.1'), 'error', 'warning', 'reference-unknown'),
   'disk-unused': rule(text('8.3'), 'warning', 'warning'),
   'disk-unused-unsized': rule(text('7.1'), 'error', 'warning'),
-  'disk-format': rule(text('9.1'), 'warning', 'warning'),
+  'disk-format': rule(text('9.1'), 'error', 'warning'),
   'unit-form': rule('DSP0004 annex C', 'warning', 'warning', 'unit-unknown'),
   'unit-unreadable': rule('DSP0004 annex C', 'error', 'error', 'unit-unknown'),
   'unit-known': rule('DSP0004 annex C', 'error', 'warning', 'unit-unknown'),
@@ -98,6 +98,7 @@ export const validationRules = {
   'icon-file': rule(text('9.5'), 'error', 'error', 'reference-unknown'),
   // Startup, scaling, placement, boot, encryption.
   'startup-child': rule(text('9.7'), 'error', 'error', 'reference-unknown'),
+  'startup-action': rule(text('9.7'), 'error', 'warning'),
   'startup-once': rule(text('9.7'), 'error', 'warning'),
   'scale-out-child': rule(text2('9.14'), 'error', 'warning', 'reference-unknown'),
   'scale-out-count': rule(text2('9.14'), 'error', 'warning'),
