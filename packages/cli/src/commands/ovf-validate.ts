@@ -16,7 +16,8 @@ export const defineOvfValidate: CommandDefinition = (parent, context) => {
     .addHelpText(
       'after',
       `
-Each finding names section, line and rule. Digests are not checked: 'hypo ovf verify' does that.
+Each finding names section, line and rule. A descriptor with none of its
+files beside it is checked by itself. Digests are not checked: 'hypo ovf verify' does that.
 
 Exit codes: 0 valid, 1 not valid.
 
@@ -33,7 +34,10 @@ Examples:
         });
       }
       try {
-        const issues = await validatePackage(place.source, { mode: lax ? 'lax' : 'strict' });
+        const issues = await validatePackage(place.source, {
+          mode: lax ? 'lax' : 'strict',
+          alone: /\.ovf$/i.test(name),
+        });
         const errors = issues.filter(({ severity }) => severity === 'error').length;
         const valid = errors === 0;
         const lines = issues.map((issue) => printable(formatIssue(issue)));

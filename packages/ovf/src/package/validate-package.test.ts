@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { formatManifest, OvfError, ovaSource, validatePackage } from '../index.ts';
+import { folderSource, formatManifest, OvfError, ovaSource, validatePackage } from '../index.ts';
 import { manifestSigner } from '../signature/sign-manifest.ts';
 import { descriptorOf, inputOf, ovaBytes, sha256 } from '../testing/packages.ts';
 import { pemOf, signatureFixture } from '../testing/signature-fixtures.ts';
@@ -122,4 +122,21 @@ test('nothing that an archive can hold does more than make findings or an OvfErr
     }),
     { numRuns: 60 },
   );
+});
+
+test('a descriptor without one of its files is checked by itself, where that is asked for', async () => {
+  await inFolder(async (folder) => {
+    const path = join(folder, 'vm.ovf');
+    await writeFile(path, descriptorOf(`${two}<File ovf:id="c" ovf:href="../c.vmdk"/>`));
+    const rules = async (alone: boolean) => {
+      const issues = await validatePackage(await folderSource(path), { alone });
+      return issues
+        .filter(({ rule }) => /^(file|descriptor)-/.test(rule))
+        .map(({ rule, severity }) => `${severity} ${rule}`);
+    };
+    assert.ok((await rules(false)).includes('error file-name'));
+    assert.deepEqual(await rules(true), ['warning descriptor-alone']);
+    await writeFile(join(folder, 'b.txt'), 'b');
+    assert.ok((await rules(true)).includes('error file-name'));
+  });
 });

@@ -15,6 +15,8 @@ import { manifestOf } from './verify-package.ts';
 export interface PackageValidationOptions {
   /** `strict` by default. */
   readonly mode?: ValidationMode;
+  /** A descriptor with none of its files beside it is checked by itself, with a warning, and not for what is missing. */
+  readonly alone?: boolean;
 }
 
 /**
@@ -24,16 +26,34 @@ export interface PackageValidationOptions {
  */
 export async function validatePackage(
   source: PackageSource,
-  { mode = 'strict' }: PackageValidationOptions = {},
+  { mode = 'strict', alone = false }: PackageValidationOptions = {},
 ): Promise<readonly ValidationIssue[]> {
   const { descriptorName } = source;
   const descriptor = await readWhole(source, descriptorName, defaultMaxLength);
   if (descriptor === undefined) throw new OvfError('file-missing', 'there is no descriptor', { file: descriptorName });
   const report = await validateDescriptor(descriptor, { mode, fileName: descriptorName });
   const log = new IssueLog(mode, false);
-  if (report.envelope !== undefined) await checkFiles(source, report.envelope, log);
+  const { envelope } = report;
+  if (envelope !== undefined && alone && (await isAlone(source, envelope))) {
+    const detail = 'not one file of References is there: the descriptor alone is checked';
+    log.report('descriptor-alone', detail, { file: descriptorName, section: 'References' });
+  } else if (envelope !== undefined) await checkFiles(source, envelope, log);
   for (const { detail, location } of source.warnings ?? []) log.report('archive-bytes', detail, location);
   return [...report.issues, ...log.issues];
+}
+
+/** Whether there are files to be had, and not one is. */
+async function isAlone(source: PackageSource, envelope: Envelope): Promise<boolean> {
+  const inside = envelope.files.filter(({ href }) => !isExternal(href));
+  for (const file of inside) {
+    try {
+      if ((await storedFiles(source, { ...envelope, files: [file] })).length > 0) return false;
+    } catch (error) {
+      // A name that leads out of the folder is of no file in it.
+      if (!(error instanceof OvfError)) throw error;
+    }
+  }
+  return inside.length > 0;
 }
 
 async function checkFiles(source: PackageSource, envelope: Envelope, log: IssueLog): Promise<void> {

@@ -78,6 +78,7 @@ const secondDisk = (attributes: string) => `${disk('')}<Disk ovf:diskId="e" ovf:
 
 /** Rules of the package around a descriptor, which no descriptor breaks. */
 const packageRules = [
+  'descriptor-alone',
   'file-name',
   'file-there',
   'file-listed',

@@ -46,6 +46,7 @@ export const validationRules = {
   'content-id-unique': rule(text('7.2'), 'error', 'warning'),
   'child-id-unique': rule(text('7.2'), 'error', 'error'),
   // The package around the descriptor.
+  'descriptor-alone': rule(text('5.1'), 'warning', 'warning', 'file-missing'),
   'file-name': rule(text('5.1'), 'error', 'error', 'name-unsafe'),
   'file-there': rule(text('7.1'), 'error', 'error', 'file-missing'),
   'file-listed': rule(text('5.3'), 'error', 'warning', 'file-unreferenced'),
