@@ -2,6 +2,7 @@ import type { ManagedObjectReference } from '@hypostyle/vim';
 import { type Command, InvalidArgumentError } from 'commander';
 import { type CommandContext, type CommandDefinition, onServer, optionsOf } from '../command-context.ts';
 import type { ServerSession } from '../connection/server-session.ts';
+import { acceptPackage } from '../deploy/acceptance.ts';
 import { parseForward, parseProperty } from '../deploy/arguments.ts';
 import { openDatastorePackage } from '../deploy/datastore-package.ts';
 import { deployPackage } from '../deploy/deploy.ts';
@@ -10,6 +11,7 @@ import { CliError } from '../errors.ts';
 import { runTask } from '../inventory/run-task.ts';
 import { watchObject } from '../inventory/watch.ts';
 import { note, print, printJson } from '../output/terminal.ts';
+import { repeat, trustedOf } from '../ovf/signing-options.ts';
 import { type PlaceOptions, placeOf, placeOptions } from './place-options.ts';
 import { seconds } from './power.ts';
 
@@ -21,6 +23,9 @@ interface DeployOptions extends PlaceOptions {
   readonly forward: readonly string[];
   readonly disks: string;
   readonly option?: string;
+  readonly acceptEula?: boolean;
+  readonly trust: readonly string[];
+  readonly requireSignature?: boolean;
   readonly verify?: string;
   readonly settleRate?: number;
   readonly powerOn?: boolean;
@@ -37,12 +42,7 @@ export const defineDeploy: CommandDefinition = (program, context) => {
     .argument('<package>', "file.ova, file.ovf, '[datastore] file.ova', or https://…")
     .option('--name <name>', 'name of the machine; that of the package unless told')
     .option('--datastore <name>', 'where its files go; the one of the host with most room unless told')
-    .option(
-      '--network <name>',
-      "network for every card, or 'NETWORK OF THE PACKAGE=NAME'; may be repeated",
-      collect,
-      [],
-    )
+    .option('--network <name>', "network for every card, or 'NETWORK OF THE PACKAGE=NAME'; may be repeated", repeat, [])
     .option('--property <key=value>', 'property of the package; may be repeated', collectProperty, [])
     .option(
       '--forward <host:guest>',
@@ -58,6 +58,14 @@ export const defineDeploy: CommandDefinition = (program, context) => {
       'how fast such disks become plain ones, in MB a second; 0: at full speed',
       rate,
     )
+    .option('--accept-eula', 'accept the licences of the package')
+    .option(
+      '--trust <file>',
+      'certificates in PEM, one of which must vouch for its signature; may be repeated',
+      repeat,
+      [],
+    )
+    .option('--require-signature', 'refuse a package that is not signed')
     .option('--power-on', 'start it')
     .option('--wait-ip', 'start it, wait for its address and print it')
     .option('--timeout <seconds>', 'how long to wait for the address', seconds, 300);
@@ -84,8 +92,15 @@ Examples:
       // A package that cannot be read needs no server.
       const local = /^\[/.test(source) ? undefined : await openDeployPackage(source, context.signal);
       await using _closed = local;
+      const acceptance = {
+        acceptEula: options.acceptEula ?? false,
+        trusted: await trustedOf(options.trust, false),
+        requireSignature: options.requireSignature ?? false,
+      };
+      if (local !== undefined) await acceptPackage(context, local, acceptance);
       await onServer(command, context, async (session) => {
         await using opened = local ?? (await openDatastorePackage(session, source, context.signal));
+        if (local === undefined) await acceptPackage(context, opened, acceptance);
         const { name, datastore, network, property, forward, option } = options;
         const machine = await deployPackage(session, context, opened, {
           network,
@@ -153,10 +168,6 @@ function rate(text: string): number {
   const value = Number(text);
   if (!Number.isFinite(value) || value < 0) throw new InvalidArgumentError('Write it as a number of MB, such as 50.');
   return value;
-}
-
-function collect(text: string, before: readonly string[]): readonly string[] {
-  return [...before, text];
 }
 
 function collectProperty(text: string, before: DeployOptions['property']): DeployOptions['property'] {

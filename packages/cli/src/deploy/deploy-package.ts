@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { type Envelope, openOvf, openPackage, readOva } from '@hypostyle/ovf';
+import { type Envelope, type OvfPackage, openOvf, openPackage, readOva } from '@hypostyle/ovf';
 import { CliError } from '../errors.ts';
 import { localArchive, type PackagePlace } from './package-place.ts';
 import { fetchBody, webFolderSource } from './web-source.ts';
@@ -18,6 +18,8 @@ export interface DeployPackage extends AsyncDisposable {
   readonly descriptor: string;
   readonly envelope: Envelope;
   readonly warnings: readonly string[];
+  /** What the package has to prove its origin; not complete while it may still come behind the files. */
+  readonly signed: { readonly manifest?: Uint8Array; readonly certificate?: Uint8Array; readonly complete: boolean };
   /** Where a server may find the files by itself; absent where it cannot. */
   readonly place?: PackagePlace;
   /** The wanted files, in the order in which they come cheapest; each is to be read before the next. */
@@ -51,6 +53,7 @@ function inAnyOrder(ovf: Awaited<ReturnType<typeof openOvf>>): DeployPackage {
     descriptor: textOf(ovf.descriptor),
     envelope: ovf.envelope,
     warnings: ovf.warnings.map(({ detail }) => detail),
+    signed: signedBy(ovf, true),
     async *files(wanted) {
       for (const href of wanted) yield { href, content: ovf.open(href) };
     },
@@ -65,6 +68,7 @@ export async function streamed(source: AsyncIterable<Uint8Array>): Promise<Deplo
     descriptor: textOf(ova.descriptor),
     envelope: ova.envelope,
     warnings: ova.warnings.map(({ detail }) => detail),
+    signed: signedBy(ova, ova.manifestBytes !== undefined),
     async *files(wanted) {
       const missing = new Set(wanted);
       // To the end, even when all that is wanted has come: a manifest that comes last is checked there.
@@ -75,6 +79,17 @@ export async function streamed(source: AsyncIterable<Uint8Array>): Promise<Deplo
       if (first !== undefined) throw new CliError('failed', `${first} is not in the package.`);
     },
     [Symbol.asyncDispose]: () => ova.close(),
+  };
+}
+
+function signedBy(
+  { manifestBytes, certificateBytes }: Pick<OvfPackage, 'manifestBytes' | 'certificateBytes'>,
+  complete: boolean,
+): DeployPackage['signed'] {
+  return {
+    complete,
+    ...(manifestBytes === undefined ? {} : { manifest: manifestBytes }),
+    ...(certificateBytes === undefined ? {} : { certificate: certificateBytes }),
   };
 }
 
