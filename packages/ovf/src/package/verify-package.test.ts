@@ -97,8 +97,10 @@ test('large files are digested by threads, and progress reaches the end', async 
       stop.abort(new Error('enough'));
       await assert.rejects(verifyPackage(source, { signal: stop.signal }), /enough/);
       await source.close();
+      assert.equal((await verifyOvaStream(pieces(bytes, 300_000))).result, 'good');
       bytes[bytes.indexOf(other) + 4_000_000]! ^= 1;
       await writeFile(path, bytes);
+      assert.equal(statuses(await verifyOvaStream(pieces(bytes, 300_000)))['b.vmdk'], 'differs');
       assert.deepEqual(statuses(await verifyFile(path)), {
         'vm.ovf': 'matches',
         'a.vmdk': 'matches',

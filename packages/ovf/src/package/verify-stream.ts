@@ -1,6 +1,7 @@
 import type { Envelope } from '../envelope/envelope.ts';
 import { OvfError, type OvfWarning } from '../errors.ts';
 import { verifySignature } from '../signature/verify-signature.ts';
+import { DigestThread } from './digest-thread.ts';
 import { FileDigest } from './file-digests.ts';
 import type { DigestAlgorithm, Manifest } from './manifest.ts';
 import { isExternal, storedNamesFor } from './package-name.ts';
@@ -34,14 +35,20 @@ export async function verifyOvaStream(
   options: VerifyOptions = {},
 ): Promise<PackageVerdict> {
   const source = new StreamSource(stream);
+  const threads: DigestThread[] = [];
   try {
-    return await verifyEntries(source, options);
+    return await verifyEntries(source, options, threads);
   } finally {
     await source.close();
+    for (const thread of threads) await thread.close();
   }
 }
 
-async function verifyEntries(source: StreamSource, options: VerifyOptions): Promise<PackageVerdict> {
+async function verifyEntries(
+  source: StreamSource,
+  options: VerifyOptions,
+  threads: DigestThread[],
+): Promise<PackageVerdict> {
   const { signal, onProgress } = options;
   const seen = new Map<string, SeenFile>();
   const kept = new Map<string, Uint8Array>();
@@ -60,12 +67,13 @@ async function verifyEntries(source: StreamSource, options: VerifyOptions): Prom
     if (keep !== undefined && size > keep) {
       throw new OvfError('archive-limit', `the file has more than ${keep} bytes`, { file: name });
     }
-    const digest = new FileDigest(algorithmsFor(manifest, name));
+    const algorithms = algorithmsFor(manifest, name);
+    const digest = digestFor(algorithms, size, threads);
     const parts: Uint8Array[] = [];
     let read = 0;
     for await (const part of source.stream(offset, size)) {
       signal?.throwIfAborted();
-      digest.update(part);
+      await digest.update(part);
       read += part.length;
       if (keep !== undefined) parts.push(Buffer.from(part));
       onProgress?.({ doneBytes: source.offset, totalBytes: source.offset });
@@ -73,7 +81,7 @@ async function verifyEntries(source: StreamSource, options: VerifyOptions): Prom
     if (read < size) {
       throw new OvfError('archive-truncated', `the archive ends ${size - read} bytes early`, { file: name });
     }
-    seen.set(name, { size, digests: digest.finish() });
+    seen.set(name, { size, digests: await digest.finish() });
     if (keep !== undefined) kept.set(name, Buffer.concat(parts));
     if (name === manifestNameOf(descriptorName)) manifest = manifestOf(kept.get(name), name);
   }
@@ -91,6 +99,21 @@ async function verifyEntries(source: StreamSource, options: VerifyOptions): Prom
   if (envelope instanceof OvfError) judgeDescriptor(envelope, descriptorName, files, invalid, warnings);
   else warnings.push(...orderWarnings(names, descriptorName, envelope));
   return packageVerdict([...invalid, ...files], signature, warnings, manifest !== undefined);
+}
+
+/** From this size on a thread takes its part of a file that is digested by every algorithm. */
+const worthThread = 4 * 1024 * 1024;
+
+function digestFor(
+  algorithms: readonly DigestAlgorithm[] | undefined,
+  size: number,
+  threads: DigestThread[],
+): FileDigest | DigestThread {
+  if (algorithms !== undefined || size < worthThread) return new FileDigest(algorithms);
+  const thread = threads[0] ?? new DigestThread();
+  threads[0] = thread;
+  thread.start();
+  return thread;
 }
 
 /** Bytes of a file that are kept to be read as a whole; absent for a file that only passes by. */
