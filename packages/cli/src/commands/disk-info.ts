@@ -1,8 +1,25 @@
-import { type DiskFacts, describeChain, formatContentId, type NbdDisk, noParent } from '@hypostyle/vmdk';
+import { stat } from 'node:fs/promises';
+import {
+  type DiskFacts,
+  describeChain,
+  formatContentId,
+  type ImageFormat,
+  type NbdDisk,
+  noParent,
+  openAnyDisk,
+  sectorBytes,
+} from '@hypostyle/vmdk';
 import type { Command } from 'commander';
 import { type CommandContext, type CommandDefinition, optionsOf } from '../command-context.ts';
 import { exactBytes } from '../disk/byte-size.ts';
-import { findSource, openExport, outside, type SourceOptions, sourceOptions } from '../disk/disk-source.ts';
+import {
+  findSource,
+  imageFormat,
+  openExport,
+  outside,
+  type SourceOptions,
+  sourceOptions,
+} from '../disk/disk-source.ts';
 import { answer, answerOne } from '../output/answer.ts';
 import { formatBytes } from '../output/format.ts';
 import { formatTable } from '../output/table.ts';
@@ -27,6 +44,10 @@ export const defineDiskInfo: CommandDefinition = (program, context) => {
           await disk.close();
         }
         return;
+      }
+      if (source.kind === 'file') {
+        const format = await imageFormat(source.path);
+        if (format !== 'vmdk') return tellForeign(context, command, source.path, format);
       }
       const path = source.kind === 'member' ? source.archive : source.path;
       const window = source.kind === 'member' ? { window: source.window } : {};
@@ -108,6 +129,21 @@ export function factsOf(disk: DiskFacts): Record<string, unknown> {
 /** What the files of a disk have together. */
 export function sum(disk: DiskFacts, what: 'fileBytes' | 'storedBytes'): number {
   return disk.extents.reduce((total, extent) => total + (extent[what] ?? 0), 0);
+}
+
+/** An image of another make: what can be said of any disk. */
+async function tellForeign(context: CommandContext, command: Command, path: string, format: ImageFormat) {
+  const disk = await openAnyDisk(path, { format });
+  await disk.close();
+  const { virtualBytes } = disk;
+  const { size: fileBytes, blocks } = await stat(path);
+  const storedBytes = blocks * sectorBytes;
+  answerOne(
+    context,
+    command,
+    { path, kind: format, virtualBytes, fileBytes, storedBytes },
+    { disk: path, kind: format, size: exactBytes(virtualBytes), 'on disk': exactBytes(storedBytes) },
+  );
 }
 
 function tellExport(context: CommandContext, command: Command, disk: NbdDisk): void {

@@ -2,7 +2,15 @@ import { once } from 'node:events';
 import { allocationMap } from '@hypostyle/vmdk';
 import type { Command } from 'commander';
 import { type CommandContext, type CommandDefinition, optionsOf } from '../command-context.ts';
-import { findSource, openExport, openSource, outside, type SourceOptions, sourceOptions } from '../disk/disk-source.ts';
+import {
+  findSource,
+  imageFormat,
+  openExport,
+  openSource,
+  outside,
+  type SourceOptions,
+  sourceOptions,
+} from '../disk/disk-source.ts';
 import { formatBytes } from '../output/format.ts';
 
 interface MapOptions extends SourceOptions {
@@ -50,7 +58,7 @@ async function* rowsOf(text: string, options: MapOptions, signal: AbortSignal): 
     } finally {
       await disk.close();
     }
-  } else if (source.kind === 'file') {
+  } else if (source.kind === 'file' && (await imageFormat(source.path)) === 'vmdk') {
     for await (const { offset, length, state, path } of allocationMap(source.path, { ...outside(options), signal })) {
       yield { offset, length, state, ...(path === undefined ? {} : { file: path }) };
     }

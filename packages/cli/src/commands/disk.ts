@@ -1,4 +1,6 @@
 import type { CommandDefinition } from '../command-context.ts';
+import { defineDiskAllocation } from './disk-allocation.ts';
+import { defineDiskCheck } from './disk-check.ts';
 import { defineDiskCommit } from './disk-commit.ts';
 import { defineDiskCompare } from './disk-compare.ts';
 import { defineDiskConsolidate } from './disk-consolidate.ts';
@@ -8,6 +10,8 @@ import { defineDiskFlatten } from './disk-flatten.ts';
 import { defineDiskInfo } from './disk-info.ts';
 import { defineDiskMap } from './disk-map.ts';
 import { defineDiskRebase } from './disk-rebase.ts';
+import { defineDiskRepair } from './disk-repair.ts';
+import { defineDiskResize } from './disk-resize.ts';
 import { defineDiskServe } from './disk-serve.ts';
 import { defineDiskSnapshotChain } from './disk-snapshot-chain.ts';
 
@@ -15,6 +19,8 @@ import { defineDiskSnapshotChain } from './disk-snapshot-chain.ts';
 const parts: readonly CommandDefinition[] = [
   defineDiskInfo,
   defineDiskMap,
+  defineDiskCheck,
+  defineDiskRepair,
   defineDiskCompare,
   defineDiskSnapshotChain,
   defineDiskCreate,
@@ -22,6 +28,8 @@ const parts: readonly CommandDefinition[] = [
   defineDiskRebase,
   defineDiskCommit,
   defineDiskConsolidate,
+  defineDiskResize,
+  defineDiskAllocation,
   defineDiskConvert,
   defineDiskServe,
 ];

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -208,4 +208,53 @@ test('a chain is made, rebased, consolidated, committed and flattened, with its 
   assert.equal((await hypo('create', at('x.vmdk'))).code, 2);
   assert.equal((await hypo('create', at('x.vmdk'), 'much')).code, 2);
   assert.equal((await hypo('rebase', at('one.vmdk'))).code, 2);
+});
+
+test('check tells what is wrong, and repair repairs it', async (t) => {
+  const { top, base, folder } = await chain(t);
+  const sound = await hypo('check', top, base);
+  assert.equal(sound.code, 0);
+  assert.match(sound.output, /top\.vmdk: sound\n.*base\.vmdk: sound/);
+  // As a killed writer leaves it.
+  const file = await open(base, 'r+');
+  await file.write(Buffer.of(1), 0, 1, 72);
+  await file.close();
+  const unclean = await hypo('check', base);
+  assert.equal(unclean.code, 0, 'a warning is no error');
+  assert.match(unclean.output, /did not close it.*hypo disk repair/);
+  const refused = await hypo('serve', base, '--writable', '--port', '0');
+  assert.equal(refused.code, 1);
+  assert.match(refused.errors, /hypo disk repair/);
+  const repaired = await hypo('repair', base);
+  assert.equal(repaired.code, 0);
+  assert.match(repaired.output, /Repaired:[\s\S]*sound/);
+  assert.match((await hypo('repair', base)).output, /Nothing was repaired/);
+  await truncate(base, 70_000);
+  assert.equal((await hypo('check', base)).code, 1);
+  assert.equal((await hypo('repair', base)).code, 1);
+  assert.equal((await hypo('check', join(folder, 'nothing.vmdk'))).code >= 1, true);
+});
+
+test('a disk grows, shrinks, and takes and gives room', async (t) => {
+  const { folder } = await chain(t);
+  const disk = join(folder, 'flat.vmdk');
+  assert.equal((await hypo('create', disk, '2M')).code, 0);
+  assert.deepEqual(await hypoJson('grow', disk, '+1M'), { path: disk, virtualBytes: 3 * mebibyte });
+  assert.equal((await hypo('grow', disk, '1M')).code, 2);
+  assert.equal((await hypo('shrink', disk, '4M')).code, 2);
+  assert.deepEqual(await hypoJson('shrink', disk, '2M'), { path: disk, virtualBytes: 2 * mebibyte });
+  const thick = (await hypoJson('thick', disk, '--eager')) as { storedBytes: number };
+  assert.ok(thick.storedBytes >= 2 * mebibyte);
+  const thin = (await hypoJson('thin', disk)) as { storedBytes: number };
+  assert.ok(thin.storedBytes < mebibyte);
+});
+
+test('a raw image is a disk as well', async (t) => {
+  const { folder } = await chain(t);
+  const raw = join(folder, 'disk.img');
+  await writeFile(raw, Buffer.alloc(mebibyte, 5));
+  const facts = (await hypoJson('info', raw)) as { kind: string; virtualBytes: number };
+  assert.deepEqual([facts.kind, facts.virtualBytes], ['raw', mebibyte]);
+  assert.match((await hypo('map', raw)).output, /1048576/);
+  assert.equal((await hypo('compare', raw, raw)).code, 0);
 });

@@ -3,12 +3,16 @@ import { join } from 'node:path';
 import { indexOva } from '@hypostyle/ovf';
 import {
   type Disk,
+  formatOf,
+  type ImageFormat,
   isNbdUri,
   type NbdClientTls,
   type NbdDisk,
   type OpenDiskOptions,
+  openAnyDisk,
   openDisk,
   openNbdDisk,
+  openRawDisk,
   parseNbdUri,
 } from '@hypostyle/vmdk';
 import type { Command } from 'commander';
@@ -72,7 +76,16 @@ export async function openSource(
     if (writable) throw new CliError('usage', `${text} is in an archive and cannot be written.`);
     return openDisk(source.archive, { window: source.window });
   }
-  return openDisk(source.path, { writable, ...outside(options) });
+  const format = await imageFormat(source.path);
+  if (format === 'vmdk') return openDisk(source.path, { writable, ...outside(options) });
+  if (format === 'raw') return openRawDisk(source.path, { writable });
+  if (writable) throw new CliError('usage', `${text} is ${format}, which is only read here.`);
+  return openAnyDisk(source.path, { format });
+}
+
+/** What a file is by its first bytes; one that says nothing is raw, unless its name says VMDK. */
+export async function imageFormat(path: string): Promise<ImageFormat> {
+  return (await formatOf(path)) ?? (/\.vmdk$/i.test(path) ? 'vmdk' : 'raw');
 }
 
 /** Opens an export of an NBD server. */
