@@ -16,6 +16,13 @@ export async function temporaryFolder(test: TestContext): Promise<string> {
   return folder;
 }
 
+/** A folder in memory where there is one: for tests that make things durable some thousand times. */
+export async function memoryFolder(test: TestContext): Promise<string> {
+  const folder = await mkdtemp(join('/dev/shm', 'vmdk-')).catch(() => mkdtemp(join(tmpdir(), 'vmdk-')));
+  test.after(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
 /** Bytes with holes: each stretch of `unit` is zero, compressible or random, as `pattern` says in turn. */
 export function patterned(bytes: number, unit: number, pattern: readonly (0 | 1 | 2)[]): Buffer {
   const image = Buffer.alloc(bytes);

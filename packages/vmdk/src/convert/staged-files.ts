@@ -34,12 +34,16 @@ export class StagedFiles {
   /** `exists` when the name is taken and is not to be overwritten, or is being made by a process that lives. */
   static async open(target: string, options: StagedFilesOptions = {}): Promise<StagedFiles> {
     const staged = new StagedFiles(target, options.overwrite ?? false);
-    await staged.#expectRoom(target);
+    // First, for it may have been killed when all but this was done.
     await clearLeftovers(target, staged.#folder);
+    await staged.#expectRoom(target);
+    let made = false;
     try {
       await mkdir(staged.#folder);
+      made = true;
       await writeDurably(join(staged.#folder, ownerName), JSON.stringify(await ownIdentity()));
     } catch (error) {
+      if (made) await rm(staged.#folder, { recursive: true, force: true });
       throw fileError(error, staged.#folder);
     }
     return staged;

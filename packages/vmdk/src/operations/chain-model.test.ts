@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { creatableKinds, createDisk } from '../create/create-disk.ts';
 import { openDisk } from '../disk/open-disk.ts';
-import { patterned, temporaryFolder } from '../testing.ts';
+import { memoryFolder, patterned } from '../testing.ts';
 import { commitDisk } from './commit-disk.ts';
 import { compareDisks } from './compare-disks.ts';
 import { consolidateDisk } from './consolidate-disk.ts';
@@ -239,7 +239,7 @@ class Chain {
 }
 
 test('chains hold what a plain buffer holds, whatever is done to them', async (t) => {
-  const root = await temporaryFolder(t);
+  const root = await memoryFolder(t);
   let run = 0;
   const base = fc.record({ sectors: fc.integer({ min: 1, max: 900 }), kind: fc.constantFrom(...creatableKinds) });
   await fc.assert(

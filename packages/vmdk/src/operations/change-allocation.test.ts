@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { createDisk } from '../create/create-disk.ts';
 import { readDescriptor } from '../descriptor/descriptor-file.ts';
 import { openDisk } from '../disk/open-disk.ts';
-import { patterned, temporaryFolder } from '../testing.ts';
+import { memoryFolder, patterned } from '../testing.ts';
 import { gateFiles, mortal } from '../testing-mortal.ts';
 import { thickenDisk, thinDisk } from './change-allocation.ts';
 import { createChild } from './create-child.ts';
@@ -27,7 +27,7 @@ async function contentOf(path: string): Promise<Buffer> {
 }
 
 test('a flat disk goes from thick to thin, reserved and filled, its bytes and CID the same', async (t) => {
-  const folder = await temporaryFolder(t);
+  const folder = await memoryFolder(t);
   const [path, flat] = [join(folder, 'disk.vmdk'), join(folder, 'disk-flat.vmdk')];
   const content = patterned(4 * 2 ** 20 + 512, grainBytes, [2, 0, 0, 0]);
   await createDisk({ path, kind: 'vmfs', virtualBytes: content.length, allocation: 'eager' });
@@ -52,7 +52,7 @@ test('a flat disk goes from thick to thin, reserved and filled, its bytes and CI
 });
 
 test('a sparse disk loses its grains of zeros, a child those that hide nothing', async (t) => {
-  const folder = await temporaryFolder(t);
+  const folder = await memoryFolder(t);
   const [base, child] = [join(folder, 'base.vmdk'), join(folder, 'child.vmdk')];
   await createDisk({ path: base, kind: 'monolithicSparse', virtualBytes: 32 * grainBytes });
   const disk = await openDisk(base, { writable: true });
@@ -78,7 +78,7 @@ test('a sparse disk loses its grains of zeros, a child those that hide nothing',
 });
 
 test('killed at any step, thin or thick, every byte is there', async (t) => {
-  const root = await temporaryFolder(t);
+  const root = await memoryFolder(t);
   const source = join(root, 'before');
   await mkdir(source);
   const content = patterned(6 * grainBytes, grainBytes / 2, [2, 0, 0, 0, 1]);
@@ -111,7 +111,7 @@ test('a split disk grows over 2047 MiB by an extent and gives it up again', asyn
   const seam = 4192256 * 512;
   const [before, after] = [seam - 65536, seam + 65536];
   for (const kind of ['twoGbMaxExtentSparse', 'twoGbMaxExtentFlat'] as const) {
-    const folder = await temporaryFolder(t);
+    const folder = await memoryFolder(t);
     const path = join(folder, 'disk.vmdk');
     await createDisk({ path, kind, virtualBytes: before });
     const names = (await readdir(folder)).length;

@@ -1,12 +1,12 @@
+import { StagedFiles } from '../convert/staged-files.ts';
 import { createDisk } from '../create/create-disk.ts';
 import { openDisk } from '../disk/open-disk.ts';
 import { readRecord, unfinished } from '../disk/operation-record.ts';
 import { VmdkError } from '../errors.ts';
 import { refuseUnclean } from './disk-files.ts';
-import { inherited } from './flatten-disk.ts';
+import { inheritedFields } from './inherited-fields.ts';
 import { type OperationOptions, openingOptions } from './operation-options.ts';
 import { type HintStyle, parentHint } from './parent-link.ts';
-import { placeDisk } from './place-disk.ts';
 
 export interface CreateChildOptions extends Pick<OperationOptions, 'allowOutside'> {
   readonly path: string;
@@ -45,15 +45,20 @@ export async function createChild(options: CreateChildOptions): Promise<void> {
     contentId: descriptor.contentId,
     fileNameHint: parentHint(path, options.parent, options.hint),
   };
-  await placeDisk(path, (temporaryPath) =>
-    createDisk({
-      ...inherited(descriptor),
-      path: temporaryPath,
+  const staged = await StagedFiles.open(path);
+  try {
+    await createDisk({
+      ...inheritedFields(descriptor),
+      path: staged.path,
       kind: options.kind ?? 'monolithicSparse',
       virtualBytes: wanted,
       parent: reference,
       ...(grainBytes === undefined ? {} : { grainBytes }),
       ...(zeroedGrains === undefined ? {} : { zeroedGrains }),
-    }).then(() => undefined),
-  );
+    });
+    await staged.place();
+  } catch (error) {
+    await staged.discard();
+    throw error;
+  }
 }

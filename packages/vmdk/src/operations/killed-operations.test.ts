@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { cp, mkdir, readdir, rm } from 'node:fs/promises';
+import { cp, mkdir, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type CreatableKind, creatableKinds, createDisk } from '../create/create-disk.ts';
 import { openDisk } from '../disk/open-disk.ts';
 import { readRecord } from '../disk/operation-record.ts';
-import { patterned, temporaryFolder } from '../testing.ts';
+import { memoryFolder, patterned } from '../testing.ts';
 import { gateFiles, mortal } from '../testing-mortal.ts';
 import { commitDisk } from './commit-disk.ts';
 import { consolidateDisk } from './consolidate-disk.ts';
@@ -153,7 +154,7 @@ for (const kind of creatableKinds) {
     ['shrunk', 9 * 2 ** 20, 2 * 65536 + 512],
   ] as const) {
     test(`a ${kind} disk is ${name}: killed at any step it has its old capacity or its new one`, async (t) => {
-      const root = await temporaryFolder(t);
+      const root = await memoryFolder(t);
       const [source, data] = [join(root, 'before'), patterned(100_000, 9000, [2, 1])];
       await mkdir(source);
       // Small grains: the directory grows too.
@@ -200,7 +201,7 @@ async function contentOf(folder: string, name: string): Promise<Buffer> {
 
 for (const scenario of scenarios) {
   test(`${scenario.name}: killed at any step nothing is lost, and the next call finishes it`, async (t) => {
-    const root = await temporaryFolder(t);
+    const root = await memoryFolder(t);
     const contents = await prepare(join(root, 'before'), scenario.base ?? 'monolithicSparse');
     t.after(await gateFiles());
     let steps = 0;
@@ -218,6 +219,7 @@ for (const scenario of scenarios) {
       // What has its name is whole.
       if (names.includes('new.vmdk')) assert.ok((contents.top as Buffer).equals(await contentOf(folder, 'new')));
       if (!alive) {
+        await bury(folder);
         // Even steps are run again, odd ones finished by whoever finds the record.
         const found =
           scenario.record && steps % 2 === 1 && (await finishOperation(join(folder, `${scenario.record}.vmdk`)));
@@ -232,6 +234,18 @@ for (const scenario of scenarios) {
     }
     assert.ok(steps > 8, `${steps} steps`);
   });
+}
+
+/** Makes what a disk in the making says about its process true: it lives no more, and since long. */
+async function bury(folder: string): Promise<void> {
+  for (const name of (await readdir(folder)).filter((entry) => entry.endsWith('.partial'))) {
+    const owner = join(folder, name, '.owner.json');
+    const names = await readdir(join(folder, name));
+    if (names.includes('.owner.json')) {
+      await writeFile(owner, JSON.stringify({ host: hostname(), pid: process.pid, started: 'before' }));
+    }
+    await utimes(join(folder, name), 0, 0);
+  }
 }
 
 /** The only failure that running it again may end with: that it had been finished. */

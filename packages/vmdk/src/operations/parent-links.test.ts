@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { createDisk } from '../create/create-disk.ts';
 import { withinFolders } from '../descriptor/extent-path.ts';
 import { openDisk } from '../disk/open-disk.ts';
-import { collect, temporaryFolder } from '../testing.ts';
+import { collect, memoryFolder } from '../testing.ts';
 import { allocationMap } from './allocation-map.ts';
 import { findChildren } from './children.ts';
 import { commitDisk } from './commit-disk.ts';
@@ -34,20 +34,20 @@ async function written(path: string, text: string, at = 0): Promise<void> {
 }
 
 test('a write at any level is found out from every level above, and from none below', async (t) => {
-  const paths = await made(await temporaryFolder(t), 'a', 'b', 'c', 'd', 'e');
+  const paths = await made(await memoryFolder(t), 'a', 'b', 'c', 'd', 'e');
   await written(paths[2] as string, 'changed');
   for (const path of paths.slice(0, 3)) await (await openDisk(path)).close();
   for (const path of paths.slice(3)) {
     await assert.rejects(openDisk(path), { code: 'parent-changed', message: /d\.vmdk .*c\.vmdk has/ });
   }
   // Opened for writing, but not written, it stays what its children know.
-  const [, parent, child] = await made(await temporaryFolder(t), 'a', 'b', 'c');
+  const [, parent, child] = await made(await memoryFolder(t), 'a', 'b', 'c');
   await (await openDisk(parent as string, { writable: true })).close();
   await (await openDisk(child as string)).close();
 });
 
 test('every operation refuses a chain whose parent changed', async (t) => {
-  const folder = await temporaryFolder(t);
+  const folder = await memoryFolder(t);
   const [base, middle, top] = (await made(folder, 'a', 'b', 'c')) as [string, string, string];
   await written(base, 'changed');
   const changed = { code: 'parent-changed', message: /b\.vmdk .*a\.vmdk has/ };
@@ -64,7 +64,7 @@ test('every operation refuses a chain whose parent changed', async (t) => {
 });
 
 test('a commit is refused while the parent has another child, known or in a folder that is named', async (t) => {
-  const root = await temporaryFolder(t);
+  const root = await memoryFolder(t);
   const [folder, elsewhere] = [join(root, 'a'), join(root, 'b')];
   await mkdir(folder);
   await mkdir(elsewhere);
@@ -86,7 +86,7 @@ test('a commit is refused while the parent has another child, known or in a fold
 });
 
 test('names of parents are followed within the folders that are allowed, and kept as they were', async (t) => {
-  const root = await temporaryFolder(t);
+  const root = await memoryFolder(t);
   const [bases, machines] = [join(root, 'bases'), join(root, 'machines')];
   await mkdir(bases);
   await mkdir(machines);
@@ -112,13 +112,13 @@ test('names of parents are followed within the folders that are allowed, and kep
 });
 
 test('a disk is not made the child of its own child', async (t) => {
-  const [base, , top] = (await made(await temporaryFolder(t), 'a', 'b', 'c')) as [string, string, string];
+  const [base, , top] = (await made(await memoryFolder(t), 'a', 'b', 'c')) as [string, string, string];
   await assert.rejects(rebaseDisk({ path: base, parent: top }), { code: 'chain-cycle' });
   await (await openDisk(top)).close();
 });
 
 test('an operation that was not finished is named, and no other begins', async (t) => {
-  const folder = await temporaryFolder(t);
+  const folder = await memoryFolder(t);
   const [base, middle, top] = (await made(folder, 'a', 'b', 'c')) as [string, string, string];
   await written(top, 'x'.repeat(300_000));
   const abort = new AbortController();
@@ -141,7 +141,7 @@ test('an operation that was not finished is named, and no other begins', async (
 });
 
 test('a record that came with a disk takes no file outside its folder away', async (t) => {
-  const root = await temporaryFolder(t);
+  const root = await memoryFolder(t);
   const folder = join(root, 'disk');
   await mkdir(folder);
   const [base, top] = (await made(folder, 'a', 'b')) as [string, string];
@@ -165,7 +165,7 @@ test('a record that came with a disk takes no file outside its folder away', asy
 });
 
 test('a chain of 32 is read and mapped as fast as its runs are many, not its layers', async (t) => {
-  const folder = await temporaryFolder(t);
+  const folder = await memoryFolder(t);
   const names = Array.from({ length: 32 }, (_, index) => `disk-${index}`);
   const paths = await made(folder, ...names);
   const disk = await openDisk(paths.at(-1) as string);
