@@ -23,6 +23,7 @@ import { defineRegister } from './register.ts';
 import { defineRename } from './rename.ts';
 import { defineRm } from './rm.ts';
 import { defineRole } from './role.ts';
+import { defineSnapshot } from './snapshot.ts';
 import { defineTag } from './tag.ts';
 import { defineTasks } from './tasks.ts';
 import { defineUp } from './up.ts';
@@ -42,6 +43,7 @@ export const commands: readonly CommandDefinition[] = [
   defineLs,
   defineInfo,
   definePower,
+  defineSnapshot,
   defineConsole,
   defineLogs,
   defineEvents,

@@ -8,16 +8,15 @@ type WithAgent = <T>(use: (call: GuestAgentCall) => Promise<T>) => Promise<T>;
 
 /**
  * Has the guest flush and hold its file systems (`guest-fsfreeze-freeze`); the answer lets go of them. Rejects with
- * `guest-agent-absent`, or `quiesce-failed` when the guest refuses or holds none.
+ * `guest-agent-absent`, or `quiesce-failed` when the guest refuses.
  */
 export async function freezeGuest(withAgent: WithAgent): Promise<() => Promise<void>> {
   const ask = (command: string) => withAgent((call) => call(command, undefined, freezeTimeoutMs));
   const thaw = () => ask('guest-fsfreeze-thaw');
   for (let again = false; ; again = true) {
     try {
-      const frozen = await ask('guest-fsfreeze-freeze');
-      if (typeof frozen === 'number' && frozen > 0) return async () => void (await thaw());
-      throw new GuestAgentError('it holds none', { refused: true });
+      await ask('guest-fsfreeze-freeze');
+      return async () => void (await thaw());
     } catch (error) {
       // Some may be held all the same, or all of them since an owner that was killed asked for it.
       const held = await thaw().catch(() => 0);

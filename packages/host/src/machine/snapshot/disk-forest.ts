@@ -45,11 +45,13 @@ export function namedDisks(machine: Held): Set<string> {
 
 /**
  * The next delta of a machine that nothing needs to be apart any more: the disk below it is no snapshot's, has no other
- * child, and is the machine's own to write. `others` are machines of the same datastore.
+ * child, and is the machine's own to write: it lies in its folder, or is one of `owned`, which it wrote once. `others`
+ * are machines of the same datastore.
  */
 export function nextMerge(
   machine: Held & Pick<MachineRecord, 'vmxPath'>,
   others: Iterable<Held> = [],
+  owned: ReadonlySet<string> = new Set(),
 ): MergePair | undefined {
   const own = diskForest(heldDisks(machine));
   const named = namedDisks(machine);
@@ -60,13 +62,17 @@ export function nextMerge(
       if (parent !== undefined) children.get(parent)?.add(path);
   }
   const { folder } = splitPath(machine.vmxPath);
-  for (const node of own.values()) {
-    const [child, ...more] = children.get(node.path) ?? [];
-    if (child === undefined || more.length > 0 || named.has(node.path) || !isOurs(node)) continue;
+  const isTarget = (node: ForestNode | undefined): node is ForestNode => {
+    if (node === undefined || children.get(node.path)?.size !== 1 || named.has(node.path) || !isOurs(node))
+      return false;
     // A disk of somebody else's folder may be the base of what is not registered here.
-    if (splitPath(node.path).folder !== folder || own.get(child)?.kind !== 'delta') continue;
+    return splitPath(node.path).folder === folder || owned.has(node.path);
+  };
+  for (const node of own.values()) {
+    const [child] = children.get(node.path) ?? [];
+    if (child === undefined || !isTarget(node) || own.get(child)?.kind !== 'delta') continue;
     // From the base up: no byte is moved twice.
-    if (node.parent !== undefined && isMergeable(own.get(node.parent), children, named, folder)) continue;
+    if (node.parent !== undefined && isTarget(own.get(node.parent))) continue;
     return { child, into: node.path };
   }
   return undefined;
@@ -75,16 +81,6 @@ export function nextMerge(
 /** What is somebody else's, or still being made from a compressed file, is not merged into. */
 function isOurs({ kind }: ForestNode): boolean {
   return kind === 'flat' || kind === 'delta';
-}
-
-function isMergeable(
-  node: ForestNode | undefined,
-  children: ReadonlyMap<string, ReadonlySet<string>>,
-  named: ReadonlySet<string>,
-  folder: string,
-): boolean {
-  if (node === undefined || !isOurs(node) || named.has(node.path)) return false;
-  return children.get(node.path)?.size === 1 && splitPath(node.path).folder === folder;
 }
 
 /** Files of our own deltas that a machine held before and does not hold now: nothing reads them any more. */

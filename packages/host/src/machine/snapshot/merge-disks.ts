@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
-import { basename, dirname, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { HypervisorError } from '@hypostyle/contracts';
 import {
   chainLayers,
@@ -42,6 +42,8 @@ export interface MergeWork {
   readonly watch: MachineWatch;
   readonly task: RunningTask;
   readonly id: string;
+  /** Disks elsewhere that the machine wrote itself before a snapshot was taken of them. */
+  readonly owned: ReadonlySet<string>;
   /** A merge that an earlier process began. */
   readonly begun: MergeJournal | undefined;
   /** Writes down what is about to be merged, or that nothing is. */
@@ -56,7 +58,7 @@ export async function mergeDisks(work: MergeWork): Promise<void> {
   let begun = work.begun;
   for (let done = 0; ; done += 1) {
     if (task.signal.aborted) throw task.signal.reason;
-    const next = begun ?? (await nextOf(core, machine));
+    const next = begun ?? (await nextOf(core, machine, work.owned));
     if (next === undefined) return;
     if (next !== begun) await work.journal(next);
     const report = (fraction: number) => task.progress(Math.min(95, Math.floor(((done + fraction) / total) * 95)));
@@ -67,11 +69,15 @@ export async function mergeDisks(work: MergeWork): Promise<void> {
   }
 }
 
-async function nextOf(core: HostCore, machine: MachineRecord): Promise<MergeJournal | undefined> {
+async function nextOf(
+  core: HostCore,
+  machine: MachineRecord,
+  owned: ReadonlySet<string>,
+): Promise<MergeJournal | undefined> {
   const others = [...core.machines.all()].filter(
     (other) => other.id !== machine.id && other.datastore === machine.datastore,
   );
-  const pair = nextMerge(machine, others);
+  const pair = nextMerge(machine, others, owned);
   if (pair === undefined) return undefined;
   await checkNoOtherChild(machine, pair);
   const files = diskForest(heldDisks(machine)).get(pair.child)?.files ?? [];
@@ -80,10 +86,13 @@ async function nextOf(core: HostCore, machine: MachineRecord): Promise<MergeJour
 
 /** A delta in the folder that no machine and no snapshot names may be somebody's all the same. Throws FileLocked. */
 async function checkNoOtherChild({ datastore, vmxPath }: MachineRecord, { child, into }: MergePair): Promise<void> {
-  const { folder } = splitPath(vmxPath);
-  const directory = datastore.absolute(folder);
-  for (const name of await readdir(directory)) {
-    const path = joinPath(folder, name);
+  const folders = new Set([splitPath(vmxPath).folder, splitPath(into).folder]);
+  const names = await Promise.all(
+    [...folders].map(async (folder) =>
+      (await readdir(datastore.absolute(folder))).map((name) => ({ name, path: joinPath(folder, name) })),
+    ),
+  );
+  for (const { name, path } of names.flat()) {
     if (!/\.vmdk$/i.test(name) || /-(flat|s\d{3}|f\d{3})\.vmdk$/i.test(name) || path === child) continue;
     if ((await parentOf(datastore.absolute(path))) !== datastore.absolute(into)) continue;
     const file = datastore.format(into);
@@ -252,7 +261,9 @@ async function switchSnapshots(core: HostCore, machine: MachineRecord, merge: Me
     if (switchDisks(core, machine, vmx, merge))
       await writeVmsn(datastore, vmxPath, entry.fileName, { ...state, vmx: Buffer.from(vmx.toString()) });
     const disks = entry.disks.map((disk) =>
-      datastore.relative(vmxPath, disk.fileName) === merge.child ? { ...disk, fileName: basename(merge.into) } : disk,
+      datastore.relative(vmxPath, disk.fileName) === merge.child
+        ? { ...disk, fileName: nameOf(machine, merge.into) }
+        : disk,
     );
     changed ||= disks.some((disk, index) => disk !== entry.disks[index]);
     entries.push({ ...entry, disks });
@@ -261,16 +272,18 @@ async function switchSnapshots(core: HostCore, machine: MachineRecord, merge: Me
 }
 
 /** True when a disk of the `.vmx` was the delta. */
-function switchDisks(
-  core: HostCore,
-  { datastore, vmxPath }: MachineRecord,
-  vmx: VmxFile,
-  { child, into }: MergePair,
-): boolean {
+function switchDisks(core: HostCore, machine: MachineRecord, vmx: VmxFile, { child, into }: MergePair): boolean {
+  const { datastore, vmxPath } = machine;
   const configuration = configurationFromVmx(vmx, core.guestOs, '');
   const disks = configuration.disks.filter(({ fileName }) => datastore.relative(vmxPath, fileName) === child);
-  for (const disk of disks) vmx.set(`${driveNode(configuration, disk)}.fileName`, basename(into));
+  for (const disk of disks) vmx.set(`${driveNode(configuration, disk)}.fileName`, nameOf(machine, into));
   return disks.length > 0;
+}
+
+/** How a `.vmx` names a disk: bare beside it, else `/vmfs/volumes/<uuid>/…`. */
+function nameOf({ datastore, vmxPath }: MachineRecord, path: string): string {
+  const { folder, name } = splitPath(path);
+  return folder === splitPath(vmxPath).folder ? name : join(datastore.url, path);
 }
 
 function deltaCount(machine: MachineRecord): number {

@@ -28,6 +28,8 @@ interface RemoveJournal {
   readonly ownFiles: readonly string[];
   /** Deltas that nothing reads without them; paths of the datastore. */
   readonly released: readonly string[];
+  /** Disks that the snapshots kept, wherever they lie. */
+  readonly owned: readonly string[];
   readonly merge: MergeJournal | undefined;
 }
 
@@ -58,6 +60,7 @@ export async function removeSnapshots(
       watch,
       task,
       id,
+      owned: new Set(plan.owned),
       begun,
       journal: (merge) => task.journal({ ...rest, merge } satisfies RemoveJournal),
     });
@@ -83,7 +86,10 @@ function planRemoval(machine: MachineRecord, { what }: RemoveInput): RemoveJourn
   const ownFiles = snapshots.entries
     .filter(({ uid }) => uids.has(uid))
     .flatMap(({ fileName, memoryFile }) => [fileName, ...(memoryFile === undefined ? [] : [memoryFile])]);
-  return { uids: [...uids], ownFiles, released, merge: undefined };
+  const owned = [...uids].flatMap((uid) =>
+    [...(snapshots.views.get(uid)?.disks.values() ?? [])].flatMap(({ chain }) => chain[0]?.[0] ?? []),
+  );
+  return { uids: [...uids], ownFiles, released, owned, merge: undefined };
 }
 
 function uidsOf({ entries }: MachineSnapshots, what: RemoveInput['what']): Set<number> {

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { smallMachine } from '@hypostyle/host/testing';
+import type { ManagedObjectReference, TaskInfo, VimFault } from '@hypostyle/vim';
+import { HostNetwork, TestCenter } from '../testing/center-fixture.ts';
+
+type Machine = ManagedObjectReference<'VirtualMachine'>;
+type Snapshot = ManagedObjectReference<'VirtualMachineSnapshot'>;
+const named = (type: string) => (error: unknown) => (error as VimFault).type === type;
+
+test('snapshots are taken, shown, reverted and removed through the center, under references of its own', {
+  timeout: 60_000,
+}, async (t) => {
+  const network = new HostNetwork();
+  const daemon = await network.add('local');
+  const center = await TestCenter.open(network, undefined, 'local');
+  t.after(async () => {
+    await center.close();
+    await network.remove();
+  });
+  const [datacenter] = center.all('Datacenter');
+  const [pool] = center.all('ResourcePool');
+  assert.ok(datacenter && pool);
+  const folder = center.read(datacenter, 'vmFolder') as ManagedObjectReference<'Folder'>;
+  const { config } = smallMachine('web') as { config: object };
+  const machine = (await center.task(folder, 'CreateVM_Task', { config, pool })) as Machine;
+  const take = (name: string) =>
+    center.task(machine, 'CreateSnapshot_Task', { name, memory: false, quiesce: false }) as Promise<Snapshot>;
+  const first = await take('first');
+  const second = await take('second');
+  const known = center.all('VirtualMachineSnapshot').map(({ value }) => value);
+  assert.deepEqual([first.value, second.value].sort(), known.sort());
+  const [hosts] = daemon.machines();
+  assert.ok(hosts && hosts.value !== machine.value && !first.value.startsWith(`${hosts.value}-snapshot`));
+  const info = center.read(machine, 'snapshot');
+  const [root] = info?.rootSnapshotList ?? [];
+  assert.deepEqual([root?.snapshot, root?.vm, root?.name], [first, machine, 'first']);
+  assert.deepEqual(root?.childSnapshotList?.[0]?.snapshot, second);
+  assert.deepEqual(info?.currentSnapshot, second);
+  assert.deepEqual(center.read(machine, 'rootSnapshot'), [first]);
+  assert.deepEqual(center.read(first, 'childSnapshot'), [second]);
+  assert.deepEqual(center.read(first, 'vm'), machine);
+  assert.deepEqual(
+    center.read(machine, 'layoutEx')?.snapshot?.map(({ key }) => key),
+    [first, second],
+  );
+  await center.call(second, 'RenameSnapshot', { name: 'later' });
+  assert.equal(center.read(machine, 'snapshot')?.rootSnapshotList[0]?.childSnapshotList?.[0]?.name, 'later');
+  const task = (await center.call(first, 'RevertToSnapshot_Task', {})) as ManagedObjectReference<'Task'>;
+  await center.outcome(task);
+  const reverted = center.read(task, 'info') as TaskInfo;
+  assert.deepEqual([reverted.entity, reverted.descriptionId], [machine, 'VirtualMachineSnapshot.revert']);
+  assert.deepEqual(center.read(machine, 'snapshot')?.currentSnapshot, first);
+  await assert.rejects(take(''), named('InvalidName'));
+  await center.task(first, 'RemoveSnapshot_Task', { removeChildren: true });
+  assert.equal(center.read(machine, 'snapshot'), undefined);
+  assert.deepEqual(center.all('VirtualMachineSnapshot'), []);
+  await assert.rejects(center.call(first, 'RevertToSnapshot_Task', {}), named('ManagedObjectNotFound'));
+  await take('third');
+  await center.task(machine, 'Destroy_Task');
+  assert.deepEqual(center.all('VirtualMachineSnapshot'), []);
+  assert.deepEqual(center.defects, []);
+});

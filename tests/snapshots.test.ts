@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
+import { GuestConsole } from '@hypostyle/contracts/testing';
+import { type Client, data, type ManagedObjectReference, type VirtualMachineSnapshotInfo } from '@hypostyle/vim';
+import { runClient } from './harness/client-script.ts';
+import { Daemon } from './harness/daemon.ts';
+import { endEngines, serialSocketOf } from './harness/engines.ts';
+import { added, createGuest, eventually, type Machine, powerOn, signedIn } from './harness/guest-machine.ts';
+
+const run = promisify(execFile);
+
+type Snapshot = ManagedObjectReference<'VirtualMachineSnapshot'>;
+
+const dataMiB = 16;
+/** The data disk in the guest, by its size: which disk is found first is chance. */
+const device = `/dev/$(cd /sys/block; for d in sd*; do [ $(cat $d/size) = ${dataMiB * 2048} ] && echo $d; done)`;
+
+let home: string;
+let daemon: Daemon;
+let client: Client;
+
+before(async () => {
+  home = await mkdtemp(join(tmpdir(), 'hypostyle-snapshots-'));
+  daemon = await Daemon.start({ home });
+  client = await signedIn(daemon);
+});
+
+after(async () => {
+  await client?.[Symbol.asyncDispose]();
+  await daemon?.remove();
+  await endEngines(home);
+  await rm(home, { recursive: true, force: true });
+});
+
+async function property<T>(object: ManagedObjectReference, path: string): Promise<T> {
+  const [found] = await client.retrieve(object as Machine, [path]);
+  return found?.values[path] as T;
+}
+
+/** A guest with an agent and an empty disk of its own. */
+async function guestWithDisk(name: string): Promise<Machine> {
+  const machine = await createGuest(client, daemon, { name, agent: true });
+  const spec = data('VirtualMachineConfigSpec', {
+    deviceChange: [
+      added(data('ParaVirtualSCSIController', { key: -10, busNumber: 0, sharedBus: 'noSharing' })),
+      {
+        ...added(
+          data('VirtualDisk', {
+            key: -11,
+            controllerKey: -10,
+            unitNumber: 0,
+            capacityInKB: dataMiB * 1024,
+            backing: data('VirtualDiskFlatVer2BackingInfo', {
+              fileName: '',
+              diskMode: 'persistent',
+              thinProvisioned: true,
+            }),
+          }),
+        ),
+        fileOperation: 'create',
+      },
+    ],
+  });
+  await client.waitForTask(await client.call(machine, 'ReconfigVM_Task', { spec }));
+  return machine;
+}
+
+async function inGuest<T>(use: (console: GuestConsole) => Promise<T>): Promise<T> {
+  const [engine] = await daemon.engines();
+  assert.ok(engine, 'no engine runs');
+  const console = await GuestConsole.connect(serialSocketOf(engine));
+  try {
+    return await use(console);
+  } finally {
+    console.close();
+  }
+}
+
+const booted = () => inGuest((console) => console.ready());
+/** Writes a megabyte that nobody can guess, and answers what the disk is then. */
+const write = (megabyte: number) =>
+  inGuest(async (console) => {
+    await console.run(
+      `dd if=/dev/urandom of=${device} bs=1M count=1 seek=${megabyte} conv=notrunc 2>/dev/null && sync`,
+      60_000,
+    );
+    return digest(console);
+  });
+const digest = async (console: GuestConsole) =>
+  (await console.run(`sync; echo 3 >/proc/sys/vm/drop_caches; sha256sum ${device}`, 60_000)).split(' ')[0];
+const read = () => inGuest(digest);
+
+async function take(machine: Machine, name: string, quiesce = false): Promise<Snapshot> {
+  const task = await client.call(machine, 'CreateSnapshot_Task', { name, memory: false, quiesce });
+  return (await client.waitForTask(task)) as Snapshot;
+}
+
+async function diskFiles(name: string): Promise<string[]> {
+  return (await readdir(join(daemon.datastore, name))).filter((file) => /\.(vmdk|qcow2|vmsn)$/.test(file)).sort();
+}
+
+test('a real guest writes, is taken, goes on and is brought back; removal under it keeps every byte', async () => {
+  const machine = await guestWithDisk('written');
+  await powerOn(client, machine);
+  await booted();
+  await eventually(
+    async () => (await property(machine, 'guest.toolsRunningStatus')) === 'guestToolsRunning',
+    'the agent',
+  );
+  await write(0);
+  const first = await take(machine, 'first', true);
+  const info = await property<VirtualMachineSnapshotInfo>(machine, 'snapshot');
+  assert.equal(info.rootSnapshotList[0]?.quiesced, true);
+  await write(1);
+  const second = await take(machine, 'second');
+  const atSecond = await read();
+  const later = await write(0);
+  assert.notEqual(later, atSecond);
+  await client.waitForTask(
+    await client.call(first, 'RemoveSnapshot_Task', { removeChildren: false, consolidate: true }),
+  );
+  assert.equal(await read(), later, 'a snapshot below was removed under the guest');
+  await client.waitForTask(await client.call(second, 'RevertToSnapshot_Task', {}));
+  assert.equal(await property(machine, 'runtime.powerState'), 'poweredOff');
+  await powerOn(client, machine);
+  await booted();
+  assert.equal(await read(), atSecond, 'as at the snapshot');
+  // What was going on when the daemon is killed goes on: the guest never notices.
+  const before = await write(2);
+  const task = await client.call(machine, 'RemoveAllSnapshots_Task', {});
+  await daemon.kill();
+  await client[Symbol.asyncDispose]();
+  daemon = await Daemon.start({ home });
+  client = await signedIn(daemon);
+  await client.waitForTask(task);
+  await eventually(async () => (await property(machine, 'runtime.powerState')) === 'poweredOn', 'it runs');
+  assert.equal(await read(), before);
+  assert.deepEqual(await diskFiles('written'), ['written-flat.vmdk', 'written.vmdk']);
+  const last = await write(3);
+  await client.waitForTask(await client.call(machine, 'PowerOffVM_Task', {}));
+  const { stdout } = await run('sha256sum', [join(daemon.datastore, 'written', 'written-flat.vmdk')]);
+  assert.equal(stdout.split(' ')[0], last, 'the bytes are in the plain disk');
+  await client.waitForTask(await client.call(machine, 'Destroy_Task', {}));
+});
+
+test('a chain of 32 levels boots and is written', async () => {
+  const machine = await guestWithDisk('deep');
+  for (let level = 1; level <= 32; level += 1) await take(machine, `level ${level}`);
+  await assert.rejects(take(machine, 'one more'), { type: 'TooManySnapshotLevels' });
+  await powerOn(client, machine);
+  await booted();
+  const written = await write(1);
+  assert.equal(await read(), written);
+  await client.waitForTask(await client.call(machine, 'PowerOffVM_Task', {}));
+  await client.waitForTask(await client.call(machine, 'Destroy_Task', {}));
+  assert.ok(!(await readdir(daemon.datastore)).includes('deep'));
+});
+
+test("Debian's pyVmomi takes, reverts, renames and removes", async () => {
+  assert.deepEqual(await runClient('pyvmomi_snapshots.py', daemon), [
+    'taken',
+    'the tree',
+    'the configuration of a snapshot',
+    'renamed',
+    'reverted',
+    'a branch',
+    'removed with its children',
+    'documented faults',
+    'all removed',
+  ]);
+});
