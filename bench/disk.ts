@@ -47,7 +47,10 @@ try {
   const fileBytes = await prepare();
   const results: Result[] = [];
   for (const contest of contests(folder)) {
-    if (contest.name.includes(values.only)) results.push(...(await compete(contest)));
+    if (!contest.name.includes(values.only)) continue;
+    const outcomes = await compete(contest);
+    for (const { name, against, ratio } of outcomes) console.error(`${name}, against ${against}: ${ratio.toFixed(2)}x`);
+    results.push(...outcomes);
   }
   if (values.json) console.log(JSON.stringify({ virtualBytes, fileBytes, results }));
   else print(fileBytes, results);
