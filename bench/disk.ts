@@ -43,6 +43,7 @@ interface Result {
 }
 
 const folder = await mkdtemp(join(values.folder, 'bench-disk-'));
+const cacheFolder = join(folder, 'compiled');
 try {
   const fileBytes = await prepare();
   const results: Result[] = [];
@@ -80,10 +81,10 @@ async function compete(contest: Contest): Promise<Result[]> {
   const stored = new Map<string, number>();
   for (let round = 0; round < Number(values.rounds); round += 1) {
     for (const [name, words] of Object.entries(contest.others)) {
-      others.get(name)?.push(await runContestant(words));
+      others.get(name)?.push(await runContestant(words, cacheFolder));
       await settle(name, contest.makes?.theirs, contest.formats?.theirs, round);
     }
-    ours.push(await runContestant(contest.ours));
+    ours.push(await runContestant(contest.ours, cacheFolder));
     await settle('', contest.makes?.ours, contest.formats?.ours, round);
   }
   return [...others].map(([against, theirs]) => {

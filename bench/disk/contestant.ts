@@ -10,10 +10,14 @@ export interface Run {
 }
 
 /** Runs a command to its end; a shell's command line where the words are one. */
-export async function runContestant(words: readonly string[]): Promise<Run> {
+export async function runContestant(words: readonly string[], cacheFolder: string): Promise<Run> {
   const [command = '', ...parts] = words.length === 1 ? ['/bin/sh', '-c', ...words] : words;
   const started = performance.now();
-  const child = spawn(command, parts, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(command, parts, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    // As `hypo` does for itself.
+    env: { ...process.env, NODE_COMPILE_CACHE: cacheFolder },
+  });
   let output = '';
   child.stdout.on('data', (data: Buffer) => {
     output += data;
