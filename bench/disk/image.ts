@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
-import { lstat, mkdir, open, readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { copyFile, link, lstat, mkdir, open, readdir, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
@@ -31,7 +31,7 @@ export async function rootFileSystem(path: string, bytes: number, stagingFolder:
   }
 }
 
-/** Copies a folder, by hard links where that goes, until there is enough. */
+/** Takes over a folder, by hard links where that goes, until there is enough. */
 async function stage(from: string, to: string, wanted: number): Promise<number> {
   await mkdir(to, { recursive: true });
   let taken = 0;
@@ -46,9 +46,11 @@ async function stage(from: string, to: string, wanted: number): Promise<number> 
       taken += (await lstat(path)).blocks * 512;
     }
   }
-  for (let at = 0; at < files.length; at += 500) {
-    const some = files.slice(at, at + 500);
-    await run('cp', ['-l', '--', ...some, to]).catch(() => run('cp', ['--', ...some, to]));
-  }
+  await Promise.all(
+    files.map(async (path) => {
+      const copy = join(to, basename(path));
+      await link(path, copy).catch(() => copyFile(path, copy));
+    }),
+  );
   return taken;
 }
