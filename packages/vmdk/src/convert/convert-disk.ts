@@ -11,6 +11,7 @@ import { type ConvertSource, cloneFile, flatFilesOf } from './convert-source.ts'
 import { type ConvertProgress, copyDisk } from './copy-disk.ts';
 import type { DiskSink } from './disk-sink.ts';
 import { blockSource } from './disk-streams.ts';
+import { EarlySync } from './early-sync.ts';
 import { type FlatFile, FlatSink } from './flat-sink.ts';
 import { SparseSink } from './sparse-sink.ts';
 import { StagedFiles } from './staged-files.ts';
@@ -175,6 +176,7 @@ async function makeStream(
   const handle = await open(staged.path, 'wx').catch((error: unknown) => {
     throw fileError(error, staged.path);
   });
+  const early = new EarlySync(() => onTarget(staged.path, () => handle.sync()));
   try {
     let position = 0;
     for await (const chunk of chunks) {
@@ -184,10 +186,12 @@ async function makeStream(
         }
       });
       position += chunk.length;
+      early.wrote(chunk.length);
     }
-    await onTarget(staged.path, () => handle.sync());
+    await early.finish();
     return position;
   } finally {
+    await early.settle();
     await handle.close();
   }
 }

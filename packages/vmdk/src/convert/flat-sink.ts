@@ -1,5 +1,6 @@
 import { FileWindow } from '../file-window.ts';
 import type { DiskSink } from './disk-sink.ts';
+import { EarlySync } from './early-sync.ts';
 import { storedStretches } from './zero-runs.ts';
 
 /** A flat file in its place on the disk. */
@@ -12,20 +13,26 @@ export interface FlatFile {
   readonly offset: number;
 }
 
+interface OpenFile extends FlatFile {
+  readonly window: FileWindow;
+  readonly early: EarlySync;
+}
+
 /** Flat files that are there already, with room or holes for their bytes; zeros are not written. */
 export class FlatSink implements DiskSink {
-  readonly #files: readonly (FlatFile & { readonly window: FileWindow })[];
+  readonly #files: readonly OpenFile[];
   #stored = 0;
 
-  private constructor(files: readonly (FlatFile & { readonly window: FileWindow })[]) {
+  private constructor(files: readonly OpenFile[]) {
     this.#files = files;
   }
 
   static async open(files: readonly FlatFile[]): Promise<FlatSink> {
-    const opened: (FlatFile & { readonly window: FileWindow })[] = [];
+    const opened: OpenFile[] = [];
     try {
       for (const file of files) {
-        opened.push({ ...file, window: await FileWindow.open(file.path, { writable: true }) });
+        const window = await FileWindow.open(file.path, { writable: true });
+        opened.push({ ...file, window, early: new EarlySync(() => window.sync()) });
       }
     } catch (error) {
       await Promise.allSettled(opened.map(({ window }) => window.close()));
@@ -35,7 +42,7 @@ export class FlatSink implements DiskSink {
   }
 
   async write(offset: number, data: Uint8Array): Promise<void> {
-    for (const { window, start, bytes, offset: within } of this.#files) {
+    for (const { window, early, start, bytes, offset: within } of this.#files) {
       if (start + bytes <= offset) continue;
       if (start >= offset + data.length) break;
       const from = Math.max(start, offset);
@@ -43,16 +50,22 @@ export class FlatSink implements DiskSink {
       for (const stretch of storedStretches(piece)) {
         await window.write(piece.subarray(stretch.start, stretch.end), within + from - start + stretch.start);
         this.#stored += stretch.end - stretch.start;
+        early.wrote(stretch.end - stretch.start);
       }
     }
   }
 
   async finish(): Promise<number> {
-    for (const { window } of this.#files) await window.sync();
+    for (const { early } of this.#files) await early.finish();
     return this.#stored;
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled(this.#files.map(({ window }) => window.close()));
+    await Promise.allSettled(
+      this.#files.map(async ({ window, early }) => {
+        await early.settle();
+        await window.close();
+      }),
+    );
   }
 }

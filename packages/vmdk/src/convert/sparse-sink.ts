@@ -3,6 +3,7 @@ import { FileWindow } from '../file-window.ts';
 import { isZero, sectorBytes } from '../size.ts';
 import { directoryEntries, parseSparseHeader, type SparseHeader } from '../sparse/sparse-header.ts';
 import type { DiskSink } from './disk-sink.ts';
+import { EarlySync } from './early-sync.ts';
 
 const entryBytes = 4;
 
@@ -65,6 +66,7 @@ class SparseFiller {
   readonly #bytes: number;
   /** The directory and its copy. */
   readonly #directories: readonly Buffer[];
+  readonly #early: EarlySync;
   #table: Buffer;
   #tableIndex = -1;
   #end: number;
@@ -77,6 +79,7 @@ class SparseFiller {
     this.#header = header;
     this.#bytes = bytes;
     this.#directories = directories;
+    this.#early = new EarlySync(() => file.sync());
     this.#grainBytes = header.grainSectors * sectorBytes;
     this.#table = Buffer.alloc(header.entriesPerTable * entryBytes);
     this.#end = header.overheadSectors * sectorBytes;
@@ -120,11 +123,12 @@ class SparseFiller {
   async finish(): Promise<number> {
     await this.#flushPartial();
     await this.#flushTable();
-    await this.#file.sync();
+    await this.#early.finish();
     return this.#grains * this.#grainBytes;
   }
 
   async close(): Promise<void> {
+    await this.#early.settle();
     await this.#file.close();
   }
 
@@ -162,6 +166,7 @@ class SparseFiller {
     }
     await this.#file.write(data, this.#end);
     this.#end += data.length;
+    this.#early.wrote(data.length);
     this.#grains += count;
   }
 
