@@ -11,6 +11,11 @@ const versions: Readonly<Record<string, EnvelopeVersion>> = {
 /** Where some tools put Strings, or mean to: the prefix is usually not even declared. */
 const stringsNamespaces = new Set(['http://schemas.dmtf.org/ovf/strings/1', 'urn:x-unbound:ovfstr']);
 
+/** Namespaces of CIM's classes, which tools of 2.x also write as the address of the schema: `….xsd`. */
+function unifyClass(namespace: string): string {
+  return namespace.startsWith('http://schemas.dmtf.org/wbem/wscim/1/') ? namespace.replace(/\.xsd$/, '') : namespace;
+}
+
 /** The namespace of the envelope: the root's, or that of the attributes where elements have none. */
 function rootNamespace(root: XmlElement): string {
   if (root.namespace !== '') return root.namespace;
@@ -45,7 +50,7 @@ function unifyNamespace(element: XmlElement, root: string): XmlElement {
   const { type: _, ...rest } = element;
   return {
     ...(type === undefined ? element : rest),
-    namespace: type !== undefined && !typed ? type.namespace : own ? envelopeNamespace : element.namespace,
+    namespace: type !== undefined && !typed ? type.namespace : own ? envelopeNamespace : unifyClass(element.namespace),
     name: type === undefined ? element.name : type.name.replace(/_Type$/, ''),
     attributes,
     children: element.children.map((child) => (typeof child === 'string' ? child : unifyNamespace(child, root))),

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { OvfError } from '../errors.ts';
 import { checkEnvelope } from '../validation/envelope-rules.ts';
 import { IssueLog, warningsOf } from '../validation/issue-log.ts';
@@ -30,9 +31,11 @@ export function parseEnvelope(source: string | Uint8Array, options: EnvelopeOpti
   return envelopeOf(parseXml(source, options), options.fileName);
 }
 
-/** {@link parseEnvelope}, giving way to others between slices of a long descriptor. */
+/** {@link parseEnvelope}, giving way to others between slices of a long descriptor and between the steps. */
 export async function readEnvelope(source: string | Uint8Array, options: EnvelopeOptions = {}): Promise<Envelope> {
-  return envelopeOf(await readXml(source, options), options.fileName);
+  const root = await readXml(source, options);
+  await setImmediate();
+  return envelopeOf(root, options.fileName);
 }
 
 function envelopeOf(root: XmlElement, fileName: string | undefined): Envelope {

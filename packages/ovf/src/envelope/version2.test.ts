@@ -111,3 +111,10 @@ test('items of 2.x keep what their classes have beyond what is read', () => {
   );
   assert.deepEqual([storage?.element, storage?.hostResources], ['StorageItem', ['ovf:/disk/shared']]);
 });
+
+test('classes in namespaces that end in .xsd, as VirtualBox writes them, are the same classes', () => {
+  const source = descriptor(2).replace(/(Storage|EthernetPort)AllocationSettingData"/g, '$1AllocationSettingData.xsd"');
+  assert.ok(source.includes('.xsd"'));
+  assert.equal(validateEnvelope(source).valid, true);
+  assert.deepEqual(plain(parseEnvelope(source)), plain(parseEnvelope(descriptor(2))));
+});

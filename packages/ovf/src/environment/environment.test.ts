@@ -70,3 +70,20 @@ test('what is no environment is refused by code', () => {
     'envelope-invalid',
   );
 });
+
+test('no mutation of an environment does more than throw an OvfError', () => {
+  const edits = fc.array(fc.tuple(fc.nat(), fc.nat(255), fc.boolean()), { minLength: 1, maxLength: 5 });
+  fc.assert(
+    fc.property(environments, edits, (environment, changes) => {
+      const bytes = Buffer.from(formatEnvironment(environment));
+      for (const [at, value, cut] of changes)
+        bytes.fill(cut ? 0x20 : value, at % bytes.length, (at % bytes.length) + 1);
+      try {
+        parseEnvironment(bytes);
+      } catch (error) {
+        assert.ok(error instanceof OvfError, String(error));
+      }
+    }),
+    { numRuns: 300 },
+  );
+});

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatEnvelope, parseEnvelope, type ValidationRule, validateEnvelope, validationRules } from '../index.ts';
+import {
+  formatEnvelope,
+  parseEnvelope,
+  type ValidationRule,
+  validateDescriptor,
+  validateEnvelope,
+  validationRules,
+} from '../index.ts';
 
 interface Parts {
   readonly files?: string;
@@ -300,4 +307,10 @@ test('a validation goes on after an issue', () => {
 test('no message shows the value of a property', () => {
   const secret = product('<Property ovf:key="a" ovf:type="uint8" ovf:password="true" ovf:value="hunter2"/>');
   assert.ok(!JSON.stringify(validateEnvelope(descriptor({ version: 2, system: secret })).issues).includes('hunter2'));
+});
+
+test('a descriptor that is validated in slices gets the same report', async () => {
+  for (const source of Object.values(broken)) {
+    assert.deepEqual(await validateDescriptor(source), validateEnvelope(source));
+  }
 });

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Envelope, EnvelopeVersion } from '../envelope/envelope.ts';
 import { unifyEnvelope } from '../envelope/envelope-namespace.ts';
 import { buildEnvelope, type EnvelopeOptions } from '../envelope/envelope-reader.ts';
@@ -57,30 +58,31 @@ export function validateEnvelope(
   options: ValidationOptions = {},
 ): ValidationReport {
   const log = new IssueLog(options.mode ?? 'strict', false);
-  return guarded(log, () => {
+  try {
     const text = typeof source === 'string' || source instanceof Uint8Array ? source : formatEnvelope(source);
-    return reportOf(parseXml(text, options), log, options);
-  });
+    const steps = validation(parseXml(text, options), log, options);
+    for (;;) {
+      const step = steps.next();
+      if (step.done) return step.value;
+    }
+  } catch (error) {
+    return unreadable(log, error);
+  }
 }
 
-/** {@link validateEnvelope}, giving way to others between slices of a long descriptor. */
+/** {@link validateEnvelope}, giving way to others between slices of a long descriptor and between the steps. */
 export async function validateDescriptor(
   source: string | Uint8Array,
   options: ValidationOptions = {},
 ): Promise<ValidationReport> {
   const log = new IssueLog(options.mode ?? 'strict', false);
-  let root: XmlElement;
   try {
-    root = await readXml(source, options);
-  } catch (error) {
-    return unreadable(log, error);
-  }
-  return guarded(log, () => reportOf(root, log, options));
-}
-
-function guarded(log: IssueLog, check: () => ValidationReport): ValidationReport {
-  try {
-    return check();
+    const steps = validation(await readXml(source, options), log, options);
+    for (;;) {
+      await setImmediate();
+      const step = steps.next();
+      if (step.done) return step.value;
+    }
   } catch (error) {
     return unreadable(log, error);
   }
@@ -92,17 +94,25 @@ function unreadable(log: IssueLog, error: unknown): ValidationReport {
   return finished(log);
 }
 
-function reportOf(root: XmlElement, log: IssueLog, { fileName }: ValidationOptions): ValidationReport {
+/** The steps of a validation, with a pause after each. */
+function* validation(
+  root: XmlElement,
+  log: IssueLog,
+  { fileName }: ValidationOptions,
+): Generator<undefined, ValidationReport> {
   const unified = unifyEnvelope(root);
   if (unified === undefined) {
     const detail = `the root element is ${root.name} of the namespace "${root.namespace}"`;
     log.report('envelope-root', detail, { file: fileName, line: root.line, section: root.name });
     return finished(log);
   }
+  yield;
   const { version } = unified;
   checkSchema(unified.root, version, log, fileName);
+  yield;
   try {
     const envelope = buildEnvelope(unified.root, { fileName, version, log });
+    yield;
     checkEnvelope(envelope, log, fileName);
     return finished(log, version, envelope);
   } catch (error) {

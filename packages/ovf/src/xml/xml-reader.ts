@@ -10,7 +10,7 @@ export interface XmlLimits {
   readonly maxLength?: number;
   /** Elements inside each other; 64. */
   readonly maxDepth?: number;
-  /** Elements in all; 100,000. */
+  /** Elements in all; 20,000. */
   readonly maxElements?: number;
   /** Attributes of one element; 128. */
   readonly maxAttributes?: number;
@@ -64,7 +64,7 @@ class TreeBuilder {
     this.#fileName = limits.fileName;
     this.#limits = {
       maxDepth: limits.maxDepth ?? 64,
-      maxElements: limits.maxElements ?? 100_000,
+      maxElements: limits.maxElements ?? 20_000,
       maxAttributes: limits.maxAttributes ?? 128,
     };
     // Some tools forget to declare a prefix. It gets a namespace that nothing knows, as other readers do.
