@@ -4,15 +4,17 @@ import type { DigestAlgorithm } from './manifest.ts';
 
 export type StreamDigestMessage =
   | { readonly algorithms: readonly DigestAlgorithm[] }
-  | { readonly bytes: Uint8Array }
+  /** `length` bytes of the buffer, which goes back. */
+  | { readonly buffer: ArrayBuffer; readonly length: number }
   | { readonly end: true };
 
 export type StreamDigestAnswer =
-  | { readonly doneBytes: number }
+  | { readonly buffer: ArrayBuffer }
   | { readonly digests: readonly (readonly [DigestAlgorithm, string])[] };
 
-/** Bytes that may wait for the thread. */
-const maxWaiting = 4 * 1024 * 1024;
+const bufferLength = 512 * 1024;
+/** Buffers that go to the thread and back. */
+const bufferCount = 8;
 
 /**
  * Digests of what passes by, by every algorithm: SHA-256 here, the others on a thread of their own. For one file after
@@ -20,15 +22,17 @@ const maxWaiting = 4 * 1024 * 1024;
  */
 export class DigestThread {
   readonly #worker = new Worker(new URL('./stream-digest-worker.ts', import.meta.url));
+  readonly #free = Array.from({ length: bufferCount }, () => new ArrayBuffer(bufferLength));
   #own = new FileDigest([]);
-  #waiting = 0;
+  #buffer: ArrayBuffer | undefined;
+  #filled = 0;
   #failure: Error | undefined;
   #digests: readonly (readonly [DigestAlgorithm, string])[] | undefined;
   #wake: () => void = () => undefined;
 
   constructor() {
     this.#worker.on('message', (answer: StreamDigestAnswer) => {
-      if ('doneBytes' in answer) this.#waiting -= answer.doneBytes;
+      if ('buffer' in answer) this.#free.push(answer.buffer);
       else this.#digests = answer.digests;
       this.#wake();
     });
@@ -44,16 +48,24 @@ export class DigestThread {
     this.#post({ algorithms: ['SHA1', 'SHA512'] });
   }
 
-  /** Takes bytes; waits while too many of them are under way. */
+  /** Takes bytes; waits while the thread has all buffers. */
   async update(chunk: Uint8Array): Promise<void> {
-    const bytes = Uint8Array.from(chunk);
-    this.#waiting += bytes.length;
-    this.#post({ bytes }, bytes.buffer);
     this.#own.update(chunk);
-    while (this.#waiting > maxWaiting) await this.#answer();
+    for (let at = 0; at < chunk.length; ) {
+      while (this.#buffer === undefined) {
+        this.#buffer = this.#free.pop();
+        if (this.#buffer === undefined) await this.#answer();
+      }
+      const part = chunk.subarray(at, at + bufferLength - this.#filled);
+      new Uint8Array(this.#buffer).set(part, this.#filled);
+      this.#filled += part.length;
+      at += part.length;
+      if (this.#filled === bufferLength) this.#send();
+    }
   }
 
   async finish(): Promise<ReadonlyMap<DigestAlgorithm, string>> {
+    this.#send();
     this.#post({ end: true });
     while (this.#digests === undefined) await this.#answer();
     return new Map([...this.#own.finish(), ...this.#digests]);
@@ -61,6 +73,13 @@ export class DigestThread {
 
   async close(): Promise<void> {
     await this.#worker.terminate();
+  }
+
+  #send(): void {
+    if (this.#buffer === undefined) return;
+    this.#post({ buffer: this.#buffer, length: this.#filled }, this.#buffer);
+    this.#buffer = undefined;
+    this.#filled = 0;
   }
 
   #post(message: StreamDigestMessage, ...transfer: ArrayBuffer[]): void {

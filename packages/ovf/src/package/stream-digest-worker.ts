@@ -6,10 +6,10 @@ const port = parentPort!;
 let digest = new FileDigest([]);
 
 port.on('message', (message: StreamDigestMessage) => {
-  const tell = (answer: StreamDigestAnswer) => port.postMessage(answer);
+  const tell = (answer: StreamDigestAnswer, ...transfer: ArrayBuffer[]) => port.postMessage(answer, transfer);
   if ('algorithms' in message) digest = new FileDigest(message.algorithms);
-  else if ('bytes' in message) {
-    digest.update(message.bytes);
-    tell({ doneBytes: message.bytes.length });
+  else if ('buffer' in message) {
+    digest.update(new Uint8Array(message.buffer, 0, message.length));
+    tell({ buffer: message.buffer }, message.buffer);
   } else tell({ digests: [...digest.finish()] });
 });
