@@ -81,7 +81,12 @@ function systemBlock(system: PackageSummary['systems'][number]): string {
   const { name, id, guest, cpus, memoryMiB, firmware, families, disks, nics, drives, environment } = system;
   const lines = [
     fact('guest', guest),
-    fact('hardware', `${cpus} CPUs, ${formatBytes(memoryMiB * 2 ** 20)}, ${firmware}, ${families.join(' ') || 'any'}`),
+    cpus === undefined || memoryMiB === undefined
+      ? fact('hardware', 'cannot be built; see the warnings')
+      : fact(
+          'hardware',
+          `${cpus === 1 ? 'one CPU' : `${cpus} CPUs`}, ${formatBytes(memoryMiB * 2 ** 20)}, ${firmware}, ${families.join(' ') || 'any'}`,
+        ),
     ...disks.map(({ label, capacity, file, parent }) =>
       fact(
         'disk',

@@ -3,6 +3,7 @@ import {
   type Envelope,
   type LocalizedText,
   localize,
+  OvfError,
   type OvfWarning,
   resolveHardware,
   resolveProperties,
@@ -32,6 +33,16 @@ export function summarize(input: SummaryInput) {
   const systems = virtualSystems(envelope);
   const warnings = [...input.warnings];
   const files = new Map(envelope.files.map((file) => [file.id, file]));
+  /** What cannot be resolved is a warning: the rest is worth to be seen. */
+  const attempt = <T>(work: () => T): T | undefined => {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof OvfError) || error.code === 'configuration-unknown') throw error;
+      warnings.push({ detail: error.detail, location: error.location });
+      return undefined;
+    }
+  };
   return {
     descriptor: descriptorName,
     ovfVersion: envelope.version,
@@ -51,29 +62,34 @@ export function summarize(input: SummaryInput) {
       annotations.flatMap(({ annotation }) => textOf(annotation) ?? []),
     ),
     systems: systems.map((system) => {
-      const hardware = resolveHardware(envelope, system, {
-        fileName: descriptorName,
-        ...(option === undefined ? {} : { configuration: option }),
-      });
-      warnings.push(...hardware.warnings);
+      const hardware = attempt(() =>
+        resolveHardware(envelope, system, {
+          fileName: descriptorName,
+          ...(option === undefined ? {} : { configuration: option }),
+        }),
+      );
+      warnings.push(...(hardware?.warnings ?? []));
       return {
         id: system.id,
         name: textOf(system.name) ?? system.id,
         guest: textOf(system.operatingSystem?.description) ?? system.operatingSystem?.vmwareType,
-        families: hardware.systemTypes,
-        cpus: hardware.cpus,
-        memoryMiB: hardware.memoryMiB,
-        firmware: hardware.firmware,
-        disks: hardware.disks.map(({ label, capacity, capacityProperty, disk, file }) => ({
+        families: hardware?.systemTypes ?? [],
+        cpus: hardware?.cpus,
+        memoryMiB: hardware?.memoryMiB,
+        firmware: hardware?.firmware,
+        disks: (hardware?.disks ?? []).map(({ label, capacity, capacityProperty, disk, file }) => ({
           label,
           disk: disk?.id,
           capacity: capacity ?? (capacityProperty === undefined ? undefined : `by ${capacityProperty.key}`),
           file: file?.href,
           parent: disk?.parentId,
         })),
-        nics: hardware.nics.map(({ label, model, network, mac }) => ({ label, model, network, mac })),
-        drives: [...hardware.cdroms, ...hardware.floppies].map(({ label, file }) => ({ label, file: file?.href })),
-        environment: hardware.transports,
+        nics: (hardware?.nics ?? []).map(({ label, model, network, mac }) => ({ label, model, network, mac })),
+        drives: [...(hardware?.cdroms ?? []), ...(hardware?.floppies ?? [])].map(({ label, file }) => ({
+          label,
+          file: file?.href,
+        })),
+        environment: hardware?.transports ?? [],
       };
     }),
     networks: (envelope.networkSection?.networks ?? []).map(({ name, description }) => ({
@@ -94,11 +110,15 @@ export function summarize(input: SummaryInput) {
       description: textOf(one.description),
       default: one.isDefault ?? false,
     })),
-    properties: resolveProperties(envelope, [], {
-      allowMissing: true,
-      fileName: descriptorName,
-      ...(option === undefined ? {} : { configuration: option }),
-    }).map(({ entityId, key, value, password, userConfigurable, missing, property }) => ({
+    properties: (
+      attempt(() =>
+        resolveProperties(envelope, [], {
+          allowMissing: true,
+          fileName: descriptorName,
+          ...(option === undefined ? {} : { configuration: option }),
+        }),
+      ) ?? []
+    ).map(({ entityId, key, value, password, userConfigurable, missing, property }) => ({
       of: entityId,
       key,
       type: property.type,

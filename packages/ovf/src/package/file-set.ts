@@ -11,14 +11,31 @@ export class FileSet {
   readonly #allowUnreferenced: boolean;
   readonly warnings: OvfWarning[] = [];
 
-  /** Throws `name-unsafe` for a reference that leads out of the package. */
+  /** References that lead out of the package (`name-unsafe`); no file belongs to them. */
+  readonly unsafe: readonly OvfError[];
+
   constructor(envelope: Envelope, allowUnreferenced: boolean, descriptorName: string) {
-    this.references = envelope.files.filter((file) => !isExternal(file.href));
+    const references: FileReference[] = [];
+    const unsafe: OvfError[] = [];
     this.#allowUnreferenced = allowUnreferenced;
-    for (const file of this.references) {
+    for (const file of envelope.files.filter(({ href }) => !isExternal(href))) {
       const location = { file: descriptorName, line: file.line, section: 'References' };
-      for (const name of storedNamesFor(file.href, location)) this.#byName.set(name, file);
+      try {
+        for (const name of storedNamesFor(file.href, location)) this.#byName.set(name, file);
+        references.push(file);
+      } catch (error) {
+        if (!(error instanceof OvfError)) throw error;
+        unsafe.push(error);
+      }
     }
+    this.references = references;
+    this.unsafe = unsafe;
+  }
+
+  /** Throws `name-unsafe` for the first reference that leads out of the package. */
+  refuseUnsafe(): void {
+    const [first] = this.unsafe;
+    if (first !== undefined) throw first;
   }
 
   /** The reference that a stored file belongs to; its chunks count. */

@@ -94,6 +94,7 @@ class OvaReader implements OvaStream {
     this.#ledger.add(first.name, digest.finish());
     this.#envelope = await readEnvelope(this.descriptor, { fileName: first.name });
     this.#files = new FileSet(this.#envelope, this.#options.rules === 'lax', this.descriptorName);
+    this.#files.refuseUnsafe();
     for (this.#next = await this.#advance(); this.#next !== undefined; this.#next = await this.#advance()) {
       if (!(await this.#readSignature(this.#next))) break;
     }

@@ -107,12 +107,15 @@ async function openChecked(source: PackageSource, options: PackageOptions): Prom
   }
   const envelope = await readEnvelope(descriptor, { fileName: descriptorName });
   const files = new FileSet(envelope, options.rules === 'lax', descriptorName);
+  await check(() => files.refuseUnsafe());
   const order = source.names === undefined ? [] : orderWarnings(source.names, descriptorName, envelope);
   if (options.rules === 'strict' && order[0] !== undefined) {
     throw new OvfError('archive-invalid', order[0].detail, order[0].location);
   }
   const ownFiles = new Set([descriptorName, manifestName, certificateName]);
-  const content = [...(source.names ?? (await storedFiles(source, envelope)))].filter((name) => !ownFiles.has(name));
+  const content = [...(source.names ?? (await storedFiles(source, envelope, { onUnsafe: () => undefined })))].filter(
+    (name) => !ownFiles.has(name),
+  );
   for (const name of content) {
     const size = (await source.size(name)) ?? null;
     await check(() => files.add(name, size));

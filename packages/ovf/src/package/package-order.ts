@@ -1,6 +1,6 @@
 import type { Envelope } from '../envelope/envelope.ts';
 import type { OvfWarning } from '../errors.ts';
-import { isExternal, storedNamesFor } from './package-name.ts';
+import { FileSet } from './file-set.ts';
 import { certificateNameOf, manifestNameOf } from './stored-files.ts';
 
 /**
@@ -24,16 +24,13 @@ export function orderWarnings(names: readonly string[], descriptorName: string, 
       warn('it is neither right behind the descriptor nor at the end of the archive', expected[0]!);
     }
   }
-  const places = new Map<string, number>();
-  for (const [index, file] of envelope.files.entries()) {
-    if (isExternal(file.href)) continue;
-    for (const name of storedNamesFor(file.href)) places.set(name, index);
-  }
-  const placeOf = (name: string) => places.get(name) ?? places.get(name.replace(/\.\d{9}$/, ''));
+  const files = new FileSet(envelope, true, descriptorName);
+  const places = new Map(files.references.map((reference, index) => [reference, index]));
   let before = -1;
   for (const name of names) {
-    const place = placeOf(name);
-    if (place === undefined || name === descriptorName) continue;
+    const reference = files.referenceOf(name);
+    if (reference === undefined || name === descriptorName) continue;
+    const place = places.get(reference)!;
     if (place < before) {
       warn('it stands behind a file that References has after it', name);
       break;

@@ -1,5 +1,5 @@
 import type { Envelope } from '../envelope/envelope.ts';
-import { OvfError } from '../errors.ts';
+import { OvfError, type OvfLocation } from '../errors.ts';
 import { chunkName, isExternal, storedNamesFor } from './package-name.ts';
 import type { PackageSource } from './package-source.ts';
 
@@ -16,20 +16,24 @@ export function certificateNameOf(descriptorName: string): string {
 /** Most chunks of one file that are looked for. */
 const maxChunks = 10_000;
 
-/**
- * Names of the files that the envelope references and the source has. With `missingToo` those that it has not, too, under
- * their first name. Throws `name-unsafe`, `archive-limit`.
- */
+export interface StoredFilesOptions {
+  /** Those that are not there, too, under their first name. */
+  readonly missingToo?: boolean;
+  /** Told of a reference that leads out of the package, which is then passed over; else it is thrown. */
+  readonly onUnsafe?: (error: OvfError) => void;
+}
+
+/** Names of the files that the envelope references and the source has. Throws `name-unsafe`, `archive-limit`. */
 export async function storedFiles(
   source: PackageSource,
   envelope: Envelope,
-  { missingToo = false }: { readonly missingToo?: boolean } = {},
+  { missingToo = false, onUnsafe }: StoredFilesOptions = {},
 ): Promise<string[]> {
   const names: string[] = [];
   for (const { href, chunkSize, line } of envelope.files) {
     if (isExternal(href)) continue;
     const found: string[] = [];
-    const candidates = storedNamesFor(href, { file: source.descriptorName, line });
+    const candidates = candidatesFor(href, { file: source.descriptorName, line, section: 'References' }, onUnsafe);
     for (const name of candidates) {
       const stored = (index: number) => (chunkSize === undefined ? name : chunkName(name, index));
       while ((await source.size(stored(found.length))) !== undefined) {
@@ -47,6 +51,16 @@ export async function storedFiles(
     names.push(...found);
   }
   return names;
+}
+
+function candidatesFor(href: string, location: OvfLocation, onUnsafe: StoredFilesOptions['onUnsafe']): string[] {
+  try {
+    return storedNamesFor(href, location);
+  } catch (error) {
+    if (onUnsafe === undefined || !(error instanceof OvfError)) throw error;
+    onUnsafe(error);
+    return [];
+  }
 }
 
 /** A whole file of at most `maxLength` bytes; absent when it is not there. Throws `archive-limit`. */

@@ -59,15 +59,16 @@ async function isAlone(source: PackageSource, envelope: Envelope): Promise<boole
 async function checkFiles(source: PackageSource, envelope: Envelope, log: IssueLog): Promise<void> {
   const { descriptorName } = source;
   const ownNames = [descriptorName, manifestNameOf(descriptorName), certificateNameOf(descriptorName)];
-  const names = source.names ?? (await collecting(log, 'file-name', () => storedFiles(source, envelope))) ?? [];
-  const files = await collecting(log, 'file-name', async () => new FileSet(envelope, false, descriptorName));
-  if (files === undefined) return;
+  const names = source.names ?? (await storedFiles(source, envelope, { onUnsafe: () => undefined }));
+  const files = new FileSet(envelope, false, descriptorName);
+  for (const { detail, location } of files.unsafe) log.report('file-name', detail, location);
   const content = names.filter((name) => !ownNames.includes(name));
   for (const name of content) {
     const size = (await source.size(name)) ?? null;
     const rule = files.referenceOf(name) === undefined ? 'file-listed' : 'file-size';
     await collecting(log, rule, async () => files.add(name, size));
   }
+  const safe = new Set(files.references);
   for (const reference of envelope.files) {
     const { href, line } = reference;
     if (isExternal(href)) {
@@ -75,6 +76,7 @@ async function checkFiles(source: PackageSource, envelope: Envelope, log: IssueL
       log.report('file-outside', detail, { file: descriptorName, section: 'References', line });
       continue;
     }
+    if (!safe.has(reference)) continue;
     const there = await collecting(log, 'file-there', async () => files.storedNames(reference));
     if (there !== undefined) await collecting(log, 'file-chunks', async () => files.checkChunks(reference));
   }

@@ -42,7 +42,8 @@ export async function verifyPackage(
   const known = manifest instanceof OvfError ? undefined : manifest;
   const read = envelope === undefined || envelope instanceof OvfError ? undefined : envelope;
   const entries = new Map((known?.entries ?? []).map((entry) => [entry.file, entry]));
-  const stored = await storedNamesOf(source, read, entries);
+  const onUnsafe = (error: OvfError) => void invalid.push(invalidFile(descriptorName, error));
+  const stored = await storedNamesOf(source, read, entries, onUnsafe);
   if (read !== undefined && source.names !== undefined)
     warnings.push(...orderWarnings(source.names, descriptorName, read));
   const sizes = new Map<string, number | null>();
@@ -108,10 +109,11 @@ async function storedNamesOf(
   source: PackageSource,
   envelope: Envelope | undefined,
   entries: ReadonlyMap<string, ManifestEntry>,
+  onUnsafe: (error: OvfError) => void,
 ): Promise<string[]> {
   const { descriptorName } = source;
   const signature = new Set([manifestNameOf(descriptorName), certificateNameOf(descriptorName)]);
-  const referenced = envelope === undefined ? [] : await storedFiles(source, envelope, { missingToo: true });
+  const referenced = envelope === undefined ? [] : await storedFiles(source, envelope, { missingToo: true, onUnsafe });
   const names = new Set([descriptorName, ...(source.names ?? []), ...referenced, ...entries.keys()]);
   return [...names].filter((name) => !signature.has(name));
 }

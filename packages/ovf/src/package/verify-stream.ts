@@ -1,10 +1,11 @@
-import type { Envelope } from '../envelope/envelope.ts';
+import type { FileReference } from '../envelope/envelope.ts';
 import { OvfError, type OvfWarning } from '../errors.ts';
 import { verifySignature } from '../signature/verify-signature.ts';
 import { DigestThread } from './digest-thread.ts';
 import { FileDigest } from './file-digests.ts';
+import { FileSet } from './file-set.ts';
 import type { DigestAlgorithm, Manifest } from './manifest.ts';
-import { isExternal, storedNamesFor } from './package-name.ts';
+import { chunkName, storedNamesFor } from './package-name.ts';
 import { defaultMaxLength, tarLimitsOf } from './package-options.ts';
 import { orderWarnings } from './package-order.ts';
 import { type FileVerdict, type PackageVerdict, packageVerdict } from './package-verdict.ts';
@@ -95,7 +96,9 @@ async function verifyEntries(
   });
   const invalid: FileVerdict[] = [];
   if (manifest instanceof OvfError) invalid.push(invalidFile(manifestNameOf(descriptorName), manifest));
-  const files = fileVerdicts(descriptorName, seen, manifest, envelope);
+  const held = envelope instanceof OvfError ? undefined : new FileSet(envelope, true, descriptorName);
+  for (const error of held?.unsafe ?? []) invalid.push(invalidFile(descriptorName, error));
+  const files = fileVerdicts(descriptorName, seen, manifest, held?.references ?? []);
   if (envelope instanceof OvfError) judgeDescriptor(envelope, descriptorName, files, invalid, warnings);
   else warnings.push(...orderWarnings(names, descriptorName, envelope));
   return packageVerdict([...invalid, ...files], signature, warnings, manifest !== undefined);
@@ -136,19 +139,17 @@ function fileVerdicts(
   descriptorName: string,
   seen: ReadonlyMap<string, SeenFile>,
   manifest: Manifest | OvfError | undefined,
-  envelope: Envelope | OvfError,
+  references: readonly FileReference[],
 ): FileVerdict[] {
   const entries = new Map(
     manifest === undefined || manifest instanceof OvfError ? [] : manifest.entries.map((entry) => [entry.file, entry]),
   );
   const signature = new Set([manifestNameOf(descriptorName), certificateNameOf(descriptorName)]);
-  const missing: string[] = [];
-  for (const { href, chunkSize } of envelope instanceof OvfError ? [] : envelope.files) {
-    if (isExternal(href)) continue;
-    const names = storedNamesFor(href).map((name) => (chunkSize === undefined ? name : `${name}.000000000`));
-    if (!names.some((name) => seen.has(name))) missing.push(names[0]!);
-  }
-  return [...new Set([...seen.keys(), ...missing, ...entries.keys()])]
+  const wanted = references.map(({ href, chunkSize }) => {
+    const names = storedNamesFor(href).map((name) => (chunkSize === undefined ? name : chunkName(name, 0)));
+    return names.find((name) => seen.has(name)) ?? names[0]!;
+  });
+  return [...new Set([...seen.keys(), ...wanted, ...entries.keys()])]
     .filter((name) => !signature.has(name))
     .map((name) => {
       const entry = entries.get(name);
