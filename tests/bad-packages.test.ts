@@ -10,6 +10,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, createClient, type ManagedObjectReference } from '@hypostyle/vim';
 import { Daemon, hypo } from './harness/daemon.ts';
+import { eventually } from './harness/guest-machine.ts';
 import { leavesNothing } from './harness/host-state.ts';
 import { descriptorOf, type Member, manifestOf, streamDisk, tarOf } from './harness/package-files.ts';
 import { type RawAnswer, rawRequest } from './harness/raw-request.ts';
@@ -99,7 +100,9 @@ describe('bad packages', () => {
     await clean(async () => {
       const { code, output } = await runHypo(['deploy', path, '--name', 'good']);
       assert.equal(code, 0, output);
-      assert.ok((await readdir(join(daemon.datastore, 'good'))).some((name) => name.endsWith('-flat.vmdk')));
+      const settled = async () =>
+        (await readdir(join(daemon.datastore, 'good'))).some((name) => name.endsWith('-flat.vmdk'));
+      await eventually(settled, 'its disk is a plain one');
       const removed = await runHypo(['rm', 'good']);
       assert.equal(removed.code, 0, removed.output);
     });
