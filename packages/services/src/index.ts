@@ -5,6 +5,7 @@ export { type CreateMachineDisk, createMachineDisk, machineDiskFiles } from './d
 export { createDelta, deltaFiles, nextDeltaName, renewContentId } from './disks/delta.ts';
 export { chainLayers, type DiskChain, type DiskLink, maximumChainLength, readDiskChain } from './disks/disk-chain.ts';
 export { diskDownloadTarget, provideDisk } from './disks/disk-download.ts';
+export { diskFault } from './disks/disk-faults.ts';
 export { type DiskReceiving, type DiskUpload, diskUploadTarget, receiveDisk } from './disks/disk-upload.ts';
 export { openDiskInRoot } from './disks/open-disk-in-root.ts';
 export { type LeasedDiskPlace, openExportedDisk, openLeasedDisk } from './disks/open-leased-disk.ts';

@@ -1,5 +1,5 @@
 import { access, rename, rm } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { basename, dirname, relative } from 'node:path';
 import { HypervisorError, type ImageTool, type RunningMachine } from '@hypostyle/contracts';
 import {
   readDescriptor,
@@ -24,7 +24,7 @@ export interface FinishDisk {
 }
 
 /** A disk to be made a plain one; JSON, so that it can be journaled. */
-export type UnfinishedDisk = Pick<SettlingDisk, 'id' | 'descriptorPath' | 'files'>;
+export type UnfinishedDisk = Pick<SettlingDisk, 'id' | 'descriptorPath' | 'files' | 'above'>;
 
 /**
  * Makes a disk whose source is inflated a plain flat one: the flat file takes the source's place below the overlay, the
@@ -43,6 +43,10 @@ export async function finishDisk(disk: UnfinishedDisk, options: FinishDisk): Pro
     const { signal, onProgress } = options;
     await options.images.commit({ layers, signal, onProgress });
     await becomeFlat(disk);
+    if (disk.above !== undefined) {
+      const relativePath = relative(dirname(disk.above), files.flat);
+      await options.images.setBacking({ path: disk.above, backing: { format: 'raw', path: files.flat, relativePath } });
+    }
   }
   for (const path of [files.overlay, files.source, files.partial]) await rm(path, { force: true });
   await removeRecord(descriptorPath);
@@ -83,7 +87,7 @@ async function mergeLive(disk: UnfinishedDisk, options: FinishDisk): Promise<boo
       diskId,
       path: files.overlay,
       into: files.flat,
-      backingName: basename(files.flat),
+      backingName: disk.above === undefined ? basename(files.flat) : relative(dirname(disk.above), files.flat),
       signal: options.signal,
       onProgress: options.onProgress,
       onMerged: () => becomeFlat(disk),

@@ -11,6 +11,8 @@ export interface SettlingDisk {
   readonly capacityBytes: number;
   readonly thin: boolean;
   readonly places: SettlingPlaces;
+  /** Extent of the delta that lies on it, where one does. */
+  readonly above?: string;
   readonly files: {
     readonly source: string;
     readonly overlay: string;
@@ -20,7 +22,11 @@ export interface SettlingDisk {
 }
 
 /** Undefined for a disk that does not settle, or is gone. */
-export async function settlingDisk(descriptorPath: string, id: string): Promise<SettlingDisk | undefined> {
+export async function settlingDisk(
+  descriptorPath: string,
+  id: string,
+  above?: string,
+): Promise<SettlingDisk | undefined> {
   let descriptor: Descriptor;
   let places: SettlingPlaces | undefined;
   try {
@@ -39,6 +45,7 @@ export async function settlingDisk(descriptorPath: string, id: string): Promise<
     capacityBytes: descriptor.extents.reduce((sum, extent) => sum + extent.sectors, 0) * sectorBytes,
     thin: descriptor.ddb.get('thinProvisioned') === '1',
     places,
+    ...(above === undefined ? {} : { above }),
     files: {
       source: beside(places.sourceName),
       overlay: beside(places.overlayName),

@@ -1,6 +1,7 @@
 import {
   checkSource,
   DiskDamage,
+  diskFault,
   finishDisk,
   inflateDisk,
   recordOf,
@@ -32,6 +33,9 @@ interface Inflation {
   readonly listeners: Set<(percent: number) => void>;
 }
 
+/** A guest that boots has the host to itself: for so long after its start, its disks settle no faster than that. */
+const bootMilliseconds = 20_000;
+const bootRate = 4 * 2 ** 20;
 /** Of the whole task's progress, what inflating is. */
 const inflatingPercent = 95;
 
@@ -49,6 +53,7 @@ export class SettleWork {
   readonly #inflations = new Map<string, Inflation>();
   readonly #merges = new Map<string, AbortController>();
   #questions = 0;
+  #closed = false;
 
   constructor(core: HostCore) {
     this.#core = core;
@@ -165,6 +170,7 @@ export class SettleWork {
 
   /** Ends the threads; what they did is kept for the next process. */
   async close(): Promise<void> {
+    this.#closed = true;
     for (const { abort } of this.#inflations.values()) abort.abort();
     await Promise.allSettled([...this.#inflations.values()].map(({ done }) => done));
   }
@@ -218,6 +224,7 @@ export class SettleWork {
       listeners: new Set(),
     };
     this.#inflations.set(id, inflation);
+    if (this.#closed) inflation.abort.abort();
     const forget = () => this.#inflations.delete(id);
     inflation.done.then(forget, forget);
     started.resolve();
@@ -242,15 +249,21 @@ export class SettleWork {
         await inflateDisk(disk, { pace: inflation.pace, signal, onProgress });
       } catch (error) {
         if (error instanceof DiskDamage) await this.#damaged(id, disk, error);
-        throw error;
+        if (error instanceof DiskDamage || signal.aborted) throw error;
+        const { datastore } = machine;
+        throw diskFault(error, datastore, disk.descriptorPath.slice(datastore.directory.length + 1));
       }
       before += disk.places.length;
     }
   }
 
   #rate(id: string, { hurried }: Inflation): number {
+    if (hurried) return 0;
     const extra = this.#core.machines.find(id)?.configuration.extra ?? [];
-    return hurried ? 0 : settleRate(this.#core.options, extra);
+    const rate = settleRate(this.#core.options, extra);
+    const startedAt = this.#core.machines.engine(id)?.startedAt ?? 0;
+    if (Date.now() - startedAt > bootMilliseconds) return rate;
+    return rate === 0 ? bootRate : Math.min(rate, bootRate);
   }
 
   /** The machine stands still until somebody says what becomes of it. */
@@ -307,9 +320,9 @@ export class SettleWork {
       for (const disk of found) {
         const inflated = disk.places.flatName !== undefined || (await recordOf(disk)).inflated === true;
         if (!inflated) throw fault('InvalidState', {}, `The disk ${disk.id} is not inflated yet.`);
-        const { id: diskId, descriptorPath, files } = disk;
+        const { id: diskId, descriptorPath, files, above } = disk;
         if (!ready.some((other) => other.descriptorPath === descriptorPath))
-          ready.push({ id: diskId, descriptorPath, files });
+          ready.push({ id: diskId, descriptorPath, files, ...(above === undefined ? {} : { above }) });
       }
       await journal(ready);
       for (const [index, disk] of ready.entries()) {

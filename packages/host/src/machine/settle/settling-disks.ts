@@ -6,9 +6,12 @@ import type { MachineRecord } from '../record/machine-record.ts';
 export async function settlingDisks({ configuration, datastore, disks }: MachineRecord): Promise<SettlingDisk[]> {
   const found: SettlingDisk[] = [];
   for (const disk of configuration.disks) {
-    for (const [path] of disks.get(disk.key)?.chain ?? []) {
+    const chain = disks.get(disk.key)?.chain ?? [];
+    for (const [at, [path]] of chain.entries()) {
       if (path === undefined) continue;
-      const settling = await settlingDisk(datastore.absolute(path), diskIdOf(configuration, disk));
+      const above = chain[at - 1]?.[1];
+      const child = above === undefined ? undefined : datastore.absolute(above);
+      const settling = await settlingDisk(datastore.absolute(path), diskIdOf(configuration, disk), child);
       if (settling !== undefined) found.push(settling);
     }
   }
