@@ -1,10 +1,10 @@
 import { realpath } from 'node:fs/promises';
-import type { BlockLayer, DiskExport, ImageTool } from '@hypostyle/contracts';
+import type { DiskExport, ImageTool } from '@hypostyle/contracts';
 import { type ChangeMap, openNbdDisk } from '@hypostyle/vmdk';
 import { type DatastoreRoot, resolveInRoot } from '../files/datastore-root.ts';
 import type { LeasedDisk } from '../leases/transfer-target.ts';
 import { renewContentId } from './delta.ts';
-import { readDiskChain } from './disk-chain.ts';
+import { chainLayers, readDiskChain } from './disk-chain.ts';
 import { diskFault } from './disk-faults.ts';
 import { isBelow, openDiskInRoot } from './open-disk-in-root.ts';
 
@@ -28,13 +28,13 @@ export async function openLeasedDisk(place: LeasedDiskPlace): Promise<LeasedDisk
   const base = await realpath(root.directory);
   try {
     const chain = await readDiskChain(full, { allowOutside: (file) => isBelow(base, file) });
-    if (chain.links.every(({ kind }) => kind !== 'delta')) {
+    if (chain.links.every(({ kind }) => kind !== 'delta' && kind !== 'settling')) {
       const disk = await openDiskInRoot(root, path, { writable });
       return { disk, writable, changeMaps, close: () => disk.close() };
     }
     // What names the disk is durable before the first write.
     if (writable) await renewContentId(chain);
-    const layers = chain.links.map(({ layer }): BlockLayer => layer);
+    const layers = chainLayers(chain);
     const exported = await place.images.exportDisk({ layers, socketPath: place.socketPath(), writable });
     return await openExportedDisk(exported, { writable, changeMaps });
   } catch (error) {
