@@ -3,7 +3,13 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { Computer, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
 import { gateFiles } from '../../testing/mortal-files.ts';
-import { ModelMachine, modelAfter, newModel, possibleActions } from '../../testing/snapshot-model.ts';
+import {
+  ModelMachine,
+  modelAfter,
+  newModel,
+  possibleActions,
+  type SnapshotAction,
+} from '../../testing/snapshot-model.ts';
 
 interface Step {
   /** Which of the actions that are possible then. */
@@ -70,3 +76,60 @@ test('whatever is done with snapshots and wherever the process dies, every byte 
     { numRuns: Number(process.env.HYPOSTYLE_RUNS ?? 4), endOnFailure: false },
   );
 });
+
+const write = (block: number, value: number): SnapshotAction => ({ kind: 'write', block, value });
+const take = (name: string): SnapshotAction => ({ kind: 'take', name });
+const remove = (name: string): SnapshotAction => ({ kind: 'remove', name, withChildren: false, consolidate: true });
+
+/** What is done before, and what the process is killed in; a machine that runs, without snapshots, begins each. */
+const scenarios: readonly (readonly [name: string, before: readonly SnapshotAction[], killed: SnapshotAction])[] = [
+  ['a snapshot taken', [write(0, 1)], take('a')],
+  ['a revert', [write(0, 1), take('a'), write(0, 2)], { kind: 'revert', name: 'a' }],
+  ['the last snapshot removed', [write(0, 1), take('a'), write(0, 2), write(1, 2)], remove('a')],
+  ['an inner one removed', [take('a'), write(0, 1), take('b'), write(0, 2)], remove('a')],
+  ['all removed', [take('a'), write(0, 1), take('b'), write(1, 2)], { kind: 'removeAll' }],
+  ['one removed from a machine that is off', [take('a'), write(0, 1), { kind: 'powerOff' }], remove('a')],
+];
+/** Of so many steps one is the last of the process; every one where a long run is asked for. */
+const stride = process.env.HYPOSTYLE_RUNS === undefined ? 9 : 1;
+
+for (const [name, before, killed] of scenarios) {
+  test(`killed at any step of ${name}: the old or the new, and no file for nothing`, async (t) => {
+    t.after(gateFiles());
+    const computer = await Computer.make();
+    t.after(() => computer.remove());
+    let daemon = await computer.start();
+    await daemon.task(vmFolder, 'CreateVM_Task', smallMachine('web'));
+    const machine = new ModelMachine(computer, 'web');
+    let model = newModel;
+    const act = async (action: SnapshotAction) => {
+      await machine.perform(daemon, action);
+      model = modelAfter(model, action);
+    };
+    let steps = 0;
+    for (let dies = Math.floor(Math.random() * stride); ; dies += stride) {
+      if (Object.keys(model.snapshots).length > 0) await act({ kind: 'removeAll' });
+      if (model.power !== 'poweredOn') await act({ kind: 'powerOn' });
+      for (const action of before) await act(action);
+      daemon.store.stepsLeft = dies;
+      const done = machine.perform(daemon, killed).then(() => true);
+      const whole = await Promise.race([done, daemon.store.died.then(() => false)]);
+      daemon.store.stepsLeft = whole ? Number.POSITIVE_INFINITY : 0;
+      if (!whole) {
+        await new Promise((resolve) => setTimeout(resolve, 15));
+        daemon.bury();
+        daemon = await computer.start();
+        await daemon.idle();
+      }
+      const seen = await machine.observe(daemon);
+      const after = modelAfter(model, killed);
+      if (whole || !isEqual(seen, model)) assert.deepEqual(seen, after, `killed at ${dies}`);
+      model = seen;
+      steps += 1;
+      if (whole) break;
+    }
+    assert.ok(steps > 2, `${steps} steps`);
+    assert.deepEqual(computer.defects, []);
+    await daemon.host.close();
+  });
+}

@@ -187,8 +187,6 @@ test('thirty-two levels are taken and run, and no more', async (t) => {
   await daemon.task(web, 'PowerOffVM_Task');
   await daemon.task(web, 'PowerOnVM_Task');
   for (let level = 1; level <= 32; level += 1) assert.equal(read(level), level);
-  await daemon.task(web, 'RemoveAllSnapshots_Task');
-  for (let level = 1; level <= 32; level += 1) assert.equal(read(level), level);
 });
 
 test('hardware that came or went since is as it was, and no disk that a snapshot has is deleted', async (t) => {
@@ -238,4 +236,36 @@ test('a suspended machine is taken with its memory, and goes on from there', asy
   await daemon.task(web, 'PowerOffVM_Task');
   await daemon.task(web, 'Destroy_Task');
   assert.deepEqual(await readdir(computer.datastore).then((names) => names.filter((name) => name === 'web')), []);
+});
+
+test('a folder is registered with its snapshots, and those of another maker are shown and never written', async (t) => {
+  const { daemon, web, folder, take } = await withMachine(t);
+  await take('first');
+  await take('second');
+  const config = daemon.read(web, 'config');
+  await daemon.call(web, 'UnregisterVM');
+  const register = async () =>
+    (await daemon.task(vmFolder, 'RegisterVM_Task', {
+      path: '[datastore1] web/web.vmx',
+      asTemplate: false,
+      pool: { type: 'ResourcePool', value: 'ha-root-pool' },
+    })) as Machine;
+  const again = await register();
+  assert.deepEqual(tree(daemon, again), [['first', 'second']]);
+  assert.equal(daemon.read(again, 'config')?.uuid, config?.uuid);
+  await daemon.task(again, 'RemoveAllSnapshots_Task');
+  await daemon.call(again, 'UnregisterVM');
+  // As VMware leaves it: its file of the snapshot is none that we read.
+  await writeFile(
+    join(folder, 'web.vmsd'),
+    'snapshot.lastUID = "1"\nsnapshot.current = "1"\nsnapshot0.uid = "1"\nsnapshot0.filename = "web-Snapshot1.vmsn"\nsnapshot0.displayName = "old"\nsnapshot0.numDisks = "1"\nsnapshot0.disk0.fileName = "web.vmdk"\nsnapshot0.disk0.node = "scsi0:0"\nsnapshot.numSnapshots = "1"\n',
+  );
+  await writeFile(join(folder, 'web-Snapshot1.vmsn'), 'unknown');
+  const foreign = await register();
+  assert.deepEqual(tree(daemon, foreign), ['old']);
+  const descriptor = await readFile(join(folder, 'web.vmdk'), 'utf8');
+  await daemon.task(foreign, 'PowerOnVM_Task');
+  assert.equal(await readFile(join(folder, 'web.vmdk'), 'utf8'), descriptor, 'what a snapshot has is not written');
+  await assert.rejects(daemon.task(foreign, 'RevertToCurrentSnapshot_Task'), named('InvalidSnapshotFormat'));
+  assert.equal(daemon.read(foreign, 'runtime')?.powerState, 'poweredOn');
 });
