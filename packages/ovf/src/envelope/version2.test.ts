@@ -118,3 +118,15 @@ test('classes in namespaces that end in .xsd, as VirtualBox writes them, are the
   assert.equal(validateEnvelope(source).valid, true);
   assert.deepEqual(plain(parseEnvelope(source)), plain(parseEnvelope(descriptor(2))));
 });
+
+test('a type that an unknown element names keeps its namespace, whatever the prefix was', () => {
+  const section = `<x:Odd xmlns:x="urn:x" xmlns:vmw="urn:other" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" ovf:required="false"><x:part xsi:type="vmw:Kind"/></x:Odd>`;
+  const source = descriptor(1).replace('<VirtualSystemCollection', `${section}<VirtualSystemCollection`);
+  const typeOf = (text: string) => {
+    const [odd] = parseXml(text).children.filter((child) => typeof child !== 'string' && child.name === 'Odd');
+    return typeof odd === 'object' && typeof odd.children[0] === 'object' ? odd.children[0].type : undefined;
+  };
+  const written = formatEnvelope(parseEnvelope(source));
+  assert.deepEqual(typeOf(source), { namespace: 'urn:other', name: 'Kind' });
+  assert.deepEqual(typeOf(written), typeOf(source));
+});

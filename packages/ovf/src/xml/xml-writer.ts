@@ -1,4 +1,4 @@
-import { xmlNamespace } from '../envelope/namespaces.ts';
+import { xmlNamespace, xsiNamespace } from '../envelope/namespaces.ts';
 import { OvfError } from '../errors.ts';
 import type { XmlAttribute, XmlElement } from './xml-tree.ts';
 
@@ -42,7 +42,7 @@ function formatElement(element: XmlElement, outer: Scope, indent: string, declar
 
   if ((scope.get(element.prefix) ?? '') !== element.namespace) declareAs(element.prefix, element.namespace);
   const own = new Set([element.prefix]);
-  const attributeName = ({ namespace, prefix, name }: XmlAttribute): string => {
+  const qualified = ({ namespace, prefix, name }: Pick<XmlAttribute, 'namespace' | 'prefix' | 'name'>): string => {
     if (namespace === '') return name;
     if (namespace === xmlNamespace) return `xml:${name}`;
     let chosen = prefix;
@@ -51,9 +51,17 @@ function formatElement(element: XmlElement, outer: Scope, indent: string, declar
     own.add(chosen);
     return `${chosen}:${name}`;
   };
-  const attributes = element.attributes.map(
-    (attribute) => ` ${attributeName(attribute)}="${escapeText(attribute.value, /[&<"\r\n\t]/g)}"`,
-  );
+  const written = ({ namespace, name, value }: XmlAttribute): string => {
+    const { type } = element;
+    if (namespace !== xsiNamespace || name !== 'type' || type === undefined) return value;
+    // The value names a type by a prefix, which must mean here what it meant where it was read.
+    const [prefix = ''] = value.trim().split(':');
+    return type.namespace === '' ? type.name : qualified({ ...type, prefix: value.includes(':') ? prefix : '' });
+  };
+  const attributes = element.attributes.map((attribute) => {
+    const name = qualified(attribute);
+    return ` ${name}="${escapeText(written(attribute), /[&<"\r\n\t]/g)}"`;
+  });
 
   const name = element.prefix === '' ? element.name : `${element.prefix}:${element.name}`;
   const start = `<${name}${declarations.join('')}${attributes.join('')}`;
