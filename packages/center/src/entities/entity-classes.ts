@@ -14,7 +14,7 @@ import { datastoreClass, networkClass } from './storage-and-network-classes.ts';
 /** What every kind of entity of a center is: its lists, and who answers its methods. */
 export function entityClasses(parts: EntityParts): EntityClasses {
   const { core, forwarding } = parts;
-  const work = defineMachineWork(core, forwarding);
+  const work = defineMachineWork(core, forwarding, parts.pools);
   const removal = defineRemovalWork(core);
   return {
     Folder: folderClass(parts, work),

@@ -1,7 +1,7 @@
 import type { ManagedObjectClass, ManagedTypeName, MethodTable } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
 import { browserMethods } from '../files/browser-methods.ts';
-import { leaseMethods } from '../machines/lease-methods.ts';
+import { leaseMethods } from '../leases/lease-methods.ts';
 import type { Forwarding } from './forwarding.ts';
 
 /** Parts that are for everybody: what may be seen through them is decided by what is asked for. */

@@ -2,12 +2,11 @@ import {
   asFault,
   type Call,
   fault,
-  type ImportSpec,
-  isData,
   type ManagedObjectReference,
   type RunningTask,
   type Session,
   type TaskInfo,
+  type TaskOrigin,
   type VimFault,
   type VirtualMachineConfigSpec,
 } from '@hypostyle/vim';
@@ -31,20 +30,31 @@ interface Waiting {
   readonly lease: PromiseWithResolvers<ManagedObjectReference>;
 }
 
-export interface ImportWork {
-  /** ResourcePool.ImportVApp: answers the lease by which the client sends the disks. */
-  begin(
-    call: Call,
-    where: Pick<AskedPlace, 'folder' | 'pool' | 'host'>,
-    spec: ImportSpec,
-  ): Promise<ManagedObjectReference<'HttpNfcLease'>>;
+/** A machine that is to be imported. */
+export interface MachineImport {
+  readonly spec: VirtualMachineConfigSpec;
+  readonly where: Pick<AskedPlace, 'folder' | 'pool' | 'host'>;
+  /** Sees the lease. */
+  readonly session: Session | undefined;
+  readonly parentTaskKey?: string;
+}
+
+/** An import under way. */
+export interface BegunImport {
+  readonly task: ManagedObjectReference<'Task'>;
+  /** Rejects with the fault of an import that came to nothing before. */
+  readonly lease: Promise<ManagedObjectReference<'HttpNfcLease'>>;
+}
+
+export interface MachineImports {
+  begin(origin: Call | TaskOrigin, request: MachineImport): Promise<BegunImport>;
 }
 
 /**
  * Imports: the center keeps name and place for the machine, the host gives the lease and takes the disks. A lease goes
  * with the center's process, so a restart ends the import on the host.
  */
-export function defineImportWork(core: CenterCore, forwarding: Forwarding): ImportWork {
+export function defineMachineImports(core: CenterCore, forwarding: Forwarding): MachineImports {
   const making = new MachineMaking(core);
   const waiting = new Map<string, Waiting>();
   let last = 0;
@@ -92,29 +102,37 @@ export function defineImportWork(core: CenterCore, forwarding: Forwarding): Impo
     },
   });
   return {
-    begin: async (call, where, spec) => {
-      if (!isData('VirtualMachineImportSpec', spec))
-        throw fault('NotSupported', {}, 'Single virtual machines are imported here; vApps are not yet.');
-      const { configSpec, resPoolEntity } = spec;
-      if (configSpec.name === undefined)
+    begin: async (origin, { spec, where, session, parentTaskKey }) => {
+      if (spec.name === undefined)
         throw fault('InvalidArgument', { invalidProperty: 'spec.configSpec.name' }, 'It is unset.');
-      const name = machineName(configSpec.name);
-      const pool = resPoolEntity ?? where.pool;
-      const place = choosePlace(core, { ...where, pool, datastores: datastoresOf(configSpec) });
+      const name = machineName(spec.name);
+      const place = choosePlace(core, { ...where, datastores: datastoresOf(spec) });
       core.hosts.connected(place.host);
       last += 1;
       const key = `${last}`;
-      const caller: Waiting = { session: call.session, lease: Promise.withResolvers() };
-      caller.lease.promise.catch(() => {});
+      const caller: Waiting = { session, lease: Promise.withResolvers() };
+      const lease = caller.lease.promise as Promise<ManagedObjectReference<'HttpNfcLease'>>;
+      lease.finally(() => waiting.delete(key)).catch(() => {});
       waiting.set(key, caller);
       try {
-        await start(call, { input: { spec: { ...configSpec, name }, place, key }, entityName: name });
-        return (await caller.lease.promise) as ManagedObjectReference<'HttpNfcLease'>;
-      } finally {
+        const input = { spec: { ...spec, name }, place, key };
+        const task = await start(origin, {
+          input,
+          entity: referenceOfPool(where.pool),
+          entityName: name,
+          parentTaskKey,
+        });
+        return { task, lease };
+      } catch (error) {
         waiting.delete(key);
+        throw error;
       }
     },
   };
+}
+
+function referenceOfPool(pool: ManagedObjectReference): ManagedObjectReference {
+  return { _typeName: 'ManagedObjectReference', type: pool.type, value: pool.value };
 }
 
 /** Nobody can end the import's lease any more: what is left of it on the host is cancelled, or was done already. */
@@ -139,7 +157,7 @@ async function endAtHost(
   }
 }
 
-function interrupted(): VimFault {
+export function interrupted(): VimFault {
   return fault(
     'SystemError',
     { reason: 'interrupted' },

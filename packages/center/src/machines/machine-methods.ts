@@ -3,8 +3,9 @@ import { type Call, fault, type ManagedObjectReference, type MethodTable } from 
 import type { CenterCore } from '../center-core.ts';
 import type { Forwarding } from '../forwarding/forwarding.ts';
 import { privilegeScope } from '../inventory/privilege-scope.ts';
+import type { PoolOperations } from '../pools/pool-operations.ts';
 import { type CreateWork, defineCreateWork } from './create-work.ts';
-import { defineImportWork, type ImportWork } from './import-work.ts';
+import { defineImports, type Imports } from './imports.ts';
 import { poolOf } from './machine-place.ts';
 import { PendingNames } from './pending-names.ts';
 import { defineMachineRename, type MachineRename } from './rename-work.ts';
@@ -14,16 +15,16 @@ export interface MachineWork {
   readonly core: CenterCore;
   readonly forwarding: Forwarding;
   readonly creating: CreateWork;
-  readonly importing: ImportWork;
+  readonly importing: Imports;
   readonly rename: MachineRename;
 }
 
-export function defineMachineWork(core: CenterCore, forwarding: Forwarding): MachineWork {
+export function defineMachineWork(core: CenterCore, forwarding: Forwarding, pools: PoolOperations): MachineWork {
   return {
     core,
     forwarding,
     creating: defineCreateWork(core, forwarding),
-    importing: defineImportWork(core, forwarding),
+    importing: defineImports(core, forwarding, pools),
     rename: defineMachineRename(core, forwarding, new PendingNames()),
   };
 }

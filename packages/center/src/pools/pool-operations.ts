@@ -1,7 +1,7 @@
 import { requireForMoveIntoPool, requireForRename } from '@hypostyle/services';
 import { type Call, data, fault, type ManagedObjectReference, type ResourceConfigSpec } from '@hypostyle/vim';
 import type { CenterBase } from '../center-base.ts';
-import { byCall } from '../containers/acting.ts';
+import { byCall, type PostEvent } from '../containers/acting.ts';
 import { type PoolDocument, referenceOf } from '../inventory/entity-document.ts';
 import { entityName } from '../inventory/entity-name.ts';
 import type { InventoryEdit } from '../inventory/inventory.ts';
@@ -30,7 +30,7 @@ export class PoolOperations {
       requireFreeName(edit, { ...place, value: '', owner: parent.owner, resources });
       const pool: PoolDocument = { ...place, value: edit.mint('resgroup-'), owner: parent.owner, resources };
       edit.put(pool);
-      this.created(edit, call, { pool, parent });
+      this.created(edit, byCall(this.#core, call), { pool, parent });
       return referenceOf(pool) as ManagedObjectReference<'ResourcePool'>;
     });
   }
@@ -46,13 +46,11 @@ export class PoolOperations {
   /** Tells of a new pool or vApp. */
   created(
     edit: InventoryEdit,
-    call: Call,
+    post: PostEvent,
     { pool, parent }: { readonly pool: PoolDocument; readonly parent: PoolDocument },
   ): void {
     const members = { resourcePool: poolArgument(pool), parent: poolArgument(parent) };
-    edit.show((draft) =>
-      byCall(this.#core, call)(draft, { type: 'ResourcePoolCreatedEvent', entity: referenceOf(pool), members }),
-    );
+    edit.show((draft) => post(draft, { type: 'ResourcePoolCreatedEvent', entity: referenceOf(pool), members }));
   }
 
   async update(

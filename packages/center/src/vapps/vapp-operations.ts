@@ -7,6 +7,7 @@ import {
   type VAppConfigSpec,
 } from '@hypostyle/vim';
 import type { CenterBase } from '../center-base.ts';
+import { byCall } from '../containers/acting.ts';
 import { type PoolDocument, referenceOf } from '../inventory/entity-document.ts';
 import { entityName } from '../inventory/entity-name.ts';
 import { requireFreeName } from '../inventory/name-scope.ts';
@@ -35,7 +36,7 @@ export class VAppOperations {
 
   /** ResourcePool.CreateVApp: in a folder beside the machines, unless within another vApp. */
   create(call: Call, { name, resSpec, configSpec, vmFolder }: NewVApp): Promise<ManagedObjectReference<'VirtualApp'>> {
-    const folder = this.#folder(poolAt(this.#core.inventory, call.self.ref.value), vmFolder);
+    const folder = vAppFolder(this.#core, poolAt(this.#core.inventory, call.self.ref.value), vmFolder);
     if (folder !== undefined) {
       const ref = referenceOf({ type: 'Folder', value: folder });
       requirePrivilege(privilegeScope(this.#core), call, ref, 'VApp.Create');
@@ -55,7 +56,7 @@ export class VAppOperations {
       };
       requireFreeName(edit, vApp);
       edit.put(vApp);
-      this.#pools.created(edit, call, { pool: vApp, parent });
+      this.#pools.created(edit, byCall(this.#core, call), { pool: vApp, parent });
       return referenceOf(vApp) as ManagedObjectReference<'VirtualApp'>;
     });
   }
@@ -86,20 +87,24 @@ export class VAppOperations {
     if (Object.values(rest).some((member) => member !== undefined && !(Array.isArray(member) && member.length === 0)))
       must('VApp.ApplicationConfig');
   }
+}
 
-  #folder(parent: PoolDocument, asked: ManagedObjectReference | undefined): string | undefined {
-    const { inventory } = this.#core;
-    if (parent.type === 'VirtualApp') {
-      if (asked === undefined) return undefined;
-      throw invalidFolder('A vApp within another is in no folder.');
-    }
-    const datacenter = inventory.above(parent.owner, ['Datacenter']);
-    if (asked === undefined) return datacenter?.vmFolder;
-    const folder = inventory.get('Folder', asked);
-    if (!folder.childType.includes('VirtualApp') || inventory.above(folder.value, ['Datacenter']) !== datacenter)
-      throw invalidFolder('A vApp goes to a folder of machines of the same datacenter.');
-    return folder.value;
+/** The folder that a new vApp comes to; none within another vApp. Throws InvalidArgument. */
+export function vAppFolder(
+  { inventory }: CenterBase,
+  parent: PoolDocument,
+  asked: ManagedObjectReference | undefined,
+): string | undefined {
+  if (parent.type === 'VirtualApp') {
+    if (asked === undefined) return undefined;
+    throw invalidFolder('A vApp within another is in no folder.');
   }
+  const datacenter = inventory.above(parent.owner, ['Datacenter']);
+  if (asked === undefined) return datacenter?.vmFolder;
+  const folder = inventory.get('Folder', asked);
+  if (!folder.childType.includes('VirtualApp') || inventory.above(folder.value, ['Datacenter']) !== datacenter)
+    throw invalidFolder('A vApp goes to a folder of machines of the same datacenter.');
+  return folder.value;
 }
 
 function invalidFolder(message: string) {

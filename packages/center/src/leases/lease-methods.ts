@@ -1,5 +1,12 @@
 import { parseDatastorePath, requireLocalCaller, requirePrivilege } from '@hypostyle/services';
-import { type Call, type DatastoreSummary, fault, type HttpNfcLeaseSourceFile, type MethodTable } from '@hypostyle/vim';
+import {
+  type Call,
+  type DatastoreSummary,
+  fault,
+  type HttpNfcLeaseSourceFile,
+  type ManagedObjectReference,
+  type MethodTable,
+} from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
 import { filePlace } from '../files/file-place.ts';
 import type { Forwarding } from '../forwarding/forwarding.ts';
@@ -14,7 +21,7 @@ type Arguments = Readonly<Record<string, unknown>>;
 export function leaseMethods(core: CenterCore, forwarding: Forwarding): MethodTable<'HttpNfcLease'> {
   const allowed = (call: Call, args: Arguments): Arguments => {
     const files = (args.files ?? []) as readonly HttpNfcLeaseSourceFile[];
-    return { ...args, files: files.map((file) => allowedFile(core, call, file)) };
+    return { ...args, files: files.map((file) => allowedFile(core, { call, lease: call.self.ref }, file)) };
   };
   const own: MethodTable<'HttpNfcLease'> = {
     HttpNfcLeasePullFromUrls_Task: (call, args) => forwarding.task(call, allowed(call, args as Arguments)),
@@ -24,11 +31,16 @@ export function leaseMethods(core: CenterCore, forwarding: Forwarding): MethodTa
   return forwarding.methods('HttpNfcLease', forwarding.passing(own));
 }
 
-function allowedFile(core: CenterCore, call: Call, file: HttpNfcLeaseSourceFile): HttpNfcLeaseSourceFile {
+/** A source as the host of the lease may be told it: checked by what the caller may. */
+export function allowedFile(
+  core: CenterCore,
+  { call, lease }: { readonly call: Call; readonly lease: ManagedObjectReference },
+  file: HttpNfcLeaseSourceFile,
+): HttpNfcLeaseSourceFile {
   const { url } = file;
   if (/^https?:/i.test(url)) return file;
   if (/^file:/i.test(url)) {
-    const { host } = core.hosts.route(call.self.ref).link;
+    const { host } = core.hosts.route(lease).link;
     requirePrivilege(core, call, { type: 'HostSystem', value: host }, 'Host.Config.Storage');
     requireLocalCaller(call);
     return file;
