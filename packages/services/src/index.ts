@@ -12,6 +12,7 @@ export { type LeasedDiskPlace, openExportedDisk, openLeasedDisk } from './disks/
 export { type ParentLink, parentOf, relinkDelta, renewParent } from './disks/relink.ts';
 export { entityDefaults, entityPerSession, quietEntity, reference } from './entities/entity-defaults.ts';
 export { faults, fileFault } from './errors.ts';
+export type { DescribedMember, DescribedVApp } from './export/create-vapp-descriptor.ts';
 export { descriptorMethods } from './export/descriptor-methods.ts';
 export { type FolderEntry, findEntry, listFolder } from './files/datastore-index.ts';
 export {

@@ -14,6 +14,7 @@ import { changeMachineResources } from '../pools/machine-resources.ts';
 import { resourceConfigOption } from '../pools/pool-allocation.ts';
 import { poolAt, poolsIn } from '../pools/pool-tree.ts';
 import { shownConfig } from '../vapps/vapp-entities.ts';
+import { exportVApp } from '../vapps/vapp-export.ts';
 import { entityClass } from './entity-class.ts';
 import { childrenOf } from './entity-lists.ts';
 import type { EntityParts } from './entity-parts.ts';
@@ -54,6 +55,7 @@ export function vAppClass(parts: EntityParts, work: MachineWork): ManagedObjectC
       PowerOnVApp_Task: (call) => power.powerOn(call),
       PowerOffVApp_Task: (call, { force }) => power.powerOff(call, force),
       SuspendVApp_Task: (call) => power.suspend(call),
+      ExportVApp: (call) => exportVApp(core, work.importing.leases, call),
       unregisterVApp_Task: (call) => containers.unregisterVApp(call),
     },
   });

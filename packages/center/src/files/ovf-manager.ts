@@ -9,13 +9,19 @@ import { fault, type ManagedObjectClass, type ManagedObjectReference } from '@hy
 import type { CenterCore } from '../center-core.ts';
 import { type HostDocument, referenceOf } from '../inventory/entity-document.ts';
 import { poolOf } from '../machines/machine-place.ts';
+import { poolAt } from '../pools/pool-tree.ts';
+import { describedVApp } from '../vapps/described-vapp.ts';
 
 /** OvfManager: descriptors of a package made into what ImportVApp takes, with the center's own references. */
 export function ovfManagerClass(core: CenterCore): ManagedObjectClass<'OvfManager'> {
   return {
     type: 'OvfManager',
     methods: {
-      ...descriptorMethods(core),
+      ...descriptorMethods({
+        registry: core.registry,
+        authorizer: core.authorizer,
+        describeVApp: (ref) => describedVApp(core, poolAt(core.inventory, ref.value)),
+      }),
       ValidateHost: (_, { ovfDescriptor, host, vhp }) =>
         validateOvfForHost(ovfDescriptor, vhp, networksOf(core, [core.inventory.get('HostSystem', host)])),
       CreateImportSpec: async (_, { ovfDescriptor, resourcePool, datastore, cisp }) => {

@@ -117,12 +117,20 @@ export class JoinedLease {
       },
       HttpNfcLeaseGetManifest: async () => {
         const all = await this.#each('HttpNfcLeaseGetManifest', {});
-        return all.flatMap((entries) => (entries ?? []) as HttpNfcLeaseManifestEntry[]);
+        return all.flatMap((entries, index) =>
+          ((entries ?? []) as HttpNfcLeaseManifestEntry[]).map((entry) => ({
+            ...entry,
+            key: this.#keyOf(this.#parts[index], entry.key),
+          })),
+        );
       },
       HttpNfcLeaseSetManifestChecksumType: async (_, { deviceUrlsToChecksumTypes = [] }) => {
         for (const part of this.#parts) {
-          const own = new Set(this.#urlsOf(part).map(({ key }) => key));
-          const given = deviceUrlsToChecksumTypes.filter(({ key }) => own.has(key));
+          const given = this.#urlsOf(part).flatMap(({ key }) =>
+            deviceUrlsToChecksumTypes
+              .filter((each) => each.key === this.#keyOf(part, key))
+              .map((each) => ({ ...each, key })),
+          );
           if (given.length > 0)
             await this.#call(part, 'HttpNfcLeaseSetManifestChecksumType', { deviceUrlsToChecksumTypes: given });
         }
@@ -187,11 +195,21 @@ export class JoinedLease {
       lease: this.ref,
       entity: this.#options.entity as never,
       deviceUrl: this.#parts.flatMap((part) =>
-        this.#urlsOf(part).map((url) => ({ ...url, importKey: `${part.path}${url.importKey}` })),
+        this.#urlsOf(part).map((url) => ({
+          ...url,
+          key: this.#keyOf(part, url.key),
+          importKey: `${part.path}${url.importKey}`,
+        })),
       ),
       totalDiskCapacityInKB: infos.reduce((sum, info) => sum + Number(info.totalDiskCapacityInKB), 0),
       leaseTimeout: Math.min(...infos.map(({ leaseTimeout }) => leaseTimeout)),
     };
+  }
+
+  /** Hosts number their machines each by itself: here the machine has the center's reference. */
+  #keyOf(part: Part | undefined, key: string): string {
+    const info = part && (this.#core.registry.get(part.lease)?.value('info') as HttpNfcLeaseInfo | undefined);
+    return `/${info?.entity.value ?? ''}${key.slice(key.indexOf('/', 1))}`;
   }
 
   #urlsOf({ lease }: Part): readonly HttpNfcLeaseDeviceUrl[] {

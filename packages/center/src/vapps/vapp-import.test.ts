@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { smallMachine } from '@hypostyle/host/testing';
-import { data, type ManagedObjectReference, MemoryPersistence, type TaskInfo, type VimFault } from '@hypostyle/vim';
+import {
+  data,
+  type ManagedObjectReference,
+  MemoryPersistence,
+  type OvfCreateImportSpecResult,
+  type TaskInfo,
+  VimFault,
+  type VirtualAppImportSpec,
+} from '@hypostyle/vim';
+import { services } from '../services.ts';
 import { HostNetwork, TestCenter } from '../testing/center-fixture.ts';
 
 type Lease = ManagedObjectReference<'HttpNfcLease'>;
@@ -71,10 +80,7 @@ test('a vApp comes in whole, under one lease, with its order', { timeout: 60_000
   await center.call(lease, 'HttpNfcLeaseComplete');
   assert.equal(center.read(lease, 'state'), 'done');
   await center.until(() => imports(center)[0]?.state !== 'running');
-  assert.deepEqual(
-    [imports(center)[0]?.state, (imports(center)[0]?.result as typeof top).value],
-    ['success', top.value],
-  );
+  assert.deepEqual([imports(center)[0]?.state, imports(center)[0]?.result as unknown], ['success', top]);
   const config = center.read(top, 'vAppConfig');
   assert.equal(config?.annotation, 'the shop');
   const order = config?.entityConfig?.map(({ key, startOrder, startDelay }) => [
@@ -88,6 +94,48 @@ test('a vApp comes in whole, under one lease, with its order', { timeout: 60_000
   ]);
   assert.equal(order?.length, 3);
   await assert.rejects(center.call(lease, 'HttpNfcLeaseComplete'), named('InvalidState'));
+
+  const given = (await center.call(top, 'ExportVApp')) as Lease;
+  assert.equal(await settled(center, given), 'ready');
+  const devices = center.read(given, 'info')?.deviceUrl ?? [];
+  assert.equal(devices.length, 3);
+  await assert.rejects(
+    center
+      .call(top, 'PowerOnVApp_Task')
+      .then((task) => center.finished(task as never))
+      .then(({ error }) => {
+        if (error !== undefined) throw new VimFault(error.fault._typeName ?? '', error.fault as never, '');
+      }),
+    named('TaskInProgress'),
+  );
+  const ovfFiles = devices.map(({ key }, index) =>
+    data('OvfFile', { deviceId: key, path: `d${index}.vmdk`, size: 7n as never }),
+  );
+  const cdp = data('OvfCreateDescriptorParams', { ovfFiles, name: 'shop two' });
+  const made = (await center.call(services.ovfManager, 'CreateDescriptor', { obj: top, cdp })) as {
+    ovfDescriptor: string;
+  };
+  await center.call(given, 'HttpNfcLeaseComplete');
+  assert.equal(center.read(given, 'state'), 'done');
+  const [datastore] = center.all('Datastore');
+  const cisp = data('OvfCreateImportSpecParams', { locale: '', deploymentOption: '', entityName: '' });
+  const again = (await center.call(services.ovfManager, 'CreateImportSpec', {
+    ovfDescriptor: made.ovfDescriptor,
+    resourcePool: pool,
+    datastore,
+    cisp,
+  })) as OvfCreateImportSpecResult;
+  assert.equal(again.error, undefined);
+  const spec = again.importSpec as VirtualAppImportSpec;
+  assert.equal(spec.name, 'shop two');
+  assert.equal(spec.vAppConfigSpec.annotation, 'the shop');
+  assert.deepEqual(
+    spec.child?.map(({ entityConfig }) => [entityConfig?.startOrder, entityConfig?.startDelay]).sort(),
+    config?.entityConfig?.map(({ startOrder, startDelay }) => [startOrder, startDelay]).sort(),
+  );
+  assert.deepEqual(again.fileItem?.map(({ path }) => path).sort(), ['d0.vmdk', 'd1.vmdk', 'd2.vmdk']);
+
+  await center.until(() => center.center.registry.get(given) === undefined || center.read(given, 'state') === 'done');
   await center.task(top, 'Destroy_Task');
   assert.deepEqual([names(center, 'VirtualMachine'), names(center, 'VirtualApp')], [[], []]);
   assert.deepEqual(center.defects, []);

@@ -1,9 +1,12 @@
 import {
+  type AnnotationSection,
+  type Content,
   type DiskDescription,
   type Envelope,
   type FileReference,
   formatEnvelope,
   type HardwareItem,
+  type UnknownSection,
   type VirtualSystem,
 } from '@hypostyle/ovf';
 import {
@@ -46,12 +49,32 @@ const nics: Readonly<Record<string, string>> = {
   VirtualE1000e: 'E1000e',
 };
 
-interface Parts {
-  readonly items: HardwareItem[];
+/** What the machines of one package share. */
+export interface PackageParts {
   readonly disks: DiskDescription[];
   readonly files: FileReference[];
   readonly networks: Set<string>;
+  readonly envelopeSections: UnknownSection[];
   readonly skipped: string[];
+}
+
+interface Parts extends PackageParts {
+  readonly items: HardwareItem[];
+}
+
+/** A machine of a package. */
+export interface DescribedMachine {
+  readonly config: VirtualMachineConfigInfo;
+  /** Unique in the package. */
+  readonly id: string;
+  readonly name: string;
+  readonly annotation: string;
+  /** Files of its devices, by the end of their ids, such as `VirtualLsiLogicController0:0`; those that are used leave. */
+  readonly files: Map<string, OvfFile>;
+}
+
+export function newPackageParts(): PackageParts {
+  return { disks: [], files: [], networks: new Set(), envelopeSections: [], skipped: [] };
 }
 
 /**
@@ -63,8 +86,38 @@ export function createDescriptor(
   config: VirtualMachineConfigInfo,
   parameters: OvfCreateDescriptorParams,
 ): OvfCreateDescriptorResult {
+  const files = new Map((parameters.ovfFiles ?? []).map((file) => [placeOf(file.deviceId), file]));
+  const name = parameters.name || config.name;
+  const annotation = parameters.description || config.annotation || '';
+  const parts = newPackageParts();
+  const content = describedMachine({ config, id: name, name, annotation, files }, parts);
+  mustBeUsed(files);
+  return descriptorResult(content, parts);
+}
+
+/** Throws InvalidArgument for a file that is of no device. */
+export function mustBeUsed(files: ReadonlyMap<string, OvfFile>): void {
+  const [unknown] = files.values();
+  if (unknown === undefined) return;
+  throw fault(
+    'InvalidArgument',
+    { invalidProperty: 'cdp.ovfFiles' },
+    `The machine has no device '${unknown.deviceId.slice(0, 200)}'.`,
+  );
+}
+
+export function descriptorResult(content: Content, parts: PackageParts): OvfCreateDescriptorResult {
+  return data('OvfCreateDescriptorResult', {
+    ovfDescriptor: formatEnvelope(envelopeOf(content, parts)),
+    warning: localizedFaults(parts.skipped.map((name) => ovfFaults.remark(`The device '${name}' is not exported.`))),
+  });
+}
+
+/** The virtual system of a machine; its disks, files and networks come to those of the package. */
+export function describedMachine(machine: DescribedMachine, shared: PackageParts): VirtualSystem {
+  const { config, id, name, annotation, files: left } = machine;
   const { numCPU, memoryMB, device = [], numCoresPerSocket } = config.hardware;
-  const parts: Parts = { items: [], disks: [], files: [], networks: new Set(), skipped: [] };
+  const parts: Parts = { ...shared, items: [] };
   parts.items.push(
     {
       ...item(1, 3, `${numCPU} virtual CPU(s)`),
@@ -76,34 +129,16 @@ export function createDescriptor(
   );
   const ids = new Map<number, string>();
   for (const one of device) if (typeOf(one) in controllers) addController(one, parts, ids);
-  const left = new Map((parameters.ovfFiles ?? []).map((file) => [placeOf(file.deviceId), file]));
   for (const one of device) if (!(typeOf(one) in controllers)) addDevice(one, { device, parts, ids, left });
-  const [unknown] = left.values();
-  if (unknown !== undefined)
-    throw fault(
-      'InvalidArgument',
-      { invalidProperty: 'cdp.ovfFiles' },
-      `The machine has no device '${unknown.deviceId.slice(0, 200)}'.`,
-    );
-  return data('OvfCreateDescriptorResult', {
-    ovfDescriptor: formatEnvelope(envelopeOf(config, parameters, parts)),
-    warning: localizedFaults(parts.skipped.map((name) => ovfFaults.remark(`The device '${name}' is not exported.`))),
-  });
-}
-
-function envelopeOf(config: VirtualMachineConfigInfo, parameters: OvfCreateDescriptorParams, parts: Parts): Envelope {
-  const name = parameters.name || config.name;
-  const annotation = parameters.description || config.annotation;
-  const sections = vAppSections(config.vAppConfig);
   const firmware = config.firmware === undefined ? [] : [{ key: 'firmware', value: config.firmware, required: false }];
-  const content: VirtualSystem = {
+  const sections = vAppSections(config.vAppConfig);
+  shared.envelopeSections.push(...sections.envelopeSections);
+  return {
     kind: 'VirtualSystem',
-    id: name,
+    id,
     info: { text: 'A virtual machine' },
     name: { text: name },
-    annotations: annotation
-      ? [{ info: { text: 'A human-readable annotation' }, annotation: { text: annotation } }]
-      : [],
+    annotations: annotationsOf(annotation),
     products: sections.products,
     eulas: sections.eulas,
     otherSections: sections.otherSections,
@@ -126,6 +161,13 @@ function envelopeOf(config: VirtualMachineConfigInfo, parameters: OvfCreateDescr
       },
     ],
   };
+}
+
+export function annotationsOf(annotation: string): readonly AnnotationSection[] {
+  return annotation === '' ? [] : [{ info: { text: 'A human-readable annotation' }, annotation: { text: annotation } }];
+}
+
+function envelopeOf(content: Content, parts: PackageParts): Envelope {
   return {
     version: '1',
     files: parts.files,
@@ -137,7 +179,7 @@ function envelopeOf(config: VirtualMachineConfigInfo, parameters: OvfCreateDescr
         description: { text: `The ${network} network` },
       })),
     },
-    otherSections: sections.envelopeSections,
+    otherSections: parts.envelopeSections,
     content,
     strings: [],
     warnings: [],

@@ -1,17 +1,25 @@
-import { fault, type MethodTable, type VirtualMachineConfigInfo } from '@hypostyle/vim';
+import { fault, type ManagedObjectReference, type MethodTable, type VirtualMachineConfigInfo } from '@hypostyle/vim';
 import { parseOvfDescriptor } from '../import/parse-descriptor.ts';
 import { type PrivilegeScope, requirePrivilege } from '../privileges/privilege-scope.ts';
 import { createDescriptor } from './create-descriptor.ts';
+import { createVAppDescriptor, type DescribedVApp } from './create-vapp-descriptor.ts';
 
-/** What an OvfManager does the same way at a host and at a center: descriptors read, and made of machines. */
-export function descriptorMethods(scope: Pick<PrivilegeScope, 'registry' | 'authorizer'>): MethodTable<'OvfManager'> {
+export interface DescriptorScope extends Pick<PrivilegeScope, 'registry' | 'authorizer'> {
+  /** A vApp as it is described; absent where there are none. */
+  readonly describeVApp?: (ref: ManagedObjectReference) => DescribedVApp;
+}
+
+/** What an OvfManager does the same way at a host and at a center: descriptors read, and made of machines and vApps. */
+export function descriptorMethods(scope: DescriptorScope): MethodTable<'OvfManager'> {
   return {
     ParseDescriptor: (_, { ovfDescriptor, pdp }) => parseOvfDescriptor(ovfDescriptor, pdp),
     CreateDescriptor: (call, { obj, cdp }) => {
       requirePrivilege(scope, call, obj, 'VApp.Export');
+      if (obj.type === 'VirtualApp' && scope.describeVApp !== undefined)
+        return createVAppDescriptor(scope.describeVApp(obj), cdp);
       const config = scope.registry.get(obj)?.value('config') as VirtualMachineConfigInfo | undefined;
       if (obj.type !== 'VirtualMachine' || config === undefined)
-        throw fault('NotSupported', {}, 'Descriptors are made of virtual machines only.');
+        throw fault('NotSupported', {}, 'Descriptors are made of virtual machines and vApps only.');
       return createDescriptor(config, cdp);
     },
   };
