@@ -54,6 +54,11 @@ async function begin(path: string, children: readonly string[], options: MergeOp
   return record;
 }
 
+/** Ends what failed at a child that still names the disk: nothing depends on the record then. */
+async function giveUp(path: string, options: MergeOptions): Promise<void> {
+  if ((await findChildren(path, options)).length > 0) await removeRecord(path);
+}
+
 async function mergeIntoChildren(path: string, record: ConsolidateRecord, options: MergeOptions): Promise<void> {
   const { children, parent } = record;
   const share = 1 / children.length;
@@ -63,7 +68,7 @@ async function mergeIntoChildren(path: string, record: ConsolidateRecord, option
     // One that was done before, or has another parent by now, needs it no more.
     if (!namesParent(descriptor, child, path) && pending === undefined) continue;
     const { onProgress } = options;
-    await rebaseDisk({
+    const moved = rebaseDisk({
       path: child,
       ...(parent === undefined ? {} : { parent }),
       ...openingOptions(options),
@@ -74,6 +79,10 @@ async function mergeIntoChildren(path: string, record: ConsolidateRecord, option
               onProgress({ doneBytes: Math.floor(totalBytes * index * share + doneBytes * share), totalBytes }),
           }
         : {}),
+    });
+    await moved.catch(async (error: unknown) => {
+      await giveUp(path, options);
+      throw error;
     });
   }
   if (record.phase === 'begun') await writeRecord(path, { ...record, phase: 'copied' });

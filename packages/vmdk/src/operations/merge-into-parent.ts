@@ -10,7 +10,7 @@ import { changeDescriptor, findDescriptor } from './disk-descriptor.ts';
 import { diskFiles, refuseUnclean, removeFiles, settleUnclean } from './disk-files.ts';
 import { type OperationOptions, openingOptions } from './operation-options.ts';
 import { hintStyle, namesParent, parentHint, withParent } from './parent-link.ts';
-import { growForChild } from './resize-disk.ts';
+import { growForChild, refuseFixed } from './resize-disk.ts';
 
 const pieceBytes = 2 ** 20;
 
@@ -53,6 +53,7 @@ async function begin(path: string, children: readonly string[], options: MergeOp
     const reason = `it has ${top.layer.bytes} bytes, its parent ${parent.layer.bytes}`;
     throw new VmdkError('size-invalid', { file: path, reason });
   }
+  if (top.layer.bytes > parent.layer.bytes) await refuseFixed(parent.path);
   await refuseUnclean(path, opening);
   await refuseChildren(parent.path, { ...options, except: [path] });
   options.signal?.throwIfAborted();

@@ -1,17 +1,20 @@
 import assert from 'node:assert/strict';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createDisk } from '../create/create-disk.ts';
+import { buildDescriptor } from '../descriptor/descriptor-edit.ts';
+import { writeDescriptor } from '../descriptor/descriptor-file.ts';
 import { withinFolders } from '../descriptor/extent-path.ts';
 import { openDisk } from '../disk/open-disk.ts';
-import { collect, memoryFolder } from '../testing.ts';
+import { readRecord } from '../disk/operation-record.ts';
+import { collect, memoryFolder, streamOf } from '../testing.ts';
 import { allocationMap } from './allocation-map.ts';
 import { findChildren } from './children.ts';
 import { commitDisk } from './commit-disk.ts';
 import { consolidateDisk } from './consolidate-disk.ts';
 import { createChild } from './create-child.ts';
-import { findDescriptor } from './disk-descriptor.ts';
+import { changeDescriptor, findDescriptor } from './disk-descriptor.ts';
 import { rebaseDisk } from './rebase-disk.ts';
 import { resizeDisk } from './resize-disk.ts';
 
@@ -138,6 +141,41 @@ test('an operation that was not finished is named, and no other begins', async (
   await commitDisk({ path: middle }).catch((error: unknown) =>
     assert.match(String(error), /has another|parent of another/),
   );
+});
+
+test('a child that cannot take a disk in, and a parent that cannot grow, leave no operation behind', async (t) => {
+  const folder = await memoryFolder(t);
+  const [base, middle, top] = (await made(folder, 'a', 'b', 'c')) as [string, string, string];
+  await written(middle, 'middle');
+  await rebaseDisk({ path: top, parent: middle, mode: 'unsafe' });
+  const { descriptor } = await findDescriptor(top);
+  await rm(top);
+  const stream = { name: 'c.vmdk', contentId: descriptor.contentId };
+  await writeFile(top, await streamOf(Buffer.alloc(virtualBytes), stream));
+  await changeDescriptor(top, () => ({
+    ...descriptor,
+    lines: descriptor.lines.map((line) => line.replace('monolithicSparse', 'streamOptimized')),
+  }));
+  await assert.rejects(consolidateDisk({ path: middle }), { code: 'read-only' });
+  assert.equal(await readRecord(middle), undefined);
+  assert.equal(await readRecord(top), undefined);
+  await rm(top);
+  await resizeDisk({ path: middle, virtualBytes: 2 * virtualBytes });
+  await writeDescriptor(
+    base.replace('a.vmdk', 'd.vmdk'),
+    buildDescriptor({
+      createType: 'monolithicFlat',
+      contentId: 7,
+      extents: [
+        { access: 'RW', sectors: 1024, type: 'FLAT', file: 'd1', offset: 0 },
+        { access: 'RW', sectors: 1024, type: 'FLAT', file: 'd2', offset: 0 },
+      ],
+    }),
+  );
+  for (const name of ['d1', 'd2']) await writeFile(join(folder, name), Buffer.alloc(virtualBytes / 2));
+  await rebaseDisk({ path: middle, parent: join(folder, 'd.vmdk') });
+  await assert.rejects(commitDisk({ path: middle }), { code: 'descriptor-invalid', message: /d\.vmdk/ });
+  assert.equal(await readRecord(middle), undefined);
 });
 
 test('a record that came with a disk takes no file outside its folder away', async (t) => {

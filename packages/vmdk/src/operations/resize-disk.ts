@@ -78,16 +78,20 @@ async function headerOf(path: string, virtualBytes: number): Promise<SparseHeade
   return header && { ...header, capacity: virtualBytes / sectorBytes };
 }
 
-async function check(before: number, options: ResizeOptions): Promise<void> {
-  const { path, virtualBytes } = options;
-  const { descriptor } = await findDescriptor(path);
-  const { createType, extents } = descriptor;
+/** Refuses a disk of a kind that keeps its capacity: `read-only`. */
+export async function refuseFixed(path: string): Promise<void> {
+  const { createType, extents } = (await findDescriptor(path)).descriptor;
   if (!resizableKinds.includes(createType) || extents.some(({ access, file }) => access !== 'RW' || !file)) {
     throw new VmdkError('read-only', { file: path, reason: `this ${createType} disk keeps its capacity` });
   }
   if (extents.length !== 1 && !createType.startsWith('twoGbMaxExtent')) {
     throw new VmdkError('descriptor-invalid', { file: path, reason: `${extents.length} extents` });
   }
+}
+
+async function check(before: number, options: ResizeOptions): Promise<void> {
+  const { path, virtualBytes } = options;
+  await refuseFixed(path);
   await refuseUnclean(path, openingOptions(options));
   const layers = await openLayers(path, openingOptions(options));
   await Promise.all(layers.map(({ layer }) => layer.close()));
