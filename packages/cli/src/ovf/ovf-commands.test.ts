@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
@@ -64,6 +67,42 @@ test('inspect tells what a person wants to know, from a file, a folder and a pip
   };
   assert.equal(summary.disks[0]?.capacity, 4 * 2 ** 20);
   assert.deepEqual(summary.manifest, ['SHA256']);
+});
+
+test('a package on the web is read where it is', async () => {
+  const server = createServer((request, response) => {
+    const name = decodeURIComponent((request.url ?? '').slice(1));
+    readFile(join(folder, name)).then(
+      (bytes) => {
+        response.writeHead(200, { 'content-length': bytes.length });
+        response.end(request.method === 'HEAD' ? undefined : bytes);
+      },
+      () => response.writeHead(404).end(),
+    );
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  try {
+    assert.match(await ok(['inspect', `${base}/small.ova`]), /name +small/);
+    assert.match(await ok(['verify', `${base}/small.ova`]), /disk\.vmdk .* is as it should be/);
+    assert.match(await ok(['verify', `${base}/small.ovf`]), /disk\.vmdk .* is as it should be/);
+    const target = join(folder, 'from-web');
+    await ok(['unpack', `${base}/small.ovf`, target]);
+    await ok(['verify', target, '--require-manifest']);
+    const packed = join(folder, 'from-web.ova');
+    await ok(['pack', `${base}/small.ovf`, packed, '--digest', 'sha512']);
+    await ok(['verify', packed, '--require-manifest']);
+    const missing = await ovf(['inspect', `${base}/nothing.ova`]);
+    assert.equal(missing.code, 4);
+    const wrong = await ovf(['verify', `${base}/wrong-digest.ova`]);
+    assert.equal(wrong.code, 1);
+    await rm(target, { recursive: true });
+    await rm(packed);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
 });
 
 test('a descriptor alone is shown with what is missing', async () => {
