@@ -47,6 +47,7 @@ before(async () => {
     return image.subarray(at - bytes, at);
   });
   await start();
+  await placeArchive('app.ova');
 });
 
 after(async () => {
@@ -207,7 +208,7 @@ async function destroy(machine: Machine): Promise<void> {
 
 test('a machine runs while its disk is in the archive, through a kill of the host, and ends on a plain disk', async () => {
   await setRate(2);
-  const archive = await placeArchive('app.ova');
+  const archive = join(daemon.datastore, 'library', 'app.ova');
   const machine = await deploy('app.ova', 'web');
   await powerOn(client, machine);
   await booted(machine);
@@ -360,4 +361,29 @@ test('a machine that is off settles, and one that is half settled is exported wh
   await assert.rejects(client.waitForTask(task));
   assert.ok(!(await readdir(daemon.datastore)).includes('doomed'));
   assert.equal((await stat(join(daemon.datastore, 'library', 'app.ova'))).nlink, 1);
+});
+
+test('a snapshot taken while the disk settles lies on the plain disk afterwards', async () => {
+  await setRate(1);
+  const machine = await deploy('app.ova', 'snapped');
+  await powerOn(client, machine);
+  await booted(machine);
+  await inGuest(machine, `echo before | dd of=/dev/sda bs=1M seek=${markAt / mebibyte} conv=sync 2>/dev/null && sync`);
+  const snapshot = { name: 'one', memory: false, quiesce: false };
+  await client.waitForTask(await client.call(machine, 'CreateSnapshot_Task', snapshot));
+  await inGuest(machine, `echo after | dd of=/dev/sda bs=1M seek=${markAt / mebibyte} conv=sync 2>/dev/null && sync`);
+  const { task } = await settlingTask(machine);
+  await setRate(0);
+  await client.waitForTask(task);
+  assert.match(await readFile(join(daemon.datastore, 'snapped', 'snapped.vmdk'), 'utf8'), /createType="vmfs"/);
+  const expected = Buffer.from(image);
+  expected.fill(0, markAt, markAt + mebibyte);
+  expected.write('after\n', markAt);
+  assert.equal((await inGuest(machine, 'sha256sum /dev/sda', 120_000)).split(' ')[0], sha256(expected));
+  await powerOff(machine);
+  await client.waitForTask(await client.call(machine, 'RemoveAllSnapshots_Task', {}));
+  const disk = await openDisk(join(daemon.datastore, 'snapped', 'snapped.vmdk'));
+  assert.ok((await disk.read(0, diskBytes)).equals(expected));
+  await disk.close();
+  await destroy(machine);
 });
