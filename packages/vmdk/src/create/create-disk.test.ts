@@ -33,6 +33,49 @@ test('a disk of every kind keeps what is written to it', async (t) => {
   }
 });
 
+test('random writes to a disk of any kind and size equal a buffer, over seams too', async (t) => {
+  const folder = await temporaryFolder(t);
+  const seam = 2047 * 2 ** 20;
+  const span = 2 ** 20;
+  let run = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...creatableKinds),
+      fc.boolean(),
+      fc.constantFrom(8192, 65536, 2 ** 20),
+      fc.integer({ min: 1, max: (2 * span) / 512 }),
+      fc.array(
+        fc.record({ at: fc.nat(), length: fc.integer({ min: 1, max: 200_000 }), kind: fc.constantFrom(0, 1, 2) }),
+        {
+          maxLength: 6,
+        },
+      ),
+      async (kind, over, grainBytes, sectors, writes) => {
+        run += 1;
+        const path = join(folder, `${run}.vmdk`);
+        const sparse = kind.endsWith('Sparse') ? { grainBytes } : {};
+        // The stretch that is written ends with the disk; of a large one it lies over the seam.
+        const start = over ? seam - span : 0;
+        const virtualBytes = start + sectors * 512;
+        await createDisk({ path, kind, virtualBytes, ...sparse });
+        const model = Buffer.alloc(sectors * 512);
+        let disk = await openDisk(path, { writable: true });
+        for (const { at, length, kind: content } of writes) {
+          const offset = at % model.length;
+          const data = patterned(Math.min(length, model.length - offset), 5000, [content as 0 | 1 | 2, 1]);
+          data.copy(model, offset);
+          await disk.write(start + offset, data);
+        }
+        await disk.close();
+        disk = await openDisk(path);
+        assert.ok(model.equals(await disk.read(start, model.length)));
+        await disk.close();
+      },
+    ),
+    { numRuns: 25 },
+  );
+});
+
 test('a split disk has extents of exactly 2047 MiB and a shorter last one', async (t) => {
   const folder = await temporaryFolder(t);
   const limit = 4192256;
