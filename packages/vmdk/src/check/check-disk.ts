@@ -47,7 +47,7 @@ export interface DiskCheck {
 /**
  * Checks a disk with all its ancestors: descriptors against extents, grain directories and tables against one another
  * and their file, overlaps, leaks, compressed grains, marks of writers, the chain of CIDs. Changes nothing; what it
- * finds does not make it fail. Memory stays within a few megabytes for a disk of 2 TiB.
+ * finds does not make it fail. Memory stays under 100 MB, whatever the size of the disk.
  */
 export async function checkDisk(path: string, options: DiskCheckOptions = {}): Promise<DiskCheck> {
   const findings = new Findings();

@@ -1,4 +1,5 @@
 import type { FileWindow } from '../file-window.ts';
+import { ForwardWindow } from '../forward-window.ts';
 import { roundUp, sectorBytes } from '../size.ts';
 import { directoryEntries, type SparseHeader, sparseFlags } from '../sparse/sparse-header.ts';
 import { usualPlaces, usualTableSector } from '../sparse/sparse-layout.ts';
@@ -157,10 +158,11 @@ async function* foundTables(
   header: SparseHeader,
   directories: Directories,
 ): AsyncGenerator<MergedTable, void, undefined> {
+  const { usual } = directories;
+  const [firstWindow, copyWindow] = [new ForwardWindow(file), new ForwardWindow(file)];
   for (let index = 0; index < directoryEntries(header); index += 1) {
-    const { usual } = directories;
-    const first = await readTable(file, header, directories.first, index, usual);
-    const copy = directories.copy ? await readTable(file, header, directories.copy, index, usual) : undefined;
+    const first = await readTable(firstWindow, header, directories.first, index, usual);
+    const copy = directories.copy ? await readTable(copyWindow, header, directories.copy, index, usual) : undefined;
     if (first === 'none' && (copy === undefined || copy === 'none')) continue;
     const nothing: FoundTable = { sector: undefined, bytes: undefined };
     const one = first === 'none' ? nothing : first;
@@ -171,7 +173,7 @@ async function* foundTables(
 }
 
 async function readTable(
-  file: FileWindow,
+  file: ForwardWindow,
   header: SparseHeader,
   directory: FoundDirectory,
   index: number,
@@ -184,7 +186,7 @@ async function readTable(
   if (sector === 0 && directory.bytes) return 'none';
   const bytes = header.entriesPerTable * entryBytes;
   if (sector === 0 || sector * sectorBytes + bytes > file.bytes) return { sector: undefined, bytes: undefined };
-  return { sector, bytes: await file.read(sector * sectorBytes, bytes) };
+  return { sector, bytes: Buffer.from(await file.read(sector * sectorBytes, bytes)) };
 }
 
 function merge(

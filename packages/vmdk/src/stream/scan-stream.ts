@@ -1,12 +1,11 @@
 import type { FileWindow } from '../file-window.ts';
+import { ForwardWindow } from '../forward-window.ts';
 import { isZero, roundUp, sectorBytes } from '../size.ts';
 import { inflateGrain, maximumCompressedBytes } from '../sparse/grain-codec.ts';
 import { isSparseHeader, parseSparseHeader, type SparseHeader } from '../sparse/sparse-header.ts';
 import { grainMarkerBytes, markerTypes } from './markers.ts';
 import { inOrder } from './ordered-work.ts';
 
-/** Bytes of the file that are looked at in one go: more than any record has. */
-const windowBytes = 2 ** 20;
 const concurrency = 8;
 
 /** A record of a stream, found by its marker. */
@@ -58,7 +57,7 @@ async function* records(
   header: SparseHeader,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Found, void, undefined> {
-  const source = new RecordWindow(file);
+  const source = new ForwardWindow(file);
   let damage = -1;
   for (let position = header.overheadSectors * sectorBytes; position < file.bytes; ) {
     signal?.throwIfAborted();
@@ -82,7 +81,7 @@ function gap(start: number, end: number): StreamRecord {
 
 /** The record at a position; undefined where there is none. `lost`: the position is a guess, so more is asked of it. */
 async function recordAt(
-  source: RecordWindow,
+  source: ForwardWindow,
   header: SparseHeader,
   position: number,
   lost: boolean,
@@ -117,7 +116,7 @@ async function recordAt(
 }
 
 async function grainAt(
-  source: RecordWindow,
+  source: ForwardWindow,
   header: SparseHeader,
   position: number,
   lba: bigint,
@@ -151,41 +150,5 @@ async function grainDamage(
     return expanded.length < wanted ? `expands to ${expanded.length} of ${wanted} bytes` : undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
-  }
-}
-
-/** Reads a file forwards through one large window. */
-class RecordWindow {
-  readonly path: string;
-  readonly bytes: number;
-  readonly #file: FileWindow;
-  #start = 0;
-  #window: Buffer = Buffer.alloc(0);
-
-  constructor(file: FileWindow) {
-    this.#file = file;
-    this.path = file.path;
-    this.bytes = file.bytes;
-  }
-
-  /** Bytes from there, as many as are there. The next call may reuse them. */
-  async read(position: number, length: number): Promise<Buffer> {
-    const end = Math.min(position + length, this.bytes);
-    if (position < this.#start || end > this.#start + this.#window.length) {
-      this.#start = position;
-      this.#window = await this.#file.read(
-        position,
-        Math.max(end - position, Math.min(windowBytes, this.bytes - position)),
-      );
-    }
-    return this.#window.subarray(position - this.#start, end - this.#start);
-  }
-
-  /** Whether everything from there on is zero. */
-  async isZeroFrom(position: number): Promise<boolean> {
-    for (let at = position; at < this.bytes; at += windowBytes) {
-      if (!isZero(await this.read(at, windowBytes))) return false;
-    }
-    return true;
   }
 }
