@@ -2,6 +2,7 @@ import { VmdkError, vmdkErrors } from '../errors.ts';
 import { isZero } from '../size.ts';
 import { blockStates } from './block-states.ts';
 import { Budget } from './budget.ts';
+import { BufferPool } from './buffer-pool.ts';
 import { isWritable, type NbdExport } from './nbd-export.ts';
 import {
   chunkDone,
@@ -48,6 +49,7 @@ export class ServerConnection {
   readonly #chosen: Chosen;
   readonly #name: string;
   readonly #budget = new Budget(budgetBytes);
+  readonly #buffers = new BufferPool(budgetBytes);
   readonly #underway = new Set<Promise<void>>();
   #sending: Promise<void> = Promise.resolve();
   #gone = false;
@@ -127,26 +129,29 @@ export class ServerConnection {
     const whole = !structured || (request.flags & commandFlags.dontFragment) !== 0;
     const held = Math.min(request.length, pieceBytes);
     await this.#budget.take(held);
+    const buffer = this.#buffers.take(held);
     try {
-      const pieces = this.#pieces(request, structured, whole);
+      const pieces = this.#pieces(request, structured, whole, buffer);
       if (whole && request.length > pieceBytes) await this.#exclusively(pieces);
       else await pieces();
+      // After a failure somebody may still be at it.
+      this.#buffers.give(buffer);
     } finally {
       this.#budget.give(held);
     }
   }
 
   /** Reads and sends, a piece after another. `whole`: as one reply without a seam. */
-  #pieces(request: Request, structured: boolean, whole: boolean): () => Promise<void> {
+  #pieces(request: Request, structured: boolean, whole: boolean, buffer: Buffer): () => Promise<void> {
     return async () => {
       const { offset, length } = request;
       for (let done = 0; done < length; done += pieceBytes) {
         const piece = Math.min(pieceBytes, length - done);
         const last = done + piece === length;
-        let data: Buffer;
+        const data = buffer.subarray(0, piece);
         try {
           if (this.#gone) return;
-          data = await this.exported.disk.read(offset + done, piece);
+          await this.exported.disk.readInto(data, offset + done);
         } catch (error) {
           // Bytes of this reply are out and no error can follow them: the connection is lost.
           if (whole && done > 0) this.#wire.destroy();
@@ -193,11 +198,17 @@ export class ServerConnection {
           continue;
         }
         await this.#budget.take(piece);
-        const data = await this.#wire.read(piece).catch((error: unknown) => {
+        const data = this.#buffers.take(piece);
+        try {
+          await this.#wire.readInto(data);
+        } catch (error) {
           this.#budget.give(piece);
           throw error;
+        }
+        const write = this.exported.disk.write(request.offset + done, data).finally(() => {
+          this.#buffers.give(data);
+          this.#budget.give(piece);
         });
-        const write = this.exported.disk.write(request.offset + done, data).finally(() => this.#budget.give(piece));
         write.catch((error: unknown) => {
           refusal ??= error;
         });

@@ -11,7 +11,6 @@ export class Wire {
   readonly #chunks: Buffer[] = [];
   #available = 0;
   #wake: (() => void) | undefined;
-  #drained: (() => void)[] = [];
   #ended = false;
   #failure: Error | undefined;
 
@@ -22,7 +21,6 @@ export class Wire {
     socket.on('end', this.#onEnd);
     socket.on('close', this.#onEnd);
     socket.on('error', this.#onError);
-    socket.on('drain', this.#onDrain);
     socket.resume();
   }
 
@@ -64,16 +62,15 @@ export class Wire {
     for (let left = length; left > 0; ) left -= (await this.#someOf(left)).length;
   }
 
-  /** Sends the parts one after another; settles when the connection takes more. */
+  /** Sends the parts one after another; settles when the system has taken them, and they can be used for something else. */
   async write(...parts: readonly Uint8Array[]): Promise<void> {
     if (this.#failure !== undefined || this.socket.destroyed || !this.socket.writable) throw this.#closed();
-    let more = true;
-    if (parts.length > 1) this.socket.cork();
-    for (const part of parts) more = this.socket.write(part);
-    if (parts.length > 1) this.socket.uncork();
-    if (more && !this.socket.writableNeedDrain) return;
-    await new Promise<void>((resolve) => this.#drained.push(resolve));
-    if (this.#failure !== undefined || this.socket.destroyed) throw this.#closed();
+    const last = parts.length - 1;
+    const { promise, resolve } = Promise.withResolvers<Error | null | undefined>();
+    this.socket.cork();
+    for (const [index, part] of parts.entries()) this.socket.write(part, index === last ? resolve : undefined);
+    this.socket.uncork();
+    if ((await promise) || this.#failure !== undefined) throw this.#closed();
   }
 
   /** Lets go of the socket, so that something else may read it. */
@@ -83,7 +80,6 @@ export class Wire {
     this.socket.off('end', this.#onEnd);
     this.socket.off('close', this.#onEnd);
     this.socket.off('error', this.#onError);
-    this.socket.off('drain', this.#onDrain);
     return this.socket;
   }
 
@@ -141,17 +137,10 @@ export class Wire {
   readonly #onEnd = (): void => {
     this.#ended = true;
     this.#wakeReader();
-    this.#onDrain();
   };
 
   readonly #onError = (error: Error): void => {
     this.#failure ??= error;
     this.#onEnd();
-  };
-
-  readonly #onDrain = (): void => {
-    const drained = this.#drained;
-    this.#drained = [];
-    for (const resolve of drained) resolve();
   };
 }
