@@ -124,6 +124,18 @@ test('calls through the center need rights on all that they name', { timeout: 60
       needs: [['VirtualMachine.Interact.ConsoleInteract', machine]],
     },
     {
+      method: 'AcquireTicket',
+      self: machine,
+      args: { ticketType: 'nbd:2000' },
+      needs: [['VirtualMachine.Provisioning.DiskRandomRead', machine]],
+    },
+    {
+      method: 'AcquireTicket',
+      self: machine,
+      args: { ticketType: 'nbd:2000:rw' },
+      needs: [['VirtualMachine.Provisioning.DiskRandomAccess', machine]],
+    },
+    {
       method: 'MakeDirectory',
       self: services.fileManager,
       args: { name: '[datastore1] a', datacenter },

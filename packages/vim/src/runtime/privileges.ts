@@ -187,7 +187,8 @@ export const methodPrivileges: Readonly<Record<string, string>> = {
   ReconfigVM_Task: 'System.View',
   MigrateVM_Task: 'System.View',
   CloneVM_Task: 'System.View',
-  // VirtualMachine.Interact.ConsoleInteract for a console, VirtualMachine.Interact.GuestControl for guest control.
+  // VirtualMachine.Interact.ConsoleInteract for a console, VirtualMachine.Interact.GuestControl for guest control,
+  // VirtualMachine.Provisioning.DiskRandomRead or DiskRandomAccess for a disk over NBD.
   AcquireTicket: 'System.View',
 };
 
