@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
@@ -104,4 +104,21 @@ test('formats are told by their first bytes', async (t) => {
   }
   await writeFile(join(folder, 'raw'), Buffer.alloc(512));
   assert.equal(await formatOf(join(folder, 'raw')), undefined);
+});
+
+test('without the tools it says what to install', async (t) => {
+  const folder = await temporaryFolder(t);
+  const image = join(folder, 'a.qcow2');
+  await run('qemu-img', ['create', '-q', '-f', 'qcow2', image, '1M']);
+  const { PATH } = process.env;
+  t.after(() => {
+    process.env.PATH = PATH;
+  });
+  await symlink('/usr/bin/setpriv', join(folder, 'setpriv'));
+  process.env.PATH = folder;
+  await assert.rejects(openAnyDisk(image), (error: Error & { code?: string }) => {
+    assert.equal(error.code, 'tool-missing');
+    assert.match(error.message, /a\.qcow2 .*apt-get install qemu-utils/);
+    return true;
+  });
 });
