@@ -32,6 +32,8 @@ export interface JoinedLeaseOptions {
   readonly owner: Session | undefined;
   /** What is imported or exported. */
   readonly entity: ManagedObjectReference;
+  /** Comes once all parts are complete, before the lease is done; when it rejects the lease is in error. */
+  readonly beforeDone?: () => Promise<void>;
   /** Begins the task by which the joined leases fetch files. */
   readonly pull: (call: Call, parts: readonly PullPart[]) => Promise<ManagedObjectReference<'Task'>>;
 }
@@ -103,6 +105,7 @@ export class JoinedLease {
         this.#mustBeReady();
         try {
           await this.#each('HttpNfcLeaseComplete', {});
+          await this.#options.beforeDone?.();
         } catch (error) {
           await this.abort(asFault(error));
           throw error;

@@ -1,7 +1,7 @@
-import type { Call, HttpNfcLeaseSourceFile, ManagedObjectReference, RunningTask, Session } from '@hypostyle/vim';
+import type { Call, HttpNfcLeaseSourceFile, ManagedObjectReference, RunningTask } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
 import type { Forwarding } from '../forwarding/forwarding.ts';
-import { JoinedLease, type PullPart } from './joined-lease.ts';
+import { JoinedLease, type JoinedLeaseOptions, type PullPart } from './joined-lease.ts';
 
 interface PullInput {
   readonly parts: readonly { readonly lease: string; readonly files: readonly HttpNfcLeaseSourceFile[] }[];
@@ -32,7 +32,7 @@ export class JoinedLeases {
       start(call, { input: { parts: parts.map(({ lease, files }) => ({ lease: lease.value, files })) } });
   }
 
-  open(entity: ManagedObjectReference, owner: Session | undefined): JoinedLease {
-    return new JoinedLease(this.#core, { entity, owner, pull: this.#pull });
+  open(options: Omit<JoinedLeaseOptions, 'pull'>): JoinedLease {
+    return new JoinedLease(this.#core, { ...options, pull: this.#pull });
   }
 }

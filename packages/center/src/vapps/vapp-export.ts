@@ -17,7 +17,7 @@ export async function exportVApp(
   const vApp = poolAt(core.inventory, call.self.ref.value);
   const machines = machinesOf(core, vApp, `/${vApp.name}`);
   for (const { machine } of machines) mustBeOff(core, machine);
-  const lease = leases.open(call.self.ref, call.session);
+  const lease = leases.open({ entity: call.self.ref, owner: call.session });
   const realUser = call.session === undefined ? {} : { realUser: call.session.userName };
   try {
     for (const { machine, path } of machines) {

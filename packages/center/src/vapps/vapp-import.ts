@@ -91,7 +91,15 @@ export function defineVAppImports(
       const plan = await core.inventory.edit((edit) => planned(edit, input));
       await task.journal({ vApps: plan.vApps.map(({ value }) => value) } satisfies VAppImportJournal);
       await core.inventory.edit((edit) => makeVApps(edit, task, input, plan.vApps));
-      const lease = leases.open({ type: 'VirtualApp', value: plan.vApps[0]?.value ?? '' }, caller.session);
+      const lease = leases.open({
+        entity: { type: 'VirtualApp', value: plan.vApps[0]?.value ?? '' },
+        owner: caller.session,
+        // Who starts the vApp as soon as the lease is done starts it in its order.
+        beforeDone: async () => {
+          const made = await allMade(core, begun);
+          await core.inventory.edit((edit) => order(edit, plan, made));
+        },
+      });
       const stop = () => void lease.abort(fault('RequestCanceled', {}, 'The import was cancelled.'));
       task.signal.addEventListener('abort', stop, { once: true });
       caller.lease.resolve(lease.ref);
@@ -109,8 +117,6 @@ export function defineVAppImports(
           lease.add(await one.lease, path);
         }
         lease.complete();
-        const made = await allMade(core, begun);
-        await core.inventory.edit((edit) => order(edit, plan, made));
         await lease.ended;
         return referenceOf(poolAt(core.inventory, plan.vApps[0]?.value ?? ''));
       } catch (error) {

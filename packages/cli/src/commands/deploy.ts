@@ -5,7 +5,7 @@ import type { ServerSession } from '../connection/server-session.ts';
 import { acceptPackage } from '../deploy/acceptance.ts';
 import { parseForward, parseProperty } from '../deploy/arguments.ts';
 import { openDatastorePackage } from '../deploy/datastore-package.ts';
-import { deployPackage } from '../deploy/deploy.ts';
+import { type Deployed, deployPackage } from '../deploy/deploy.ts';
 import { openDeployPackage } from '../deploy/deploy-package.ts';
 import { CliError } from '../errors.ts';
 import { runTask } from '../inventory/run-task.ts';
@@ -34,13 +34,13 @@ interface DeployOptions extends PlaceOptions {
   readonly json?: boolean;
 }
 
-/** `hypo deploy`: a machine from an OVA or OVF. */
+/** `hypo deploy`: a machine or vApp from an OVA or OVF. */
 export const defineDeploy: CommandDefinition = (program, context) => {
   const deploy = program
     .command('deploy')
-    .description('make a machine of an OVA, an OVF, or the address of one')
+    .description('make a machine, or a vApp, of an OVA, an OVF, or the address of one')
     .argument('<package>', "file.ova, file.ovf, '[datastore] file.ova', or https://…")
-    .option('--name <name>', 'name of the machine; that of the package unless told')
+    .option('--name <name>', 'name of the machine or vApp; that of the package unless told')
     .option('--datastore <name>', 'where its files go; the one of the host with most room unless told')
     .option('--network <name>', "network for every card, or 'NETWORK OF THE PACKAGE=NAME'; may be repeated", repeat, [])
     .option('--property <key=value>', 'property of the package; may be repeated', collectProperty, [])
@@ -122,11 +122,21 @@ Examples:
 async function finish(
   session: ServerSession,
   context: CommandContext,
-  machine: ManagedObjectReference<'VirtualMachine'>,
+  deployed: Deployed,
   { powerOn, waitIp, timeout, json }: DeployOptions,
 ): Promise<void> {
-  const [found] = await session.client.retrieve(machine, ['name']);
-  const name = found?.values.name ?? machine.value;
+  const name = await nameOf(session, deployed);
+  if (deployed.type === 'VirtualApp') {
+    const vApp = deployed as ManagedObjectReference<'VirtualApp'>;
+    if (!json && (powerOn || waitIp)) note(context.terminal, `${name}: deployed`);
+    if (powerOn || waitIp)
+      await runTask(session, context, name, () => session.client.call(vApp, 'PowerOnVApp_Task', {}));
+    if (waitIp) note(context.terminal, `hypo: warning: ${name} is a vApp: ask its machines for their addresses.`);
+    if (json) printJson(context.terminal, { id: vApp.value, name });
+    else print(context.terminal, `${name}: ${powerOn || waitIp ? 'started' : 'deployed'}`);
+    return;
+  }
+  const machine = deployed as ManagedObjectReference<'VirtualMachine'>;
   if (!json && (powerOn || waitIp)) note(context.terminal, `${name}: deployed`);
   if (powerOn || waitIp) {
     await runTask(session, context, name, () => session.client.call(machine, 'PowerOnVM_Task', {}));
@@ -135,6 +145,14 @@ async function finish(
   const ip = waitIp ? await waitForAddress(session, machine, name, timeout, context.signal) : undefined;
   if (json) printJson(context.terminal, { id: machine.value, name, ...(ip === undefined ? {} : { ip }) });
   else print(context.terminal, ip ?? `${name}: ${powerOn ? 'powered on' : 'deployed'}`);
+}
+
+async function nameOf({ client }: ServerSession, deployed: Deployed): Promise<string> {
+  const [found] =
+    deployed.type === 'VirtualApp'
+      ? await client.retrieve(deployed as ManagedObjectReference<'VirtualApp'>, ['name'])
+      : await client.retrieve(deployed as ManagedObjectReference<'VirtualMachine'>, ['name']);
+  return found?.values.name ?? deployed.value;
 }
 
 async function waitForAddress(

@@ -12,8 +12,11 @@ import { abortLease, leaseReady, reportProgress } from './lease.ts';
 import { pullFiles, sourceFor } from './pull.ts';
 import { upload } from './upload.ts';
 
+/** What a package has become: a vApp where it is of several machines. */
+export type Deployed = ManagedObjectReference<'VirtualMachine'> | ManagedObjectReference<'VirtualApp'>;
+
 /**
- * Makes a machine of a package: specification, lease, one upload a file, completion. Whatever fails, the lease is
+ * Makes a machine or vApp of a package: specification, lease, one upload a file, completion. Whatever fails, the lease is
  * aborted with the reason, and the server takes away what there is.
  */
 export async function deployPackage(
@@ -21,7 +24,7 @@ export async function deployPackage(
   context: CommandContext,
   source: DeployPackage,
   choices: DeployChoices,
-): Promise<ManagedObjectReference<'VirtualMachine'>> {
+): Promise<Deployed> {
   const place = await machinePlace(session, { ...choices.place, datastore: choices.datastore });
   const plan = await planImport(session, place, source, choices);
   for (const warning of [...source.warnings, ...plan.warnings]) note(context.terminal, `hypo: warning: ${warning}`);
@@ -36,7 +39,7 @@ export async function deployPackage(
     const left = await pullPackage(session, context, lease, info, source, plan);
     if (left.length > 0) await sendFiles(session, context, lease, info, source, { ...plan, files: left });
     await session.client.call(lease, 'HttpNfcLeaseComplete', {});
-    return info.entity as ManagedObjectReference as ManagedObjectReference<'VirtualMachine'>;
+    return info.entity as ManagedObjectReference as Deployed;
   } catch (error) {
     await abortLease(session, lease, error);
     throw error;
