@@ -80,7 +80,9 @@ export function describeFailure(error: unknown): Failure {
   }
   if (error instanceof OvfError) {
     const next = packageNextSteps[error.code];
-    const kind = error.code === 'file-missing' ? 'not-found' : 'failed';
+    // What a package should have and has not makes it a bad one; what the person named is not found.
+    const named = error.code === 'file-missing' && error.location.section !== 'References';
+    const kind = named ? 'not-found' : 'failed';
     return { kind, message: error.message, ...(next === undefined ? {} : { next }) };
   }
   if (error instanceof ServerError) {
