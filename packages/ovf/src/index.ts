@@ -68,7 +68,7 @@ export {
   type PackageSource,
 } from './package/package-source.ts';
 export type { FileStatus, FileVerdict, PackageVerdict } from './package/package-verdict.ts';
-export type { RandomAccessFile, RandomAccessOptions } from './package/random-access.ts';
+export { openNameless, type RandomAccessFile, type RandomAccessOptions } from './package/random-access.ts';
 export { type SaveOptions, saveArchive, saveFolder, streamArchive, unpackStream } from './package/save-package.ts';
 export { type SignFolderOptions, signFolder } from './package/sign-folder.ts';
 export type { TarEntry } from './package/tar-entries.ts';

@@ -14,6 +14,7 @@ const kinds: Readonly<Record<NamedArgument, readonly InventoryKind[]>> = {
   pool: ['ResourcePool'],
   cluster: ['ClusterComputeResource'],
   datacenter: ['Datacenter'],
+  vapp: ['VirtualApp'],
   object: inventoryKinds,
 };
 

@@ -7,6 +7,7 @@ import { defineDatastore } from './datastore.ts';
 import { defineDeploy } from './deploy.ts';
 import { defineDisk } from './disk.ts';
 import { defineEvents } from './events.ts';
+import { defineExport } from './export.ts';
 import { defineField } from './field.ts';
 import { defineFolder } from './folder.ts';
 import { defineGroup } from './group.ts';
@@ -28,6 +29,7 @@ import { defineTag } from './tag.ts';
 import { defineTasks } from './tasks.ts';
 import { defineUp } from './up.ts';
 import { defineUser } from './user.ts';
+import { defineVApp } from './vapp.ts';
 
 /** Every command, in the order of the help. */
 export const commands: readonly CommandDefinition[] = [
@@ -40,9 +42,11 @@ export const commands: readonly CommandDefinition[] = [
   defineMv,
   defineRename,
   defineDeploy,
+  defineExport,
   defineLs,
   defineInfo,
   definePower,
+  defineVApp,
   defineSnapshot,
   defineConsole,
   defineLogs,

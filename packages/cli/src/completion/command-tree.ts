@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 
 /** Kinds of objects whose names the server is asked for while typing. */
-export const namedArguments = ['machine', 'host', 'folder', 'pool', 'cluster', 'datacenter', 'object'] as const;
+export const namedArguments = ['machine', 'host', 'folder', 'pool', 'cluster', 'datacenter', 'vapp', 'object'] as const;
 export type NamedArgument = (typeof namedArguments)[number];
 
 /** What can be typed at a place of the tree of commands. */

@@ -11,6 +11,7 @@ const kinds = {
   HostSystem: { name: 'host', types: ['HostSystem'] },
   ComputeResource: { name: 'compute resource', types: ['ComputeResource', 'ClusterComputeResource'] },
   ClusterComputeResource: { name: 'cluster', types: ['ClusterComputeResource'] },
+  VirtualApp: { name: 'vApp', types: ['VirtualApp'] },
   ResourcePool: { name: 'resource pool', types: ['ResourcePool', 'VirtualApp'] },
 } as const;
 
@@ -34,6 +35,7 @@ const listings: Readonly<Partial<Record<InventoryKind, string>>> = {
   Folder: 'hypo folder ls',
   HostSystem: 'hypo host ls',
   ClusterComputeResource: 'hypo cluster ls',
+  VirtualApp: 'hypo vapp ls',
   ResourcePool: 'hypo pool ls',
 };
 
