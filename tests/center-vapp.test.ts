@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { formatEnvelope, parseEnvelope, type VirtualSystem } from '@hypostyle/ovf';
 import type { ManagedObjectReference, VAppConfigInfo } from '@hypostyle/vim';
 import { run } from '../packages/cli/src/run.ts';
@@ -116,8 +118,64 @@ test('an appliance of two machines is deployed, and starts in its order', { time
   assert.ok(db?.bootTime && web?.bootTime);
   assert.ok(+new Date(web.bootTime) - +new Date(db.bootTime) >= 2_000, 'the web waited for the database');
   for (const { ref } of machines) assert.equal((await center.property<typeof vApp>(ref, 'parentVApp')).value, id);
-  const off = await center.client.call(vApp, 'PowerOffVApp_Task', { force: true });
-  await center.client.waitForTask(off);
-  await center.client.waitForTask(await center.client.call(vApp, 'Destroy_Task', {}));
+  const stopped = await command('vapp', 'stop', 'our shop', '--force');
+  assert.equal(stopped.code, 0, stopped.errors);
+});
+
+test('a vApp becomes a package with its order, and the same vApp again', { timeout: 240_000 }, async () => {
+  const ok = async (...args: string[]) => {
+    const { code, output, errors } = await command(...args);
+    assert.equal(code, 0, `${args.join(' ')}: ${errors}`);
+    return output;
+  };
+  const tool = (name: string, ...args: string[]) => {
+    const { status, stdout, stderr } = spawnSync(name, args, { encoding: 'utf8', timeout: 60_000 });
+    assert.equal(status, 0, `${name}: ${stderr}${stdout}`);
+    return stdout;
+  };
+  const out = join(daemon.home, 'exported');
+  await mkdir(out);
+  const ova = join(out, 'shop.ova');
+  await ok('export', 'our shop', ova);
+  assert.deepEqual(await readdir(out), ['shop.ova']);
+  const disks = ['shop-disk1.vmdk', 'shop-disk2.vmdk'];
+  assert.deepEqual(tool('tar', 'tf', ova).trim().split('\n'), ['shop.ovf', 'shop.mf', ...disks]);
+  tool('tar', 'xf', ova, '-C', out);
+  const schema = fileURLToPath(new URL('../packages/ovf/fixtures/schemas/envelope.xsd', import.meta.url));
+  tool('xmllint', '--noout', '--nonet', '--schema', schema, join(out, 'shop.ovf'));
+  const { content } = parseEnvelope(await readFile(join(out, 'shop.ovf')));
+  assert.ok(content.kind === 'VirtualSystemCollection');
+  assert.equal(content.annotations[0]?.annotation.text, 'sells things');
+  const order = content.startup?.items.map(({ id, order: place, startDelay }) => [id, place, startDelay]);
+  assert.deepEqual(order?.sort(), [
+    ['db', 1, 2],
+    ['web', 2, 0],
+  ]);
+  await ok('ovf', 'verify', ova);
+  await ok('vapp', 'rm', 'our shop');
+  assert.deepEqual(await machinesOf(), []);
+  await ok('deploy', ova, '--name', 'second shop');
+  const info = JSON.parse(await ok('vapp', 'info', 'second shop', '--json')) as {
+    annotation: string;
+    state: string;
+    members: { name: string; order: number; delay: number }[];
+  };
+  assert.equal(info.annotation, 'sells things');
+  assert.equal(info.state, 'stopped');
+  assert.deepEqual(
+    info.members.map(({ name, order: place, delay }) => [name, place, delay]),
+    [
+      ['db', 1, 2],
+      ['web', 2, 0],
+    ],
+  );
+  const again = join(out, 'again');
+  await ok('export', 'second shop', again);
+  for (const [index, disk] of disks.entries()) {
+    tool('qemu-img', 'compare', join(out, disk), join(again, `again-disk${index + 1}.vmdk`));
+  }
+  const [listed] = JSON.parse(await ok('vapp', 'ls', '--json')) as { name: string; machines: number }[];
+  assert.deepEqual([listed?.name, listed?.machines], ['second shop', 2]);
+  await ok('vapp', 'rm', 'second shop');
   assert.deepEqual(await machinesOf(), []);
 });
