@@ -75,7 +75,7 @@ export type { TarEntry } from './package/tar-entries.ts';
 export { type PackageValidationOptions, validatePackage } from './package/validate-package.ts';
 export { type VerifyOptions, verifyPackage } from './package/verify-package.ts';
 export { verifyOvaStream } from './package/verify-stream.ts';
-export { type TargetOptions, writeWholeFile } from './package/whole-file.ts';
+export { onTarget, type TargetOptions, writeWholeFile } from './package/whole-file.ts';
 export { readCertificates } from './signature/certificate.ts';
 export { type ManifestSigner, manifestSigner, type SigningOptions } from './signature/sign-manifest.ts';
 export {

@@ -4,13 +4,14 @@ import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import type { ConnectionOptions } from 'node:tls';
 import { CliError } from '../errors.ts';
+import type { ChecksumType } from './compare-with-manifest.ts';
 
 export interface Download {
   readonly url: URL;
   readonly tls: ConnectionOptions;
   /** Takes the content, from its beginning. */
   readonly file: FileHandle;
-  readonly digest: 'sha1' | 'sha256' | 'sha512';
+  readonly digest: ChecksumType;
   readonly signal: AbortSignal;
   readonly onBytes: (count: number) => void;
 }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { existsSync, watch } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -13,6 +14,7 @@ import { run } from '../run.ts';
 import { memoryContext } from '../testing/memory-terminal.ts';
 import { writeSmallPackage } from '../testing/small-package.ts';
 
+const main = fileURLToPath(new URL('../main.ts', import.meta.url));
 const schema = fileURLToPath(new URL('../../../ovf/fixtures/schemas/envelope.xsd', import.meta.url));
 const content = createHash('shake256', { outputLength: 65_536 }).update('disk').digest();
 let folder: string;
@@ -136,4 +138,65 @@ test('what cannot be exported is refused before anything is written', async () =
     assert.match(errors, words);
   }
   assert.ok(!existsSync(join(out, 'x.ova')));
+});
+
+test('an export is signed, and verified by its certificate', async () => {
+  const [key, certificate, ova] = ['key.pem', 'certificate.pem', 'signed.ova'].map((name) => join(folder, name));
+  assert.ok(key && certificate && ova);
+  const name = ['-subj', '/CN=Test Signer', '-days', '2'];
+  tool('openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', certificate, ...name);
+  await ok('export', 'web', ova, '--key', key, '--certificate', certificate);
+  assert.deepEqual(tool('tar', 'tf', ova).trim().split('\n').slice(0, 3), ['signed.ovf', 'signed.mf', 'signed.cert']);
+  await ok('ovf', 'verify', ova, '--trust', certificate);
+});
+
+test('a full disk is named, and leaves nothing', { timeout: 120_000 }, async (t) => {
+  const whole = join(folder, 'whole.ova');
+  await ok('export', 'web', whole);
+  const { size } = await stat(whole);
+  const small = join(folder, 'small-disk');
+  await mkdir(small);
+  // Too small for what is received, and for what is packed of it.
+  for (const bytes of [Math.floor(size / 2), Math.floor(size * 1.5)]) {
+    const script = `mount -t tmpfs -o size=${bytes} none "$1" || exit 77
+      "$2" "$3" export web "$1/full.ova"; code=$?
+      ls -A "$1"; exit $code`;
+    const words = ['-m', '/bin/sh', '-c', script, 'sh', small, process.execPath, main];
+    const environment = { ...process.env, HYPOSTYLE_HOME: server.home.directory };
+    const { code, stdout, stderr } = await new Promise<{ code: unknown; stdout: string; stderr: string }>((resolve) =>
+      execFile('unshare', words, { env: environment }, (error, output, errors) =>
+        resolve({ code: error?.code ?? 0, stdout: output, stderr: errors }),
+      ),
+    );
+    if (code === 77 || stderr.startsWith('unshare:')) return t.skip('there may be no mounts here');
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, /full\.ova.*no space left/);
+    assert.equal(stdout, '');
+  }
+  // The machine is free.
+  await ok('export', 'web', whole, '--force');
+});
+
+test('an export that is killed has left nothing under the name', { timeout: 120_000 }, async () => {
+  await ok('snapshot', 'create', 'web', 'kept');
+  const place = join(folder, 'killed');
+  await mkdir(place);
+  const ova = join(place, 'web.ova');
+  for (const sign of [/inflated/, /partial/]) {
+    const child = spawn(process.execPath, [main, 'export', 'web', ova, '--snapshot', 'kept'], {
+      env: { ...process.env, HYPOSTYLE_HOME: server.home.directory },
+      stdio: 'ignore',
+    });
+    const ended = once(child, 'exit');
+    const watcher = watch(place, (_event, name) => {
+      if (sign.test(name ?? '')) child.kill('SIGKILL');
+    });
+    await ended;
+    watcher.close();
+    // It may have been done before the signal came: then it is whole.
+    if (existsSync(ova)) await ok('ovf', 'verify', ova);
+    await rm(ova, { force: true });
+  }
+  await ok('export', 'web', ova, '--snapshot', 'kept');
+  await ok('ovf', 'verify', ova);
 });

@@ -3,18 +3,13 @@ import { basename, dirname, resolve } from 'node:path';
 import {
   type DigestAlgorithm,
   type ManifestSigner,
+  onTarget,
   openNameless,
   openPackage,
   saveArchive,
   saveFolder,
 } from '@hypostyle/ovf';
-import type {
-  HttpNfcLeaseDeviceUrl,
-  HttpNfcLeaseInfo,
-  HttpNfcLeaseManifestEntry,
-  ManagedObjectReference,
-  OvfFile,
-} from '@hypostyle/vim';
+import type { HttpNfcLeaseDeviceUrl, HttpNfcLeaseInfo, ManagedObjectReference, OvfFile } from '@hypostyle/vim';
 import type { CommandContext } from '../command-context.ts';
 import { reachTransfer } from '../connection/reach-transfer.ts';
 import type { ServerSession } from '../connection/server-session.ts';
@@ -24,11 +19,11 @@ import type { InventoryObject } from '../inventory/inventory.ts';
 import { showProgress } from '../output/progress.ts';
 import { note } from '../output/terminal.ts';
 import { workProgress } from '../ovf/work-progress.ts';
+import { type ChecksumType, compareWithManifest } from './compare-with-manifest.ts';
 import { type Downloaded, download } from './download.ts';
 import { type ReceivedFile, receivedSource } from './received-files.ts';
 
 type Lease = ManagedObjectReference<'HttpNfcLease'>;
-type ChecksumType = 'sha1' | 'sha256' | 'sha512';
 type ExportedObject = InventoryObject<'VirtualMachine' | 'VirtualApp'>;
 
 export interface ExportOptions {
@@ -98,14 +93,15 @@ export async function exportPackage(
       }
       const disks = await Promise.all(
         deviceUrl.map(async (url, index) => {
-          const file = await openNameless(dirname(target.path));
+          const file = await onTarget(target.path, () => openNameless(dirname(target.path)));
           opened.push(file);
           return { url, file, name: `${target.baseName}-disk${index + 1}.vmdk` };
         }),
       );
-      received.push(...(await receive(session, context, lease, info, disks, type)));
+      const receiving = receive(session, context, lease, info, disks, type);
+      received.push(...(await onTarget(target.path, () => receiving)));
       const manifest = (await client.call(lease, 'HttpNfcLeaseGetManifest', {})) ?? [];
-      for (const disk of received) compare(disk, type, manifest);
+      for (const disk of received) compareWithManifest(disk, type, manifest);
       descriptor = await describe(session, context, object, received);
       await client.call(lease, 'HttpNfcLeaseComplete', {});
     } catch (error) {
@@ -185,15 +181,6 @@ async function receive(
   context.signal.throwIfAborted();
   if (ends.some(({ status }) => status === 'rejected')) throw stop.signal.reason;
   return got;
-}
-
-/** What came is what the server sent. */
-function compare({ key, name, size, digest }: GotDisk, type: ChecksumType, all: readonly HttpNfcLeaseManifestEntry[]) {
-  const entry = all.find((one) => one.key === key);
-  if (entry === undefined) throw new CliError('failed', `The server's manifest says nothing of ${name}.`);
-  const said = entry.checksumType === type ? entry.checksum : type === 'sha1' ? entry.sha1 : undefined;
-  if (Number(entry.size) === size && said?.toLowerCase() === digest) return;
-  throw new CliError('failed', `${name} did not arrive as the server sent it.`, { next: 'Export it again.' });
 }
 
 async function describe(

@@ -125,8 +125,8 @@ const targetProblems: Readonly<Record<string, string>> = {
 };
 const writingCalls = new Set(['write', 'open', 'fsync', 'rename', 'mkdir', 'link', 'unlink', 'ftruncate', 'mkdtemp']);
 
-/** Failures of writing, with the path and in words. */
-async function onTarget<T>(path: string, work: () => Promise<T>): Promise<T> {
+/** Failures of writing while `work` goes on, with the path and in words. Throws `target-unwritable`. */
+export async function onTarget<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
