@@ -174,6 +174,9 @@ test('a vApp becomes a package with its order, and the same vApp again', { timeo
   for (const [index, disk] of disks.entries()) {
     tool('qemu-img', 'compare', join(out, disk), join(again, `again-disk${index + 1}.vmdk`));
   }
+  await ok('snapshot', 'create', 'db', 'first');
+  await ok('export', 'db', join(out, 'db.ova'), '--snapshot', 'first');
+  await ok('ovf', 'verify', join(out, 'db.ova'));
   const [listed] = JSON.parse(await ok('vapp', 'ls', '--json')) as { name: string; machines: number }[];
   assert.deepEqual([listed?.name, listed?.machines], ['second shop', 2]);
   await ok('vapp', 'rm', 'second shop');

@@ -10,6 +10,10 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type RunningServer, startServer } from '@hypostyle/server';
+import { findServer } from '../connection/server-address.ts';
+import { type ServerSession, withSession } from '../connection/server-session.ts';
+import { findMachine } from '../inventory/find-object.ts';
+import { findSnapshot, readSnapshots } from '../inventory/snapshots.ts';
 import { run } from '../run.ts';
 import { memoryContext } from '../testing/memory-terminal.ts';
 import { writeSmallPackage } from '../testing/small-package.ts';
@@ -54,6 +58,20 @@ async function ok(...args: string[]): Promise<string> {
   return output;
 }
 
+async function asClient<T>(work: (session: ServerSession) => Promise<T>): Promise<T> {
+  return withSession(await findServer({}, { HYPOSTYLE_HOME: server.home.directory }), work);
+}
+
+/** Another size of memory for a machine; answers what it had. */
+async function changed(name: string, memoryMB: number): Promise<{ readonly memoryMB: number }> {
+  return asClient(async (session) => {
+    const { ref } = await findMachine(session, name);
+    const [found] = await session.client.retrieve(ref, ['config.hardware.memoryMB']);
+    await session.client.waitForTask(await session.client.call(ref, 'ReconfigVM_Task', { spec: { memoryMB } }));
+    return { memoryMB: Number(found?.values['config.hardware.memoryMB']) };
+  });
+}
+
 /** The whole of a machine's disk, once it has settled. */
 async function diskOf(name: string): Promise<Buffer> {
   const path = join(server.home.datastoreDirectory, name, `${name}-flat.vmdk`);
@@ -95,11 +113,27 @@ test('a machine becomes a folder, with digests that are asked for', async () => 
 test('what a snapshot has is exported while the machine goes on', async () => {
   await ok('snapshot', 'create', 'web', 'before');
   const ova = join(out, 'before.ova');
+  // What comes after it is no part of it.
+  const { memoryMB } = await changed('web', 96);
   await ok('export', 'web', ova, '--snapshot', 'before');
+  await ok('ovf', 'validate', ova);
+  const descriptor = tool('tar', 'xOf', ova, 'before.ovf');
+  assert.match(descriptor, new RegExp(`${memoryMB}MB of memory`));
   await ok('ovf', 'verify', ova);
   await ok('deploy', ova, '--name', 'before');
   assert.ok((await diskOf('before')).subarray(0, content.length).equals(content));
   assert.equal((await hypo(undefined, 'export', 'web', join(out, 'x.ova'), '--snapshot', 'nope')).code, 4);
+  // A descriptor is of a machine's own snapshot, and of no other's.
+  await asClient(async (session) => {
+    const [web, other] = [await findMachine(session, 'web'), await findMachine(session, 'before')];
+    const { snapshot } = findSnapshot(await readSnapshots(session, web.ref), 'before').tree;
+    const { ovfManager } = session.content;
+    assert.ok(ovfManager);
+    await assert.rejects(
+      session.client.call(ovfManager, 'CreateDescriptor', { obj: other.ref, cdp: { snapshot } }),
+      /not one of the machine/,
+    );
+  });
   await ok('snapshot', 'rm', 'web', 'before');
   await rm(ova);
 });

@@ -102,7 +102,7 @@ export async function exportPackage(
       received.push(...(await onTarget(target.path, () => receiving)));
       const manifest = (await client.call(lease, 'HttpNfcLeaseGetManifest', {})) ?? [];
       for (const disk of received) compareWithManifest(disk, type, manifest);
-      descriptor = await describe(session, context, object, received);
+      descriptor = await describe(session, context, object, received, options);
       await client.call(lease, 'HttpNfcLeaseComplete', {});
     } catch (error) {
       await abortLease(session, lease, error);
@@ -188,6 +188,7 @@ async function describe(
   { terminal }: CommandContext,
   { ref, name }: ExportedObject,
   disks: readonly GotDisk[],
+  { snapshot }: Pick<ExportOptions, 'snapshot'>,
 ): Promise<string> {
   if (content.ovfManager === undefined) throw new CliError('failed', 'The server makes no descriptors.');
   const ovfFiles: OvfFile[] = disks.map((disk) => ({
@@ -198,7 +199,7 @@ async function describe(
   }));
   const { ovfDescriptor, error, warning } = await client.call(content.ovfManager, 'CreateDescriptor', {
     obj: ref,
-    cdp: { name, ovfFiles, includeImageFiles: false },
+    cdp: { name, ovfFiles, includeImageFiles: false, ...(snapshot === undefined ? {} : { snapshot }) },
   });
   for (const one of warning ?? []) note(terminal, `hypo: warning: ${one.localizedMessage}`);
   const [refusal] = error ?? [];

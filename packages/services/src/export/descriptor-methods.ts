@@ -17,10 +17,24 @@ export function descriptorMethods(scope: DescriptorScope): MethodTable<'OvfManag
       requirePrivilege(scope, call, obj, 'VApp.Export');
       if (obj.type === 'VirtualApp' && scope.describeVApp !== undefined)
         return createVAppDescriptor(scope.describeVApp(obj), cdp);
-      const config = scope.registry.get(obj)?.value('config') as VirtualMachineConfigInfo | undefined;
+      const described = cdp.snapshot === undefined ? obj : snapshotOf(scope, obj, cdp.snapshot);
+      const config = scope.registry.get(described)?.value('config') as VirtualMachineConfigInfo | undefined;
       if (obj.type !== 'VirtualMachine' || config === undefined)
         throw fault('NotSupported', {}, 'Descriptors are made of virtual machines and vApps only.');
       return createDescriptor(config, cdp);
     },
   };
+}
+
+/** The snapshot whose machine is described as it was. Throws InvalidArgument for another machine's. */
+function snapshotOf(
+  { registry }: DescriptorScope,
+  machine: ManagedObjectReference,
+  snapshot: ManagedObjectReference<'VirtualMachineSnapshot'>,
+): ManagedObjectReference {
+  const found = registry.get(snapshot);
+  const owner =
+    found?.ref.type === 'VirtualMachineSnapshot' ? (found.value('vm') as ManagedObjectReference) : undefined;
+  if (owner?.value === machine.value && owner.type === machine.type) return snapshot;
+  throw fault('InvalidArgument', { invalidProperty: 'cdp.snapshot' }, 'The snapshot is not one of the machine.');
 }

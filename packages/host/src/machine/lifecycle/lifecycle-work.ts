@@ -180,11 +180,15 @@ export async function provisioning<R>(core: HostCore, work: () => Promise<R>): P
   }
 }
 
-/** Throws TaskInProgress while a task has the machine to itself, as the import of its disks does. */
+/** Throws TaskInProgress while a task has the machine to itself, as the import or export of its disks does. */
 export function mustBeFree(core: HostCore, machine: MachineRecord): void {
   const task = core.claims.holder(claimOf.machine(machine.id));
   if (task !== undefined)
-    throw fault('TaskInProgress', { task }, `'${machine.configuration.name}' is being imported; wait for its disks.`);
+    throw fault(
+      'TaskInProgress',
+      { task },
+      `'${machine.configuration.name}' is being imported or exported; wait until that has ended.`,
+    );
 }
 
 export function mustBeOff(machine: MachineRecord): void {
