@@ -53,6 +53,11 @@ export interface BlockLayer {
   readonly offset?: number;
   /** Length in bytes from `offset`. */
   readonly length?: number;
+  /**
+   * Image made by `ImageTool.createChangeLayer` through which a raw file is written, absolute path: it keeps what
+   * changed and none of the bytes. Whoever writes the file has to name it.
+   */
+  readonly changesPath?: string;
 }
 
 export interface DiskHardware {

@@ -256,6 +256,18 @@ export interface ImageTool {
     readonly socketPath: string;
     readonly writable?: boolean;
   }): Promise<DiskExport>;
+  /**
+   * Makes the image at `path`, beside the raw file, through which that is written so that the engine can keep what
+   * changed (`BlockLayer.changesPath`). Neither may have an engine. The file is not opened; `path` appears whole, and
+   * must not exist. Rejects with `image-failed`.
+   */
+  createChangeLayer(options: {
+    readonly path: string;
+    /** Its name, in the same folder. */
+    readonly fileName: string;
+    /** Size of the file, a multiple of 512. */
+    readonly virtualBytes: number;
+  }): Promise<void>;
   /** Gives a delta's backing another name; no byte of the disk is looked at. */
   setBacking(options: {
     readonly path: string;

@@ -100,6 +100,9 @@ export class FakeHypervisor implements Hypervisor {
     exportDisk: async () => {
       throw new HypervisorError('image-failed', 'the fakes export nothing');
     },
+    createChangeLayer: async ({ path }) => {
+      await writeFile(path, '', { flag: 'wx' });
+    },
     setBacking: async ({ path, backing }) => {
       await this.#gate();
       renameFakeBacking(path, backing.relativePath);

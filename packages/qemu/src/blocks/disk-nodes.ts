@@ -55,7 +55,7 @@ export async function dropLayer(engine: Monitor, name: string): Promise<boolean>
   } catch {
     return false;
   }
-  for (const part of ['slice', 'file']) {
+  for (const part of ['changes', 'bytes', 'slice', 'file']) {
     await engine.execute('blockdev-del', { 'node-name': `${name}-${part}` }).catch(() => {});
   }
   return true;

@@ -2,6 +2,7 @@ import { type FileHandle, open, rm, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { BlockLayer, ImageTool } from '@hypostyle/contracts';
 import { messageOf, qemuErrors } from '../errors.ts';
+import { createChangeLayer } from './change-layer.ts';
 import { commitImages } from './commit-images.ts';
 import { exportImage } from './export-image.ts';
 import type { ProgramRunner } from './program-runner.ts';
@@ -18,6 +19,7 @@ export function imageTool(run: ProgramRunner): ImageTool {
     inspect: inspectImage,
     commit: (options) => commitImages(run, options),
     exportDisk: (options) => exportImage(run, options),
+    createChangeLayer: (options) => createChangeLayer(run, options),
     setBacking: ({ path, backing }) => setBacking(run, path, backing),
   };
 }

@@ -45,6 +45,9 @@ export function diskGraph(options: DiskGraphOptions): DiskGraph {
     if (layer.format === 'raw' && backing !== null) {
       throw qemuErrors.unsupported(`Disk ${disk.id}: ${layer.path} is raw and cannot lie on another layer.`);
     }
+    if (layer.changesPath !== undefined && (layer.format !== 'raw' || layer.offset !== undefined)) {
+      throw qemuErrors.unsupported(`Disk ${disk.id}: what changes in ${layer.path} cannot be kept.`);
+    }
     const name = `disk${index}-${depth}`;
     const layerWritable = writable && depth === 0;
     // A layer that the one above may be merged into: its file is opened for writing when that is asked.
@@ -87,6 +90,22 @@ function layerNodes(options: {
       'read-only': true,
     });
   }
+  if (layer.changesPath !== undefined) {
+    const same = { ...access, ...(mergeable ? { discard: 'unmap' } : {}) };
+    return [
+      ...nodes,
+      { driver: 'raw', 'node-name': `${name}-bytes`, file: `${name}-file`, ...same },
+      { driver: 'file', 'node-name': `${name}-changes`, filename: layer.changesPath, ...fileAccess },
+      {
+        driver: 'qcow2',
+        'node-name': name,
+        file: `${name}-changes`,
+        'data-file': `${name}-bytes`,
+        backing: null,
+        ...same,
+      },
+    ];
+  }
   nodes.push({
     driver: layer.format,
     'node-name': name,
@@ -117,6 +136,10 @@ export function deepGraph([layer, ...below]: readonly [BlockLayer, ...BlockLayer
   const size = layer.length === undefined ? {} : { size: layer.length };
   const bytes = sliced ? { driver: 'raw', offset: layer.offset ?? 0, ...size, file } : file;
   const [next, ...rest] = below;
+  if (layer.changesPath !== undefined) {
+    const changes = { driver: 'file', filename: layer.changesPath };
+    return { driver: 'qcow2', file: changes, 'data-file': { driver: 'raw', file: bytes }, backing: null };
+  }
   const backing = layer.format === 'raw' ? {} : { backing: next === undefined ? null : deepGraph([next, ...rest]) };
   return { driver: layer.format, file: bytes, ...backing };
 }

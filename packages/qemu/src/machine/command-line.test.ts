@@ -111,6 +111,19 @@ it('takes the lock, builds the machine and starts nothing by itself', () => {
   assert.equal(values(build({}, { incoming: true }), '-incoming')[0], 'defer');
 });
 
+it('writes a raw file through the image that keeps what changed in it', () => {
+  const [disk] = hardware.disks;
+  const base = { format: 'raw', path: '/vm/a-flat.vmdk', changesPath: '/vm/a-ctk.qcow2' } as const;
+  const nodes = values(build({ disks: [{ ...disk!, layers: [base] }] }), '-blockdev') as Record<string, unknown>[];
+  const changes = nodes.find((node) => node['node-name'] === 'disk0-0');
+  assert.equal(changes?.driver, 'qcow2');
+  assert.equal(changes?.file, 'disk0-0-changes');
+  assert.equal(changes?.['data-file'], 'disk0-0-bytes');
+  assert.equal(nodes.find((node) => node['node-name'] === 'disk0-0-changes')?.filename, '/vm/a-ctk.qcow2');
+  // The layer is still found by the file that has the bytes.
+  assert.equal(nodes.find((node) => node['node-name'] === 'disk0-0-file')?.filename, '/vm/a-flat.vmdk');
+});
+
 it('names every layer, its format and its backing, and writes the top alone', () => {
   assert.deepEqual(values(build(), '-blockdev').slice(0, 5), [
     { driver: 'file', 'node-name': 'disk0-1-file', filename: '/vm/a.ova', 'read-only': true },
