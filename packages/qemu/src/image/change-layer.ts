@@ -18,10 +18,10 @@ export async function createChangeLayer(
     const made = join(folder, 'changes.qcow2');
     await writeFile(join(folder, fileName), '', { mode: 0o600 });
     // A comma would begin another option.
-    const escape = (name: string) => name.replaceAll(',', ',,');
-    const layout = `data_file=${escape(join(folder, fileName))},data_file_raw=on,preallocation=metadata,cluster_size=64k`;
+    const quoted = (name: string) => name.replaceAll(',', ',,');
+    const layout = `data_file=${quoted(join(folder, fileName))},data_file_raw=on,preallocation=metadata,cluster_size=64k`;
     await run(['qemu-img', 'create', '-q', '-f', 'qcow2', '-o', layout, made, String(virtualBytes)], {});
-    await run(['qemu-img', 'amend', '-q', '-f', 'qcow2', '-o', `data_file=${escape(fileName)}`, made], {});
+    await run(['qemu-img', 'amend', '-q', '-f', 'qcow2', '-o', `data_file=${quoted(fileName)}`, made], {});
     const file = await open(made, 'r+');
     try {
       await file.sync();
