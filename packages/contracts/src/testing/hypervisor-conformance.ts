@@ -4,25 +4,18 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { access, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { DiskExport, DiskOverlay, LayerCommit } from '../block-work.ts';
-import type { BlockLayer, DiskHardware } from '../hardware.ts';
-import {
-  type Hypervisor,
-  type HypervisorCapabilities,
-  HypervisorError,
-  type HypervisorErrorCode,
-  type MachineEvent,
-  type RunningMachine,
-  type StartRequest,
-} from '../hypervisor.ts';
+import type { Hypervisor, HypervisorCapabilities, StartRequest } from '../hypervisor.ts';
 import type { ConformanceGuest, GuestOptions } from './conformance-guest.ts';
+import type { ConformanceWorld } from './conformance-world.ts';
+import { diskConformance } from './disk-conformance.ts';
 import { importHypervisorDriver } from './hypervisor-driver.ts';
 import type { OwnerWork } from './hypervisor-owner-work.ts';
+import { adopted, endOrSilence, record, rejects, untilAgent } from './observed-machine.ts';
 
 export interface HypervisorConformanceOptions {
   /** Names the driver in the report. */
@@ -31,8 +24,6 @@ export interface HypervisorConformanceOptions {
   readonly driver: URL;
   readonly guest: ConformanceGuest;
 }
-
-const eventTimeoutMs = 180_000;
 
 /** Registers the tests that every `Hypervisor` passes, with real guests. */
 export function hypervisorConformance({ name, driver, guest }: HypervisorConformanceOptions): void {
@@ -65,6 +56,25 @@ export function hypervisorConformance({ name, driver, guest }: HypervisorConform
       const made = { uuid, hardware, runDirectory: join(root, `r${requests.length}`), ...paths };
       requests.push(made);
       return made;
+    };
+
+    const world: ConformanceWorld = {
+      guest,
+      get hypervisor() {
+        return hypervisor;
+      },
+      get capabilities() {
+        return capabilities;
+      },
+      get root() {
+        return root;
+      },
+      request,
+      reopen: async () => {
+        await hypervisor.detach();
+        hypervisor = await open();
+      },
+      ownedByAnother,
     };
 
     it('says what it is', async () => {
@@ -286,177 +296,7 @@ export function hypervisorConformance({ name, driver, guest }: HypervisorConform
       assert.ok((await stat(asked.hardware.nvramPath)).size > 0);
     });
 
-    it('lets a disk be read while the machine runs, through a snapshot, and when it is off', async (test) => {
-      if (!capabilities.diskSnapshots) return test.skip('the driver exports no disks');
-      const asked = await request();
-      const machine = await hypervisor.start(asked);
-      const session = await guest.open(machine);
-      await session.ready();
-      await session.writeDisk('one');
-      const exported = await machine.exportDisk('data');
-      assert.equal(await readExport(exported, 3), 'one');
-      await session.writeDisk('two');
-      await machine.snapshotDisks(await overlays(asked, 1));
-      assert.equal(await readExport(exported, 3), 'two');
-      await session.writeDisk('six');
-      assert.equal(await readExport(exported, 3), 'six');
-      await rejects(machine.exportDisk('nowhere'), 'block-failed');
-      // What an owner leaves behind when it is killed stands in nobody's way.
-      await machine.exportDisk('data');
-      await exported.close();
-      await exported.close();
-      session.close();
-      await machine.powerOff();
-      await exported.close();
-      const off = await hypervisor.images.exportDisk({ layers: [dataLayer(asked)], socketPath: join(root, 'off') });
-      assert.equal(await readExport(off, 3), 'two');
-      await off.close();
-      await rejects(
-        hypervisor.images.exportDisk({
-          layers: [{ format: 'raw', path: join(root, 'nothing') }],
-          socketPath: join(root, 'no'),
-        }),
-        'image-failed',
-      );
-    });
-
-    it('puts overlays on disks of a running machine, and merges them', async (test) => {
-      if (!capabilities.diskSnapshots) return test.skip('the driver takes no snapshots of disks');
-      const asked = await request();
-      const machine = await hypervisor.start(asked);
-      const session = await guest.open(machine);
-      await session.ready();
-      await session.writeDisk('one');
-      const first = await overlays(asked, 1);
-      await machine.snapshotDisks(first);
-      await session.writeDisk('two');
-      // Again, as after a restart.
-      await machine.snapshotDisks(first);
-      assert.equal(await session.readDisk(3), 'two');
-      const second = await overlays(asked, 2);
-      await machine.snapshotDisks(second);
-      await session.writeDisk('three');
-      await rejects(
-        machine.snapshotDisks([{ diskId: 'nowhere', layer: { format: 'qcow2', path: join(root, 'no.qcow2') } }]),
-        'block-failed',
-      );
-      await rejects(
-        machine.snapshotDisks([{ diskId: 'data', layer: { format: 'qcow2', path: join(root, 'no.qcow2') } }]),
-        'block-failed',
-      );
-      // The middle into the one below; a request made twice is over the second time.
-      const states: string[] = [];
-      const merge = (path: string, more: Partial<LayerCommit> = {}) =>
-        machine.commitLayer({
-          jobId: `merge-${states.length}`,
-          diskId: 'data',
-          path,
-          into: dataLayer(asked).path,
-          backingName: basename(dataLayer(asked).path),
-          onMerged: async () => {
-            states.push(machine.state);
-          },
-          ...more,
-        });
-      const middle = pathOf(first, 'data');
-      await merge(middle);
-      await merge(middle);
-      assert.deepEqual(states, ['running', 'running']);
-      assert.equal(await session.readDisk(5), 'three');
-      // The top: not when it is cancelled, nor when what names the disk cannot be written.
-      const top = pathOf(second, 'data');
-      const aborted = AbortSignal.abort(new Error('cancelled'));
-      await assert.rejects(merge(top, { signal: aborted }), /cancelled/);
-      await rejects(merge(top, { onMerged: () => Promise.reject(new Error('full')) }), 'block-failed');
-      assert.equal(machine.state, 'running');
-      await session.writeDisk('four_');
-      const fractions: number[] = [];
-      await merge(top, { onProgress: (fraction) => fractions.push(fraction) });
-      assert.ok(fractions.every((fraction) => fraction >= 0 && fraction <= 1));
-      assert.deepEqual(states, ['running', 'running', 'paused']);
-      assert.equal(machine.state, 'running');
-      await merge(top);
-      assert.equal(await session.readDisk(5), 'four_');
-      await session.writeDisk('five_');
-      // And what the disk began with, into its base.
-      const base = dataDisk(asked).layers[1] as BlockLayer;
-      await merge(dataLayer(asked).path, { into: base.path });
-      assert.equal(await session.readDisk(5), 'five_');
-      await session.writeDisk('six__');
-      session.close();
-      await machine.powerOff();
-      assert.equal(await diskAfter(asked, []), 'six__');
-    });
-
-    it('goes on with a merge whose owner was killed while the guest stood still', async (test) => {
-      if (!capabilities.diskSnapshots) return test.skip('the driver takes no snapshots of disks');
-      const asked = await request();
-      const machine = await hypervisor.start(asked);
-      const session = await guest.open(machine);
-      await session.ready();
-      await session.writeDisk('one');
-      const made = await overlays(asked, 1);
-      await machine.snapshotDisks(made);
-      await session.writeDisk('two');
-      session.close();
-      await hypervisor.detach();
-      hypervisor = await open();
-      const commit = {
-        jobId: 'merge',
-        diskId: 'data',
-        path: pathOf(made, 'data'),
-        into: dataLayer(asked).path,
-        backingName: basename(dataLayer(asked).path),
-      };
-      await ownedByAnother(asked, { commit });
-      const found = await adopted(hypervisor, asked);
-      assert.equal(found.state, 'paused');
-      let merged = 0;
-      await found.commitLayer({
-        ...commit,
-        onMerged: async () => {
-          merged += 1;
-        },
-      });
-      assert.equal(merged, 1);
-      assert.equal(found.state, 'running');
-      const second = await guest.open(found);
-      assert.equal(await second.readDisk(3), 'two');
-      await second.writeDisk('six');
-      second.close();
-      await found.powerOff();
-      assert.equal((await diskAfter(asked, [dataLayer(asked)])).slice(0, 3), 'six');
-    });
-
-    it('merges layers of a disk that no engine has', async (test) => {
-      if (!capabilities.diskSnapshots) return test.skip('the driver takes no snapshots of disks');
-      const asked = await request();
-      const below = dataLayer(asked);
-      const [{ layer }] = (await overlays(asked, 1)).filter(({ diskId }) => diskId === 'data') as [DiskOverlay];
-      const machine = await hypervisor.start(withDataLayers(asked, [layer, below]));
-      const session = await guest.open(machine);
-      await session.ready();
-      await session.writeDisk('two__');
-      session.close();
-      await machine.powerOff();
-      const layers = dataDisk(withDataLayers(asked, [layer, below])).layers;
-      await rejects(hypervisor.images.commit({ layers: layers.slice(-1) }), 'image-failed');
-      await assert.rejects(
-        hypervisor.images.commit({ layers, signal: AbortSignal.abort(new Error('cancelled')) }),
-        /cancelled/,
-      );
-      await hypervisor.images.commit({ layers });
-      await hypervisor.images.commit({ layers });
-      assert.equal(await diskAfter(asked, [below]), 'two__');
-      await hypervisor.images.setBacking({
-        path: layer.path,
-        backing: { ...below, relativePath: basename(below.path) },
-      });
-      await rejects(
-        hypervisor.images.setBacking({ path: join(root, 'no'), backing: { ...below, relativePath: 'x' } }),
-        'image-failed',
-      );
-    });
+    diskConformance(world);
 
     it('asks a guest to hold its file systems', async (test) => {
       if (!capabilities.diskSnapshots) return test.skip('the driver takes no snapshots of disks');
@@ -479,37 +319,6 @@ export function hypervisorConformance({ name, driver, guest }: HypervisorConform
       await rejects(hypervisor.images.inspect({ format: 'qcow2', path: base }), 'image-failed');
     });
 
-    /** An overlay over the top of each disk, or over those of the round before. */
-    async function overlays({ hardware }: StartRequest, round: number): Promise<DiskOverlay[]> {
-      const made: DiskOverlay[] = [];
-      for (const { id, layers } of hardware.disks) {
-        const [top] = layers as [BlockLayer];
-        const named = (number: number): BlockLayer =>
-          number === 0 ? top : { format: 'qcow2', path: join(dirname(top.path), `${id}-${number}.qcow2`) };
-        const backing = named(round - 1);
-        const { virtualBytes } = await hypervisor.images.inspect(top);
-        const layer = named(round);
-        await hypervisor.images.createDelta({
-          path: layer.path,
-          virtualBytes,
-          backing: { ...backing, relativePath: basename(backing.path) },
-        });
-        made.push({ diskId: id, layer });
-      }
-      return made;
-    }
-
-    /** What the data disk has when the machine is started with these layers on top of its base. */
-    async function diskAfter(asked: StartRequest, layers: readonly BlockLayer[]): Promise<string> {
-      const machine = await hypervisor.start(withDataLayers(asked, layers));
-      const session = await guest.open(machine);
-      await session.ready();
-      const text = await session.readDisk(5);
-      session.close();
-      await machine.powerOff();
-      return text;
-    }
-
     /** Starts or adopts in another process and kills that; in the middle of a suspend or a merge when one is given. */
     async function ownedByAnother(asked: StartRequest, amidst: OwnerWork = {}): Promise<number> {
       const requestPath = join(root, `${asked.uuid}.json`);
@@ -527,95 +336,4 @@ export function hypervisorConformance({ name, driver, guest }: HypervisorConform
       return Number(said[0]);
     }
   });
-}
-
-function dataDisk({ hardware }: StartRequest): DiskHardware {
-  const disk = hardware.disks.find(({ id }) => id === 'data');
-  assert.ok(disk, 'the guest has no disk called data');
-  return disk;
-}
-
-/** The top of the data disk as the guest was prepared. */
-function dataLayer(asked: StartRequest): BlockLayer {
-  return dataDisk(asked).layers[0] as BlockLayer;
-}
-
-/** The request with other layers over the base of the data disk. */
-function withDataLayers(asked: StartRequest, layers: readonly BlockLayer[]): StartRequest {
-  const data = dataDisk(asked);
-  const disk = { ...data, layers: [...layers, ...data.layers.slice(1)] };
-  const disks = asked.hardware.disks.map((one) => (one === data ? disk : one));
-  return { ...asked, hardware: { ...asked.hardware, disks } };
-}
-
-function pathOf(overlays: readonly DiskOverlay[], id: string): string {
-  return overlays.find(({ diskId }) => diskId === id)?.layer.path ?? '';
-}
-
-/** The beginning of an exported disk. */
-async function readExport({ socketPath, exportName }: DiskExport, length: number): Promise<string> {
-  const uri = `nbd+unix:///${exportName}?socket=${socketPath}`;
-  const copy = spawn('nbdcopy', [uri, '-'], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const parts: Buffer[] = [];
-  copy.stdout.on('data', (part: Buffer) => parts.length === 0 && parts.push(part));
-  const [code] = (await once(copy, 'close')) as [number];
-  assert.equal(code, 0, uri);
-  return parts[0]?.toString('latin1', 0, length) ?? '';
-}
-
-async function adopted(hypervisor: Hypervisor, request: StartRequest): Promise<RunningMachine> {
-  const machine = await hypervisor.adopt(request);
-  assert.ok(machine, 'the machine runs and was not found');
-  return machine;
-}
-
-async function rejects(promise: Promise<unknown>, code: HypervisorErrorCode): Promise<void> {
-  await assert.rejects(promise, (error) => {
-    assert.ok(error instanceof HypervisorError, String(error));
-    assert.equal(error.code, code, error.message);
-    return true;
-  });
-}
-
-interface EventRecord {
-  readonly all: MachineEvent[];
-  /** The next event of a kind that was not waited for yet. */
-  wait<Kind extends MachineEvent['kind']>(kind: Kind): Promise<MachineEvent & { kind: Kind }>;
-}
-
-function record(machine: RunningMachine): EventRecord {
-  const all: MachineEvent[] = [];
-  let seen = 0;
-  let wake: (() => void) | undefined;
-  machine.subscribe((event) => {
-    all.push(event);
-    wake?.();
-  });
-  return {
-    all,
-    async wait(kind) {
-      const deadline = performance.now() + eventTimeoutMs;
-      for (;;) {
-        const index = all.findIndex((event, position) => position >= seen && event.kind === kind);
-        if (index >= 0) {
-          seen = index + 1;
-          return all[index] as MachineEvent & { kind: typeof kind };
-        }
-        assert.ok(performance.now() < deadline, `no event ${kind}; there were ${JSON.stringify(all)}`);
-        await Promise.race([new Promise<void>((resolve) => (wake = resolve)), sleep(500)]);
-      }
-    },
-  };
-}
-
-/** The end of a machine that is being suspended; undefined when it runs. */
-async function endOrSilence(machine: RunningMachine): Promise<MachineEvent | undefined> {
-  const events = record(machine);
-  for (let waited = 0; waited < 100 && machine.state === 'paused'; waited += 1) await sleep(100);
-  await sleep(300);
-  return events.all.find(({ kind }) => kind === 'ended');
-}
-
-async function untilAgent(machine: RunningMachine): Promise<void> {
-  for (let waited = 0; waited < 100 && !(await machine.guestFacts()); waited += 1) await sleep(100);
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -173,8 +174,11 @@ test('a server that is killed ends what is under way', { skip }, async (t) => {
   ]);
   const disk = await openNbdDisk({ socketPath }, '');
   const reading = assert.rejects(disk.read(0, 2 ** 20), { code: 'nbd-closed' });
+  const exited = once(child, 'exit');
   child.kill('SIGKILL');
   await reading;
   await disk.close();
+  // It lets go of its connections before it lets go of its socket.
+  await exited;
   await assert.rejects(openNbdDisk({ socketPath }, ''), { code: 'nbd-unreachable' });
 });
