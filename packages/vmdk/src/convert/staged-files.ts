@@ -1,6 +1,7 @@
 import { lstat, mkdir, open, readdir, readFile, readlink, realpath, rename, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { readDescriptor, syncFolder } from '../descriptor/descriptor-file.ts';
 import { resolveReference } from '../descriptor/extent-path.ts';
 import { fileError, VmdkError } from '../errors.ts';
@@ -122,17 +123,21 @@ async function extentsOf(path: string): Promise<string[]> {
 }
 
 async function clearLeftovers(target: string, folder: string): Promise<void> {
-  const there = await lstat(folder).catch(() => undefined);
-  if (!there) return;
   const refuse = (reason: string) => new VmdkError('exists', { file: folder, reason });
-  if (!there.isDirectory()) throw refuse('it is in the way');
-  const names = await readdir(folder);
-  if (!names.includes(ownerName)) {
+  for (;;) {
+    const there = await lstat(folder).catch(() => undefined);
+    if (!there) return;
+    if (!there.isDirectory()) throw refuse('it is in the way');
+    const names = await readdir(folder);
+    if (names.includes(ownerName)) {
+      const owner = parseOwner(await readFile(join(folder, ownerName), 'utf8'));
+      if (owner && (await isAlive(owner))) throw refuse(`process ${owner.pid} on ${owner.host} makes this disk`);
+      break;
+    }
     if (names.length > 0) throw refuse('it is in the way, and no conversion left it');
-    if (Date.now() - there.mtimeMs < youngMilliseconds) throw refuse('somebody begins to make this disk');
-  } else {
-    const owner = parseOwner(await readFile(join(folder, ownerName), 'utf8'));
-    if (owner && (await isAlive(owner))) throw refuse(`process ${owner.pid} on ${owner.host} makes this disk`);
+    if (Date.now() - there.mtimeMs >= youngMilliseconds) break;
+    // Somebody begins to make this disk, and says so in a moment; or was killed before it could.
+    await sleep(100);
   }
   await clearFolder(target, folder);
 }
