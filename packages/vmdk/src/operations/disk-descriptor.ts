@@ -1,12 +1,11 @@
 import { readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Descriptor } from '../descriptor/descriptor.ts';
-import { maximumDescriptorBytes, parseDescriptor } from '../descriptor/descriptor.ts';
-import { decodeDescriptor, encodeDescriptor } from '../descriptor/descriptor-encoding.ts';
 import { descriptorOfFile, writeDescriptor } from '../descriptor/descriptor-file.ts';
 import { VmdkError } from '../errors.ts';
 import { FileWindow } from '../file-window.ts';
 import { sectorBytes } from '../size.ts';
+import { descriptorRoom, embeddedDescriptor } from '../sparse/embedded-descriptor.ts';
 import { formatSparseHeader, isSparseHeader, parseSparseHeader, type SparseHeader } from '../sparse/sparse-header.ts';
 
 /** Header and descriptor are written in one go where they are this near, in bytes. */
@@ -32,14 +31,9 @@ export async function findDescriptor(path: string): Promise<FoundDescriptor> {
       return { descriptor: await descriptorOfFile(file), identity };
     }
     const header = parseSparseHeader(head, path);
-    const bytes = header.descriptorSectors * sectorBytes;
-    if (header.descriptorOffset === 0 || bytes === 0) {
-      throw new VmdkError('descriptor-missing', { file: path, reason: 'it is one extent of a disk' });
-    }
-    if (bytes > maximumDescriptorBytes)
-      throw new VmdkError('descriptor-too-large', { file: path, reason: `${bytes} bytes` });
-    const text = await file.read(header.descriptorOffset * sectorBytes, bytes);
-    return { descriptor: parseDescriptor(decodeDescriptor(text, path), { file: path }), identity, header };
+    const descriptor = await embeddedDescriptor(file, header);
+    if (!descriptor) throw new VmdkError('descriptor-missing', { file: path, reason: 'it is one extent of a disk' });
+    return { descriptor, identity, header };
   } finally {
     await file.close();
   }
@@ -84,15 +78,4 @@ async function removeLeftovers(path: string): Promise<void> {
     const middle = name.startsWith(start) ? name.slice(start.length) : '';
     if (/^[0-9a-f]{12}\.tmp$/.test(middle)) await rm(join(folder, name), { force: true });
   }
-}
-
-/** Bytes of a descriptor, padded to the room that a sparse file has for it; `too-large` when it does not fit. */
-export function descriptorRoom(descriptor: Descriptor, header: SparseHeader, file: string): Buffer {
-  const room = Buffer.alloc(header.descriptorSectors * sectorBytes);
-  const bytes = encodeDescriptor(descriptor, file);
-  if (bytes.length > room.length) {
-    throw new VmdkError('too-large', { file, reason: `descriptor of ${bytes.length} bytes` });
-  }
-  bytes.copy(room);
-  return room;
 }

@@ -24,12 +24,18 @@ export async function writeEmbeddedDescriptor(
   header: SparseHeader,
   descriptor: Descriptor,
 ): Promise<void> {
-  const room = Buffer.alloc(header.descriptorSectors * sectorBytes);
-  const bytes = encodeDescriptor(descriptor, file.path);
-  if (bytes.length > room.length) {
-    throw new VmdkError('too-large', { file: file.path, reason: `descriptor of ${bytes.length} bytes` });
-  }
-  bytes.copy(room);
+  const room = descriptorRoom(descriptor, header, file.path);
   await file.write(room, header.descriptorOffset * sectorBytes);
   await file.sync();
+}
+
+/** Bytes of a descriptor, padded to the room that a sparse file has for it; `too-large` when it does not fit. */
+export function descriptorRoom(descriptor: Descriptor, header: SparseHeader, file: string): Buffer {
+  const room = Buffer.alloc(header.descriptorSectors * sectorBytes);
+  const bytes = encodeDescriptor(descriptor, file);
+  if (bytes.length > room.length) {
+    throw new VmdkError('too-large', { file, reason: `descriptor of ${bytes.length} bytes` });
+  }
+  bytes.copy(room);
+  return room;
 }
