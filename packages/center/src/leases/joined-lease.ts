@@ -13,6 +13,7 @@ import {
   type ManagedObjectReference,
   type MethodTable,
   type Session,
+  systemClock,
   VimFault,
 } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
@@ -38,6 +39,9 @@ export interface JoinedLeaseOptions {
   readonly pull: (call: Call, parts: readonly PullPart[]) => Promise<ManagedObjectReference<'Task'>>;
 }
 
+/** How long an ended lease stays an object. */
+const retentionMilliseconds = 600_000;
+
 interface Part {
   readonly lease: LeaseReference;
   /** Comes before the device ids of this part. */
@@ -53,6 +57,7 @@ export class JoinedLease {
   readonly #ended = Promise.withResolvers<void>();
   readonly #stopLooking: () => void;
   #all = false;
+  #aborting: Promise<void> | undefined;
   #state: 'initializing' | 'ready' | 'done' | 'error' = 'initializing';
 
   constructor(core: CenterCore, options: JoinedLeaseOptions) {
@@ -92,11 +97,14 @@ export class JoinedLease {
     this.#look();
   }
 
-  /** Ends it and all of its parts; no failure where it has ended already. */
+  /** Ends it and all of its parts, and is in error once they are; no failure where it has ended already. */
   async abort(reason: VimFault): Promise<void> {
     if (this.#state === 'done' || this.#state === 'error') return;
-    this.#end('error', reason);
-    await this.#each('HttpNfcLeaseAbort', { fault: localizedFault(reason) }).catch(() => {});
+    this.#aborting ??= this.#each('HttpNfcLeaseAbort', { fault: localizedFault(reason) }).then(
+      () => this.#end('error', reason),
+      () => this.#end('error', reason),
+    );
+    await this.#aborting;
   }
 
   #class(): ManagedObjectClass<'HttpNfcLease'> {
@@ -174,12 +182,13 @@ export class JoinedLease {
   }
 
   #mustBeReady(): void {
-    if (this.#state !== 'ready') throw fault('InvalidState', {}, `The lease is ${this.#state}.`);
+    if (this.#state !== 'ready' || this.#aborting !== undefined)
+      throw fault('InvalidState', {}, `The lease is ${this.#state}.`);
   }
 
   /** Takes over what has become of the parts. */
   #look(): void {
-    if (this.#state === 'done' || this.#state === 'error') return;
+    if (this.#state === 'done' || this.#state === 'error' || this.#aborting !== undefined) return;
     const states = this.#parts.map(({ lease }) => this.#core.registry.get(lease)?.value('state'));
     const failed = states.findIndex((state) => state === 'error' || state === undefined);
     if (failed >= 0) void this.abort(this.#faultOf(this.#parts[failed]));
@@ -231,6 +240,12 @@ export class JoinedLease {
       this.#core.registry.commit((draft) =>
         draft.set(this.ref, { state, ...(reason === undefined ? {} : { error: localizedFault(reason) }) }),
       );
+    // It can still be looked at for a while, as every other lease.
+    systemClock.after(retentionMilliseconds, () =>
+      this.#core.registry.commit((draft) => {
+        if (draft.has(this.ref)) draft.remove(this.ref);
+      }),
+    );
     if (reason === undefined) this.#ended.resolve();
     else this.#ended.reject(reason);
   }

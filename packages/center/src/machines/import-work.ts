@@ -6,7 +6,9 @@ import {
   type RunningTask,
   type Session,
   type TaskInfo,
+  type TaskKind,
   type TaskOrigin,
+  type TaskRequest,
   type VimFault,
   type VirtualMachineConfigSpec,
 } from '@hypostyle/vim';
@@ -18,7 +20,8 @@ import { freeInstanceUuid, MachineMaking, type MakingJournal } from './create-wo
 import { expectNoMore } from './expected-machine.ts';
 import { type AskedPlace, choosePlace, datastoresOf, type MachinePlace, machineName } from './machine-place.ts';
 
-interface ImportInput {
+export interface MachineImportInput {
+  readonly of: 'machine';
   readonly spec: VirtualMachineConfigSpec;
   readonly place: MachinePlace;
   /** Finds the caller, who waits for the lease. */
@@ -46,7 +49,13 @@ export interface BegunImport {
   readonly lease: Promise<ManagedObjectReference<'HttpNfcLease'>>;
 }
 
-export interface MachineImports {
+/** Starts the task of an import, of whatever kind. */
+export type StartImport<Input> = (
+  origin: Call | TaskOrigin,
+  request: Omit<TaskRequest<Input>, 'kind'>,
+) => Promise<ManagedObjectReference<'Task'>>;
+
+export interface MachineImports extends Pick<Required<TaskKind<MachineImportInput>>, 'run' | 'resume'> {
   begin(origin: Call | TaskOrigin, request: MachineImport): Promise<BegunImport>;
 }
 
@@ -54,11 +63,15 @@ export interface MachineImports {
  * Imports: the center keeps name and place for the machine, the host gives the lease and takes the disks. A lease goes
  * with the center's process, so a restart ends the import on the host.
  */
-export function defineMachineImports(core: CenterCore, forwarding: Forwarding): MachineImports {
+export function machineImports(
+  core: CenterCore,
+  forwarding: Forwarding,
+  start: StartImport<MachineImportInput>,
+): MachineImports {
   const making = new MachineMaking(core);
   const waiting = new Map<string, Waiting>();
   let last = 0;
-  const run = async (task: RunningTask, { spec, place, key }: ImportInput) => {
+  const run = async (task: RunningTask, { spec, place, key }: MachineImportInput) => {
     const caller = waiting.get(key);
     // A queued import found again after a restart: its client is gone.
     if (caller === undefined) throw interrupted();
@@ -88,8 +101,7 @@ export function defineMachineImports(core: CenterCore, forwarding: Forwarding): 
     const lease = await link.call(at, 'ImportVApp', args, { activationId, ...realUser });
     return lease as ManagedObjectReference<'HttpNfcLease'>;
   };
-  const start = core.tasks.define<ImportInput>('ResourcePool.ImportVAppLRO', {
-    cancelable: true,
+  return {
     run,
     resume: async (task, { place }) => {
       const journal = task.journaled as MakingJournal | undefined;
@@ -100,8 +112,6 @@ export function defineMachineImports(core: CenterCore, forwarding: Forwarding): 
         if (!core.hosts.closed) await expectNoMore(core, place.host, journal.by);
       }
     },
-  });
-  return {
     begin: async (origin, { spec, where, session, parentTaskKey }) => {
       if (spec.name === undefined)
         throw fault('InvalidArgument', { invalidProperty: 'spec.configSpec.name' }, 'It is unset.');
@@ -115,7 +125,7 @@ export function defineMachineImports(core: CenterCore, forwarding: Forwarding): 
       lease.finally(() => waiting.delete(key)).catch(() => {});
       waiting.set(key, caller);
       try {
-        const input = { spec: { ...spec, name }, place, key };
+        const input = { of: 'machine', spec: { ...spec, name }, place, key } as const;
         const task = await start(origin, {
           input,
           entity: referenceOfPool(where.pool),

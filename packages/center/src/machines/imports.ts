@@ -3,8 +3,8 @@ import type { CenterCore } from '../center-core.ts';
 import type { Forwarding } from '../forwarding/forwarding.ts';
 import { JoinedLeases } from '../leases/joined-leases.ts';
 import type { PoolOperations } from '../pools/pool-operations.ts';
-import { defineVAppImports } from '../vapps/vapp-import.ts';
-import { defineMachineImports } from './import-work.ts';
+import { type VAppImportInput, vAppImports } from '../vapps/vapp-import.ts';
+import { type MachineImportInput, machineImports, type StartImport } from './import-work.ts';
 import type { AskedPlace } from './machine-place.ts';
 
 export interface Imports {
@@ -17,11 +17,17 @@ export interface Imports {
   readonly leases: JoinedLeases;
 }
 
-/** Imports of machines and of vApps. */
+/** Imports of machines and of vApps: one kind of task, as clients know it. */
 export function defineImports(core: CenterCore, forwarding: Forwarding, pools: PoolOperations): Imports {
-  const machines = defineMachineImports(core, forwarding);
+  const start: StartImport<MachineImportInput | VAppImportInput> = (origin, request) => startTask(origin, request);
   const leases = new JoinedLeases(core, forwarding);
-  const vApps = defineVAppImports(core, forwarding, { machines, pools, leases });
+  const machines = machineImports(core, forwarding, start);
+  const vApps = vAppImports(core, forwarding, { machines, pools, leases, start });
+  const startTask = core.tasks.define<MachineImportInput | VAppImportInput>('ResourcePool.ImportVAppLRO', {
+    cancelable: true,
+    run: (task, input) => (input.of === 'vApp' ? vApps.run(task, input) : machines.run(task, input)),
+    resume: (task, input) => (input.of === 'vApp' ? vApps.resume(task, input) : machines.resume(task, input)),
+  });
   return {
     leases,
     begin: async (call, where, spec) => {

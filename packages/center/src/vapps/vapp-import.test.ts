@@ -51,7 +51,10 @@ const imports = (center: TestCenter): TaskInfo[] =>
   center
     .all('Task')
     .map((ref) => center.read(ref, 'info') as TaskInfo)
-    .filter(({ descriptionId }) => descriptionId === 'VirtualApp.importVApp');
+    .filter(
+      ({ descriptionId, parentTaskKey }) =>
+        descriptionId === 'ResourcePool.ImportVAppLRO' && parentTaskKey === undefined,
+    );
 const names = (center: TestCenter, type: 'VirtualMachine' | 'VirtualApp') =>
   center
     .all(type)

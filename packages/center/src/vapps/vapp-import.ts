@@ -9,6 +9,7 @@ import {
   type ManagedObjectReference,
   type RunningTask,
   type Session,
+  type TaskKind,
   type VAppEntityConfigInfo,
   type VirtualAppImportSpec,
 } from '@hypostyle/vim';
@@ -22,7 +23,7 @@ import type { InventoryEdit } from '../inventory/inventory.ts';
 import { requireFreeName } from '../inventory/name-scope.ts';
 import type { JoinedLeases } from '../leases/joined-leases.ts';
 import { destroyMachine } from '../machines/destroy-machine.ts';
-import { type BegunImport, interrupted, type MachineImports } from '../machines/import-work.ts';
+import { type BegunImport, interrupted, type MachineImports, type StartImport } from '../machines/import-work.ts';
 import type { AskedPlace } from '../machines/machine-place.ts';
 import type { PoolOperations } from '../pools/pool-operations.ts';
 import { poolAt } from '../pools/pool-tree.ts';
@@ -32,7 +33,8 @@ import { vAppFolder } from './vapp-operations.ts';
 type Reference = ManagedObjectReference;
 type Where = Pick<AskedPlace, 'folder' | 'pool' | 'host'>;
 
-interface VAppImportInput {
+export interface VAppImportInput {
+  readonly of: 'vApp';
   readonly spec: VirtualAppImportSpec;
   /** Reference values. */
   readonly pool: string;
@@ -65,9 +67,10 @@ interface VAppImportParts {
   readonly machines: MachineImports;
   readonly pools: PoolOperations;
   readonly leases: JoinedLeases;
+  readonly start: StartImport<VAppImportInput>;
 }
 
-export interface VAppImports {
+export interface VAppImports extends Pick<Required<TaskKind<VAppImportInput>>, 'run' | 'resume'> {
   begin(call: Call, where: Where, spec: VirtualAppImportSpec): Promise<ManagedObjectReference<'HttpNfcLease'>>;
 }
 
@@ -75,10 +78,10 @@ export interface VAppImports {
  * ResourcePool.ImportVApp of a vApp: the vApps first, then each machine by an import of its own, all under one lease. It
  * is all or nothing: whatever ends it early takes everything away again.
  */
-export function defineVAppImports(
+export function vAppImports(
   core: CenterCore,
   forwarding: Forwarding,
-  { machines, pools, leases }: VAppImportParts,
+  { machines, pools, leases, start }: VAppImportParts,
 ): VAppImports {
   const waiting = new Map<string, { session: Session | undefined; lease: PromiseWithResolvers<Reference> }>();
   let last = 0;
@@ -133,16 +136,12 @@ export function defineVAppImports(
     }
   };
 
-  const start = core.tasks.define<VAppImportInput>('VirtualApp.importVApp', {
-    cancelable: true,
+  return {
     run,
     resume: async (task) => {
       await takeBack(core, forwarding, task, { again: true });
       throw interrupted();
     },
-  });
-
-  return {
     begin: async (call, where, spec) => {
       const pool = poolAt(core.inventory, where.pool.value);
       const folder = vAppFolder(core, pool, where.folder);
@@ -152,7 +151,7 @@ export function defineVAppImports(
       caller.lease.promise.catch(() => {});
       waiting.set(key, caller);
       try {
-        const input = { spec, pool: pool.value, folder, host: where.host?.value, key };
+        const input = { of: 'vApp', spec, pool: pool.value, folder, host: where.host?.value, key } as const;
         await start(call, { input, entityName: spec.name });
         return (await caller.lease.promise) as ManagedObjectReference<'HttpNfcLease'>;
       } finally {
