@@ -33,10 +33,20 @@ const machine = (name: string, startOrder: number) => ({
 
 const allocation = data('ResourceAllocationInfo', {});
 const plain = data('ResourceConfigSpec', { cpuAllocation: allocation, memoryAllocation: allocation });
+const serviceLevel = (name: string) =>
+  `<Sla xmlns="urn:sla" xmlns:o="http://schemas.dmtf.org/ovf/envelope/1" o:required="false"><Gold of="${name}"/></Sla>`;
 const vApp = (name: string, child: readonly object[]) => ({
   _typeName: 'VirtualAppImportSpec',
   name,
-  vAppConfigSpec: data('VAppConfigSpec', { annotation: `the ${name}` }),
+  vAppConfigSpec: data('VAppConfigSpec', {
+    annotation: `the ${name}`,
+    ovfSection: [
+      data('VAppOvfSectionSpec', {
+        operation: 'add',
+        info: data('VAppOvfSectionInfo', { key: 0, namespace: 'urn:sla', type: 'Sla', contents: serviceLevel(name) }),
+      }),
+    ],
+  }),
   resourcePoolSpec: plain,
   child,
 });
@@ -120,6 +130,7 @@ test('a vApp comes in whole, under one lease, with its order', { timeout: 60_000
   };
   await center.call(given, 'HttpNfcLeaseComplete');
   assert.equal(center.read(given, 'state'), 'done');
+  for (const name of ['shop', 'front']) assert.match(made.ovfDescriptor, new RegExp(`<Gold of="${name}"/>`));
   const [datastore] = center.all('Datastore');
   const cisp = data('OvfCreateImportSpecParams', { locale: '', deploymentOption: '', entityName: '' });
   const again = (await center.call(services.ovfManager, 'CreateImportSpec', {
