@@ -43,7 +43,7 @@ export { validateOvfForHost } from './import/validate-host.ts';
 export { checkVAppValue, parseVAppType, type VAppType, vAppPropertyKey } from './import/vapp-value.ts';
 export { requireLocalCaller } from './leases/local-caller.ts';
 export { localContent, readContent } from './leases/pull-content.ts';
-export { openWeb, webContent } from './leases/pull-web.ts';
+export { webContent } from './leases/pull-web.ts';
 export type { LeaseOwner, LeaseState, TransferLease } from './leases/transfer-lease.ts';
 export {
   type LeasedContents,
@@ -61,6 +61,7 @@ export type {
   ReceiveOptions,
   TransferTarget,
 } from './leases/transfer-target.ts';
+export { openWeb } from './leases/web-request.ts';
 export { DiskExportFace, type DiskExportFaceOptions } from './nbd/disk-export-face.ts';
 
 export {

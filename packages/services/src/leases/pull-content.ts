@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { indexOva, type ManifestEntry, parseManifest, type TarEntry } from '@hypostyle/ovf';
-import type { HttpNfcLeaseSourceFile } from '@hypostyle/vim';
+import type { HttpNfcLeaseSourceFile, KeyValue } from '@hypostyle/vim';
 import { faults } from '../errors.ts';
 import type { LocalContent, ReceiveOptions } from './transfer-target.ts';
 
@@ -22,7 +22,7 @@ export async function localContent(
   { memberName, httpHeaders = [] }: HttpNfcLeaseSourceFile,
 ): Promise<LocalContent> {
   if (memberName === undefined || memberName === '') {
-    const digest = headerDigest(httpHeaders.find(({ key }) => key.toLowerCase() === 'digest')?.value ?? '');
+    const digest = headerDigest(httpHeaders);
     return { path, offset: 0, length: await bytesOf(path), name: shown, ...(digest === undefined ? {} : { digest }) };
   }
   const entries = await indexOva(path).catch((error: unknown) => {
@@ -64,7 +64,9 @@ async function bytesOf(path: string): Promise<number> {
   }
 }
 
-function headerDigest(value: string): LocalContent['digest'] {
+/** What a client's `Digest` header says. */
+export function headerDigest(headers: readonly KeyValue[]): LocalContent['digest'] {
+  const value = headers.find(({ key }) => key.toLowerCase() === 'digest')?.value ?? '';
   for (const part of value.split(',')) {
     const [name = '', ...rest] = part.trim().split('=');
     const known = Object.entries(headerAlgorithms).find(([key]) => key === name.toLowerCase())?.[1];

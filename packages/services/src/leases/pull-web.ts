@@ -1,98 +1,107 @@
-import type { IncomingMessage } from 'node:http';
-import { get as getHttp } from 'node:http';
-import { get as getHttps } from 'node:https';
-import type { TLSSocket } from 'node:tls';
-import { readOva } from '@hypostyle/ovf';
-import { fault, type HttpNfcLeaseSourceFile, type VimFault } from '@hypostyle/vim';
+import { createHash } from 'node:crypto';
+import { OvfError, readOva } from '@hypostyle/ovf';
+import type { HttpNfcLeaseSourceFile } from '@hypostyle/vim';
 import { faults } from '../errors.ts';
+import { headerDigest } from './pull-content.ts';
+import type { LocalContent } from './transfer-target.ts';
+import { httpFault, openWeb, type WebAnswer, type WebOptions } from './web-request.ts';
 
-const mostRedirects = 5;
-/** Milliseconds in which a server must begin to answer. */
-const answerTimeout = 30_000;
+export interface WebContentOptions extends WebOptions {
+  /** Told of every piece that came, also of what is passed over: the lease is renewed by it. */
+  readonly onBytes?: (count: number) => void;
+}
 
-/** The content that a source file of a pull names on the web, as a stream. Throws HttpFault and SSLVerifyFault. */
+/**
+ * The content that a source file of a pull names on the web, as a stream: a member of an archive, checked by its
+ * manifest wherever that is, or the whole answer, checked by the client's `Digest` header. Its last piece comes once all
+ * of it is known to be right. Throws HttpFault, SSLVerifyFault, FileNotFound and IncorrectFileType.
+ */
 export async function* webContent(
   file: HttpNfcLeaseSourceFile,
-  signal: AbortSignal,
+  options: WebContentOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const body = await openWeb(file, signal);
-  const { memberName } = file;
-  if (memberName === undefined || memberName === '') {
-    yield* body;
-    return;
-  }
-  const ova = await readOva(body);
+  const answer = await openWeb(file, options);
   try {
-    for await (const { reference, content } of ova.files()) {
-      if (reference?.href !== memberName) continue;
-      yield* content;
-      return;
-    }
-    throw faults.notFound(`${memberName} in ${file.url}`);
+    checkLength(file, answer, answer.length);
+    const { memberName } = file;
+    const pieces = counted(answer, file, options.onBytes);
+    const whole = memberName === undefined || memberName === '';
+    yield* heldBack(whole ? digested(pieces, file, answer) : memberOf(pieces, memberName, answer));
   } finally {
-    await ova.close();
+    answer.close();
   }
 }
 
-/** The answer to a request, where it is good. */
-export async function openWeb(file: HttpNfcLeaseSourceFile, signal: AbortSignal): Promise<IncomingMessage> {
-  const headers = Object.fromEntries((file.httpHeaders ?? []).map(({ key, value }) => [key, value]));
-  let url = new URL(file.url);
-  for (let redirects = 0; ; redirects += 1) {
-    const answer = await request(url, { headers, signal, thumbprint: file.sslThumbprint });
-    const { statusCode = 0, statusMessage = '' } = answer;
-    const { location } = answer.headers;
-    if (statusCode === 200) return answer;
-    answer.destroy();
-    if (statusCode < 300 || statusCode > 399 || location === undefined || redirects === mostRedirects) {
-      throw httpFault(statusCode, `${url.href} answers ${statusCode} ${statusMessage}.`);
+function checkLength({ size }: HttpNfcLeaseSourceFile, { shown }: WebAnswer, actual: number | undefined): void {
+  if (size === undefined || actual === undefined || Number(size) === actual) return;
+  throw httpFault(200, `${shown} has ${actual} bytes, not ${size}`);
+}
+
+async function* counted(
+  answer: WebAnswer,
+  file: HttpNfcLeaseSourceFile,
+  onBytes: (count: number) => void = () => {},
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let received = 0;
+  for await (const piece of answer.body) {
+    received += piece.length;
+    onBytes(piece.length);
+    yield piece;
+  }
+  checkLength(file, answer, received);
+}
+
+async function* digested(
+  pieces: AsyncIterable<Uint8Array>,
+  { httpHeaders = [] }: HttpNfcLeaseSourceFile,
+  { shown }: WebAnswer,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const digest = headerDigest(httpHeaders);
+  const hash = digest === undefined ? undefined : createHash(digest.algorithm);
+  for await (const piece of pieces) {
+    hash?.update(piece);
+    yield piece;
+  }
+  if (digest === undefined || hash === undefined) return;
+  checkDigest(shown, digest, hash.digest('hex'));
+}
+
+function checkDigest(shown: string, { algorithm, expected }: NonNullable<LocalContent['digest']>, actual: string) {
+  if (actual !== expected) throw faults.incorrectFileType(shown, `its ${algorithm} is ${actual}, not ${expected}`);
+}
+
+async function* memberOf(
+  pieces: AsyncIterable<Uint8Array>,
+  memberName: string,
+  { shown }: WebAnswer,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    const ova = await readOva(pieces);
+    try {
+      let found = false;
+      for await (const { name, content } of ova.files()) {
+        if (name !== memberName) continue;
+        found = true;
+        yield* content;
+        // Where no manifest has come yet it may be the last file, so that all of the archive has to pass.
+        if (ova.manifest !== undefined) return;
+      }
+      if (!found) throw faults.notFound(`${memberName} in ${shown}`);
+    } finally {
+      await ova.close();
     }
-    url = new URL(location, url);
-    if (url.protocol !== 'https:' && url.protocol !== 'http:')
-      throw httpFault(statusCode, `${file.url} leads elsewhere.`);
+  } catch (error) {
+    if (!(error instanceof OvfError)) throw error;
+    throw faults.incorrectFileType(`${memberName} in ${shown}`, error.message, error);
   }
 }
 
-function request(
-  url: URL,
-  options: {
-    readonly headers: Record<string, string>;
-    readonly signal: AbortSignal;
-    readonly thumbprint: string | undefined;
-  },
-): Promise<IncomingMessage> {
-  const { headers, signal, thumbprint } = options;
-  const pinned = thumbprint !== undefined && thumbprint !== '';
-  return new Promise((resolve, reject) => {
-    const common = { headers, signal, timeout: answerTimeout };
-    const sent =
-      url.protocol === 'https:' ? getHttps(url, { ...common, rejectUnauthorized: !pinned }) : getHttp(url, common);
-    if (pinned && url.protocol === 'https:') {
-      sent.once('socket', (socket) => {
-        (socket as TLSSocket).once('secureConnect', () => {
-          const { fingerprint } = (socket as TLSSocket).getPeerCertificate();
-          if (fingerprint?.toUpperCase() === thumbprint.toUpperCase()) return;
-          sent.destroy(sslFault(url, thumbprint));
-        });
-      });
-    }
-    sent.once('timeout', () => sent.destroy(httpFault(0, `${url.host} does not answer.`)));
-    sent.once('error', (error) => {
-      if (signal.aborted) reject(signal.reason);
-      else reject(error.name === 'VimFault' ? error : httpFault(0, `${url.href} cannot be read: ${error.message}.`));
-    });
-    sent.once('response', resolve);
-  });
-}
-
-function httpFault(statusCode: number, statusMessage: string): VimFault {
-  return fault('HttpFault', { statusCode, statusMessage }, statusMessage);
-}
-
-function sslFault(url: URL, thumbprint: string): VimFault {
-  return fault(
-    'SSLVerifyFault',
-    { selfSigned: false, thumbprint },
-    `${url.host} has another certificate than was said.`,
-  );
+/** The same pieces, each when the next is there, so that the last comes after the end was found good. */
+async function* heldBack(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  let held: Uint8Array | undefined;
+  for await (const piece of pieces) {
+    if (held !== undefined) yield held;
+    held = piece;
+  }
+  if (held !== undefined) yield held;
 }

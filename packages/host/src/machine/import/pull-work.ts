@@ -134,7 +134,7 @@ async function isAccessible(core: HostCore, call: Call, file: HttpNfcLeaseSource
   try {
     const source = await sourceOf(core, call, file);
     if (source.kind === 'local') await localContent(source.path, source.shown, file);
-    else (await openWeb(file, AbortSignal.timeout(30_000))).destroy();
+    else (await openWeb(file, { signal: AbortSignal.timeout(30_000) })).close();
     return true;
   } catch {
     return false;
@@ -155,7 +155,7 @@ async function bring(
   options: ReceiveOptions,
 ): Promise<void> {
   if (target.receive === undefined) throw faults.notSupported(`${target.fileName} takes no content.`);
-  if (source.kind === 'web') return target.receive(webContent(file, options.signal), options);
+  if (source.kind === 'web') return target.receive(webContent(file, options), options);
   const content: LocalContent = await localContent(source.path, source.shown, file);
   if (await target.adopt?.(content, options)) return;
   await target.receive(readContent(content, options), { ...options, contentLength: content.length });
