@@ -1,13 +1,13 @@
 import type { BackingChange, DiskExport, DiskOverlay, LayerCommit } from './block-work.ts';
-
+import type { GuestFileSystem, GuestResolver, GuestRoute, GuestWork } from './guest-work.ts';
 import type { BlockLayer, ControllerModel, MachineHardware, NicModel } from './hardware.ts';
 
 /**
  * Hypervisor: starts, finds again and commands virtual machines.
  *
  * Order: `probe` once, then `adopt` for each machine that the owner knows, then anything. Calls for different machines
- * may overlap; calls for one machine are made one after another by the owner, except `usage`, `guestFacts` and
- * `powerOff`, which may come at any time. No call blocks the event loop.
+ * may overlap; calls for one machine are made one after another by the owner, except `usage`, `guestFacts`, those of
+ * `GuestWork` and `powerOff`, which may come at any time. No call blocks the event loop.
  */
 export interface Hypervisor {
   /** What this driver and this machine can do. Cached by kernel and engine version. */
@@ -45,6 +45,12 @@ export interface HypervisorCapabilities {
   readonly suspend: boolean;
   readonly efi: boolean;
   readonly guestAgent: boolean;
+  /** `runInGuest`, `startInGuest` and `guestProgram`, where the guest's agent takes them. */
+  readonly guestPrograms: boolean;
+  /** `captureScreen`. */
+  readonly screenshots: boolean;
+  /** `pressKeys`. */
+  readonly keyStrokes: boolean;
   readonly vnc: boolean;
   readonly serial: boolean;
   readonly hotPlug: boolean;
@@ -96,7 +102,7 @@ export interface MachinePlatform {
 
 export type MachineState = 'running' | 'paused' | 'stopped';
 
-export interface RunningMachine {
+export interface RunningMachine extends GuestWork {
   readonly uuid: string;
   readonly platform: MachinePlatform;
   readonly pid: number;
@@ -205,6 +211,10 @@ export interface GuestFacts {
   readonly osPrettyName?: string;
   readonly kernel?: string;
   readonly interfaces: readonly GuestInterface[];
+  /** Mounted file systems; undefined where the guest does not tell. */
+  readonly fileSystems?: readonly GuestFileSystem[];
+  readonly resolver?: GuestResolver;
+  readonly routes?: readonly GuestRoute[];
   /** Seconds since the guest booted, when the guest tells. */
   readonly uptimeSeconds?: number;
 }
@@ -281,6 +291,11 @@ export type HypervisorErrorCode =
   | 'unsupported-hardware'
   | 'not-running'
   | 'guest-agent-absent'
+  | 'guest-unsupported'
+  | 'guest-disabled'
+  | 'guest-refused'
+  | 'guest-late'
+  | 'screen-failed'
   | 'suspend-failed'
   | 'engine-missing'
   | 'engine-lost'

@@ -20,6 +20,11 @@ export const qemuErrors = {
   refused: (why: string, cause?: unknown) =>
     new HypervisorError('engine-lost', `The engine refused a command: ${why}`, { cause }),
   agentAbsent: (why: string) => new HypervisorError('guest-agent-absent', why),
+  guestUnsupported: (why: string, cause?: unknown) => new HypervisorError('guest-unsupported', why, { cause }),
+  guestDisabled: (why: string, cause?: unknown) => new HypervisorError('guest-disabled', why, { cause }),
+  guestRefused: (why: string, cause?: unknown) => new HypervisorError('guest-refused', why, { cause }),
+  guestLate: (why: string) => new HypervisorError('guest-late', why),
+  screenFailed: (why: string, cause?: unknown) => new HypervisorError('screen-failed', why, { cause }),
   suspendFailed: (why: string, cause?: unknown) => new HypervisorError('suspend-failed', why, { cause }),
   blockFailed: (why: string, cause?: unknown) => new HypervisorError('block-failed', why, { cause }),
   quiesceFailed: (why: string, cause?: unknown) => new HypervisorError('quiesce-failed', why, { cause }),

@@ -95,6 +95,7 @@ async function session(machine: RunningMachine): Promise<GuestSession> {
       await guest.run(`printf %s '${text}' | dd of=${dataDevice} bs=512 conv=sync 2>/dev/null && sync`);
     },
     readDisk: (length) => guest.run(`head -c ${length} ${dataDevice} | tr '\\000' .`),
+    typed: () => guest.run('cat /tmp/typed 2>/dev/null || true'),
     shutDown: () => guest.send('poweroff -f'),
     reboot: () => guest.send('reboot -f'),
     close: () => guest.close(),

@@ -32,6 +32,8 @@ export interface GuestSession {
   /** Writes a short text to the data disk, flushed. */
   writeDisk(text: string): Promise<void>;
   readDisk(length: number): Promise<string>;
+  /** What `/tmp/typed` has: a shell of the guest listens to the keyboard. Empty where there is no such file. */
+  typed(): Promise<string>;
   /** Makes the guest shut down, or reboot, by itself. */
   shutDown(): void;
   reboot(): void;

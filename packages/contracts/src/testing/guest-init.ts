@@ -1,6 +1,17 @@
+/** Accounts of the test guest, which its agent can check. */
+export const guestAccounts = {
+  root: { userName: 'root', password: 'guest-secret-1' },
+  user: { userName: 'operator', password: 'operator-secret-1', uid: 1000, home: '/home/operator' },
+} as const;
+
+const hashes = {
+  root: '$6$hypostyle$uJVIG/o9C/M56HFbwCQzdhUkZ/xckWR0.cFhY7YIEIIupULVLzlGWW1UoNJ.Tw1sh1oOpPZhkbUUPEHRs60yY.',
+  user: '$6$operator$anw2GwqaCbF0PPo1yTUunQr81iO5QDObiXB.wS2Tq55yyOVb6T0TrcSFIJ49jVbnCQWVZTwMsHvATHd2ROCsH0',
+};
+
 /**
  * First program of the test guest. Each line `<token> <shell command>` on the first serial port runs the command; its
- * output follows, and then a line `END <token> <exit code>`.
+ * output follows, and then a line `END <token> <exit code>`. A shell listens to the keyboard of the screen.
  */
 export const guestInitScript = `#!/bin/sh
 /bin/busybox --install -s /bin
@@ -11,6 +22,13 @@ mount -t devtmpfs devtmpfs /dev
 mount -t tmpfs tmpfs /tmp
 hostname test-guest
 for module in /modules/*.ko; do insmod $module 2>/dev/null; done
+chmod 1777 /tmp
+mkdir -p /root ${guestAccounts.user.home}
+printf 'root:x:0:0::/root:/bin/sh\\noperator:x:1000:1000::${guestAccounts.user.home}:/bin/sh\\n' >/etc/passwd
+printf 'root:x:0:\\noperator:x:1000:\\n' >/etc/group
+(umask 077; printf '%s\\n' 'root:${hashes.root}:19000::::::' 'operator:${hashes.user}:19000::::::' >/etc/shadow)
+chown operator:operator ${guestAccounts.user.home}
+(while true; do setsid sh -c 'exec sh -i' </dev/tty1 >/dev/tty1 2>&1; sleep 1; done) &
 exec </dev/ttyS0 >/dev/ttyS0 2>&1
 stty raw -echo
 ip link set lo up

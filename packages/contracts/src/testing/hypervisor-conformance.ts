@@ -13,6 +13,7 @@ import type { Hypervisor, HypervisorCapabilities, StartRequest } from '../hyperv
 import type { ConformanceGuest, GuestOptions } from './conformance-guest.ts';
 import type { ConformanceWorld } from './conformance-world.ts';
 import { diskConformance } from './disk-conformance.ts';
+import { guestWorkConformance } from './guest-work-conformance.ts';
 import { importHypervisorDriver } from './hypervisor-driver.ts';
 import type { OwnerWork } from './hypervisor-owner-work.ts';
 import { adopted, endOrSilence, record, rejects, untilAgent } from './observed-machine.ts';
@@ -101,6 +102,7 @@ export function hypervisorConformance({ name, driver, guest }: HypervisorConform
       assert.ok(usage.disks.some(({ readBytes, reads }) => readBytes > 1 << 20 && reads > 0));
       assert.equal(await machine.guestFacts(), undefined);
       await rejects(machine.requestReboot(), 'guest-agent-absent');
+      await rejects(machine.runInGuest({ path: '/bin/sh', arguments: [] }), 'guest-agent-absent');
       await machine.reset();
       assert.equal(await session.ready(), asked.uuid);
       session.reboot();
@@ -267,6 +269,7 @@ export function hypervisorConformance({ name, driver, guest }: HypervisorConform
       assert.match(facts?.agentVersion ?? '', /^\d/);
       assert.ok(facts?.hostName && facts.kernel);
       assert.ok(facts.interfaces.some(({ addresses }) => addresses.some(({ address }) => address === '127.0.0.1')));
+      await guestWorkConformance(machine, session, capabilities);
       await machine.requestReboot();
       await events.wait('guest-reset');
       await session.ready();

@@ -6,15 +6,20 @@ import {
   type BlockLayer,
   type DiskExport,
   type DiskOverlay,
+  type GuestProgram,
+  type GuestProgramEnd,
+  type GuestProgramState,
   type Hypervisor,
   HypervisorError,
   type HypervisorInfo,
   type ImageTool,
+  type KeyStroke,
   type LayerCommit,
   type MachineEvent,
   type MachineState,
   nicModels,
   type RunningMachine,
+  type ScreenImage,
   type StartRequest,
 } from '@hypostyle/contracts';
 import {
@@ -84,6 +89,10 @@ export class FakeHypervisor implements Hypervisor {
   >();
   /** What the guests' agents do when they are asked to hold their file systems. */
   agents: 'absent' | 'hold' | 'refuse' = 'absent';
+  /** What programs in the guests do; without it no agent answers. */
+  onProgram: ((program: GuestProgram) => GuestProgramEnd) | undefined;
+  /** Keys that were pressed. */
+  readonly pressed: KeyStroke[] = [];
   /** Called between an engine's start and its answer. */
   onStarted: (engine: FakeEngine) => void = () => {};
   readonly images: ImageTool = {
@@ -123,6 +132,9 @@ export class FakeHypervisor implements Hypervisor {
         suspend: true,
         efi: true,
         guestAgent: true,
+        guestPrograms: true,
+        screenshots: true,
+        keyStrokes: true,
         vnc: true,
         serial: true,
         hotPlug: false,
@@ -200,7 +212,8 @@ class FakeMachine implements RunningMachine {
   readonly #engine: FakeEngine;
   readonly #computer: FakeComputer;
   readonly #gate: Gate;
-  readonly #hypervisor: Pick<FakeHypervisor, 'failures' | 'agents'>;
+  readonly #hypervisor: Pick<FakeHypervisor, 'failures' | 'agents' | 'onProgram' | 'pressed'>;
+  readonly #programs = new Map<number, GuestProgramEnd>();
   readonly #listeners = new Set<(event: MachineEvent) => void>();
   state: MachineState = 'running';
 
@@ -208,7 +221,7 @@ class FakeMachine implements RunningMachine {
     engine: FakeEngine,
     computer: FakeComputer,
     gate: Gate,
-    hypervisor: Pick<FakeHypervisor, 'failures' | 'agents'>,
+    hypervisor: Pick<FakeHypervisor, 'failures' | 'agents' | 'onProgram' | 'pressed'>,
   ) {
     this.#engine = engine;
     this.#computer = computer;
@@ -358,6 +371,36 @@ class FakeMachine implements RunningMachine {
       exportName: name,
       close: async () => void this.#engine.exports.delete(name),
     };
+  }
+
+  async runInGuest(program: GuestProgram): Promise<GuestProgramEnd> {
+    await this.#gate();
+    const run = this.#hypervisor.onProgram;
+    if (run === undefined) throw new HypervisorError('guest-agent-absent', 'no agent');
+    return run(program);
+  }
+
+  async startInGuest(program: GuestProgram): Promise<number> {
+    const pid = 1000 + this.#programs.size;
+    this.#programs.set(pid, await this.runInGuest(program));
+    return pid;
+  }
+
+  async guestProgram(pid: number): Promise<GuestProgramState | undefined> {
+    const end = this.#programs.get(pid);
+    return end === undefined ? undefined : { running: false, ...end };
+  }
+
+  async captureScreen(): Promise<ScreenImage> {
+    return { width: 2, height: 1, pixels: Uint8Array.from([255, 0, 0, 0, 0, 255]) };
+  }
+
+  async pressKeys(strokes: readonly KeyStroke[]): Promise<void> {
+    this.#hypervisor.pressed.push(...strokes);
+  }
+
+  async raiseNmi(): Promise<void> {
+    await this.#gate();
   }
 
   async usage() {

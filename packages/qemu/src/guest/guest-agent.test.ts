@@ -56,6 +56,47 @@ it('says so when there is no agent', async () => {
   );
 });
 
+it('tells file systems, name servers and routes', () => {
+  const mounts = [
+    { mountpoint: '/', type: 'ext4', 'total-bytes': 1000, 'used-bytes': 400, disk: [] },
+    { mountpoint: '/boot', type: 'vfat', 'total-bytes': -1 },
+    { mountpoint: 7, type: 'ext4' },
+  ];
+  const { fileSystems, resolver, routes } = parseGuestFacts({
+    info: {},
+    os: {},
+    host: {},
+    interfaces: [],
+    fileSystems: mounts,
+    resolver: '# of dhcp\nsearch lab.example old.example\nnameserver 10.0.2.3\nnameserver nonsense\n',
+    routes:
+      'Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\n' +
+      'eth0\t00000000\t0202000A\t0003\t0\t0\t0\t00000000\t0\neth0\t0002000A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\nx\ty\n',
+  });
+  assert.deepEqual(fileSystems, [
+    { mountPoint: '/', type: 'ext4', totalBytes: 1000, usedBytes: 400 },
+    { mountPoint: '/boot', type: 'vfat' },
+  ]);
+  assert.deepEqual(resolver, { servers: ['10.0.2.3'], searchDomains: ['lab.example', 'old.example'] });
+  assert.deepEqual(routes, [
+    { network: '0.0.0.0', prefixLength: 0, device: 'eth0', gateway: '10.0.2.2' },
+    { network: '10.0.2.0', prefixLength: 24, device: 'eth0' },
+  ]);
+  fc.assert(
+    fc.property(fc.string(), fc.jsonValue(), (text, value) => {
+      parseGuestFacts({
+        info: 1,
+        os: 1,
+        host: 1,
+        interfaces: [],
+        fileSystems: [value],
+        resolver: text,
+        routes: `Iface\n${text}`,
+      });
+    }),
+  );
+});
+
 it('takes from a guest nothing that is not checked', () => {
   const address = { 'ip-address': '10.0.2.15', prefix: 24, 'ip-address-type': 'ipv4' };
   const bad = { 'ip-address': '10.0.2.15', prefix: 99 };

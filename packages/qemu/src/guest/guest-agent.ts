@@ -4,8 +4,8 @@ import { JsonLineParser } from '../qmp/json-lines.ts';
 import { isObject } from '../qmp/qmp-message.ts';
 import { connectUnix } from '../qmp/unix-connection.ts';
 
-/** Longest answer taken from a guest, in bytes. */
-const maxAnswerBytes = 1 << 20;
+/** Longest answer taken from a guest, in bytes: what a program wrote comes in base64. */
+const maxAnswerBytes = 12 << 20;
 const answerTimeoutMs = 3_000;
 
 /** The guest agent does not answer, or answers something else. */
@@ -13,10 +13,16 @@ export class GuestAgentError extends Error {
   override readonly name = 'GuestAgentError';
   /** The agent heard the command and said no. */
   readonly refused: boolean;
+  /** It said no because it has no such command, or was told not to obey it. */
+  readonly commandUnknown: boolean;
 
-  constructor(message: string, options: { readonly cause?: unknown; readonly refused?: boolean } = {}) {
+  constructor(
+    message: string,
+    options: { readonly cause?: unknown; readonly refused?: boolean; readonly commandUnknown?: boolean } = {},
+  ) {
     super(message, { cause: options.cause });
     this.refused = options.refused ?? false;
+    this.commandUnknown = options.commandUnknown ?? false;
   }
 }
 
@@ -99,7 +105,8 @@ class AgentSession {
     if ('return' in value) waiting?.resolve(value.return);
     else {
       const description = isObject(value.error) ? String(value.error.desc) : 'no answer';
-      waiting?.reject(new GuestAgentError(description.slice(0, 1000), { refused: true }));
+      const commandUnknown = isObject(value.error) && value.error.class === 'CommandNotFound';
+      waiting?.reject(new GuestAgentError(description.slice(0, 1000), { refused: true, commandUnknown }));
     }
   }
 

@@ -1,11 +1,16 @@
 import { isIP } from 'node:net';
-import type { GuestAddress, GuestFacts, GuestInterface } from '@hypostyle/contracts';
+import type { GuestAddress, GuestFacts, GuestFileSystem, GuestInterface } from '@hypostyle/contracts';
 import { isObject } from '../qmp/qmp-message.ts';
 import { type GuestAgentCall, GuestAgentError } from './guest-agent.ts';
+import { readGuestText } from './guest-files.ts';
+import { parseResolver, parseRoutes } from './guest-network.ts';
 
 const maxTextLength = 256;
 const maxInterfaces = 64;
 const maxAddresses = 64;
+const maxFileSystems = 256;
+const maxPathLength = 4096;
+const maxFileBytes = 8 << 10;
 
 /** Asks an agent what its guest is. A question that this guest does not know leaves its fact out. */
 export async function askGuestFacts(call: GuestAgentCall): Promise<GuestFacts> {
@@ -22,15 +27,24 @@ export async function askGuestFacts(call: GuestAgentCall): Promise<GuestFacts> {
     os: await optional('guest-get-osinfo'),
     host: await optional('guest-get-host-name'),
     interfaces: await optional('guest-network-get-interfaces'),
+    fileSystems: await optional('guest-get-fsinfo'),
+    resolver: await readGuestText(call, '/etc/resolv.conf', maxFileBytes),
+    routes: await readGuestText(call, '/proc/net/route', maxFileBytes),
   });
 }
 
-/** Reads the answers of `guest-info`, `guest-get-osinfo`, `guest-get-host-name`, `guest-network-get-interfaces`. */
+/**
+ * Reads the answers of `guest-info`, `guest-get-osinfo`, `guest-get-host-name`, `guest-network-get-interfaces`,
+ * `guest-get-fsinfo`, and two files of Linux.
+ */
 export function parseGuestFacts(answers: {
   readonly info: unknown;
   readonly os: unknown;
   readonly host: unknown;
   readonly interfaces: unknown;
+  readonly fileSystems?: unknown;
+  readonly resolver?: string | undefined;
+  readonly routes?: string | undefined;
 }): GuestFacts {
   const os = isObject(answers.os) ? answers.os : {};
   const host = isObject(answers.host) ? answers.host : {};
@@ -49,7 +63,25 @@ export function parseGuestFacts(answers: {
       const known = mac && /^[0-9a-f:]{17}$/i.test(mac) ? { mac: mac.toLowerCase() } : {};
       return [{ name, ...known, addresses, ...counters(entry.statistics) }];
     }),
+    fileSystems: Array.isArray(answers.fileSystems)
+      ? list(answers.fileSystems, maxFileSystems).flatMap(fileSystem)
+      : undefined,
+    resolver: parseResolver(answers.resolver),
+    routes: parseRoutes(answers.routes),
   });
+}
+
+function fileSystem(value: unknown): GuestFileSystem[] {
+  if (!isObject(value)) return [];
+  const { mountpoint: mountPoint } = value;
+  const type = text(value.type);
+  if (typeof mountPoint !== 'string' || mountPoint === '' || mountPoint.length > maxPathLength) return [];
+  if (type === undefined) return [];
+  const bytes = (count: unknown) =>
+    typeof count === 'number' && Number.isSafeInteger(count) && count >= 0 ? count : undefined;
+  const totalBytes = bytes(value['total-bytes']);
+  const usedBytes = bytes(value['used-bytes']);
+  return [withoutUndefined({ mountPoint, type, totalBytes, usedBytes })];
 }
 
 function counters(value: unknown): Pick<GuestInterface, 'receivedBytes' | 'sentBytes'> {

@@ -5,23 +5,30 @@ import type {
   DiskExport,
   DiskOverlay,
   GuestFacts,
+  GuestProgram,
+  GuestProgramEnd,
+  GuestProgramState,
+  KeyStroke,
   LayerCommit,
   MachineEvent,
   MachinePlatform,
   MachineState,
   MachineUsage,
   RunningMachine,
+  ScreenImage,
 } from '@hypostyle/contracts';
 
 import { commitLayer } from '../blocks/commit-layer.ts';
 import { exportDisk } from '../blocks/export-disk.ts';
 import { replaceBacking } from '../blocks/replace-backing.ts';
-
 import { snapshotDisks } from '../blocks/snapshot-disks.ts';
+import { captureScreen } from '../console/capture-screen.ts';
+import { pressKeys } from '../console/press-keys.ts';
 import { qemuErrors } from '../errors.ts';
 import { GuestAgentError, withGuestAgent } from '../guest/guest-agent.ts';
 import { askGuestFacts } from '../guest/guest-facts.ts';
 import { freezeGuest } from '../guest/guest-freeze.ts';
+import { lookAtGuestProgram, runGuestProgram, startGuestProgram } from '../guest/guest-programs.ts';
 import type { EngineExit, Spawner } from '../process/spawner.ts';
 import { isObject, type QmpEvent } from '../qmp/qmp-message.ts';
 import { deviceId, diskIdOf } from './device.ts';
@@ -60,6 +67,9 @@ export class QemuMachine implements RunningMachine {
   #powerOff: Promise<void> | undefined;
   /** Agent sessions one after another: its channel takes one. */
   #agentTurn: Promise<unknown> = Promise.resolve();
+  /** Keys one call after another, and pictures. */
+  #keyTurn: Promise<unknown> = Promise.resolve();
+  #screenTurn: Promise<unknown> = Promise.resolve();
   readonly #ended: Promise<void>;
 
   constructor(options: QemuMachineOptions) {
@@ -161,14 +171,46 @@ export class QemuMachine implements RunningMachine {
   }
 
   async freezeGuest(): Promise<() => Promise<void>> {
-    this.#mustRun();
-    if (!this.#agentConnected) throw qemuErrors.agentAbsent('The guest agent does not answer.');
+    this.#mustHearAgent();
     return freezeGuest((use) => this.#withAgent(use));
   }
 
   async exportDisk(diskId: string): Promise<DiskExport> {
     this.#mustRun();
     return exportDisk(this.#engine, diskId);
+  }
+
+  async runInGuest(program: GuestProgram): Promise<GuestProgramEnd> {
+    this.#mustHearAgent();
+    return runGuestProgram((use) => this.#withAgent(use), program);
+  }
+
+  async startInGuest(program: GuestProgram): Promise<number> {
+    this.#mustHearAgent();
+    return startGuestProgram((use) => this.#withAgent(use), program);
+  }
+
+  async guestProgram(pid: number): Promise<GuestProgramState | undefined> {
+    this.#mustHearAgent();
+    return lookAtGuestProgram((use) => this.#withAgent(use), pid);
+  }
+
+  async captureScreen(): Promise<ScreenImage> {
+    this.#mustRun();
+    const turn = this.#screenTurn.then(() => captureScreen(this.#engine, this.#engine.run.screen));
+    this.#screenTurn = turn.catch(() => {});
+    return turn;
+  }
+
+  async pressKeys(strokes: readonly KeyStroke[]): Promise<void> {
+    this.#mustRun();
+    const turn = this.#keyTurn.then(() => pressKeys(this.#engine, strokes));
+    this.#keyTurn = turn.catch(() => {});
+    return turn;
+  }
+
+  async raiseNmi(): Promise<void> {
+    await this.#engine.execute('inject-nmi');
   }
 
   usage(): Promise<MachineUsage> {
@@ -194,6 +236,11 @@ export class QemuMachine implements RunningMachine {
 
   #mustRun(): void {
     if (this.#engine.isGone) throw qemuErrors.notRunning(this.uuid);
+  }
+
+  #mustHearAgent(): void {
+    this.#mustRun();
+    if (!this.#agentConnected) throw qemuErrors.agentAbsent('The guest agent does not answer.');
   }
 
   async #endAs(reason: EndReason): Promise<void> {

@@ -35,6 +35,11 @@ export class RunDirectory {
     return this.#file('agent');
   }
 
+  /** A picture of the screen, while it is taken. */
+  get screen(): string {
+    return this.#file('screen');
+  }
+
   get migration(): string {
     return this.#file('migrate');
   }
