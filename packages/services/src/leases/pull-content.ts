@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
-import { indexOva, type ManifestEntry, parseManifest, type TarEntry } from '@hypostyle/ovf';
+import { indexOva, type ManifestEntry, OvfError, parseManifest, type TarEntry } from '@hypostyle/ovf';
 import type { HttpNfcLeaseSourceFile, KeyValue } from '@hypostyle/vim';
 import { faults } from '../errors.ts';
 import type { LocalContent, ReceiveOptions } from './transfer-target.ts';
@@ -31,7 +31,10 @@ export async function localContent(
   });
   const member = entries.find(({ name }) => name === memberName);
   if (member === undefined) throw faults.notFound(`${memberName} in ${shown}`);
-  const promised = (await manifestOf(path, entries))?.find(({ file }) => file === memberName);
+  const manifest = await manifestOf(path, shown, entries);
+  const promised = manifest?.find(({ file }) => file === memberName);
+  if (manifest !== undefined && promised === undefined)
+    throw faults.incorrectFileType(`${memberName} in ${shown}`, 'the manifest leaves it out');
   return {
     path,
     offset: member.offset,
@@ -43,13 +46,23 @@ export async function localContent(
   };
 }
 
-async function manifestOf(path: string, entries: readonly TarEntry[]): Promise<readonly ManifestEntry[] | undefined> {
+/** Undefined where there is none; one that cannot be read must not make every disk one without a digest. */
+async function manifestOf(
+  path: string,
+  shown: string,
+  entries: readonly TarEntry[],
+): Promise<readonly ManifestEntry[] | undefined> {
   const entry = entries.find(({ name }) => /\.mf$/i.test(name));
-  if (entry === undefined || entry.size > largestManifest) return undefined;
+  if (entry === undefined) return undefined;
+  const name = `${entry.name} in ${shown}`;
+  if (entry.size > largestManifest) throw faults.incorrectFileType(name, `it has more than ${largestManifest} bytes`);
   const file = await open(path, 'r');
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(entry.size), 0, entry.size, entry.offset);
     return parseManifest(buffer.subarray(0, bytesRead), entry.name).entries;
+  } catch (error) {
+    if (!(error instanceof OvfError)) throw error;
+    throw faults.incorrectFileType(name, error.message, error);
   } finally {
     await file.close();
   }

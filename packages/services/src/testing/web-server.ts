@@ -6,13 +6,13 @@ import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
 
 /** For tests alone: nobody believes its certificate. */
-const key = `-----BEGIN PRIVATE KEY-----
+export const testKey = `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgE7i+bsmd6rCjFWQn
 3UR34FFNfhi7Ka8WOIyGjve0TcqhRANCAATGl0Gq94z4P9zLAXeQazw4jjvdTx6x
 XscDjVEBuKPrJdrV9p0J/lhC8xITMljBXRRfUiNPBVJ3KSbDOp8EC/uG
 -----END PRIVATE KEY-----
 `;
-const certificate = `-----BEGIN CERTIFICATE-----
+export const testCertificate = `-----BEGIN CERTIFICATE-----
 MIIBmzCCAUGgAwIBAgIUOXa6zVhRNOAwUqpBkzw1StRRp1kwCgYIKoZIzj0EAwIw
 FDESMBAGA1UEAwwJcHVsbC50ZXN0MCAXDTI2MTEyMTIyMjgxNFoYDzIxMjYxMDI4
 MjIyODE0WjAUMRIwEAYDVQQDDAlwdWxsLnRlc3QwWTATBgcqhkjOPQIBBggqhkjO
@@ -31,8 +31,8 @@ export interface WebServer {
 }
 
 /** The SHA-1 thumbprint of `webServer`'s certificate. */
-export const thumbprint = new X509Certificate(certificate).fingerprint;
-export const thumbprint256 = new X509Certificate(certificate).fingerprint256;
+export const thumbprint = new X509Certificate(testCertificate).fingerprint;
+export const thumbprint256 = new X509Certificate(testCertificate).fingerprint256;
 
 /** A server of the test's own, gone after it, with every connection. */
 export async function webServer(
@@ -40,7 +40,7 @@ export async function webServer(
   answer: RequestListener,
   { tls = false }: { readonly tls?: boolean } = {},
 ): Promise<WebServer> {
-  const server = tls ? createTlsServer({ key, cert: certificate }, answer) : createServer(answer);
+  const server = tls ? createTlsServer({ key: testKey, cert: testCertificate }, answer) : createServer(answer);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   test.after(() => {
