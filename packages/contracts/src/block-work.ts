@@ -5,6 +5,8 @@ export interface DiskOverlay {
   readonly diskId: string;
   /** Made by `ImageTool.createDelta` over the disk's top layer. */
   readonly layer: BlockLayer;
+  /** Generation of changed blocks that begins on it at the same moment; none is kept where there is none. */
+  readonly generation?: string;
 }
 
 /** One layer of a disk to be merged into the one right below it, while the machine runs. */
@@ -21,6 +23,8 @@ export interface LayerCommit {
    * the name only.
    */
   readonly backingName: string;
+  /** Generations of changed blocks that `path` has: `into` keeps them from here on, and its own are ended. */
+  readonly generations?: readonly string[];
   /** Stops the work: the disk is as it was, and the call rejects with the signal's reason. */
   readonly signal?: AbortSignal;
   /** Told how far it is, 0 to 1. */

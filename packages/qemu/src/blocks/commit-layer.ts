@@ -6,6 +6,7 @@ import type { Engine } from '../machine/engine.ts';
 import { exists } from '../machine/run-files.ts';
 import { isObject } from '../qmp/qmp-message.ts';
 import { type DiskNodes, dropLayer, findDiskNodes } from './disk-nodes.ts';
+import { passGenerations } from './generations.ts';
 import { jobConcluded, jobReady, readJob } from './jobs.ts';
 import { addOverlay, takesDirectIo } from './snapshot-disks.ts';
 
@@ -44,7 +45,7 @@ async function perform(engine: Engine, commit: LayerCommit): Promise<void> {
 /** Starts the job. False: the layer is not in the disk any more, an earlier request has merged it. */
 async function begin(
   engine: Engine,
-  { jobId, path, into, backingName }: LayerCommit,
+  { jobId, path, into, backingName, generations = [] }: LayerCommit,
   nodes: DiskNodes,
   layer: string | undefined,
 ): Promise<boolean> {
@@ -53,6 +54,7 @@ async function begin(
   if (!isTop && (await dropLayer(engine, layer))) return false;
   const base = nodes.layer(into);
   if (base === undefined) throw qemuErrors.blockFailed(`${into} is no layer of the disk that ${path} is one of`);
+  if (generations.length > 0) await passGenerations(engine, base, generations);
   await engine.execute('block-commit', {
     'job-id': jobId,
     device: nodes.top,

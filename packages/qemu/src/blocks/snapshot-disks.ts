@@ -5,13 +5,14 @@ import { messageOf, qemuErrors } from '../errors.ts';
 import type { BlockNode } from '../machine/block-graph.ts';
 import type { Engine } from '../machine/engine.ts';
 import { dropLayer, findDiskNodes } from './disk-nodes.ts';
+import { beginGeneration } from './generations.ts';
 
 /** Puts overlays on top of disks in one transaction. Rejects with `block-failed`: all disks are then as they were. */
 export async function snapshotDisks(engine: Engine, overlays: readonly DiskOverlay[]): Promise<void> {
-  const actions: { readonly node: string; readonly overlay: string }[] = [];
+  const actions: { readonly type: string; readonly data: object }[] = [];
   const added: string[] = [];
   try {
-    for (const { diskId, layer } of overlays) {
+    for (const { diskId, layer, generation } of overlays) {
       const nodes = await findDiskNodes(engine, diskId);
       const known = nodes.layer(layer.path);
       // An earlier call came so far, or to its end.
@@ -21,12 +22,11 @@ export async function snapshotDisks(engine: Engine, overlays: readonly DiskOverl
       const overlay = nodes.newName(layer.path);
       await addOverlay(engine, overlay, layer.path);
       added.push(overlay);
-      actions.push({ node: nodes.top, overlay });
+      actions.push({ type: 'blockdev-snapshot', data: { node: nodes.top, overlay } });
+      if (generation !== undefined) actions.push(beginGeneration(overlay, generation));
     }
     if (actions.length === 0) return;
-    await engine.execute('transaction', {
-      actions: actions.map((data) => ({ type: 'blockdev-snapshot', data })),
-    });
+    await engine.execute('transaction', { actions });
   } catch (error) {
     for (const name of added) await dropLayer(engine, name).catch(() => false);
     throw qemuErrors.blockFailed(`No snapshot of the disks was made: ${messageOf(error)}`, error);
