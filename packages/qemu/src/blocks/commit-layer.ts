@@ -54,7 +54,7 @@ async function begin(
   if (!isTop && (await dropLayer(engine, layer))) return false;
   const base = nodes.layer(into);
   if (base === undefined) throw qemuErrors.blockFailed(`${into} is no layer of the disk that ${path} is one of`);
-  if (generations.length > 0) await passGenerations(engine, base, generations);
+  if (generations.length > 0) await passGenerations(engine, base, generations, nodes.layer);
   await engine.execute('block-commit', {
     'job-id': jobId,
     device: nodes.top,

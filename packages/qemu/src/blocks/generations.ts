@@ -16,18 +16,23 @@ export function beginGeneration(node: string, name: string): Action {
 
 /**
  * Before a layer is merged into `base`: its own generations end, and those of the layer begin there, so that the merge
- * and what is written after it are in them. Made again, it changes nothing.
+ * and what is written after it are in them. Made again, it changes nothing. `nodeOf` knows the node of a layer's file.
  */
 export async function passGenerations(
   engine: Pick<Engine, 'execute'>,
   base: string,
   generations: readonly string[],
+  nodeOf: (path: string) => string | undefined,
 ): Promise<void> {
   const nodes = await engine.execute('query-named-block-nodes', { flat: true });
   const all = (Array.isArray(nodes) ? nodes : []).filter(isObject);
   const find = (name: string) => all.find((node) => node['node-name'] === name);
   // Bitmaps can be changed in an image that is open for writing alone.
-  if (find(base)?.ro === true) await reopenForWriting(engine, base, find(`${base}-bytes`) !== undefined);
+  const below = find(base)?.backing_file;
+  const backing = typeof below === 'string' ? nodeOf(below) : null;
+  if (backing === undefined) throw new Error(`what ${base} lies on is not known`);
+  const overBytes = find(`${base}-bytes`) !== undefined;
+  if (find(base)?.ro === true) await reopenForWriting(engine, base, { overBytes, backing });
   const bitmaps = find(base)?.['dirty-bitmaps'];
   const known = (Array.isArray(bitmaps) ? bitmaps : []).filter(isObject);
   const names = new Set(known.map(({ name }) => String(name)));
@@ -39,10 +44,15 @@ export async function passGenerations(
   if (actions.length > 0) await engine.execute('transaction', { actions });
 }
 
-async function reopenForWriting(engine: Pick<Engine, 'execute'>, name: string, overBytes: boolean): Promise<void> {
+async function reopenForWriting(
+  engine: Pick<Engine, 'execute'>,
+  name: string,
+  { overBytes, backing }: { readonly overBytes: boolean; readonly backing: string | null },
+): Promise<void> {
   const access = { 'read-only': false, discard: 'unmap' };
   if (!overBytes) {
-    // TODO(backing): an inner delta has to be given its own backing again.
+    const delta = { driver: 'qcow2', 'node-name': name, file: `${name}-file`, backing, ...access };
+    await engine.execute('blockdev-reopen', { options: [delta] });
     return;
   }
   const bytes = { driver: 'raw', 'node-name': `${name}-bytes`, file: `${name}-file`, ...access };
