@@ -45,7 +45,7 @@ async function perform(engine: Engine, commit: LayerCommit): Promise<void> {
 /** Starts the job. False: the layer is not in the disk any more, an earlier request has merged it. */
 async function begin(
   engine: Engine,
-  { jobId, path, into, backingName, generations = [] }: LayerCommit,
+  { jobId, path, into, backingName, generations = [], below }: LayerCommit,
   nodes: DiskNodes,
   layer: string | undefined,
 ): Promise<boolean> {
@@ -54,7 +54,11 @@ async function begin(
   if (!isTop && (await dropLayer(engine, layer))) return false;
   const base = nodes.layer(into);
   if (base === undefined) throw qemuErrors.blockFailed(`${into} is no layer of the disk that ${path} is one of`);
-  if (generations.length > 0) await passGenerations(engine, base, generations, nodes.layer);
+  if (generations.length > 0) {
+    const backing = below === undefined ? null : nodes.layer(below);
+    if (backing === undefined) throw qemuErrors.blockFailed(`${below} is no layer of the disk that ${into} is one of`);
+    await passGenerations(engine, base, generations, backing);
+  }
   await engine.execute('block-commit', {
     'job-id': jobId,
     device: nodes.top,

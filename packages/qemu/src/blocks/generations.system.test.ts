@@ -63,11 +63,11 @@ it('passes generations on to the layer that a merge goes into', { timeout: 30_00
     const disk = { id: 'd', controllerId: 'c', unit: 0, layers: [delta, base], readOnly: false, discardWrites: false };
     const { nodes, top } = diskGraph({ disk, index: 0, directIo: false });
     for (const node of nodes) await engine.execute('blockdev-add', node);
-    await passGenerations(engine, 'disk0-1', ['g1'], () => undefined);
-    await passGenerations(engine, 'disk0-1', ['g1'], () => undefined);
+    await passGenerations(engine, 'disk0-1', ['g1'], null);
+    await passGenerations(engine, 'disk0-1', ['g1'], null);
     assert.deepEqual(await bitmapsOf(engine, 'disk0-1'), [['g1', 0, true]]);
     await engine.io(top, 'write -P 7 1M 128k');
-    await passGenerations(engine, 'disk0-1', ['g2'], () => undefined);
+    await passGenerations(engine, 'disk0-1', ['g2'], null);
     await engine.execute('block-commit', { 'job-id': 'j', device: top, 'base-node': 'disk0-1', 'auto-dismiss': false });
     for (;;) {
       const [job] = (await engine.execute('query-jobs')) as { status: string; error?: string }[];

@@ -16,21 +16,18 @@ export function beginGeneration(node: string, name: string): Action {
 
 /**
  * Before a layer is merged into `base`: its own generations end, and those of the layer begin there, so that the merge
- * and what is written after it are in them. Made again, it changes nothing. `nodeOf` knows the node of a layer's file.
+ * and what is written after it are in them. Made again, it changes nothing. `backing` is the node that `base` lies on.
  */
 export async function passGenerations(
   engine: Pick<Engine, 'execute'>,
   base: string,
   generations: readonly string[],
-  nodeOf: (path: string) => string | undefined,
+  backing: string | null,
 ): Promise<void> {
   const nodes = await engine.execute('query-named-block-nodes', { flat: true });
   const all = (Array.isArray(nodes) ? nodes : []).filter(isObject);
   const find = (name: string) => all.find((node) => node['node-name'] === name);
   // Bitmaps can be changed in an image that is open for writing alone.
-  const below = find(base)?.backing_file;
-  const backing = typeof below === 'string' ? nodeOf(below) : null;
-  if (backing === undefined) throw new Error(`what ${base} lies on is not known`);
   const overBytes = find(`${base}-bytes`) !== undefined;
   if (find(base)?.ro === true) await reopenForWriting(engine, base, { overBytes, backing });
   const bitmaps = find(base)?.['dirty-bitmaps'];
