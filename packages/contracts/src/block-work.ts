@@ -23,10 +23,6 @@ export interface LayerCommit {
    * the name only.
    */
   readonly backingName: string;
-  /** Generations of changed blocks that `path` has: `into` keeps them from here on, and its own are ended. */
-  readonly generations?: readonly string[];
-  /** With `generations`: path of the layer that `into` lies on, where it is not the base. */
-  readonly below?: string;
   /** Stops the work: the disk is as it was, and the call rejects with the signal's reason. */
   readonly signal?: AbortSignal;
   /** Told how far it is, 0 to 1. */

@@ -1,4 +1,5 @@
 import type { BackingChange, DiskExport, DiskOverlay, LayerCommit } from './block-work.ts';
+import type { ChangedBlocksOfImages, ChangedBlocksOfMachine, DiskExportOptions } from './changed-blocks.ts';
 import type { GuestFileSystem, GuestResolver, GuestRoute, GuestWork } from './guest-work.ts';
 import type { BlockLayer, ControllerModel, MachineHardware, NicModel } from './hardware.ts';
 
@@ -59,6 +60,8 @@ export interface HypervisorCapabilities {
   readonly diskSnapshots: boolean;
   /** Layers inside archives, `DiskHardware.pauseOnReadError`, `pause` and `replaceBacking`. */
   readonly instantDisks: boolean;
+  /** `ChangedBlocksOfMachine`, `ChangedBlocksOfImages`, `DiskOverlay.generation` and `DiskExportOptions`. */
+  readonly changedBlocks: boolean;
   readonly nicModels: readonly NicModel[];
   readonly controllerModels: readonly ControllerModel[];
   readonly maxCpus: number;
@@ -102,7 +105,7 @@ export interface MachinePlatform {
 
 export type MachineState = 'running' | 'paused' | 'stopped';
 
-export interface RunningMachine extends GuestWork {
+export interface RunningMachine extends GuestWork, ChangedBlocksOfMachine {
   readonly uuid: string;
   readonly platform: MachinePlatform;
   readonly pid: number;
@@ -160,7 +163,7 @@ export interface RunningMachine extends GuestWork {
    * Lets a disk be read as the guest has it, moment by moment, for as long as the machine runs; snapshots and merges go
    * on meanwhile. Exports of an owner that was killed are ended by `adopt`. Rejects with `block-failed`.
    */
-  exportDisk(diskId: string): Promise<DiskExport>;
+  exportDisk(diskId: string, options?: DiskExportOptions): Promise<DiskExport>;
   usage(): Promise<MachineUsage>;
   /** What the guest agent says; undefined while no agent answers. */
   guestFacts(): Promise<GuestFacts | undefined>;
@@ -236,7 +239,7 @@ export interface GuestAddress {
 }
 
 /** Disk images in the driver's own formats; plain VMDK is not its business. */
-export interface ImageTool {
+export interface ImageTool extends ChangedBlocksOfImages {
   /** Makes an empty delta of `virtualBytes` over `backing`; the file must not exist. */
   createDelta(options: {
     readonly path: string;
@@ -265,19 +268,9 @@ export interface ImageTool {
     readonly layers: readonly BlockLayer[];
     readonly socketPath: string;
     readonly writable?: boolean;
+    /** As in `DiskExportOptions`; for reading only. */
+    readonly generations?: readonly string[];
   }): Promise<DiskExport>;
-  /**
-   * Makes the image at `path`, beside the raw file, through which that is written so that the engine can keep what
-   * changed (`BlockLayer.changesPath`). Neither may have an engine. The file is not opened; `path` appears whole, and
-   * must not exist. Rejects with `image-failed`.
-   */
-  createChangeLayer(options: {
-    readonly path: string;
-    /** Its name, in the same folder. */
-    readonly fileName: string;
-    /** Size of the file, a multiple of 512. */
-    readonly virtualBytes: number;
-  }): Promise<void>;
   /** Gives a delta's backing another name; no byte of the disk is looked at. */
   setBacking(options: {
     readonly path: string;

@@ -1,4 +1,5 @@
 export type * from './block-work.ts';
+export type * from './changed-blocks.ts';
 export * from './guest-work.ts';
 export * from './hardware.ts';
 export * from './hypervisor.ts';

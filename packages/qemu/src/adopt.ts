@@ -1,4 +1,5 @@
 import type { AdoptRequest } from '@hypostyle/contracts';
+import { closeExports } from './blocks/export-disk.ts';
 import { messageOf, qemuErrors } from './errors.ts';
 import { Engine } from './machine/engine.ts';
 import { readStatus } from './machine/qemu-machine.ts';
@@ -67,12 +68,10 @@ async function connect(identity: EngineIdentity, run: RunDirectory): Promise<Eng
 
 /** Jobs that ended and exports that nobody serves any more would stand in the way of what comes. */
 async function dropOrphans(engine: Engine): Promise<void> {
-  const [jobs, exports] = await Promise.all([engine.execute('query-jobs'), engine.execute('query-block-exports')]);
+  const jobs = await engine.execute('query-jobs');
   for (const job of Array.isArray(jobs) ? jobs : []) {
     if (isObject(job) && job.status === 'concluded')
       await engine.execute('job-dismiss', { id: job.id }).catch(() => {});
   }
-  for (const entry of Array.isArray(exports) ? exports : []) {
-    if (isObject(entry)) await engine.execute('block-export-del', { id: entry.id, mode: 'hard' }).catch(() => {});
-  }
+  await closeExports(engine);
 }

@@ -1,14 +1,16 @@
 import { closeSync, existsSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { type BlockLayer, HypervisorError } from '@hypostyle/contracts';
+import { type FakeKept, keepFakeWrite, nothingKept } from './fake-generations.ts';
 
 /** Bytes of a block; its first byte is what the fakes write and read. */
-const blockBytes = 512;
+export const blockBytes = 512;
 
 /** A delta of the fakes: what it has of the disk, and what it calls its backing. */
 interface FakeDelta {
   readonly backing: string;
   readonly blocks: Readonly<Record<string, number>>;
+  readonly kept?: FakeKept;
 }
 
 export function emptyFakeDelta(backing: string): string {
@@ -39,6 +41,7 @@ export function writeFakeBlock(layer: BlockLayer, block: number, value: number):
   if (layer.format === 'qcow2') {
     const delta = readDelta(layer.path);
     writeFileSync(layer.path, JSON.stringify({ ...delta, blocks: { ...delta.blocks, [block]: value } }));
+    keepFakeWrite(layer, block);
     return;
   }
   const file = openSync(layer.path, 'r+');
@@ -47,6 +50,12 @@ export function writeFakeBlock(layer: BlockLayer, block: number, value: number):
   } finally {
     closeSync(file);
   }
+  keepFakeWrite(layer, block);
+}
+
+/** The image beside a raw file that keeps what changed. */
+export function emptyFakeChanges(): string {
+  return JSON.stringify({ kept: nothingKept });
 }
 
 /** The blocks that a delta has. */

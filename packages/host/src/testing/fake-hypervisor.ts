@@ -5,7 +5,9 @@ import {
   type BackingChange,
   type BlockLayer,
   type DiskExport,
+  type DiskExportOptions,
   type DiskOverlay,
+  type GenerationStart,
   type GuestProgram,
   type GuestProgramEnd,
   type GuestProgramState,
@@ -15,6 +17,7 @@ import {
   type ImageTool,
   type KeyStroke,
   type LayerCommit,
+  type LayerGenerations,
   type MachineEvent,
   type MachineState,
   nicModels,
@@ -24,12 +27,23 @@ import {
 } from '@hypostyle/contracts';
 import {
   checkFakeLayers,
+  emptyFakeChanges,
   emptyFakeDelta,
   fakeBlocksOf,
   readFakeBlock,
   renameFakeBacking,
   writeFakeBlock,
 } from './fake-disks.ts';
+import { FakeExports } from './fake-exports.ts';
+import {
+  beginFakeGeneration,
+  closeFakeLayers,
+  fakeGenerationsOf,
+  forgetFakeGenerations,
+  openFakeLayers,
+  passFakeGenerations,
+  reopenFakeLayer,
+} from './fake-generations.ts';
 
 type EndReason = (MachineEvent & { kind: 'ended' })['reason'];
 
@@ -43,7 +57,7 @@ interface FakeEngine {
   /** Layers of each disk, top first. */
   readonly disks: Map<string, readonly BlockLayer[]>;
   /** Disks that are let be read. */
-  readonly exports: Set<string>;
+  readonly exports: Set<DiskExport>;
   /** The guest stands still for a layer that is being merged. */
   pivoting: boolean;
   owner: FakeMachine | undefined;
@@ -52,6 +66,8 @@ interface FakeEngine {
 /** The engines of one computer. */
 export class FakeComputer {
   readonly engines = new Map<string, FakeEngine>();
+  /** What engines and tools let be read. */
+  readonly exports = new FakeExports();
   started = 0;
 
   /** What the guest of an engine writes to, and reads from, a block of a disk. */
@@ -70,6 +86,8 @@ export class FakeComputer {
     const engine = this.engines.get(lockPath);
     if (engine === undefined) return;
     this.engines.delete(lockPath);
+    for (const exported of engine.exports) void exported.close();
+    if (reason !== 'crashed') for (const layers of engine.disks.values()) closeFakeLayers(layers);
     engine.owner?.ended(reason);
   }
 }
@@ -100,17 +118,44 @@ export class FakeHypervisor implements Hypervisor {
     inspect: async () => ({ virtualBytes: 0, allocatedBytes: 0 }),
     commit: async ({ layers: [top, base] }) => {
       if (top === undefined || base === undefined) throw new HypervisorError('image-failed', 'nothing to merge into');
+      // A tool that is killed leaves what it had open inconsistent.
+      openFakeLayers([base]);
+      passFakeGenerations(top, base);
       for (const [block, value] of fakeBlocksOf(top)) {
         await this.#gate();
         writeFakeBlock(base, block, value);
       }
+      closeFakeLayers([base]);
       await this.#gate();
     },
-    exportDisk: async () => {
-      throw new HypervisorError('image-failed', 'the fakes export nothing');
+    exportDisk: async ({ layers, writable = false, generations = [] }) => {
+      try {
+        if (writable) openFakeLayers(layers);
+        const exported = await this.#computer.exports.add(() => layers, { writable, generations });
+        const close = async () => {
+          await exported.close();
+          if (writable) closeFakeLayers(layers);
+        };
+        return { ...exported, close };
+      } catch (error) {
+        throw new HypervisorError('image-failed', String(error), { cause: error });
+      }
     },
     createChangeLayer: async ({ path }) => {
-      await writeFile(path, '', { flag: 'wx' });
+      await this.#gate();
+      await writeFile(path, emptyFakeChanges(), { flag: 'wx' });
+      await this.#gate();
+    },
+    beginGeneration: async (layer, generation) => {
+      await this.#gate();
+      beginFakeGeneration(layer, generation);
+      await this.#gate();
+    },
+    generations: async (layers) => fakeGenerationsOf(layers, false),
+    forgetGenerations: async (layer, names) => {
+      await this.#gate();
+      forgetFakeGenerations(layer, names);
+      await this.#gate();
     },
     setBacking: async ({ path, backing }) => {
       await this.#gate();
@@ -141,6 +186,7 @@ export class FakeHypervisor implements Hypervisor {
         liveMigration: false,
         diskSnapshots: true,
         instantDisks: true,
+        changedBlocks: true,
         nicModels: [...nicModels],
         controllerModels: ['ide', 'ahci', 'buslogic', 'lsilogic', 'lsisas1068', 'pvscsi', 'nvme'],
         maxCpus: 8,
@@ -156,7 +202,10 @@ export class FakeHypervisor implements Hypervisor {
     if (this.#computer.engines.has(lockPath)) throw new HypervisorError('locked', `${lockPath} is locked`);
     await mkdir(dirname(lockPath), { recursive: true });
     const disks = new Map(hardware.disks.map(({ id, layers }) => [id, layers] as const));
-    for (const layers of disks.values()) checkFakeLayers(layers);
+    for (const layers of disks.values()) {
+      checkFakeLayers(layers);
+      openFakeLayers(layers);
+    }
     this.#computer.started += 1;
     const memory = resumeFrom === undefined ? `run ${this.#computer.started}` : await readFile(resumeFrom, 'utf8');
     if (resumeFrom !== undefined) await request.beforeResume?.();
@@ -287,11 +336,35 @@ class FakeMachine implements RunningMachine {
     this.#fail('snapshotDisks');
     checkFakeLayers(overlays.map(({ layer }) => layer));
     const { disks } = this.#engine;
-    for (const { diskId, layer } of overlays) {
+    for (const { diskId, layer, generation } of overlays) {
       const layers = disks.get(diskId);
       if (layers === undefined) throw new HypervisorError('block-failed', `no disk ${diskId}`);
-      if (layers[0]?.path !== layer.path) disks.set(diskId, [layer, ...layers]);
+      if (layers[0]?.path === layer.path) continue;
+      closeFakeLayers(layers.slice(0, 1));
+      openFakeLayers([layer]);
+      if (generation !== undefined) beginFakeGeneration(layer, generation);
+      disks.set(diskId, [layer, ...layers]);
     }
+    await this.#gate();
+  }
+
+  async beginGenerations(starts: readonly GenerationStart[]): Promise<void> {
+    await this.#gate();
+    this.#mustRun();
+    for (const { diskId, generation } of starts) beginFakeGeneration(this.#layers(diskId)[0] as BlockLayer, generation);
+    await this.#gate();
+  }
+
+  async generations(diskId: string): Promise<readonly LayerGenerations[]> {
+    await this.#gate();
+    this.#mustRun();
+    return fakeGenerationsOf(this.#layers(diskId), true);
+  }
+
+  async forgetGenerations(diskId: string, names: readonly string[]): Promise<void> {
+    await this.#gate();
+    this.#mustRun();
+    forgetFakeGenerations(this.#layers(diskId)[0] as BlockLayer, names);
     await this.#gate();
   }
 
@@ -309,12 +382,15 @@ class FakeMachine implements RunningMachine {
       return;
     }
     if (base?.path !== into) throw new HypervisorError('block-failed', `${into} is not below ${path}`);
+    reopenFakeLayer(base);
+    passFakeGenerations(layer, base);
     for (const [block, value] of fakeBlocksOf(layer)) writeFakeBlock(base, block, value);
     onProgress?.(1);
     await this.#gate();
     this.#mustRun();
     const merged = layers.filter((one) => one !== layer);
     if (at > 0) {
+      closeFakeLayers([base, layer]);
       engine.disks.set(diskId, merged);
       renameFakeBacking((layers[at - 1] as BlockLayer).path, resolve(dirname(path), backingName));
       await this.#gate();
@@ -324,6 +400,7 @@ class FakeMachine implements RunningMachine {
     engine.pivoting = true;
     this.state = 'paused';
     // What the guest wrote until it stood still.
+    passFakeGenerations(layer, base);
     for (const [block, value] of fakeBlocksOf(layer)) writeFakeBlock(base, block, value);
     await this.#gate();
     this.#mustRun();
@@ -333,9 +410,11 @@ class FakeMachine implements RunningMachine {
       await onMerged();
     } catch (error) {
       engine.disks.set(diskId, layers);
+      closeFakeLayers([base]);
       this.#goOn();
       throw new HypervisorError('block-failed', String(error), { cause: error });
     }
+    closeFakeLayers([layer]);
     this.#goOn();
   }
 
@@ -360,17 +439,28 @@ class FakeMachine implements RunningMachine {
     return async () => {};
   }
 
-  async exportDisk(diskId: string): Promise<DiskExport> {
+  async exportDisk(diskId: string, { layer, generations = [] }: DiskExportOptions = {}): Promise<DiskExport> {
     await this.#gate();
     this.#mustRun();
-    if (!this.#engine.disks.has(diskId)) throw new HypervisorError('block-failed', `no disk ${diskId}`);
-    const name = `${diskId}-${this.#engine.exports.size}`;
-    this.#engine.exports.add(name);
-    return {
-      socketPath: '/nowhere/nbd',
-      exportName: name,
-      close: async () => void this.#engine.exports.delete(name),
+    const read = () => {
+      const layers = this.#layers(diskId);
+      const at = layer === undefined ? 0 : layers.findIndex(({ path }) => path === layer);
+      if (at === -1) throw new HypervisorError('block-failed', `${layer} is no layer of ${diskId}`);
+      return layers.slice(at);
     };
+    const { exports } = this.#engine;
+    try {
+      const exported = await this.#computer.exports.add(read, { generations, open: true });
+      const close = async () => {
+        exports.delete(made);
+        await exported.close();
+      };
+      const made = { ...exported, close };
+      exports.add(made);
+      return made;
+    } catch (error) {
+      throw new HypervisorError('block-failed', String(error), { cause: error });
+    }
   }
 
   async runInGuest(program: GuestProgram): Promise<GuestProgramEnd> {
@@ -410,6 +500,12 @@ class FakeMachine implements RunningMachine {
 
   async guestFacts(): Promise<undefined> {
     await this.#gate();
+  }
+
+  #layers(diskId: string): readonly BlockLayer[] {
+    const layers = this.#engine.disks.get(diskId);
+    if (layers === undefined) throw new HypervisorError('block-failed', `no disk ${diskId}`);
+    return layers;
   }
 
   #mustRun(): void {

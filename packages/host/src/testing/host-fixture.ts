@@ -79,6 +79,7 @@ export class Computer {
   }
 
   async remove(): Promise<void> {
+    await this.engines.exports.close();
     await rm(this.directory, { recursive: true, force: true });
   }
 }

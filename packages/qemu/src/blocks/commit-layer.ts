@@ -6,7 +6,7 @@ import type { Engine } from '../machine/engine.ts';
 import { exists } from '../machine/run-files.ts';
 import { isObject } from '../qmp/qmp-message.ts';
 import { type DiskNodes, dropLayer, findDiskNodes } from './disk-nodes.ts';
-import { passGenerations } from './generations.ts';
+import { closeLayer, passGenerations } from './generations.ts';
 import { jobConcluded, jobReady, readJob } from './jobs.ts';
 import { addOverlay, takesDirectIo } from './snapshot-disks.ts';
 
@@ -22,6 +22,8 @@ export async function commitLayer(engine: Engine, commit: LayerCommit): Promise<
     if (commit.signal?.aborted && error === commit.signal.reason) throw error;
     if (error instanceof HypervisorError && error.code === 'not-running') throw error;
     throw qemuErrors.blockFailed(`${commit.path} was not merged: ${messageOf(error)}`, error);
+  } finally {
+    if (!engine.isGone) await closeLayer(engine, commit.diskId, commit.into).catch(() => {});
   }
 }
 
@@ -45,7 +47,7 @@ async function perform(engine: Engine, commit: LayerCommit): Promise<void> {
 /** Starts the job. False: the layer is not in the disk any more, an earlier request has merged it. */
 async function begin(
   engine: Engine,
-  { jobId, path, into, backingName, generations = [], below }: LayerCommit,
+  { jobId, diskId, path, into, backingName }: LayerCommit,
   nodes: DiskNodes,
   layer: string | undefined,
 ): Promise<boolean> {
@@ -54,11 +56,7 @@ async function begin(
   if (!isTop && (await dropLayer(engine, layer))) return false;
   const base = nodes.layer(into);
   if (base === undefined) throw qemuErrors.blockFailed(`${into} is no layer of the disk that ${path} is one of`);
-  if (generations.length > 0) {
-    const backing = below === undefined ? null : nodes.layer(below);
-    if (backing === undefined) throw qemuErrors.blockFailed(`${below} is no layer of the disk that ${into} is one of`);
-    await passGenerations(engine, base, generations, backing);
-  }
+  await passGenerations(engine, diskId, path);
   await engine.execute('block-commit', {
     'job-id': jobId,
     device: nodes.top,

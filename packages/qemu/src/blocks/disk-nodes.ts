@@ -8,8 +8,12 @@ import { isObject } from '../qmp/qmp-message.ts';
 export interface DiskNodes {
   /** Node that the guest's device uses; a job's own while one works on it. */
   readonly top: string;
+  /** The names of all nodes of the disk begin with it and a hyphen. */
+  readonly prefix: string;
   /** Node of the layer in that file; undefined when there is none. */
   layer(path: string): string | undefined;
+  /** Whether the layer of that node keeps what changes beside its file. */
+  keepsChanges(node: string): boolean;
   /** Name of the node of a layer that is new. */
   newName(path: string): string;
 }
@@ -27,14 +31,18 @@ export async function findDiskNodes(engine: Monitor, diskId: string): Promise<Di
   const prefix = /^(disk\d+)-/.exec(top)?.[1];
   if (prefix === undefined) throw qemuErrors.blockFailed(`Disk ${diskId} has a node ${top} that is not known.`);
   const byPath = new Map<string, string>();
+  const names = new Set<unknown>();
   for (const node of Array.isArray(nodes) ? nodes : []) {
+    if (isObject(node)) names.add(node['node-name']);
     if (!isObject(node) || node.drv !== 'file' || typeof node.file !== 'string') continue;
     const name = String(node['node-name']);
     if (name.startsWith(`${prefix}-`) && name.endsWith('-file')) byPath.set(node.file, name.slice(0, -'-file'.length));
   }
   return {
     top,
+    prefix,
     layer: (path) => byPath.get(path),
+    keepsChanges: (node) => names.has(`${node}-changes`),
     newName: (path) => `${prefix}-${createHash('sha1').update(path).digest('hex').slice(0, 10)}`,
   };
 }

@@ -1,86 +1,238 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { it } from 'node:test';
-import { imageTool } from '../image/image-tool.ts';
-import { diskGraph } from '../machine/block-graph.ts';
-import { Spawner } from '../process/spawner.ts';
-import { isObject } from '../qmp/qmp-message.ts';
-import { passGenerations } from './generations.ts';
+import { after, before, it } from 'node:test';
+import { promisify } from 'node:util';
+import type { BlockLayer, DiskExport, LayerCommit, RunningMachine, StartRequest } from '@hypostyle/contracts';
+import { QemuHypervisor } from '../qemu-hypervisor.ts';
+import { QmpClient } from '../qmp/qmp-client.ts';
 
-const spawner = new Spawner();
-const images = imageTool((command, options) => spawner.run(command, options));
-const virtualBytes = 4 << 20;
+const run = promisify(execFile);
+const virtualBytes = 8 << 20;
+const mebi = 1 << 20;
 
-/** An engine without a machine, by its monitor. */
-function startEngine() {
-  const child = spawn('qemu-system-x86_64', ['-M', 'none', '-nodefaults', '-display', 'none', '-S', '-qmp', 'stdio'], {
-    stdio: ['pipe', 'pipe', 'ignore'],
-  });
-  const waiting: PromiseWithResolvers<unknown>[] = [];
-  createInterface({ input: child.stdout }).on('line', (line) => {
-    // What the engine's I/O command says comes between the monitor's lines.
-    const message: unknown = line.startsWith('{') ? JSON.parse(line) : undefined;
-    if (!isObject(message)) return;
-    if ('return' in message) waiting.shift()?.resolve(message.return);
-    else if (isObject(message.error)) waiting.shift()?.reject(new Error(String(message.error.desc)));
-  });
-  const execute = (command: string, args?: object): Promise<unknown> => {
-    const answer = Promise.withResolvers<unknown>();
-    waiting.push(answer);
-    child.stdin.write(`${JSON.stringify({ execute: command, arguments: args ?? {} })}\n`);
-    return answer.promise;
-  };
-  const io = (node: string, command: string) =>
-    execute('human-monitor-command', { 'command-line': `qemu-io ${node} "${command}"` });
-  return { child, execute, io };
-}
+let root: string;
+let hypervisor: QemuHypervisor;
+let machines = 0;
 
-type TestEngine = ReturnType<typeof startEngine>;
+before(async () => {
+  root = await mkdtemp(join(tmpdir(), 'gen-'));
+  hypervisor = new QemuHypervisor({ cacheDirectory: join(root, 'cache') });
+});
 
-/** Name, dirty bytes and whether it takes writes, of each bitmap. */
-async function bitmapsOf(engine: TestEngine, name: string): Promise<unknown[]> {
-  const nodes = (await engine.execute('query-named-block-nodes', { flat: true })) as Record<string, unknown>[];
-  const bitmaps = nodes.find((node) => node['node-name'] === name)?.['dirty-bitmaps'] as Record<string, unknown>[];
-  return (bitmaps ?? []).map(({ name: bitmap, count, recording }) => [bitmap, count, recording]).sort();
-}
+after(async () => {
+  await hypervisor.detach();
+  await rm(root, { recursive: true, force: true });
+});
 
-it('passes generations on to the layer that a merge goes into', { timeout: 30_000 }, async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'generations-'));
-  const engine = startEngine();
-  try {
-    const [path, changesPath] = [join(folder, 'd-flat.vmdk'), join(folder, 'd-ctk.qcow2')];
-    await writeFile(path, Buffer.alloc(virtualBytes));
-    await images.createChangeLayer({ path: changesPath, fileName: 'd-flat.vmdk', virtualBytes });
-    const base = { format: 'raw' as const, path, changesPath };
-    const delta = { format: 'qcow2' as const, path: join(folder, 'd1.qcow2') };
-    await images.createDelta({ path: delta.path, virtualBytes, backing: { ...base, relativePath: 'd-flat.vmdk' } });
-    await engine.execute('qmp_capabilities');
-    const disk = { id: 'd', controllerId: 'c', unit: 0, layers: [delta, base], readOnly: false, discardWrites: false };
-    const { nodes, top } = diskGraph({ disk, index: 0, directIo: false });
-    for (const node of nodes) await engine.execute('blockdev-add', node);
-    await passGenerations(engine, 'disk0-1', ['g1'], null);
-    await passGenerations(engine, 'disk0-1', ['g1'], null);
-    assert.deepEqual(await bitmapsOf(engine, 'disk0-1'), [['g1', 0, true]]);
-    await engine.io(top, 'write -P 7 1M 128k');
-    await passGenerations(engine, 'disk0-1', ['g2'], null);
-    await engine.execute('block-commit', { 'job-id': 'j', device: top, 'base-node': 'disk0-1', 'auto-dismiss': false });
-    for (;;) {
-      const [job] = (await engine.execute('query-jobs')) as { status: string; error?: string }[];
-      assert.equal(job?.error, undefined);
-      if (job?.status === 'ready') break;
-    }
-    assert.deepEqual(await bitmapsOf(engine, 'disk0-1'), [
-      ['g1', 0, false],
-      ['g2', 131_072, true],
-    ]);
-  } finally {
-    engine.child.kill('SIGKILL');
-    if (engine.child.exitCode === null && engine.child.signalCode === null) await once(engine.child, 'exit');
-    await rm(folder, { recursive: true });
+/** A machine with one disk, whose guest finds nothing to boot. */
+class Bench {
+  readonly folder: string;
+  readonly uuid = randomUUID();
+  readonly base: BlockLayer;
+  /** Layers, top first. */
+  layers: BlockLayer[];
+  #machine: RunningMachine | undefined;
+  #merges = 0;
+
+  private constructor(folder: string, base: BlockLayer) {
+    this.folder = folder;
+    this.base = base;
+    this.layers = [base];
   }
+
+  static async make({ tracked = true } = {}): Promise<Bench> {
+    machines += 1;
+    const folder = join(root, `m${machines}`);
+    await mkdir(folder);
+    const path = join(folder, 'd-flat.vmdk');
+    const changesPath = join(folder, 'd-ctk.qcow2');
+    await writeFile(path, Buffer.alloc(virtualBytes));
+    const changes = { path: changesPath, fileName: 'd-flat.vmdk', virtualBytes };
+    if (tracked) await hypervisor.images.createChangeLayer(changes);
+    return new Bench(folder, { format: 'raw', path, ...(tracked ? { changesPath } : {}) });
+  }
+
+  get request(): StartRequest {
+    const disk = { id: 'd', controllerId: 'c0', unit: 0, layers: this.layers, readOnly: false, discardWrites: false };
+    return {
+      uuid: this.uuid,
+      hardware: {
+        uuid: this.uuid,
+        name: 'generations',
+        firmware: 'bios',
+        cpus: 1,
+        coresPerSocket: 1,
+        memoryMiB: 32,
+        guestId: 'otherGuest',
+        controllers: [{ id: 'c0', model: 'pvscsi', bus: 0 }],
+        disks: [disk],
+        cdroms: [],
+        nics: [],
+        serials: [],
+        balloon: false,
+        rng: false,
+        vmport: false,
+        guestAgent: false,
+        bootOrder: [],
+        nvramPath: join(this.folder, 'nvram'),
+        clock: 'utc',
+      },
+      runDirectory: join(this.folder, 'run'),
+      lockPath: join(this.folder, 'vm.lck'),
+      logPath: join(this.folder, 'engine.log'),
+    };
+  }
+
+  get machine(): RunningMachine {
+    assert.ok(this.#machine);
+    return this.#machine;
+  }
+
+  async start(more: Partial<StartRequest> = {}): Promise<RunningMachine> {
+    this.#machine = await hypervisor.start({ ...this.request, ...more });
+    return this.#machine;
+  }
+
+  async adopt(): Promise<RunningMachine> {
+    await hypervisor.detach();
+    hypervisor = new QemuHypervisor({ cacheDirectory: join(root, 'cache') });
+    this.#machine = await hypervisor.adopt(this.request);
+    return this.machine;
+  }
+
+  /** Does on the disk what its guest does; a second monitor is free for it. */
+  async guest(...commands: string[]): Promise<void> {
+    const files = await readdir(join(this.folder, 'run'));
+    const name = files.find((file) => file.startsWith('rescue-')) ?? '';
+    const monitor = await QmpClient.connect({ path: join(this.folder, 'run', name), timeoutMs: 5_000 });
+    try {
+      const devices = (await monitor.execute('query-block')) as { qdev?: string }[];
+      const device = devices.find(({ qdev }) => qdev?.endsWith('disk-d'))?.qdev;
+      for (const command of commands) {
+        const line = `qemu-io -d ${device} "${command}"`;
+        const said = await monitor.execute('human-monitor-command', { 'command-line': line });
+        assert.doesNotMatch(String(said), /error|fail|invalid|unknown/i, command);
+      }
+    } finally {
+      monitor.close();
+    }
+  }
+
+  async delta(name: string): Promise<BlockLayer> {
+    const path = join(this.folder, `${name}.qcow2`);
+    const [top] = this.layers as [BlockLayer];
+    const backing = { ...top, relativePath: top.path };
+    await hypervisor.images.createDelta({ path, virtualBytes, backing });
+    return { format: 'qcow2', path };
+  }
+
+  async snapshot(generation: string): Promise<void> {
+    const layer = await this.delta(`d-${generation}`);
+    await this.machine.snapshotDisks([{ diskId: 'd', layer, generation }]);
+    this.layers.unshift(layer);
+  }
+
+  async merge(depth: number, more: Partial<LayerCommit> = {}): Promise<void> {
+    const [layer, into] = this.layers.slice(depth) as [BlockLayer, BlockLayer];
+    this.#merges += 1;
+    await this.machine.commitLayer({
+      jobId: `merge-${this.#merges}`,
+      diskId: 'd',
+      path: layer.path,
+      into: into.path,
+      backingName: into.path,
+      onMerged: async () => {},
+      ...more,
+    });
+    this.layers.splice(depth, 1);
+    await rm(layer.path);
+  }
+
+  /** Layers with generations, of the engine: name, `*` where it records, `!` where it says nothing. */
+  async running(): Promise<string[]> {
+    return shown(await this.machine.generations('d'));
+  }
+
+  async off(): Promise<string[]> {
+    return shown(await hypervisor.images.generations(this.layers));
+  }
+
+  /** Numbers of the mebibytes in which an export tells a change, by generation. */
+  async changes(exported: DiskExport, ...names: string[]): Promise<number[][]> {
+    const uri = `nbd+unix:///${exported.exportName}?socket=${exported.socketPath}`;
+    const all: number[][] = [];
+    for (const name of names) {
+      const { stdout } = await run('nbdinfo', ['--json', `--map=qemu:dirty-bitmap:${name}`, uri]);
+      const ranges = JSON.parse(stdout) as { offset: number; length: number; type: number }[];
+      all.push(
+        ranges.filter(({ type }) => type === 1).map(({ offset, length }) => offset / mebi + length / mebi / 1000),
+      );
+    }
+    await exported.close();
+    return all.map((offsets) => offsets.map(Math.floor));
+  }
+
+  changesNow(...names: string[]): Promise<number[][]> {
+    return this.machine.exportDisk('d', { generations: names }).then((exported) => this.changes(exported, ...names));
+  }
+
+  async changesOff(...names: string[]): Promise<number[][]> {
+    const socketPath = join(this.folder, 'nbd');
+    const exported = await hypervisor.images.exportDisk({ layers: this.layers, socketPath, generations: names });
+    return this.changes(exported, ...names);
+  }
+}
+
+function shown(layers: Awaited<ReturnType<RunningMachine['generations']>>): string[] {
+  return layers.map(({ path, generations }) => {
+    const marks = generations.map(
+      ({ name, recording, consistent }) => `${name}${recording ? '*' : ''}${consistent ? '' : '!'}`,
+    );
+    return [path.split('/').at(-1), ...marks.sort()].join(' ');
+  });
+}
+
+const options = { timeout: 60_000 };
+
+it('keeps what is written, zeroed and discarded, through snapshots, merges and a clean end', options, async () => {
+  const bench = await Bench.make();
+  const machine = await bench.start();
+  assert.deepEqual(await bench.running(), ['d-flat.vmdk']);
+  await assert.rejects(machine.beginGenerations([{ diskId: 'none', generation: 'g1' }]), { code: 'block-failed' });
+  await machine.beginGenerations([{ diskId: 'd', generation: 'g1' }]);
+  await machine.beginGenerations([{ diskId: 'd', generation: 'g1' }]);
+  await bench.guest('write -P 1 0 64k', 'write -z 2M 64k', 'discard 4M 64k');
+  await bench.snapshot('g2');
+  await bench.guest('write -P 2 1M 64k');
+  await bench.snapshot('g3');
+  await bench.guest('write -P 3 3M 64k');
+  assert.deepEqual(await bench.running(), ['d-g3.qcow2 g3*', 'd-g2.qcow2 g2*', 'd-flat.vmdk g1*']);
+  assert.deepEqual(await bench.changesNow('g1', 'g2', 'g3'), [[0, 2, 4], [1], [3]]);
+  // A snapshot, while the disk goes on.
+  const snapshot = await machine.exportDisk('d', { layer: bench.layers[1]?.path ?? '', generations: ['g1', 'g2'] });
+  assert.deepEqual(await bench.changes(snapshot, 'g1', 'g2'), [[0, 2, 4], [1]]);
+  await assert.rejects(machine.exportDisk('d', { layer: bench.base.path, generations: ['g2'] }), {
+    code: 'block-failed',
+  });
+  // An inner one, then the top: what they have is kept below.
+  await bench.merge(1);
+  assert.deepEqual(await bench.running(), ['d-g3.qcow2 g3*', 'd-flat.vmdk g1 g2*']);
+  assert.deepEqual(await bench.changesNow('g1', 'g2', 'g3'), [[0, 2, 4], [1], [3]]);
+  await bench.merge(0);
+  await bench.guest('write -P 4 5M 64k');
+  assert.deepEqual(await bench.running(), ['d-flat.vmdk g1 g2 g3*']);
+  assert.deepEqual(await bench.changesNow('g1', 'g2', 'g3'), [[0, 2, 4], [1], [3, 5]]);
+  await machine.forgetGenerations('d', ['g1', 'other']);
+  await machine.powerOff();
+  assert.deepEqual(await bench.off(), ['d-flat.vmdk g2 g3*']);
+  assert.deepEqual(await bench.changesOff('g2', 'g3'), [[1], [3, 5]]);
+  const bytes = await readFile(bench.base.path);
+  assert.deepEqual(
+    [0, 1, 2, 3, 4, 5, 6].map((at) => bytes[at * mebi]),
+    [1, 2, 0, 3, 0, 4, 0],
+  );
 });

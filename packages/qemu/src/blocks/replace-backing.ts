@@ -18,8 +18,11 @@ export async function replaceBacking(engine: Monitor, change: BackingChange): Pr
     const nodes = await findDiskNodes(engine, diskId);
     const layer = nodes.layer(path);
     if (layer === undefined) throw new Error(`${path} is no layer of disk ${diskId}`);
-    const known = nodes.layer(backing.path);
-    const name = known ?? nodes.newName(backing.path);
+    const same = nodes.layer(backing.path);
+    const keeps = backing.changesPath !== undefined;
+    // A file that is to be written through an image from now on lies there by itself.
+    const known = same !== undefined && nodes.keepsChanges(same) === keeps ? same : undefined;
+    const name = known ?? nodes.newName(backing.changesPath ?? backing.path);
     if (known === undefined) await addBase(engine, name, backing);
     try {
       await engine.execute('blockdev-reopen', { options: [await reopened(engine, layer, name)] });
@@ -38,31 +41,33 @@ export async function replaceBacking(engine: Monitor, change: BackingChange): Pr
 async function addBase(
   engine: Monitor,
   name: string,
-  { format, path, offset }: BackingChange['backing'],
+  { format, path, offset, changesPath }: BackingChange['backing'],
 ): Promise<void> {
   if (format !== 'raw' || offset !== undefined) throw new Error('only a raw file can take its place');
   const direct = (await takesDirectIo(path)) ? { cache: { direct: true } } : {};
-  const file: BlockNode = {
-    driver: 'file',
-    'node-name': `${name}-file`,
-    filename: path,
-    'read-only': false,
-    'auto-read-only': true,
-    discard: 'unmap',
-    ...direct,
-  };
-  await engine.execute('blockdev-add', file);
-  const image: BlockNode = {
-    driver: 'raw',
-    'node-name': name,
-    file: `${name}-file`,
-    'read-only': true,
-    discard: 'unmap',
-  };
+  const forMerges = { 'read-only': false, 'auto-read-only': true, discard: 'unmap' };
+  const access = { 'read-only': true, discard: 'unmap' };
+  const file: BlockNode = { driver: 'file', 'node-name': `${name}-file`, filename: path, ...forMerges, ...direct };
+  const plain: BlockNode = { driver: 'raw', 'node-name': name, file: `${name}-file`, ...access };
+  const nodes: BlockNode[] = [file, plain];
+  if (changesPath !== undefined) {
+    const [bytes, changes] = [`${name}-bytes`, `${name}-changes`];
+    nodes.splice(
+      1,
+      1,
+      { ...plain, 'node-name': bytes },
+      { driver: 'file', 'node-name': changes, filename: changesPath, ...forMerges },
+      { driver: 'qcow2', 'node-name': name, file: changes, 'data-file': bytes, backing: null, ...access },
+    );
+  }
+  const added: BlockNode[] = [];
   try {
-    await engine.execute('blockdev-add', image);
+    for (const node of nodes) {
+      await engine.execute('blockdev-add', node);
+      added.unshift(node);
+    }
   } catch (error) {
-    await engine.execute('blockdev-del', { 'node-name': `${name}-file` }).catch(() => {});
+    for (const node of added) await engine.execute('blockdev-del', { 'node-name': node['node-name'] }).catch(() => {});
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 import type { BlockLayer, ImageTool } from '@hypostyle/contracts';
 import { messageOf, qemuErrors } from '../errors.ts';
 import { deepGraph } from '../machine/block-graph.ts';
+import { passImageGenerations } from './image-generations.ts';
 import type { ProgramRunner } from './program-runner.ts';
 
 /** `ImageTool.commit` by `qemu-img`. Every layer is named: nothing is left to what an image says of itself. */
@@ -14,6 +15,7 @@ export async function commitImages(
   }
   const graph = `json:${JSON.stringify(deepGraph(layers as readonly [BlockLayer, ...BlockLayer[]]))}`;
   try {
+    await passImageGenerations(run, top, base);
     // The top is not emptied: until it is deleted, it is as good as the base.
     await run(['qemu-img', 'commit', '-d', '-p', '-t', 'writeback', graph], {
       ...(signal ? { signal } : {}),

@@ -7,7 +7,7 @@ import type { ProgramRunner } from './program-runner.ts';
 /** `ImageTool.exportDisk` by `qemu-storage-daemon`, which the kernel ends with whoever started it. */
 export async function exportImage(
   run: ProgramRunner,
-  { layers, socketPath, writable = false }: Parameters<ImageTool['exportDisk']>[0],
+  { layers, socketPath, writable = false, generations = [] }: Parameters<ImageTool['exportDisk']>[0],
 ): Promise<DiskExport> {
   const [top] = layers;
   if (top === undefined || (writable && (top.format === 'vmdk' || top.offset !== undefined))) {
@@ -17,13 +17,16 @@ export async function exportImage(
   if (socketPath.includes(',')) throw qemuErrors.imageFailed(`${socketPath} is no path for a socket: it has a comma.`);
   const access = { 'read-only': !writable, ...(writable ? { discard: 'unmap' } : {}) };
   const graph = { ...deepGraph(layers as readonly [BlockLayer, ...BlockLayer[]]), 'node-name': 'disk', ...access };
+  // A merge that was not finished leaves a generation in two layers: the upper one, found first, has all of it.
+  const bitmaps = generations.length === 0 ? {} : { bitmaps: generations };
+  const exported = { type: 'nbd', id: 'disk', 'node-name': 'disk', name: 'disk', writable, ...bitmaps };
   const stop = new AbortController();
   const ready = Promise.withResolvers<void>();
   const ended = run(
     [
       ...['setpriv', '--pdeathsig', 'KILL', 'qemu-storage-daemon', '--blockdev', JSON.stringify(graph)],
       ...['--nbd-server', `addr.type=unix,addr.path=${socketPath},max-connections=16`],
-      ...['--export', `nbd,id=disk,node-name=disk,name=disk,writable=${writable ? 'on' : 'off'}`],
+      ...['--export', JSON.stringify(exported)],
       // Its greeting says that all before is done.
       ...['--chardev', 'stdio,id=greeting', '--monitor', 'chardev=greeting'],
     ],

@@ -5,6 +5,7 @@ import { messageOf, qemuErrors } from '../errors.ts';
 import { createChangeLayer } from './change-layer.ts';
 import { commitImages } from './commit-images.ts';
 import { exportImage } from './export-image.ts';
+import { beginImageGeneration, forgetImageGenerations, imageGenerations } from './image-generations.ts';
 import type { ProgramRunner } from './program-runner.ts';
 import { qcow2VirtualBytes, writeEmptyQcow2 } from './qcow2.ts';
 import { maxDescriptorBytes, parseVmdkSize } from './vmdk-size.ts';
@@ -20,6 +21,9 @@ export function imageTool(run: ProgramRunner): ImageTool {
     commit: (options) => commitImages(run, options),
     exportDisk: (options) => exportImage(run, options),
     createChangeLayer: (options) => createChangeLayer(run, options),
+    beginGeneration: (layer, generation) => beginImageGeneration(run, layer, generation),
+    generations: imageGenerations,
+    forgetGenerations: (layer, names) => forgetImageGenerations(run, layer, names),
     setBacking: ({ path, backing }) => setBacking(run, path, backing),
   };
 }

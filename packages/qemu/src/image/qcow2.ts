@@ -2,7 +2,7 @@ import type { FileHandle } from 'node:fs/promises';
 
 /** Bytes of a cluster; QEMU's default. */
 const clusterBytes = 65_536;
-const magic = 0x514649fb;
+export const magic = 0x514649fb;
 const backingFormatExtension = 0xe2792aca;
 /** Length of a version 3 header with the compression type. */
 const headerBytes = 112;

@@ -3,13 +3,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type {
   BackingChange,
   DiskExport,
+  DiskExportOptions,
   DiskOverlay,
+  GenerationStart,
   GuestFacts,
   GuestProgram,
   GuestProgramEnd,
   GuestProgramState,
   KeyStroke,
   LayerCommit,
+  LayerGenerations,
   MachineEvent,
   MachinePlatform,
   MachineState,
@@ -20,6 +23,7 @@ import type {
 
 import { commitLayer } from '../blocks/commit-layer.ts';
 import { exportDisk } from '../blocks/export-disk.ts';
+import { beginGenerations, forgetGenerations, readGenerations } from '../blocks/generations.ts';
 import { replaceBacking } from '../blocks/replace-backing.ts';
 import { snapshotDisks } from '../blocks/snapshot-disks.ts';
 import { captureScreen } from '../console/capture-screen.ts';
@@ -175,9 +179,24 @@ export class QemuMachine implements RunningMachine {
     return freezeGuest((use) => this.#withAgent(use));
   }
 
-  async exportDisk(diskId: string): Promise<DiskExport> {
+  async exportDisk(diskId: string, options?: DiskExportOptions): Promise<DiskExport> {
     this.#mustRun();
-    return exportDisk(this.#engine, diskId);
+    return exportDisk(this.#engine, diskId, options);
+  }
+
+  async beginGenerations(starts: readonly GenerationStart[]): Promise<void> {
+    this.#mustRun();
+    await beginGenerations(this.#engine, starts);
+  }
+
+  async generations(diskId: string): Promise<readonly LayerGenerations[]> {
+    this.#mustRun();
+    return readGenerations(this.#engine, diskId);
+  }
+
+  async forgetGenerations(diskId: string, names: readonly string[]): Promise<void> {
+    this.#mustRun();
+    await forgetGenerations(this.#engine, diskId, names);
   }
 
   async runInGuest(program: GuestProgram): Promise<GuestProgramEnd> {

@@ -89,6 +89,7 @@ export function hypervisorInfo(verdict: ProbeVerdict, efi: boolean): HypervisorI
       liveMigration: false,
       diskSnapshots: true,
       instantDisks: true,
+      changedBlocks: true,
       nicModels,
       controllerModels: supportedControllers,
       maxCpus: verdict.maxCpus,
