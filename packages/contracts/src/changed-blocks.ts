@@ -10,7 +10,8 @@ import type { BlockLayer } from './hardware.ts';
  * that cannot keep any loses them: who asks must find every generation that is needed, and each consistent.
  *
  * What an engine has is durable when it ends cleanly (`powerOff`, `suspend`, a guest's shutdown). After a kill of the
- * engine the generations of layers that were open for writing say nothing any more (`consistent: false`).
+ * engine the generations of layers that were open for writing say nothing any more (`consistent: false`), and those that
+ * began since it was started are not there at all.
  */
 export interface Generation {
   /** Letters, digits, `.`, `_` and `-`, at most 64. */

@@ -10,6 +10,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Hypervisor, HypervisorCapabilities, StartRequest } from '../hypervisor.ts';
+import { changedBlocksConformance } from './changed-blocks-conformance.ts';
 import type { ConformanceGuest, GuestOptions } from './conformance-guest.ts';
 import type { ConformanceWorld } from './conformance-world.ts';
 import { diskConformance } from './disk-conformance.ts';
@@ -304,6 +305,7 @@ export function hypervisorConformance({ name, driver, guest }: HypervisorConform
     });
 
     diskConformance(world);
+    changedBlocksConformance(world);
 
     it('asks a guest to hold its file systems', async (test) => {
       if (!capabilities.diskSnapshots) return test.skip('the driver takes no snapshots of disks');

@@ -4,6 +4,8 @@ import { type BlockLayer, HypervisorError, type LayerGenerations } from '@hypost
 interface FakeGeneration {
   readonly recording: boolean;
   readonly consistent: boolean;
+  /** It was there when the layer was closed last: a kill leaves nothing at all of others. */
+  readonly stored?: boolean;
   /** Blocks of 512 bytes that were written while it recorded. */
   readonly blocks: readonly number[];
 }
@@ -28,7 +30,13 @@ export function keepFakeWrite(layer: BlockLayer, block: number): void {
 export function openFakeLayers(layers: readonly BlockLayer[]): void {
   for (const [depth, layer] of layers.entries()) {
     const kept = read(layer);
-    if (kept?.open) change(layer, (one) => ({ ...one, consistent: false, recording: false }), { open: false });
+    if (kept?.open) {
+      forgetFakeGenerations(
+        layer,
+        Object.keys(kept.generations).filter((name) => !kept.generations[name]?.stored),
+      );
+      change(layer, (one) => ({ ...one, consistent: false, recording: false }), { open: false });
+    }
     if (depth === 0) change(layer, (one) => one, { open: true });
   }
 }
@@ -40,14 +48,15 @@ export function reopenFakeLayer(layer: BlockLayer): void {
 
 /** A clean end. */
 export function closeFakeLayers(layers: readonly BlockLayer[]): void {
-  for (const layer of layers) change(layer, (one) => one, { open: false });
+  for (const layer of layers) change(layer, (one) => ({ ...one, stored: true }), { open: false });
 }
 
 /** What layers keep; `open` where an engine has them. */
 export function fakeGenerationsOf(layers: readonly BlockLayer[], open: boolean): LayerGenerations[] {
   return layers.map((layer) => {
     const kept = read(layer) ?? nothingKept;
-    const generations = Object.entries(kept.generations).map(([name, { recording, consistent }]) => ({
+    const there = Object.entries(kept.generations).filter(([, { stored }]) => open || !kept.open || stored);
+    const generations = there.map(([name, { recording, consistent }]) => ({
       name,
       recording,
       consistent: consistent && (open || !kept.open),
@@ -74,7 +83,7 @@ export function beginFakeGeneration(layer: BlockLayer, name: string): void {
   if (kept.generations[name]?.recording) return;
   const before = Object.entries(kept.generations).filter(([, { consistent }]) => consistent);
   const ended = before.map(([other, one]) => [other, { ...one, recording: false }] as const);
-  const begun = kept.generations[name] ?? { consistent: true, blocks: [] };
+  const begun = kept.generations[name] ?? { consistent: true, stored: !kept.open, blocks: [] };
   write(layer, { ...kept, generations: { ...Object.fromEntries(ended), [name]: { ...begun, recording: true } } });
 }
 

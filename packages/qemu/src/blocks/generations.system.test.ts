@@ -104,6 +104,13 @@ class Bench {
     return this.machine;
   }
 
+  async kill(): Promise<void> {
+    const { machine } = this;
+    const ended = new Promise((resolve) => machine.subscribe(({ kind }) => kind === 'ended' && resolve(kind)));
+    process.kill(machine.pid, 'SIGKILL');
+    await ended;
+  }
+
   /** Does on the disk what its guest does; a second monitor is free for it. */
   async guest(...commands: string[]): Promise<void> {
     const files = await readdir(join(this.folder, 'run'));
@@ -236,3 +243,158 @@ it('keeps what is written, zeroed and discarded, through snapshots, merges and a
     [1, 2, 0, 3, 0, 4, 0],
   );
 });
+
+it(
+  'keeps generations through suspend, resume and another owner, and tells what a kill of the engine left',
+  options,
+  async () => {
+    const bench = await Bench.make();
+    let machine = await bench.start();
+    await machine.beginGenerations([{ diskId: 'd', generation: 'g1' }]);
+    await bench.guest('write -P 1 0 64k');
+    await bench.snapshot('g2');
+    await bench.guest('write -P 1 1M 64k');
+    const image = join(bench.folder, 'memory');
+    await machine.suspend(image);
+    assert.deepEqual(await bench.off(), ['d-g2.qcow2 g2*', 'd-flat.vmdk g1*']);
+    machine = await bench.start({ resumeFrom: image });
+    await bench.guest('write -P 1 2M 64k');
+    // What the owner exported is in nobody's way.
+    await machine.exportDisk('d', { generations: ['g1', 'g2'] });
+    machine = await bench.adopt();
+    assert.deepEqual(await bench.running(), ['d-g2.qcow2 g2*', 'd-flat.vmdk g1*']);
+    assert.deepEqual(await bench.changesNow('g1', 'g2'), [[0], [1, 2]]);
+    await bench.merge(0);
+    await bench.guest('write -P 1 3M 64k');
+    // An engine that ends while a disk is read ends cleanly all the same.
+    await machine.exportDisk('d', { generations: ['g2'] });
+    await machine.powerOff();
+    assert.deepEqual(await bench.off(), ['d-flat.vmdk g1 g2*']);
+    assert.deepEqual(await bench.changesOff('g1', 'g2'), [[0], [1, 2, 3]]);
+    machine = await bench.start();
+    await bench.snapshot('g3');
+    await bench.kill();
+    // Nothing is left of one that began since the engine did.
+    assert.deepEqual(await bench.off(), ['d-g3.qcow2', 'd-flat.vmdk g1 g2*']);
+    machine = await bench.start();
+    await machine.beginGenerations([{ diskId: 'd', generation: 'g3' }]);
+    await machine.powerOff();
+    machine = await bench.start();
+    await bench.kill();
+    assert.deepEqual(await bench.off(), ['d-g3.qcow2 g3!', 'd-flat.vmdk g1 g2*']);
+    await assert.rejects(bench.changesOff('g3'), { code: 'image-failed' });
+    // What says nothing is told, in nobody's way, and gone with the next beginning.
+    machine = await bench.start();
+    assert.deepEqual(await bench.running(), ['d-g3.qcow2 g3!', 'd-flat.vmdk g1 g2*']);
+    await assert.rejects(machine.exportDisk('d', { generations: ['g3'] }), { code: 'block-failed' });
+    await machine.beginGenerations([{ diskId: 'd', generation: 'g4' }]);
+    await bench.guest('write -P 1 5M 64k');
+    await bench.merge(0);
+    assert.deepEqual(await bench.running(), ['d-flat.vmdk g1 g2 g4*']);
+    assert.deepEqual(await bench.changesNow('g4'), [[5]]);
+    await machine.powerOff();
+  },
+);
+
+it('has the same of a disk that no engine has', options, async () => {
+  const bench = await Bench.make();
+  const { images } = hypervisor;
+  await images.beginGeneration(bench.base, 'g1');
+  await images.beginGeneration(bench.base, 'g1');
+  const write = async (at: number) => {
+    const socketPath = join(bench.folder, 'nbd');
+    const exported = await images.exportDisk({ layers: bench.layers, socketPath, writable: true });
+    await run('qemu-io', ['-f', 'raw', '-c', `write -P 9 ${at}M 64k`, `nbd+unix:///disk?socket=${socketPath}`]);
+    await exported.close();
+  };
+  await write(0);
+  for (const generation of ['g2', 'g3']) {
+    const layer = await bench.delta(generation);
+    await images.beginGeneration(layer, generation);
+    bench.layers.unshift(layer);
+    await write(bench.layers.length);
+  }
+  assert.deepEqual(await bench.off(), ['g3.qcow2 g3*', 'g2.qcow2 g2*', 'd-flat.vmdk g1*']);
+  assert.deepEqual(await bench.changesOff('g1', 'g2', 'g3'), [[0], [2], [3]]);
+  await images.commit({ layers: bench.layers.slice(1) });
+  bench.layers.splice(1, 1);
+  await images.setBacking({
+    path: (bench.layers[0] as BlockLayer).path,
+    backing: { ...bench.base, relativePath: 'd-flat.vmdk' },
+  });
+  assert.deepEqual(await bench.off(), ['g3.qcow2 g3*', 'd-flat.vmdk g1 g2*']);
+  await images.commit({ layers: bench.layers });
+  await images.commit({ layers: bench.layers });
+  bench.layers.shift();
+  await write(5);
+  assert.deepEqual(await bench.off(), ['d-flat.vmdk g1 g2 g3*']);
+  assert.deepEqual(await bench.changesOff('g1', 'g2', 'g3'), [[0], [2], [3, 5]]);
+  await images.forgetGenerations(bench.base, ['g1', 'other']);
+  assert.deepEqual(await bench.off(), ['d-flat.vmdk g2 g3*']);
+  const plain: BlockLayer = { format: 'raw', path: bench.base.path };
+  await assert.rejects(images.beginGeneration(plain, 'g4'), { code: 'image-failed' });
+  assert.deepEqual(await images.generations([plain]), [{ path: plain.path, generations: [] }]);
+});
+
+it(
+  'begins to keep changes of a disk that runs, below a snapshot, and settles one that is put under it',
+  options,
+  async () => {
+    const bench = await Bench.make({ tracked: false });
+    const machine = await bench.start();
+    await assert.rejects(machine.beginGenerations([{ diskId: 'd', generation: 'g1' }]), { code: 'block-failed' });
+    await bench.guest('write -P 1 0 64k');
+    await bench.snapshot('g1');
+    await bench.guest('write -P 1 1M 64k');
+    const changesPath = join(bench.folder, 'd-ctk.qcow2');
+    await hypervisor.images.createChangeLayer({ path: changesPath, fileName: 'd-flat.vmdk', virtualBytes });
+    const backing = { ...bench.base, changesPath };
+    const change = { diskId: 'd', path: bench.layers[0]?.path ?? '', former: bench.base.path, backing };
+    await machine.replaceBacking(change);
+    await machine.replaceBacking(change);
+    await bench.guest('write -P 1 2M 64k');
+    bench.layers[1] = backing;
+    await bench.merge(0);
+    await bench.guest('write -P 1 3M 64k');
+    assert.deepEqual(await bench.running(), ['d-flat.vmdk g1*']);
+    assert.deepEqual(await bench.changesNow('g1'), [[1, 2, 3]]);
+    // And away from it.
+    await bench.snapshot('g2');
+    await machine.replaceBacking({ ...change, path: bench.layers[0]?.path ?? '', backing: bench.base });
+    bench.layers[1] = bench.base;
+    await bench.merge(0);
+    assert.deepEqual(await bench.running(), ['d-flat.vmdk']);
+    await machine.powerOff();
+    const bytes = await readFile(bench.base.path);
+    assert.deepEqual(
+      [0, 1, 2, 3, 4].map((at) => bytes[at * mebi]),
+      [1, 1, 1, 1, 0],
+    );
+  },
+);
+
+it(
+  'loses nothing where a merge is taken back, cancelled, or cut short by the end of the machine',
+  options,
+  async () => {
+    const bench = await Bench.make();
+    let machine = await bench.start();
+    await machine.beginGenerations([{ diskId: 'd', generation: 'g1' }]);
+    await bench.snapshot('g2');
+    await bench.guest('write -P 1 1M 64k');
+    const full = () => Promise.reject(new Error('full'));
+    await assert.rejects(bench.merge(0, { onMerged: full }), { code: 'block-failed' });
+    await bench.guest('write -P 1 2M 64k');
+    await assert.rejects(bench.merge(0, { signal: AbortSignal.abort(new Error('cancelled')) }), /cancelled/);
+    await bench.guest('write -P 1 3M 64k');
+    assert.deepEqual(await bench.changesNow('g2'), [[1, 2, 3]]);
+    await machine.powerOff();
+    assert.deepEqual(await bench.changesOff('g2'), [[1, 2, 3]]);
+    machine = await bench.start();
+    await bench.merge(0);
+    await bench.guest('write -P 1 4M 64k');
+    assert.deepEqual(await bench.running(), ['d-flat.vmdk g1 g2*']);
+    assert.deepEqual(await bench.changesNow('g2'), [[1, 2, 3, 4]]);
+    await machine.powerOff();
+  },
+);
