@@ -1,6 +1,7 @@
 import type { BackingChange, DiskExport, DiskOverlay, LayerCommit } from './block-work.ts';
 import type { ChangedBlocksOfImages, ChangedBlocksOfMachine, DiskExportOptions } from './changed-blocks.ts';
 import type { GuestFileSystem, GuestResolver, GuestRoute, GuestWork } from './guest-work.ts';
+import type { DiskCopying } from './disk-copy.ts';
 import type { BlockLayer, ControllerModel, MachineHardware, NicModel } from './hardware.ts';
 
 /**
@@ -239,7 +240,7 @@ export interface GuestAddress {
 }
 
 /** Disk images in the driver's own formats; plain VMDK is not its business. */
-export interface ImageTool extends ChangedBlocksOfImages {
+export interface ImageTool extends ChangedBlocksOfImages, DiskCopying {
   /** Makes an empty delta of `virtualBytes` over `backing`; the file must not exist. */
   createDelta(options: {
     readonly path: string;

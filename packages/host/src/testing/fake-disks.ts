@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, copyFileSync, existsSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { type BlockLayer, HypervisorError } from '@hypostyle/contracts';
 import { type FakeKept, keepFakeWrite, nothingKept } from './fake-generations.ts';
@@ -56,6 +56,15 @@ export function writeFakeBlock(layer: BlockLayer, block: number, value: number):
 /** The image beside a raw file that keeps what changed. */
 export function emptyFakeChanges(): string {
   return JSON.stringify({ kept: nothingKept });
+}
+
+/** Writes what layers read as into a new raw file. */
+export function copyFakeDisk(layers: readonly BlockLayer[], path: string): void {
+  const base = layers.at(-1);
+  if (base?.format !== 'raw') throw new HypervisorError('image-failed', `${base?.path} is no raw file`);
+  copyFileSync(base.path, path, constants.COPYFILE_EXCL);
+  for (const layer of layers.slice(0, -1).reverse())
+    for (const [block, value] of fakeBlocksOf(layer)) writeFakeBlock({ format: 'raw', path }, block, value);
 }
 
 /** The blocks that a delta has. */

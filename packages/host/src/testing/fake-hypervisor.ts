@@ -28,6 +28,7 @@ import {
 import {
   checkFakeLayers,
   emptyFakeChanges,
+  copyFakeDisk,
   emptyFakeDelta,
   fakeBlocksOf,
   readFakeBlock,
@@ -127,6 +128,14 @@ export class FakeHypervisor implements Hypervisor {
       }
       closeFakeLayers([base]);
       await this.#gate();
+    },
+    copyDisk: async ({ layers, path, signal, onProgress }) => {
+      await this.#gate();
+      signal?.throwIfAborted();
+      copyFakeDisk(layers, path);
+      onProgress?.(0.5);
+      await this.#gate();
+      signal?.throwIfAborted();
     },
     exportDisk: async ({ layers, writable = false, generations = [] }) => {
       try {

@@ -4,6 +4,7 @@ import type { BlockLayer, ImageTool } from '@hypostyle/contracts';
 import { messageOf, qemuErrors } from '../errors.ts';
 import { createChangeLayer } from './change-layer.ts';
 import { commitImages } from './commit-images.ts';
+import { copyDisk } from './copy-disk.ts';
 import { exportImage } from './export-image.ts';
 import { beginImageGeneration, forgetImageGenerations, imageGenerations } from './image-generations.ts';
 import type { ProgramRunner } from './program-runner.ts';
@@ -19,6 +20,7 @@ export function imageTool(run: ProgramRunner): ImageTool {
     createDelta,
     inspect: inspectImage,
     commit: (options) => commitImages(run, options),
+    copyDisk: (options) => copyDisk(run, options),
     exportDisk: (options) => exportImage(run, options),
     createChangeLayer: (options) => createChangeLayer(run, options),
     beginGeneration: (layer, generation) => beginImageGeneration(run, layer, generation),
