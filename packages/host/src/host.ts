@@ -32,6 +32,7 @@ import { Inventory } from './inventory/inventory.ts';
 import { Networks } from './inventory/networks.ts';
 import { references } from './inventory/references.ts';
 import { type Console, ConsoleTickets } from './machine/console/console-tickets.ts';
+import { defineCloneWork } from './machine/clone/clone-work.ts';
 import { adoptMachines } from './machine/engine/adoption.ts';
 import { MachineWatch } from './machine/engine/machine-watch.ts';
 import { DiskTickets } from './machine/export/disk-tickets.ts';
@@ -40,8 +41,10 @@ import { defineImportWork } from './machine/import/import-work.ts';
 import { definePullWork } from './machine/import/pull-work.ts';
 import { defineLifecycleWork } from './machine/lifecycle/lifecycle-work.ts';
 import { type MachineWork, machineClass } from './machine/machine-object.ts';
+import { powerOn } from './machine/power/power-on.ts';
 import { definePowerWork } from './machine/power/power-work.ts';
 import { defineReconfigureWork } from './machine/reconfigure/reconfigure-work.ts';
+import { DiskChildren } from './machine/files/disk-children.ts';
 import { Claims } from './machine/record/claims.ts';
 import { Machines } from './machine/record/machines.ts';
 import { addMachineObject } from './machine/registration/machine-entry.ts';
@@ -171,6 +174,9 @@ export class Host {
     const work: MachineWork = {
       power: definePowerWork(core, watch, settle),
       lifecycle,
+      cloning: defineCloneWork(core, (task, id) =>
+        powerOn(core, task, id, (machine, engine) => watch.follow(machine, engine), settle),
+      ),
       reconfigure: defineReconfigureWork(core),
       exporting,
       snapshots: defineSnapshotWork(core, watch),
@@ -285,6 +291,7 @@ function makeCore(
     }),
     machines,
     claims: new Claims(),
+    diskChildren: new DiskChildren(),
     datastores,
     networks,
     guestOs,

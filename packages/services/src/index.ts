@@ -1,6 +1,12 @@
 export { systemClock } from '@hypostyle/vim';
 export { newContentId, SettlePace } from '@hypostyle/vmdk';
 export { checkExtents } from './disks/check-extents.ts';
+export {
+  type CopyMachineDisk,
+  copyMachineDisk,
+  type DiskAllocation,
+  storedBytes,
+} from './disks/copy-machine-disk.ts';
 export { type CreateMachineDisk, createMachineDisk, machineDiskFiles } from './disks/create-disk.ts';
 export { createDelta, deltaFiles, nextDeltaName, renewContentId } from './disks/delta.ts';
 export { chainLayers, type DiskChain, type DiskLink, maximumChainLength, readDiskChain } from './disks/disk-chain.ts';

@@ -45,15 +45,15 @@ export class Inventory {
     this.#snapshotClass = snapshotClass;
   }
 
-  /** A number that no machine ever had. */
-  async nextMachineId(): Promise<number> {
+  /** Numbers that no machine ever had. */
+  async nextMachineIds(count: number): Promise<number[]> {
     const next = this.#last.then(async (last) => {
-      const value = last + 1;
-      await this.#store.transact([putCounter(value)]);
-      return value;
+      await this.#store.transact([putCounter(last + count)]);
+      return last + count;
     });
     this.#last = next;
-    return next;
+    const last = await next;
+    return Array.from({ length: count }, (_, index) => last - count + 1 + index);
   }
 
   /** Says that machines came or went: the lists are made anew for whoever reads them. */

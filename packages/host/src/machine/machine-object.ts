@@ -7,6 +7,7 @@ import {
 } from '@hypostyle/services';
 import { fault, type ManagedObject, type ManagedObjectClass } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
+import { isCenter } from '../management/center-account.ts';
 import { privilegeScope } from '../managed/privilege-scope.ts';
 import { configInfo } from '../projection/config-info.ts';
 import { resourceConfig } from '../projection/resource-config.ts';
@@ -21,6 +22,7 @@ import {
   storageInfo,
 } from '../projection/runtime-info.ts';
 import { rootSnapshots, snapshotInfo } from '../projection/snapshot-info.ts';
+import type { CloneWork } from './clone/clone-work.ts';
 import type { ConsoleTickets } from './console/console-tickets.ts';
 import { type DiskTickets, isDiskTicket } from './export/disk-tickets.ts';
 import type { ExportWork } from './export/export-work.ts';
@@ -33,6 +35,7 @@ import type { SnapshotWork } from './snapshot/snapshot-work.ts';
 export interface MachineWork {
   readonly power: PowerWork;
   readonly lifecycle: LifecycleWork;
+  readonly cloning: CloneWork;
   readonly reconfigure: ReconfigureWork;
   readonly exporting: ExportWork;
   readonly snapshots: SnapshotWork;
@@ -98,6 +101,12 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
       Destroy_Task: (call) => {
         requireForDestroy(scope, call, call.self.ref);
         return work.lifecycle.destroy(call);
+      },
+      CloneVM_Task: (call, { name, spec }) => {
+        // As other hosts have it: names, folders and rights of clones are its center's.
+        if (!isCenter(call.session?.userName ?? ''))
+          throw fault('NotSupported', {}, 'A host clones machines for its center only; ask that.');
+        return work.cloning.clone(call, record(call.self), name, spec);
       },
       CreateSnapshot_Task: (call, { name, description = '', memory, quiesce }) =>
         work.snapshots.create(call, { name, description, memory, quiesce }),

@@ -10,7 +10,8 @@ import {
 import { asFault, type Call, fault, type ManagedObjectReference, type RunningTask } from '@hypostyle/vim';
 import type { HostCore } from '../../host-core.ts';
 import { controllerTypes } from '../import/import-work.ts';
-import { holdMachine, mustBeFree, mustBeOff } from '../lifecycle/lifecycle-work.ts';
+import { holdMachine } from '../lifecycle/hold-machine.ts';
+import { mustBeFree, mustBeOff } from '../lifecycle/lifecycle-work.ts';
 import { claimOf } from '../record/claims.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 import type { SettleWork } from '../settle/settle-work.ts';

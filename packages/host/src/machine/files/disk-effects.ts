@@ -112,6 +112,9 @@ export async function destroyDisks(core: HostCore, datastore: Datastore, doomed:
       .filter((machine) => machine.datastore === datastore)
       .flatMap((machine) => [...heldFiles(machine)]),
   );
+  const folders = doomed.map(({ path }) => splitPath(path.slice(datastore.directory.length + 1)).folder);
+  for (const held of await core.diskChildren.held(datastore, folders))
+    for (const file of heldFiles(held)) inUse.add(file);
   for (const file of doomed.flatMap((disk) => disk.files)) {
     if (!inUse.has(file.slice(datastore.directory.length + 1))) await rm(file, { force: true });
   }

@@ -2,8 +2,9 @@ import { readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isHiddenName, joinPath, resolveInRoot, splitPath } from '@hypostyle/services';
 import { VimFault } from '@hypostyle/vim';
+import type { Datastore } from '../../datastore/datastore.ts';
 import type { HostCore } from '../../host-core.ts';
-import { heldFiles } from '../record/held-files.ts';
+import { foldersOfDisks, heldFiles } from '../record/held-files.ts';
 import type { DiskFacts, MachineRecord } from '../record/machine-record.ts';
 import { fileType, syncFolder } from './machine-files.ts';
 
@@ -15,9 +16,13 @@ export interface DoomedFiles {
   readonly names: readonly string[];
   /** Nothing else is in the folder. */
   readonly folderToo: boolean;
+  /** Disks that stay, since others stand on them: names in the folder. */
+  readonly left?: readonly string[];
+  /** Folders of disks that it stood on. */
+  readonly bases?: readonly string[];
 }
 
-type Core = Pick<HostCore, 'machines' | 'datastores'>;
+type Core = Pick<HostCore, 'machines' | 'datastores' | 'diskChildren'>;
 
 /**
  * The files of a machine: its disks' chains within its folder, and what is of its kinds there. What another registered
@@ -33,6 +38,10 @@ export async function filesOf(
   const entries = await entriesOf(machine);
   const own = heldFiles({ disks, snapshots: machine.snapshots });
   const foreign = usedByOthers(core, machine);
+  const elsewhere = await core.diskChildren.held(datastore, [folder]);
+  for (const held of elsewhere) for (const file of heldFiles(held)) foreign.add(file);
+  // Clones stand on what is left: who they are stays written down.
+  const left = [...foreign].filter((path) => own.has(path)).map((path) => splitPath(path).name);
   const stem = vmxName.replace(/\.[^.]*$/, '');
   const alone = folder !== '' && !entries.some(({ name }) => /\.vmx$/i.test(name) && name !== vmxName);
   const names = entries
@@ -41,23 +50,44 @@ export async function filesOf(
       const path = joinPath(folder, name);
       if (foreign.has(path)) return false;
       if (own.has(path)) return true;
-      if (isHiddenName(name)) return alone;
+      if (isHiddenName(name)) return alone && !(elsewhere.length > 0 && name === '.hypo');
       if (entry.isDirectory() || fileType(name) === undefined || /\.(vmdk|qcow2)$/i.test(name)) return false;
       return alone || name === vmxName || name.startsWith(`${stem}.`) || name.startsWith(`${stem}-`);
     })
     .map(({ name }) => name)
     // The `.vmx` goes last: as long as it is there, there is a machine to be destroyed.
     .sort((a, b) => Number(a === vmxName) - Number(b === vmxName));
-  return { datastore: datastore.uuid, folder, names, folderToo: folder !== '' && names.length === entries.length };
+  const bases = [...foldersOfDisks({ disks, snapshots: machine.snapshots })].filter((base) => base !== folder);
+  return {
+    datastore: datastore.uuid,
+    folder,
+    names,
+    folderToo: folder !== '' && names.length === entries.length,
+    ...(alone && elsewhere.length > 0 ? { left } : {}),
+    bases,
+  };
 }
 
 /** Deletes what `filesOf` named, as far as it is still there. */
 export async function deleteDoomed(
   core: Core,
-  { datastore: uuid, folder, names, folderToo }: DoomedFiles,
+  { datastore: uuid, folder, names, folderToo, left, bases = [] }: DoomedFiles,
 ): Promise<void> {
   const datastore = core.datastores.byUuid(uuid);
   if (datastore === undefined) return;
+  await deleteNamed(datastore, { folder, names, folderToo });
+  if (left !== undefined) {
+    await core.diskChildren.abandon(datastore, folder, left);
+    // The last child may have gone meanwhile.
+    await core.diskChildren.release(datastore, folder);
+  }
+  for (const base of bases) await core.diskChildren.release(datastore, base);
+}
+
+async function deleteNamed(
+  datastore: Datastore,
+  { folder, names, folderToo }: Pick<DoomedFiles, 'folder' | 'names' | 'folderToo'>,
+): Promise<void> {
   let directory: string;
   try {
     directory = await resolveInRoot(datastore, folder);

@@ -26,10 +26,10 @@ import {
 import type { HostCore } from '../../host-core.ts';
 import { adapterOf } from '../files/disk-effects.ts';
 import { deleteDoomed, filesOf } from '../files/machine-removal.ts';
+import { holdMachine } from '../lifecycle/hold-machine.ts';
 import {
   type CreatedMachine,
   createMachine,
-  holdMachine,
   type LifecycleWork,
   provisioning,
   removeMachine,

@@ -1,6 +1,6 @@
-import { access, mkdir, rm, rmdir } from 'node:fs/promises';
+import { mkdir, rm, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { faults, joinPath, resolveInRoot, splitPath } from '@hypostyle/services';
+import { faults, joinPath, resolveInRoot } from '@hypostyle/services';
 import {
   type Call,
   fault,
@@ -12,7 +12,6 @@ import {
 import { applySpec, invalid, machineName, newConfiguration } from '../../configuration/apply-spec.ts';
 import type { SpecContext } from '../../configuration/device-draft.ts';
 import { writeConfiguration } from '../../configuration/to-vmx.ts';
-import type { Datastore } from '../../datastore/datastore.ts';
 import type { HostCore } from '../../host-core.ts';
 import { isCenter } from '../../management/center-account.ts';
 import { poolReference } from '../../pools/pool-record.ts';
@@ -25,16 +24,11 @@ import { type DoomedFiles, deleteDoomed, filesOf } from '../files/machine-remova
 import { runDirectoryOf } from '../power/power-on.ts';
 import { claimOf } from '../record/claims.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
-import { addMachineObject } from '../registration/machine-entry.ts';
-import {
-  deleteMachine,
-  loadMachine,
-  type MachineDocument,
-  putMachine,
-  readMachine,
-} from '../registration/registration.ts';
+import { type Registration, registerMachines } from '../registration/register-machines.ts';
+import { deleteMachine, readMachine } from '../registration/registration.ts';
 import type { SettleWork } from '../settle/settle-work.ts';
 import { showSnapshots } from '../snapshot/show-snapshots.ts';
+import { choosePlace, exists } from './machine-place.ts';
 
 export interface CreatedMachine {
   readonly record: MachineRecord;
@@ -61,11 +55,8 @@ export interface LifecycleWork {
   unregister(call: Call): Promise<void>;
 }
 
-/** Bytes: `-000001-delta.qcow2.partial` and the like are put behind it. */
-const longestStem = 200;
-
 /** Where a task is, so that a restart can undo it. */
-interface CreateJournal {
+export interface CreateJournal {
   readonly datastore: string;
   readonly folder: string;
   /** False when the client's own folder was there before. */
@@ -180,15 +171,15 @@ export async function provisioning<R>(core: HostCore, work: () => Promise<R>): P
   }
 }
 
-/** Throws TaskInProgress while a task has the machine to itself, as the import or export of its disks does. */
+/** Throws TaskInProgress while a task has the machine to itself, as the import or export of its disks does, or a copy. */
 export function mustBeFree(core: HostCore, machine: MachineRecord): void {
+  const { name } = machine.configuration;
   const task = core.claims.holder(claimOf.machine(machine.id));
   if (task !== undefined)
-    throw fault(
-      'TaskInProgress',
-      { task },
-      `'${machine.configuration.name}' is being imported or exported; wait until that has ended.`,
-    );
+    throw fault('TaskInProgress', { task }, `'${name}' is being imported or exported; wait until that has ended.`);
+  const copying = core.claims.holderWithin(claimOf.copying(machine.id));
+  if (copying !== undefined)
+    throw fault('TaskInProgress', { task: copying }, `'${name}' is being cloned or moved; wait until that has ended.`);
 }
 
 export function mustBeOff(machine: MachineRecord): void {
@@ -299,7 +290,8 @@ export async function createMachine(
       const nvram = vmxName.replace(/\.vmx$/i, '.nvram');
       writeConfiguration(vmx, { ...applied.configuration, nvram, hasVApp: vApp !== undefined }, core.guestOs);
       await writeVmx(datastore, vmxPath, vmx);
-      const record = await register(core, task, {
+      const record = await registered(core, {
+        task,
         datastore,
         vmxPath,
         event: 'VmCreatedEvent',
@@ -340,59 +332,6 @@ export async function undoCreate(core: HostCore, journal: CreateJournal): Promis
   if (hasVApp) await writeVApp(datastore, vmxPath, undefined);
 }
 
-interface Place {
-  readonly datastore: Datastore;
-  readonly folder: string;
-  readonly vmxName: string;
-  readonly release: () => void;
-}
-
-/** Folder and `.vmx` for a new machine, which no other has meanwhile: what the client names, or a free folder. */
-async function choosePlace(core: HostCore, vmPathName: string, name: string, task: RunningTask): Promise<Place> {
-  const { datastore, path } = core.datastores.parseOfTask(vmPathName);
-  const claim = (folder: string, vmxName: string): Place => {
-    core.datastores.checkStays(datastore);
-    // The root of a datastore is nobody's own.
-    const places = [joinPath(folder, vmxName), ...(folder === '' ? [] : [folder])];
-    const release = core.claims.take(
-      places.map((place) => claimOf.place(datastore.uuid, place)),
-      task.ref,
-      () => faults.locked(datastore.format(folder)),
-    );
-    return { datastore, folder, vmxName, release };
-  };
-  if (path.toLowerCase().endsWith('.vmx')) {
-    const { folder, name: vmxName } = splitPath(path);
-    return claim(folder, vmxName);
-  }
-  const safe = fileNameOf(name);
-  if (path !== '') return claim(path, `${safe}.vmx`);
-  for (let number = 0; ; number += 1) {
-    const folder = number === 0 ? safe : `${safe}_${number}`;
-    if (core.claims.holder(claimOf.place(datastore.uuid, folder)) !== undefined) continue;
-    if (await exists(datastore.absolute(folder))) continue;
-    if (core.claims.holder(claimOf.place(datastore.uuid, folder)) === undefined) return claim(folder, `${safe}.vmx`);
-  }
-}
-
-/** A machine's name as that of a file: with room for what is put behind it, since a file has 255 bytes at most. */
-function fileNameOf(name: string): string {
-  const safe = name.replace(/[/\\:*?"<>|%\u0000-\u001f]/g, '_').replace(/^\.+/, '_');
-  let kept = '';
-  for (const character of safe.toWellFormed()) {
-    if (Buffer.byteLength(kept + character) > longestStem) break;
-    kept += character;
-  }
-  return kept;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
-}
-
 async function registerMachine(
   core: HostCore,
   task: RunningTask,
@@ -402,10 +341,10 @@ async function registerMachine(
   if (!path.toLowerCase().endsWith('.vmx'))
     throw fault('InvalidDatastorePath', { datastorePath: input.path }, `${input.path} names no .vmx file.`);
   const known = core.machines.at(datastore.uuid, path);
-  const registered = (name: string) =>
+  const already = (name: string) =>
     fault('AlreadyExists', { name }, `${input.path} is registered already as '${name}'.`);
-  if (known !== undefined) throw registered(known.configuration.name);
-  const releasePlace = core.claims.take([claimOf.place(datastore.uuid, path)], task.ref, () => registered(path));
+  if (known !== undefined) throw already(known.configuration.name);
+  const releasePlace = core.claims.take([claimOf.place(datastore.uuid, path)], task.ref, () => already(path));
   let releaseName = () => {};
   try {
     if (!(await exists(await resolveInRoot(datastore, path)))) throw faults.notFound(input.path);
@@ -417,7 +356,8 @@ async function registerMachine(
       throw fault('InvalidVmConfig', {}, message, { cause: error });
     }
     releaseName = claimName(core, task, input.name ?? found.configuration.name);
-    const record = await register(core, task, {
+    const record = await registered(core, {
+      task,
       datastore,
       vmxPath: path,
       event: 'VmRegisteredEvent',
@@ -432,48 +372,9 @@ async function registerMachine(
   }
 }
 
-interface Registration {
-  readonly datastore: Datastore;
-  readonly vmxPath: string;
-  readonly event: 'VmCreatedEvent' | 'VmRegisteredEvent';
-  readonly name?: string | undefined;
-  /** Reference value. */
-  readonly pool: string;
-  /** The task keeps the machine to itself until it says otherwise. */
-  readonly held: boolean;
-}
-
-async function register(
-  core: HostCore,
-  task: RunningTask,
-  { datastore, vmxPath, event, name, held, pool }: Registration,
-): Promise<MachineRecord> {
-  const id = String(await core.inventory.nextMachineId());
-  const document: MachineDocument = {
-    id,
-    datastore: datastore.uuid,
-    vmxPath,
-    created: event === 'VmCreatedEvent' ? new Date().toISOString() : undefined,
-    ...(name === undefined ? {} : { name }),
-  };
-  const record = await loadMachine(core, document, undefined, core.pools.referenceOf(pool));
-  await core.store.transact([putMachine(document), ...core.pools.assign([id], pool)]);
-  core.pools.showAssigned(id, pool);
-  if (held) holdMachine(core, task, id);
-  core.registry.commit((draft) => {
-    core.machines.insert(record);
-    addMachineObject(core, draft, record);
-    core.inventory.refresh(draft);
-    task.post(draft, { type: event, entity: record.ref });
-  });
-  return record;
-}
-
-/** Has the machine to itself; the answer lets go. */
-export function holdMachine(core: HostCore, task: RunningTask, id: string): () => void {
-  return core.claims.take([claimOf.machine(id)], task.ref, () =>
-    fault('TaskInProgress', { task: task.ref }, 'Another task has the machine to itself.'),
-  );
+async function registered(core: HostCore, registration: Registration): Promise<MachineRecord> {
+  const [record] = await registerMachines(core, [registration]);
+  return record as MachineRecord;
 }
 
 /** Deletes a machine and its files; begun, it is carried on after a restart. */

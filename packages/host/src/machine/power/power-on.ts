@@ -261,7 +261,7 @@ async function prepareDisks(
     let chain = await readDiskChain(path, { allowOutside });
     await checkExtents(chain);
     await checkLinks(datastore, chain);
-    checkWritable(core, machine, disk, chain);
+    await checkWritable(core, machine, disk, chain);
     let fileName = disk.fileName;
     // What a snapshot has is not written, and neither is what we cannot write.
     if (chain.links[0].kind === 'foreign' || (disk.mode === 'persistent' && kept.has(path))) {
@@ -292,10 +292,20 @@ async function checkLinks(datastore: Datastore, chain: DiskChain): Promise<void>
  * Throws FileLocked where another machine runs on the disk or on a base of it, or has a delta on top of it: bytes would
  * change below one of them. Known before anything is written, since the engines' own locks come after the new CID.
  */
-function checkWritable(core: HostCore, machine: MachineRecord, disk: Disk, chain: DiskChain): void {
+async function checkWritable(core: HostCore, machine: MachineRecord, disk: Disk, chain: DiskChain): Promise<void> {
   const { datastore } = machine;
   const paths = chain.links.map(({ descriptorPath }) => descriptorPath.slice(datastore.directory.length + 1));
   const written = chain.links[0].kind !== 'foreign' && disk.mode !== 'independent_nonpersistent';
+  const kept = new Set([...namedDisks({ disks: new Map(), snapshots: machine.snapshots })]);
+  const [top] = paths;
+  if (written && top !== undefined && !(disk.mode === 'persistent' && kept.has(top))) {
+    for (const { disks } of await core.diskChildren.held(datastore, [splitPath(top).folder])) {
+      const [child, ...bases] = [...disks.values()].flatMap(({ chain: links }) => links.map(([path = '']) => path));
+      if (child === undefined || !bases.includes(top)) continue;
+      const file = datastore.format(top);
+      throw fault('FileLocked', { file }, `The disk ${file} is the base of ${datastore.format(child)}.`);
+    }
+  }
   for (const other of core.machines.all()) {
     if (other.id === machine.id || other.datastore !== datastore) continue;
     for (const facts of heldDisks(other)) {

@@ -47,6 +47,8 @@ export const claimOf = {
   machine: (id: string) => `machine ${id}`,
   /** Somebody reads disks of snapshots: their chains stay as they are. `reader` tells one from another. */
   chains: (id: string, reader = '') => `chains ${id} ${reader}`,
+  /** Its disks are being copied: it is not started, changed or taken away. */
+  copying: (id: string, reader = '') => `copying ${id} ${reader}`,
   /** Layers of a machine's disks are being merged. */
   merging: (id: string) => `merging ${id}`,
 } as const;

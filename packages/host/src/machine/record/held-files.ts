@@ -1,3 +1,4 @@
+import { splitPath } from '@hypostyle/services';
 import type { DiskFacts, MachineRecord } from './machine-record.ts';
 
 type Held = Pick<MachineRecord, 'disks' | 'snapshots'>;
@@ -12,4 +13,9 @@ export function heldFiles(machine: Held): Set<string> {
   const files = new Set<string>();
   for (const { chain } of heldDisks(machine)) for (const link of chain) for (const file of link) files.add(file);
   return files;
+}
+
+/** Folders of its datastore in which a machine's disks, and those of its snapshots, lie. */
+export function foldersOfDisks(machine: Held): Set<string> {
+  return new Set([...heldFiles(machine)].map((file) => splitPath(file).folder));
 }

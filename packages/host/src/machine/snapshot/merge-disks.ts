@@ -20,7 +20,7 @@ import { VmxFile } from '../../vmx/vmx-file.ts';
 import type { MachineWatch } from '../engine/machine-watch.ts';
 import { readVmx, writeVmx } from '../files/machine-files.ts';
 import { diskIdOf, driveNode } from '../power/hardware.ts';
-import { heldDisks } from '../record/held-files.ts';
+import { foldersOfDisks, heldDisks } from '../record/held-files.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 import { diskForest, type MergePair, nextMerge } from './disk-forest.ts';
 import { refreshMachine } from './refresh-machine.ts';
@@ -77,7 +77,9 @@ async function nextOf(
   const others = [...core.machines.all()].filter(
     (other) => other.id !== machine.id && other.datastore === machine.datastore,
   );
-  const pair = nextMerge(machine, others, owned);
+  // Children that are registered nowhere count as well.
+  const elsewhere = await core.diskChildren.held(machine.datastore, foldersOfDisks(machine));
+  const pair = nextMerge(machine, [...others, ...elsewhere], owned);
   if (pair === undefined) return undefined;
   await checkNoOtherChild(machine, pair);
   const files = diskForest(heldDisks(machine)).get(pair.child)?.files ?? [];

@@ -7,7 +7,7 @@ import type { MachineRecord } from '../record/machine-record.ts';
 
 /** Removes files of a machine, by their paths on its datastore: but none that any machine's disks, or snapshots, need. */
 export async function removeFiles(
-  core: Pick<HostCore, 'machines'>,
+  core: Pick<HostCore, 'machines' | 'diskChildren'>,
   { datastore }: MachineRecord,
   paths: readonly string[],
 ): Promise<void> {
@@ -17,6 +17,11 @@ export async function removeFiles(
     if (machine.datastore === datastore) for (const file of heldFiles(machine)) needed.add(file);
   }
   const folders = new Set<string>();
+  const elsewhere = await core.diskChildren.held(
+    datastore,
+    paths.map((path) => splitPath(path).folder),
+  );
+  for (const held of elsewhere) for (const file of heldFiles(held)) needed.add(file);
   for (const path of paths) {
     if (needed.has(path)) continue;
     await rm(datastore.absolute(path), { force: true });

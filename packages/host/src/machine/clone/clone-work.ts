@@ -1,0 +1,259 @@
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { joinPath, splitPath } from '@hypostyle/services';
+import {
+  asFault,
+  type Call,
+  fault,
+  type ManagedObjectReference,
+  type RunningTask,
+  type VirtualMachineCloneSpec,
+} from '@hypostyle/vim';
+import { machineName } from '../../configuration/apply-spec.ts';
+import type { HostCore } from '../../host-core.ts';
+import { poolReference } from '../../pools/pool-record.ts';
+import { applyVApp } from '../../vapp/apply-vapp.ts';
+import { VmxFile } from '../../vmx/vmx-file.ts';
+import { readVmx, syncFolder } from '../files/machine-files.ts';
+import {
+  type CreateJournal,
+  claimName,
+  provisioning,
+  specContext,
+  undoCreate,
+} from '../lifecycle/lifecycle-work.ts';
+import { choosePlace, exists } from '../lifecycle/machine-place.ts';
+import { claimOf } from '../record/claims.ts';
+import type { MachineRecord } from '../record/machine-record.ts';
+import { Gathered } from '../registration/gathered.ts';
+import { type Registration, registerMachines } from '../registration/register-machines.ts';
+import { readOwnFile, readVmsn } from '../snapshot/snapshot-files.ts';
+import { findSnapshot } from '../snapshot/snapshot-list.ts';
+import { copiedConfiguration, stemOf, withoutOriginal, withSpec } from './clone-configuration.ts';
+import { makeCloneFiles } from './clone-files.ts';
+import { type CloneRequest, type CloneSource, cloneRequest, invalid } from './clone-request.ts';
+
+type TaskReference = ManagedObjectReference<'Task'>;
+
+interface CloneInput {
+  /** Id of the machine that is cloned. */
+  readonly source: string;
+  readonly name: string;
+  readonly spec: VirtualMachineCloneSpec;
+  /** Reference value. */
+  readonly pool: string;
+}
+
+interface CloneJournal {
+  readonly made: CreateJournal;
+}
+
+export interface CloneWork {
+  clone(call: Call, machine: MachineRecord, name: string, spec: VirtualMachineCloneSpec): Promise<TaskReference>;
+}
+
+/** Largest file of the firmware that a clone takes over, in bytes. */
+const maximumNvramBytes = 8 << 20;
+
+/** Powers a machine on as part of another task. */
+export type PowerOn = (task: RunningTask, id: string) => Promise<void>;
+
+/** VirtualMachine.CloneVM_Task: copies, and machines that stand on a snapshot of another one. */
+export function defineCloneWork(core: HostCore, powerOn: PowerOn): CloneWork {
+  const registering = new Gathered((registrations: readonly Registration[]) => registerMachines(core, registrations));
+  const cloning = new Cloning(core, registering);
+  const run = (task: RunningTask, input: CloneInput) =>
+    provisioning(core, async () => {
+      const made = await cloning.clone(task, input);
+      if (input.spec.powerOn && !input.spec.template) await powerOn(task, made.value);
+      return made;
+    });
+  const start = core.tasks.define<CloneInput>('VirtualMachine.clone', {
+    method: 'CloneVM_Task',
+    cancelable: true,
+    run,
+    resume: run,
+  });
+  return {
+    clone: (call, machine, written, spec) => {
+      core.maintenance.check();
+      const name = machineName(written);
+      const request = cloneRequest(core, machine, spec);
+      const pool = spec.location.pool ?? machine.resourcePool;
+      core.pools.get(poolReference(pool.value));
+      // Known to be wrong before a task begins: the call's own fault.
+      plan(core, request, { name, spec, stem: 'clone' });
+      const input = { source: machine.id, name, spec, pool: pool.value };
+      // What is read of the machine itself stays as it is meanwhile; a snapshot does so anyway.
+      const own = request.source.uid === undefined && !machine.configuration.template;
+      return start(call, { input, entity: machine.ref, ...(own ? { queueKey: machine.id } : {}) });
+    },
+  };
+}
+
+/** What the clone is to be: its configuration, what is to be made for it, and its vApp. */
+function plan(
+  core: HostCore,
+  { source }: CloneRequest,
+  { name, spec, stem }: { readonly name: string; readonly spec: VirtualMachineCloneSpec; readonly stem: string },
+) {
+  const copied = copiedConfiguration(source.configuration, { name, stem, from: source.machine });
+  const { configuration, effects } = withSpec(copied, spec, specContext(core));
+  const vApp = source.configuration.hasVApp ? source.machine.vApp : undefined;
+  return { configuration, effects, vApp: spec.config === undefined ? vApp : applyVApp(vApp, spec.config) };
+}
+
+class Cloning {
+  readonly #core: HostCore;
+  readonly #registering: Gathered<Registration, MachineRecord>;
+
+  constructor(core: HostCore, registering: Gathered<Registration, MachineRecord>) {
+    this.#core = core;
+    this.#registering = registering;
+  }
+
+  /** Makes the clone, or finds that an earlier process made it; half of one is taken away, and made anew. */
+  async clone(task: RunningTask, input: CloneInput): Promise<ManagedObjectReference<'VirtualMachine'>> {
+    const core = this.#core;
+    const begun = task.journaled as CloneJournal | undefined;
+    if (begun !== undefined) {
+      const made = core.machines.at(begun.made.datastore, begun.made.vmxPath);
+      if (made !== undefined) return made.ref;
+      await undoCreate(core, begun.made);
+    }
+    const machine = core.machines.get({ type: 'VirtualMachine', value: input.source });
+    if (begun === undefined) this.#tellBegin(task, machine, input);
+    try {
+      return (await this.#make(task, machine, input)).ref;
+    } catch (error) {
+      this.#tellFailure(task, machine, input, error);
+      throw error;
+    }
+  }
+
+  async #make(task: RunningTask, machine: MachineRecord, input: CloneInput): Promise<MachineRecord> {
+    const core = this.#core;
+    const { name, spec, pool } = input;
+    const request = cloneRequest(core, machine, spec);
+    const { source, datastore } = request;
+    if (request.live)
+      throw fault('InvalidPowerState', { requestedState: 'poweredOff', existingState: 'poweredOn' }, 'It runs.');
+    const letGo = this.#keepSource(task, request);
+    const releaseName = claimName(core, task, name);
+    let releasePlace = () => {};
+    try {
+      const place = await choosePlace(core, spec.config?.files?.vmPathName ?? datastore.format(''), name, task);
+      releasePlace = place.release;
+      if (place.datastore !== datastore) throw invalid('config.files.vmPathName', 'it is on another datastore');
+      const vmxPath = joinPath(place.folder, place.vmxName);
+      if (await exists(datastore.absolute(vmxPath))) throw invalid('config.files.vmPathName', 'it is there already');
+      const directory = datastore.absolute(place.folder);
+      const { configuration, effects, vApp } = plan(core, request, { name, spec, stem: stemOf(vmxPath) });
+      let made: CreateJournal = {
+        datastore: datastore.uuid,
+        folder: place.folder,
+        madeFolder: place.folder !== '' && !(await exists(directory)),
+        vmxPath,
+        hasVApp: vApp !== undefined,
+        made: [],
+      };
+      if (!made.madeFolder)
+        throw invalid('config.files.vmPathName', 'a clone comes to a folder of its own, which is not there yet');
+      await task.journal({ made });
+      try {
+        await mkdir(directory, { recursive: true });
+        await syncFolder(dirname(directory));
+        const { vmx, nvram } = await this.#readSource(source);
+        await makeCloneFiles(core, {
+          request,
+          vmxPath,
+          vmx: withoutOriginal(vmx),
+          nvram,
+          vApp,
+          configuration,
+          effects,
+          task,
+          planned: async (files) => {
+            made = { ...made, made: files };
+            await task.journal({ made });
+          },
+        });
+        task.signal.throwIfAborted();
+        return await this.#registering.add({
+          task,
+          datastore,
+          vmxPath,
+          pool,
+          held: false,
+          event: 'VmClonedEvent',
+          members: { template: machine.configuration.template, sourceVm: argumentOf(machine) },
+        });
+      } catch (error) {
+        await undoCreate(core, made);
+        throw error;
+      }
+    } finally {
+      releasePlace();
+      releaseName();
+      letGo();
+    }
+  }
+
+  /** What is read stays as it is: the machine's own disks, or the chains of its snapshots. */
+  #keepSource(task: RunningTask, { source }: CloneRequest): () => void {
+    const { id } = source.machine;
+    const key = source.uid === undefined ? claimOf.copying(id, task.ref.value) : claimOf.chains(id, task.ref.value);
+    const merging = this.#core.claims.holder(claimOf.merging(id));
+    if (merging !== undefined)
+      throw fault('TaskInProgress', { task: merging }, 'Disks of the machine are being merged; wait until that ended.');
+    return this.#core.claims.take([key], task.ref, () =>
+      fault('TaskInProgress', { task: task.ref }, 'The task reads it already.'),
+    );
+  }
+
+  async #readSource({ machine, uid }: CloneSource): Promise<{ vmx: VmxFile; nvram: Uint8Array | undefined }> {
+    const { datastore, vmxPath, snapshots, configuration } = machine;
+    const entry = uid === undefined ? undefined : findSnapshot(snapshots.entries, uid);
+    if (entry !== undefined) {
+      const state = await readVmsn(datastore, vmxPath, entry.fileName);
+      return { vmx: VmxFile.parse(state.vmx, entry.fileName), nvram: state.nvram };
+    }
+    const nvramName = splitPath(configuration.nvram).name;
+    const path = joinPath(splitPath(vmxPath).folder, nvramName);
+    const nvram = nvramName === '' ? undefined : await readOwnFile(datastore, path, maximumNvramBytes);
+    return { vmx: await readVmx(datastore, vmxPath), nvram };
+  }
+
+  #tellBegin(task: RunningTask, machine: MachineRecord, input: CloneInput): void {
+    this.#core.registry.commit((draft) =>
+      task.post(draft, { type: 'VmBeingClonedEvent', entity: machine.ref, members: this.#destination(machine, input) }),
+    );
+  }
+
+  #tellFailure(task: RunningTask, machine: MachineRecord, input: CloneInput, error: unknown): void {
+    const { detail, message } = asFault(error);
+    const reason = { _typeName: 'LocalizedMethodFault', fault: detail, localizedMessage: message };
+    const members = { ...this.#destination(machine, input), reason };
+    this.#core.registry.commit((draft) =>
+      task.post(draft, { type: 'VmCloneFailedEvent', entity: machine.ref, members }),
+    );
+  }
+
+  #destination({ configuration }: MachineRecord, { name }: CloneInput) {
+    const { vmFolder, names, registry } = this.#core;
+    return {
+      template: configuration.template,
+      destName: name,
+      destFolder: { _typeName: 'FolderEventArgument', name: 'vm', folder: vmFolder },
+      destHost: {
+        _typeName: 'HostEventArgument',
+        name: String(registry.read(names.host, 'name') ?? ''),
+        host: names.host,
+      },
+    };
+  }
+}
+
+function argumentOf({ configuration, ref }: MachineRecord) {
+  return { _typeName: 'VmEventArgument', name: configuration.name, vm: ref };
+}

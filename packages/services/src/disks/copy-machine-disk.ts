@@ -1,0 +1,67 @@
+import { rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { DiskCopying } from '@hypostyle/contracts';
+import { type AdapterType, flatDescriptor, flatNameOf, thickenDisk, writeDescriptor } from '@hypostyle/vmdk';
+import { chainLayers, type DiskChain } from './disk-chain.ts';
+
+/** Room for a copied disk: taken as it is written, reserved, or filled with zeros. */
+export type DiskAllocation = 'thin' | 'thick' | 'eager';
+
+export interface CopyMachineDisk {
+  readonly source: DiskChain;
+  /** Absolute path of the new descriptor; its folder must exist, and neither of the disk's files. */
+  readonly path: string;
+  readonly allocation: DiskAllocation;
+  readonly adapter: AdapterType;
+  readonly hardwareVersion: number;
+  readonly images: DiskCopying;
+  readonly signal: AbortSignal;
+  /** Told how far it is, 0 to 1. */
+  readonly onProgress?: (fraction: number) => void;
+}
+
+/**
+ * Makes a flat disk that reads as another one with all that it lies on, descriptor last. Nothing stays when it fails.
+ * Nobody may write the source meanwhile.
+ */
+export async function copyMachineDisk(copy: CopyMachineDisk): Promise<void> {
+  const { source, path, allocation, images, signal, onProgress } = copy;
+  const flatName = flatNameOf(path);
+  const flat = join(dirname(path), flatName);
+  try {
+    await images.copyDisk({
+      layers: chainLayers(source),
+      path: flat,
+      sparse: allocation === 'thin' && !source.thin,
+      signal,
+      onProgress: (fraction) => onProgress?.(allocation === 'thin' ? fraction : fraction * 0.8),
+    });
+    const descriptor = flatDescriptor({
+      virtualBytes: source.capacityBytes,
+      flatName,
+      thin: allocation === 'thin',
+      adapterType: copy.adapter,
+      hardwareVersion: copy.hardwareVersion,
+    });
+    await writeDescriptor(path, descriptor);
+    if (allocation !== 'thin')
+      await thickenDisk({
+        path,
+        allocation,
+        signal,
+        onProgress: ({ doneBytes, totalBytes }) => onProgress?.(0.8 + (0.2 * doneBytes) / Math.max(1, totalBytes)),
+      });
+  } catch (error) {
+    for (const file of [path, flat]) await rm(file, { force: true });
+    throw error;
+  }
+}
+
+/** Bytes that the files of a disk take now. */
+export async function storedBytes({ links }: DiskChain): Promise<number> {
+  let bytes = 0;
+  for (const { extentPaths, descriptorPath } of links)
+    for (const path of extentPaths.length === 0 ? [descriptorPath] : extentPaths)
+      bytes += (await stat(path)).blocks * 512;
+  return bytes;
+}
