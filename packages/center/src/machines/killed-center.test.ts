@@ -41,6 +41,16 @@ const operations: Readonly<Record<string, Operation>> = {
       center.task(folder, 'RegisterVM_Task', { path: `[datastore1] ${name}/${name}.vmx`, asTemplate: false, pool }),
     isDone: isThere,
   },
+  clone: {
+    method: 'CloneVM_Task',
+    prepare: (daemon, name) => created(daemon, `${name}-original`),
+    run: ({ center, folder, pool }, name) => {
+      const location = { _typeName: 'VirtualMachineRelocateSpec', pool };
+      const spec = { _typeName: 'VirtualMachineCloneSpec', location, template: false, powerOn: false };
+      return center.task(center.named('VirtualMachine', `${name}-original`), 'CloneVM_Task', { folder, name, spec });
+    },
+    isDone: isThere,
+  },
   rename: {
     method: 'Rename_Task',
     prepare: created,

@@ -4,6 +4,7 @@ import type { CenterCore } from '../center-core.ts';
 import type { Forwarding } from '../forwarding/forwarding.ts';
 import { privilegeScope } from '../inventory/privilege-scope.ts';
 import type { PoolOperations } from '../pools/pool-operations.ts';
+import { type CloneWork, defineCloneWork } from './clone-work.ts';
 import { type CreateWork, defineCreateWork } from './create-work.ts';
 import { defineImports, type Imports } from './imports.ts';
 import { poolOf } from './machine-place.ts';
@@ -15,6 +16,7 @@ export interface MachineWork {
   readonly core: CenterCore;
   readonly forwarding: Forwarding;
   readonly creating: CreateWork;
+  readonly cloning: CloneWork;
   readonly importing: Imports;
   readonly rename: MachineRename;
 }
@@ -24,6 +26,7 @@ export function defineMachineWork(core: CenterCore, forwarding: Forwarding, pool
     core,
     forwarding,
     creating: defineCreateWork(core, forwarding),
+    cloning: defineCloneWork(core, forwarding),
     importing: defineImports(core, forwarding, pools),
     rename: defineMachineRename(core, forwarding, new PendingNames()),
   };

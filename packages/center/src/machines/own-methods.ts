@@ -38,7 +38,7 @@ function ticketPrivilege(ticketType: string): string {
 }
 
 /** Methods of a machine that need rights on more than it, or in which its center has a word. All else is passed on. */
-export function ownMethodsOfMachine({ core, forwarding, rename }: MachineWork): MethodTable<'VirtualMachine'> {
+export function ownMethodsOfMachine({ core, forwarding, rename, cloning }: MachineWork): MethodTable<'VirtualMachine'> {
   const scope = privilegeScope(core);
   /** Machines stay on their hosts: what would be another one's is said before the host is asked. */
   const mustStay = (call: Call, refs: readonly (ManagedObjectReference | undefined)[]) => {
@@ -70,7 +70,7 @@ export function ownMethodsOfMachine({ core, forwarding, rename }: MachineWork): 
       const { folder, spec } = args;
       requireForClone(scope, call, call.self.ref, { folder, spec });
       mustStay(call, [spec.location.host, spec.location.datastore]);
-      return forwarding.task(call, args as unknown as Arguments);
+      return cloning(call, args);
     },
     RelocateVM_Task: (call, args) => {
       const { spec } = args;

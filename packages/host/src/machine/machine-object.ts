@@ -7,8 +7,8 @@ import {
 } from '@hypostyle/services';
 import { fault, type ManagedObject, type ManagedObjectClass } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
-import { isCenter } from '../management/center-account.ts';
 import { privilegeScope } from '../managed/privilege-scope.ts';
+import { isCenter } from '../management/center-account.ts';
 import { configInfo } from '../projection/config-info.ts';
 import { resourceConfig } from '../projection/resource-config.ts';
 import {

@@ -24,7 +24,13 @@ export class CenterCalls {
           version: '1.0.0',
           description: { label: 'Center', summary: 'Center' },
           server: [
-            { url: 'https://192.0.2.7/sdk', description: { label: '', summary: '' }, company: '', type: 'SOAP', adminEmail: [] },
+            {
+              url: 'https://192.0.2.7/sdk',
+              description: { label: '', summary: '' },
+              company: '',
+              type: 'SOAP',
+              adminEmail: [],
+            },
           ],
           lastHeartbeatTime: '2026-01-01T00:00:00Z',
         },

@@ -1,4 +1,14 @@
-import { closeSync, constants, copyFileSync, existsSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  readSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { type BlockLayer, HypervisorError } from '@hypostyle/contracts';
 import { type FakeKept, keepFakeWrite, nothingKept } from './fake-generations.ts';

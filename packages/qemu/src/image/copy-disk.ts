@@ -18,8 +18,7 @@ export async function copyDisk(run: ProgramRunner, copy: Copy): Promise<void> {
   const [top, ...below] = layers;
   if (top === undefined) throw qemuErrors.imageFailed(`There is nothing to be copied to ${path}.`);
   signal?.throwIfAborted();
-  const plain =
-    top.format === 'raw' && below.length === 0 && top.offset === undefined && top.changesPath === undefined;
+  const plain = top.format === 'raw' && below.length === 0 && top.offset === undefined && top.changesPath === undefined;
   try {
     const file = await open(path, 'wx', 0o600);
     await file.close();

@@ -9,7 +9,8 @@ import type { Datastore } from '../../datastore/datastore.ts';
 import type { VmxFile } from '../../vmx/vmx-file.ts';
 
 /** Keys that say what a machine is doing, or who it is: a copy of it is not, and does not. */
-const ofTheOriginal = /^(checkpoint\.|uuid\.|vc\.uuid$|hypostyle\.(machinetype|cpumodel)$|sched\.swap\.|migrate\.|cleanshutdown$|extendedconfigfile$|nvram$|toolscripts\.)/;
+const ofTheOriginal =
+  /^(checkpoint\.|uuid\.|vc\.uuid$|hypostyle\.(machinetype|cpumodel)$|sched\.swap\.|migrate\.|cleanshutdown$|extendedconfigfile$|nvram$|toolscripts\.)/;
 
 /** Takes out of a `.vmx` what is of the original alone. */
 export function withoutOriginal(vmx: VmxFile): VmxFile {
@@ -25,7 +26,10 @@ export interface CloneNames {
 }
 
 /** The configuration of a copy: who it is, is new, and its disks have names of their own, in order. */
-export function copiedConfiguration(before: MachineConfiguration, { name, stem, from }: CloneNames): MachineConfiguration {
+export function copiedConfiguration(
+  before: MachineConfiguration,
+  { name, stem, from }: CloneNames,
+): MachineConfiguration {
   const folder = splitPath(from.vmxPath).folder;
   const outside = (fileName: string): string =>
     fileName === '' || fileName.startsWith('/') || fileName.startsWith('[')

@@ -52,7 +52,11 @@ export function cloneRequest(core: HostCore, machine: MachineRecord, spec: Virtu
     ({ mode }) => running && (source.uid === undefined || mode !== 'persistent'),
   );
   if (written.some(({ mode }) => mode !== 'persistent'))
-    throw fault('NotSupported', {}, 'The machine runs, and has independent disks, which no snapshot holds; stop it first.');
+    throw fault(
+      'NotSupported',
+      {},
+      'The machine runs, and has independent disks, which no snapshot holds; stop it first.',
+    );
   const live = written.length > 0;
   if (live && !core.hypervisorInfo.capabilities.diskSnapshots)
     throw fault('NotSupported', {}, `${core.hypervisorInfo.product} clones no machine that runs; stop it first.`);
@@ -98,11 +102,14 @@ export function targetDatastore(
   if (location.cryptoSpec !== undefined) throw fault('NotSupported', {}, 'spec.location.cryptoSpec: no encryption.');
   const asked = location.datastore ?? machine.datastore.ref;
   const datastore = core.datastores.byUuid(asked.value);
-  if (datastore === undefined)
-    throw fault('InvalidDatastore', { datastore: asked }, 'The host has no such datastore.');
+  if (datastore === undefined) throw fault('InvalidDatastore', { datastore: asked }, 'The host has no such datastore.');
   for (const { datastore: other } of location.disk ?? []) {
     if (other.value !== datastore.uuid)
-      throw fault('NotSupported', {}, 'All files of a machine lie on one datastore here; spec.location.disk says others.');
+      throw fault(
+        'NotSupported',
+        {},
+        'All files of a machine lie on one datastore here; spec.location.disk says others.',
+      );
   }
   return datastore;
 }

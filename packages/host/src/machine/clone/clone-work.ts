@@ -15,13 +15,7 @@ import { poolReference } from '../../pools/pool-record.ts';
 import { applyVApp } from '../../vapp/apply-vapp.ts';
 import { VmxFile } from '../../vmx/vmx-file.ts';
 import { readVmx, syncFolder } from '../files/machine-files.ts';
-import {
-  type CreateJournal,
-  claimName,
-  provisioning,
-  specContext,
-  undoCreate,
-} from '../lifecycle/lifecycle-work.ts';
+import { type CreateJournal, claimName, provisioning, specContext, undoCreate } from '../lifecycle/lifecycle-work.ts';
 import { choosePlace, exists } from '../lifecycle/machine-place.ts';
 import { claimOf } from '../record/claims.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
@@ -77,7 +71,7 @@ export function defineCloneWork(core: HostCore, powerOn: PowerOn): CloneWork {
   return {
     clone: (call, machine, written, spec) => {
       core.maintenance.check();
-      const name = machineName(written);
+      const name = nameOf(written);
       const request = cloneRequest(core, machine, spec);
       const pool = spec.location.pool ?? machine.resourcePool;
       core.pools.get(poolReference(pool.value));
@@ -251,6 +245,15 @@ class Cloning {
         host: names.host,
       },
     };
+  }
+}
+
+/** InvalidName is no fault of this method. */
+function nameOf(written: string): string {
+  try {
+    return machineName(written);
+  } catch {
+    throw fault('InvalidArgument', { invalidProperty: 'name' }, 'A name has 1 to 80 printable characters.');
   }
 }
 

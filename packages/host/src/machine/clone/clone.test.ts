@@ -41,8 +41,7 @@ async function withMachine(t: TestContext) {
     web,
     folder: (name: string) => join(computer.datastore, name),
     disk: (name: string) => readFakeDisk(join(computer.datastore, name, `${name}.vmdk`), 3),
-    write: (name: string, block: number, value: number) =>
-      computer.engines.write(lock(name), 'scsi0u0', block, value),
+    write: (name: string, block: number, value: number) => computer.engines.write(lock(name), 'scsi0u0', block, value),
     clone: (name: string, more: Record<string, unknown> = {}, location: Record<string, unknown> = {}, of = web) =>
       center.task(of, 'CloneVM_Task', { folder: vmFolder, name, spec: cloneSpec(more, location) }) as Promise<Machine>,
     take: (of: Machine, name: string) =>
@@ -59,7 +58,9 @@ test('a machine that is off is copied whole, under an identity of its own', asyn
   write('web', 1, 7);
   await daemon.task(web, 'PowerOffVM_Task');
   await writeFile(join(folder('web'), 'web.nvram'), 'remembered');
-  const copy = await clone('copy', { config: { _typeName: 'VirtualMachineConfigSpec', annotation: 'a copy', memoryMB: 256n } });
+  const copy = await clone('copy', {
+    config: { _typeName: 'VirtualMachineConfigSpec', annotation: 'a copy', memoryMB: 256n },
+  });
   assert.equal(daemon.read(copy, 'name'), 'copy');
   assert.deepEqual(await disk('copy'), [0, 7, 0]);
   assert.deepEqual(await visibleFiles(folder('copy')), ['copy-flat.vmdk', 'copy.nvram', 'copy.vmdk', 'copy.vmx']);
@@ -76,7 +77,13 @@ test('a machine that is off is copied whole, under an identity of its own', asyn
   await daemon.task(copy, 'PowerOnVM_Task');
   write('copy', 1, 9);
   await daemon.task(copy, 'PowerOffVM_Task');
-  assert.deepEqual([await disk('web'), await disk('copy')], [[0, 7, 0], [0, 9, 0]]);
+  assert.deepEqual(
+    [await disk('web'), await disk('copy')],
+    [
+      [0, 7, 0],
+      [0, 9, 0],
+    ],
+  );
   await daemon.task(copy, 'Destroy_Task');
   assert.deepEqual(await visibleFiles(folder('')), ['web']);
 });
@@ -87,7 +94,7 @@ test('a clone of a snapshot is what the machine was, and one that is linked has 
   write('web', 0, 1);
   const snapshot = await take(web, 'base');
   write('web', 0, 2);
-  const whole = await clone('whole', { snapshot });
+  await clone('whole', { snapshot });
   assert.deepEqual(await disk('whole'), [1, 0, 0]);
   const thin = await clone('thin', { snapshot, powerOn: true }, linked);
   assert.equal(daemon.read(thin, 'runtime')?.powerState, 'poweredOn');
@@ -115,7 +122,13 @@ test('what clones stand on stays: when its snapshot goes, when its machine goes,
   const two = await clone('two', { snapshot }, linked);
   await daemon.call(two, 'UnregisterVM');
   await daemon.task(snapshot, 'RemoveSnapshot_Task', { removeChildren: false });
-  assert.deepEqual([await disk('one'), await disk('two')], [[1, 0, 0], [1, 0, 0]]);
+  assert.deepEqual(
+    [await disk('one'), await disk('two')],
+    [
+      [1, 0, 0],
+      [1, 0, 0],
+    ],
+  );
   await daemon.task(one, 'Destroy_Task');
   await daemon.task(web, 'ConsolidateVMDisks_Task');
   assert.deepEqual(await disk('two'), [1, 0, 0], 'nobody here knows of it but the folder that it stands on');
@@ -155,30 +168,49 @@ test('many linked clones at a time, each its own', async (t) => {
 
 test('what cannot be cloned is said, and nothing is left of it', async (t) => {
   const { computer, daemon, web, folder, clone, take } = await withMachine(t);
-  await assert.rejects(daemon.task(web, 'CloneVM_Task', { folder: vmFolder, name: 'x', spec: cloneSpec() }), named('NotSupported'));
+  await assert.rejects(
+    daemon.task(web, 'CloneVM_Task', { folder: vmFolder, name: 'x', spec: cloneSpec() }),
+    named('NotSupported'),
+  );
   await assert.rejects(clone('x', {}, linked), saying('InvalidArgument', /spec\.snapshot/));
-  await assert.rejects(clone('x', { snapshot: { type: 'VirtualMachineSnapshot', value: '1-snapshot-9' } }), named('InvalidArgument'));
+  await assert.rejects(
+    clone('x', { snapshot: { type: 'VirtualMachineSnapshot', value: '1-snapshot-9' } }),
+    named('InvalidArgument'),
+  );
   await assert.rejects(clone('x', { memory: true }), named('NotSupported'));
   await assert.rejects(clone('x', {}, { diskMoveType: 'sideways' }), named('InvalidArgument'));
-  await assert.rejects(clone('x', {}, { datastore: { type: 'Datastore', value: 'nowhere' } }), named('InvalidDatastore'));
-  await assert.rejects(clone('\n'), named('InvalidName'));
+  await assert.rejects(
+    clone('x', {}, { datastore: { type: 'Datastore', value: 'nowhere' } }),
+    named('InvalidDatastore'),
+  );
+  await assert.rejects(clone('\n'), named('InvalidArgument'));
   const locator = (diskId: number) => ({
     _typeName: 'VirtualMachineRelocateSpecDiskLocator',
     diskId,
     datastore: daemon.read(web, 'datastore')?.[0],
   });
   await assert.rejects(clone('x', {}, { disk: [locator(4)] }), named('InvalidArgument'));
-  const config = { _typeName: 'VirtualMachineConfigSpec', deviceChange: [newDisk(1000, '[datastore1] elsewhere/x.vmdk')] };
+  const config = {
+    _typeName: 'VirtualMachineConfigSpec',
+    deviceChange: [newDisk(1000, '[datastore1] elsewhere/x.vmdk')],
+  };
   await assert.rejects(clone('x', { config }), named('InvalidDatastorePath'));
   assert.deepEqual(await visibleFiles(computer.datastore), ['web']);
   const snapshot = await take(web, 'base');
-  await assert.rejects(clone('x', { snapshot }, { diskMoveType: 'moveChildMostDiskBacking', datastore: undefined, disk: [locator(4)] }));
+  await assert.rejects(
+    clone('x', { snapshot }, { diskMoveType: 'moveChildMostDiskBacking', datastore: undefined, disk: [locator(4)] }),
+  );
   // A disk that is taken away is not copied, and that of the machine stays.
   const without = await clone('without', {
     config: {
       _typeName: 'VirtualMachineConfigSpec',
       deviceChange: [
-        { _typeName: 'VirtualDeviceConfigSpec', operation: 'remove', fileOperation: 'destroy', device: { _typeName: 'VirtualDisk', key: 2000 } },
+        {
+          _typeName: 'VirtualDeviceConfigSpec',
+          operation: 'remove',
+          fileOperation: 'destroy',
+          device: { _typeName: 'VirtualDisk', key: 2000 },
+        },
       ],
     },
   });

@@ -17,7 +17,12 @@ export interface MachinePlace {
 }
 
 /** Folder and `.vmx` for a new machine, which no other has meanwhile: what the client names, or a free folder. */
-export async function choosePlace(core: HostCore, vmPathName: string, name: string, task: RunningTask): Promise<MachinePlace> {
+export async function choosePlace(
+  core: HostCore,
+  vmPathName: string,
+  name: string,
+  task: RunningTask,
+): Promise<MachinePlace> {
   const { datastore, path } = core.datastores.parseOfTask(vmPathName);
   const claim = (folder: string, vmxName: string): MachinePlace => {
     core.datastores.checkStays(datastore);
@@ -61,4 +66,3 @@ export async function exists(path: string): Promise<boolean> {
     () => false,
   );
 }
-

@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { smallMachine } from '@hypostyle/host/testing';
+import type { ManagedObjectReference, TaskInfo, VimFault } from '@hypostyle/vim';
+import { HostNetwork, TestCenter } from '../testing/center-fixture.ts';
+
+type Machine = ManagedObjectReference<'VirtualMachine'>;
+type Snapshot = ManagedObjectReference<'VirtualMachineSnapshot'>;
+const named = (type: string) => (error: unknown) => (error as VimFault).type === type;
+
+const cloneSpec = (more: object = {}, location: object = {}) => ({
+  _typeName: 'VirtualMachineCloneSpec',
+  location: { _typeName: 'VirtualMachineRelocateSpec', ...location },
+  template: false,
+  powerOn: false,
+  ...more,
+});
+
+test('a center clones machines into its folders and pools, whole and linked', { timeout: 60_000 }, async (t) => {
+  const network = new HostNetwork();
+  const daemon = await network.add('local');
+  const center = await TestCenter.open(network, undefined, 'local');
+  t.after(async () => {
+    await center.close();
+    await network.remove();
+  });
+  const [datacenter] = center.all('Datacenter');
+  const [root] = center.all('ResourcePool');
+  assert.ok(datacenter && root);
+  const vmFolder = center.read(datacenter, 'vmFolder') as ManagedObjectReference<'Folder'>;
+  const folder = (await center.call(vmFolder, 'CreateFolder', { name: 'copies' })) as ManagedObjectReference<'Folder'>;
+  const { config } = smallMachine('web') as { config: object };
+  const web = (await center.task(vmFolder, 'CreateVM_Task', { config, pool: root })) as Machine;
+  const seen = new Set<string>();
+  const stop = center.center.registry.onCommit(() => {
+    for (const ref of center.all('VirtualMachine'))
+      if (ref.value !== web.value) seen.add(center.read(ref, 'parent')?.value ?? 'none');
+  });
+  const task = (await center.call(web, 'CloneVM_Task', {
+    folder,
+    name: 'copy',
+    spec: cloneSpec({ powerOn: true }),
+  })) as ManagedObjectReference<'Task'>;
+  const copy = (await center.outcome(task)) as Machine;
+  stop();
+  assert.deepEqual([...seen], [folder.value], 'it is in its folder from the first moment');
+  const info = center.read(task, 'info') as TaskInfo;
+  assert.deepEqual([info.name, info.descriptionId, info.entity], ['CloneVM_Task', 'VirtualMachine.clone', web]);
+  assert.equal(center.read(copy, 'name'), 'copy');
+  assert.equal(center.read(copy, 'runtime')?.powerState, 'poweredOn');
+  assert.deepEqual(center.read(copy, 'resourcePool'), root);
+  const snapshot = (await center.task(web, 'CreateSnapshot_Task', {
+    name: 'base',
+    memory: false,
+    quiesce: false,
+  })) as Snapshot;
+  const spec = cloneSpec({ snapshot }, { diskMoveType: 'createNewChildDiskBacking', pool: root });
+  const begun = (await Promise.all(
+    Array.from({ length: 5 }, (_, number) =>
+      center.call(web, 'CloneVM_Task', { folder, name: `linked${number}`, spec }),
+    ),
+  )) as ManagedObjectReference<'Task'>[];
+  await Promise.all(begun.map((each) => center.outcome(each)));
+  assert.deepEqual(
+    (center.read(folder, 'childEntity') ?? []).map((ref) => center.read(ref as Machine, 'name')).sort(),
+    ['copy', 'linked0', 'linked1', 'linked2', 'linked3', 'linked4'],
+  );
+  await assert.rejects(
+    center.task(web, 'CloneVM_Task', { folder, name: 'copy', spec: cloneSpec() }),
+    named('DuplicateName'),
+  );
+  await assert.rejects(
+    center.task(web, 'CloneVM_Task', {
+      folder,
+      name: 'x',
+      spec: cloneSpec({}, { diskMoveType: 'createNewChildDiskBacking' }),
+    }),
+    named('InvalidArgument'),
+  );
+  assert.equal([...center.center.core.inventory.all('VirtualMachine')].length, 7, 'nothing stays of what failed');
+  const { eventManager } = center.read({ type: 'ServiceInstance', value: 'ServiceInstance' }, 'content') as {
+    eventManager: ManagedObjectReference<'EventManager'>;
+  };
+  const events = (await center.call(eventManager, 'QueryEvents', { filter: {} })) as readonly {
+    readonly _typeName: string;
+    readonly sourceVm?: { readonly vm: Machine };
+  }[];
+  const cloned = events.filter(({ _typeName }) => _typeName === 'VmClonedEvent');
+  assert.equal(cloned.length, 6);
+  assert.ok(cloned.every(({ sourceVm }) => sourceVm?.vm.value === web.value));
+  assert.ok(events.some(({ _typeName }) => _typeName === 'VmBeingClonedEvent'));
+  assert.ok(daemon.machine('copy'));
+  assert.deepEqual(center.defects, []);
+});

@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { ManagedObjectReference, TaskInfo } from '@hypostyle/vim';
+import { CenterCalls } from '../../testing/center-calls.ts';
+import { readFakeDisk, visibleFiles } from '../../testing/disk-reading.ts';
+import { Computer, type Daemon, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
+import { gateFiles } from '../../testing/mortal-files.ts';
+
+type Machine = ManagedObjectReference<'VirtualMachine'>;
+type Snapshot = ManagedObjectReference<'VirtualMachineSnapshot'>;
+
+/** Of so many steps one is the last of the process; every one where a long run is asked for. */
+const stride = process.env.HYPOSTYLE_RUNS === undefined ? 7 : 1;
+
+interface Scene {
+  readonly computer: Computer;
+  daemon: Daemon;
+  readonly web: Machine;
+  readonly snapshot: Snapshot;
+}
+
+interface Clone {
+  readonly spec: (scene: Scene) => object;
+  readonly powerOn: boolean;
+  /** What the first blocks of the clone's disk are. */
+  readonly blocks: readonly number[];
+  /** Files that it has, when it is not running. */
+  readonly files: readonly string[];
+}
+
+const location = (more: object = {}) => ({ _typeName: 'VirtualMachineRelocateSpec', ...more });
+const linked = location({ diskMoveType: 'createNewChildDiskBacking' });
+
+const clones: Readonly<Record<string, Clone>> = {
+  'a copy of a snapshot': {
+    spec: ({ snapshot }) => ({ snapshot, location: location() }),
+    powerOn: false,
+    blocks: [1, 0],
+    files: ['copy-flat.vmdk', 'copy.vmdk', 'copy.vmx'],
+  },
+  'a linked clone': {
+    spec: ({ snapshot }) => ({ snapshot, location: linked }),
+    powerOn: false,
+    blocks: [1, 0],
+    files: ['copy-delta.qcow2', 'copy.vmdk', 'copy.vmx'],
+  },
+  'a linked clone that is started': {
+    spec: ({ snapshot }) => ({ snapshot, location: linked }),
+    powerOn: true,
+    blocks: [1, 0],
+    files: ['copy-delta.qcow2', 'copy.vmdk', 'copy.vmx'],
+  },
+};
+
+for (const [name, clone] of Object.entries(clones)) {
+  test(`killed at any step of ${name}: it is there whole, and no file for nothing`, { timeout: 120_000 }, async (t) => {
+    t.after(gateFiles());
+    const computer = await Computer.make();
+    t.after(() => computer.remove());
+    let daemon = await computer.start();
+    const web = (await daemon.task(vmFolder, 'CreateVM_Task', smallMachine('web'))) as Machine;
+    await daemon.task(web, 'PowerOnVM_Task');
+    computer.engines.write(join(computer.datastore, 'web', '.hypo', 'vm.lck'), 'scsi0u0', 0, 1);
+    const snapshot = (await daemon.task(web, 'CreateSnapshot_Task', {
+      name: 'base',
+      memory: false,
+      quiesce: false,
+    })) as Snapshot;
+    computer.engines.write(join(computer.datastore, 'web', '.hypo', 'vm.lck'), 'scsi0u0', 0, 2);
+    const known = new Set<string>();
+    let steps = 0;
+    for (let dies = Math.floor(Math.random() * stride); ; dies += stride) {
+      const center = await CenterCalls.of(daemon);
+      const scene = { computer, daemon, web, snapshot };
+      const spec = {
+        _typeName: 'VirtualMachineCloneSpec',
+        template: false,
+        powerOn: clone.powerOn,
+        ...clone.spec(scene),
+      };
+      daemon.store.stepsLeft = dies;
+      const begun = center.begin(web, 'CloneVM_Task', { folder: vmFolder, name: 'copy', spec });
+      const done = begun.then((task) => center.finished(task));
+      const info = await Promise.race([done, daemon.store.died.then(() => undefined)]);
+      daemon.store.stepsLeft = info === undefined ? 0 : Number.POSITIVE_INFINITY;
+      if (info === undefined) {
+        // What it was doing to files comes to an end; nobody hears of it.
+        await new Promise((resolve) => setTimeout(resolve, 15));
+        daemon.bury();
+        daemon = await computer.start();
+        await daemon.idle();
+      }
+      const where = `killed at step ${dies}`;
+      const copy = daemon.machine('copy');
+      const tasks = (daemon.host.registry.read({ type: 'TaskManager', value: 'ha-taskmgr' }, 'recentTask') ?? [])
+        .map((ref) => daemon.host.registry.read(ref, 'info') as TaskInfo)
+        .filter((task) => task.name === 'CloneVM_Task' && !known.has(task.key));
+      const last = tasks.at(-1);
+      if (copy === undefined) {
+        // Only where nobody ever heard of the task.
+        assert.deepEqual(tasks, [], where);
+        assert.deepEqual(await visibleFiles(computer.datastore), ['web'], where);
+      } else {
+        assert.equal(last?.state, 'success', `${where}: ${last?.error?.localizedMessage}`);
+        assert.deepEqual(last?.result, copy, where);
+        assert.equal(daemon.read(copy, 'runtime')?.powerState, clone.powerOn ? 'poweredOn' : 'poweredOff', where);
+        if (clone.powerOn) await daemon.task(copy, 'PowerOffVM_Task');
+        assert.deepEqual(await visibleFiles(join(computer.datastore, 'copy')), clone.files, where);
+        assert.deepEqual(await readFakeDisk(join(computer.datastore, 'copy', 'copy.vmdk'), 2), clone.blocks, where);
+        await daemon.task(copy, 'Destroy_Task');
+        assert.deepEqual(await visibleFiles(computer.datastore), ['web'], where);
+      }
+      assert.deepEqual(computer.defects, [], where);
+      for (const { key } of tasks) known.add(key);
+      steps += 1;
+      if (info !== undefined) break;
+    }
+    assert.ok(steps > 2, 'it was killed at some steps');
+    assert.equal((await readdir(computer.datastore)).includes('copy'), false);
+    await daemon.host.close();
+  });
+}
