@@ -111,6 +111,26 @@ test('calls through the center need rights on all that they name', { timeout: 60
       ],
     },
     {
+      method: 'CloneVM_Task',
+      self: machine,
+      args: {
+        folder,
+        name: 'copy',
+        spec: {
+          _typeName: 'VirtualMachineCloneSpec',
+          location: { _typeName: 'VirtualMachineRelocateSpec', pool, datastore },
+          template: false,
+          powerOn: false,
+          config: { _typeName: 'VirtualMachineConfigSpec', deviceChange: [nic] },
+        },
+      },
+      needs: [
+        ['VirtualMachine.Provisioning.Clone', machine],
+        ['VirtualMachine.Inventory.CreateFromExisting', folder],
+        ...place,
+      ],
+    },
+    {
       method: 'Rename_Task',
       self: machine,
       args: { newName: 'x' },
