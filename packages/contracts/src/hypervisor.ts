@@ -1,7 +1,7 @@
 import type { BackingChange, DiskExport, DiskOverlay, LayerCommit } from './block-work.ts';
 import type { ChangedBlocksOfImages, ChangedBlocksOfMachine, DiskExportOptions } from './changed-blocks.ts';
-import type { GuestFileSystem, GuestResolver, GuestRoute, GuestWork } from './guest-work.ts';
 import type { DiskCopying } from './disk-copy.ts';
+import type { GuestFileSystem, GuestResolver, GuestRoute, GuestWork } from './guest-work.ts';
 import type { BlockLayer, ControllerModel, MachineHardware, NicModel } from './hardware.ts';
 
 /**

@@ -1,7 +1,7 @@
 export type * from './block-work.ts';
 export type * from './changed-blocks.ts';
-export * from './guest-work.ts';
 export type * from './disk-copy.ts';
+export * from './guest-work.ts';
 export * from './hardware.ts';
 export * from './hypervisor.ts';
 export * from './store.ts';

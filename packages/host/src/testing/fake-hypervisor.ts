@@ -27,8 +27,8 @@ import {
 } from '@hypostyle/contracts';
 import {
   checkFakeLayers,
-  emptyFakeChanges,
   copyFakeDisk,
+  emptyFakeChanges,
   emptyFakeDelta,
   fakeBlocksOf,
   readFakeBlock,

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { splitPath } from '@hypostyle/services';
 import type { VirtualMachineCloneSpec } from '@hypostyle/vim';
 import { type AppliedSpec, applySpec } from '../../configuration/apply-spec.ts';
@@ -77,9 +77,4 @@ function diskName(stem: string, index: number): string {
 /** The name of a machine's files: `web` of `web/web.vmx`. */
 export function stemOf(vmxPath: string): string {
   return splitPath(vmxPath).name.replace(/\.vmx$/i, '');
-}
-
-/** The folder of a machine, absolute. */
-export function folderOf(datastore: Datastore, vmxPath: string): string {
-  return dirname(datastore.absolute(vmxPath));
 }
