@@ -16,6 +16,15 @@ export interface MachineHardware {
   readonly cdroms: readonly CdromHardware[];
   readonly nics: readonly NicHardware[];
   readonly serials: readonly SerialHardware[];
+  /** Two at most; none when left out. */
+  readonly floppies?: readonly FloppyHardware[];
+  /** USB controllers; one of USB 3 has a keyboard and an absolute pointer at its ports. */
+  readonly usb?: UsbHardware;
+  readonly sound?: SoundModel;
+  /** Of the video card, a power of two from 1 to 256; 16 when left out. */
+  readonly videoMemoryMiB?: number;
+  /** What the machine may grow to while it runs; not at all when left out. */
+  readonly hotPlug?: { readonly maxCpus: number; readonly maxMemoryMiB: number };
   readonly balloon: boolean;
   readonly rng: boolean;
   /** VMware's backdoor port 0x5658. */
@@ -25,6 +34,10 @@ export interface MachineHardware {
   readonly bootOrder: readonly string[];
   /** Enter the firmware's setup at the next start. */
   readonly enterSetup?: boolean;
+  /** How long a BIOS waits before it boots. */
+  readonly bootDelayMilliseconds?: number;
+  /** When a BIOS that found nothing to boot tries again; never when left out. */
+  readonly bootRetryMilliseconds?: number;
   /**
    * File that keeps EFI variables, absolute path; made when missing. One of another maker is left alone, and the
    * driver's own takes its name with a suffix.
@@ -69,6 +82,8 @@ export interface DiskHardware {
   readonly readOnly: boolean;
   /** Writes are dropped at power-off (independent_nonpersistent). */
   readonly discardWrites: boolean;
+  /** The guest sees a disk without a cache of its own: what it writes is durable when it is told so. */
+  readonly writeThrough?: boolean;
   /**
    * At a block that cannot be read the machine stands still, instead of the guest being told: `disk-error` says so.
    * Of NVMe disks guests are told all the same.
@@ -86,6 +101,26 @@ export interface CdromHardware {
   readonly path?: string;
 }
 
+export interface FloppyHardware {
+  readonly id: string;
+  /** 0 or 1. */
+  readonly unit: number;
+  /** Image, absolute path; none is an empty drive. */
+  readonly path?: string;
+}
+
+export interface UsbHardware {
+  /** USB 1. */
+  readonly uhci: boolean;
+  /** USB 2. */
+  readonly ehci: boolean;
+  /** USB 3. */
+  readonly xhci: boolean;
+}
+
+export const soundModels = ['sb16', 'es1371', 'hdaudio'] as const;
+export type SoundModel = (typeof soundModels)[number];
+
 export const nicModels = ['vlance', 'e1000', 'e1000e', 'vmxnet3', 'virtio'] as const;
 export type NicModel = (typeof nicModels)[number];
 
@@ -96,6 +131,8 @@ export interface NicHardware {
   readonly mac: string;
   readonly connected: boolean;
   readonly network: NicNetwork;
+  /** Place among the adapters, 0 to 9, so that it stays where it is when others come or go; its index when left out. */
+  readonly slot?: number;
 }
 
 /** Where a NIC's frames go: `nat` is user-mode address translation with forwards from the host. */

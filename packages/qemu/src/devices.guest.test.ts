@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { type BlockLayer, type MachineHardware, nicModels, type StartRequest } from '@hypostyle/contracts';
+import { type BlockLayer, type MachineHardware, nicModels, type StartRequest, soundModels } from '@hypostyle/contracts';
 import { supportedControllers } from './machine/controllers.ts';
 import { QemuHypervisor } from './qemu-hypervisor.ts';
 
@@ -105,6 +105,27 @@ it('starts with every NIC model, connected or not', async () => {
   }));
   await boots(await request(flat(), { nics, cpus: 2, coresPerSocket: 2 }));
 });
+
+for (const sound of soundModels) {
+  it(`boots with everything that a machine can have besides, sound by ${sound}`, async () => {
+    const floppy = join(root, `${sound}.flp`);
+    await writeFile(floppy, Buffer.alloc(1_474_560));
+    const asked = await request(flat(), {
+      sound,
+      usb: { uhci: true, ehci: true, xhci: true },
+      videoMemoryMiB: 4,
+      floppies: [
+        { id: 'floppy0', unit: 0, path: floppy },
+        { id: 'floppy1', unit: 1 },
+      ],
+      hotPlug: { maxCpus: 8, maxMemoryMiB: 4096 },
+      bootDelayMilliseconds: 1,
+      bootRetryMilliseconds: 1000,
+    });
+    const disks = asked.hardware.disks.map((disk) => ({ ...disk, writeThrough: true }));
+    await boots({ ...asked, hardware: { ...asked.hardware, disks } });
+  });
+}
 
 it('boots from what VMware wrote, read-only under a delta: one file, several, or inside an archive', async () => {
   const boot = join(root, 'boot.img');

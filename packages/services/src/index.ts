@@ -13,6 +13,7 @@ export { chainLayers, type DiskChain, type DiskLink, maximumChainLength, readDis
 export { diskDownloadTarget, provideDisk } from './disks/disk-download.ts';
 export { diskFault } from './disks/disk-faults.ts';
 export { type DiskReceiving, type DiskUpload, diskUploadTarget, receiveDisk } from './disks/disk-upload.ts';
+export { growMachineDisk } from './disks/grow-disk.ts';
 export { openDiskInRoot } from './disks/open-disk-in-root.ts';
 export { type LeasedDiskPlace, openExportedDisk, openLeasedDisk } from './disks/open-leased-disk.ts';
 export { type ParentLink, parentOf, relinkDelta, renewParent } from './disks/relink.ts';

@@ -6,15 +6,18 @@ import {
   type VirtualEthernetCard,
 } from '@hypostyle/vim';
 import { applyControllerChange, isController } from './apply-controllers.ts';
-import { badDevice, type DeviceDraft, type DeviceEffect, type SpecContext } from './device-draft.ts';
-import { deviceKey, families, floppyKey, maximumNics, maximumSerials, nicKey, serialKey } from './device-keys.ts';
-import type { Cdrom, Controller, Disk, Floppy, MachineConfiguration, Nic, Serial } from './machine-configuration.ts';
+import { applyDisk } from './apply-disk.ts';
+import { badDevice, type DeviceDraft, type SpecContext } from './device-draft.ts';
+import { deviceKey, floppyKey, maximumNics, maximumSerials, nicKey, serialKey } from './device-keys.ts';
+import { existing, place } from './device-place.ts';
+import { applyEquipment, isEquipment } from './equipment.ts';
+import type { Cdrom, Floppy, MachineConfiguration, Nic, Serial } from './machine-configuration.ts';
 
 export function applyDeviceChanges(
   before: MachineConfiguration,
   changes: readonly VirtualDeviceConfigSpec[],
   context: SpecContext,
-): { readonly configuration: MachineConfiguration; readonly effects: readonly DeviceEffect[] } {
+): Pick<DeviceDraft, 'configuration' | 'effects' | 'keys'> {
   const draft: DeviceDraft = { configuration: before, keys: new Map(), effects: [], context };
   // Clients list devices before their controllers too: controllers are added first, and removed last.
   const order = changes.map((change, index) => ({ change, index, rank: rank(change) }));
@@ -41,6 +44,7 @@ function applyChange(draft: DeviceDraft, change: VirtualDeviceConfigSpec, index:
   else if (type === 'VirtualFloppy') applyFloppy(draft, change, index);
   else if (type === 'VirtualSerialPort') applySerial(draft, change, index);
   else if (type in nicModelOf) applyNic(draft, change, device as VirtualEthernetCard, index);
+  else if (isEquipment(type)) applyEquipment(draft, change, index);
   // Every machine has these: adding the one that is there changes nothing.
   else if (!builtIn.has(type) || change.operation === 'remove') {
     throw fault(
@@ -51,12 +55,7 @@ function applyChange(draft: DeviceDraft, change: VirtualDeviceConfigSpec, index:
   }
 }
 
-const builtIn = new Set([
-  'VirtualKeyboard',
-  'VirtualPointingDevice',
-  'VirtualMachineVideoCard',
-  'VirtualMachineVMCIDevice',
-]);
+const builtIn = new Set(['VirtualKeyboard', 'VirtualPointingDevice', 'VirtualMachineVMCIDevice']);
 
 const nicModelOf = {
   VirtualPCNet32: 'vlance',
@@ -67,116 +66,6 @@ const nicModelOf = {
   VirtualVmxnet: 'vlance',
   VirtualEthernetCard: 'virtio',
 } as const;
-
-/** Controller and free unit for a device, by what the client said. */
-function place(
-  draft: DeviceDraft,
-  device: VirtualDevice,
-  index: number,
-  own?: number,
-): { controller: Controller; unit: number } {
-  const asked = device.controllerKey;
-  if (asked === undefined) throw badDevice(index, 'device.controllerKey', 'it is unset');
-  const key = draft.keys.get(asked) ?? asked;
-  const { configuration: c } = draft;
-  const controller = c.controllers.find((known) => known.key === key);
-  if (controller === undefined)
-    throw badDevice(index, 'device.controllerKey', `there is no storage controller ${asked}`);
-  const family = families[controller.family];
-  const taken = new Set(
-    [...c.disks, ...c.cdroms].filter((d) => d.controllerKey === key && d.key !== own).map((d) => d.unit),
-  );
-  if (family.reservedUnit !== undefined) taken.add(family.reservedUnit);
-  let unit = device.unitNumber;
-  if (unit === undefined || unit < 0) {
-    unit = 0;
-    while (taken.has(unit)) unit += 1;
-  }
-  if (unit >= family.unitsPerBus)
-    throw badDevice(index, 'device.unitNumber', `controller ${key} has units 0 to ${family.unitsPerBus - 1}`);
-  if (taken.has(unit)) throw badDevice(index, 'device.unitNumber', `unit ${unit} of controller ${key} is taken`);
-  return { controller, unit };
-}
-
-function existing<T extends { readonly key: number }>(devices: readonly T[], key: number, index: number): T {
-  const device = devices.find((known) => known.key === key);
-  if (device === undefined) throw badDevice(index, 'device.key', `the machine has no such device ${key}`);
-  return device;
-}
-
-const diskModes: Readonly<Record<string, Disk['mode']>> = {
-  persistent: 'persistent',
-  independent_persistent: 'independent_persistent',
-  independent_nonpersistent: 'independent_nonpersistent',
-};
-
-interface DiskBacking {
-  readonly _typeName?: string;
-  readonly fileName?: string;
-  readonly diskMode?: string;
-  readonly thinProvisioned?: boolean;
-  readonly eagerlyScrub?: boolean;
-  readonly writeThrough?: boolean;
-}
-
-function applyDisk(draft: DeviceDraft, change: VirtualDeviceConfigSpec, device: VirtualDisk, index: number): void {
-  const { configuration: c } = draft;
-  if (change.operation === 'remove') {
-    const disk = existing(c.disks, device.key, index);
-    draft.configuration = { ...c, disks: c.disks.filter((known) => known !== disk) };
-    if (change.fileOperation === 'destroy') draft.effects.push({ kind: 'destroy-disk', fileName: disk.fileName });
-    return;
-  }
-  const backing = device.backing as DiskBacking | undefined;
-  if (
-    backing?._typeName !== undefined &&
-    !/^VirtualDisk(FlatVer2|FlatVer1|SparseVer2|SeSparse)BackingInfo$/.test(backing._typeName)
-  ) {
-    throw badDevice(index, 'device.backing', `a ${backing._typeName} is not supported here`);
-  }
-  const mode = diskModes[backing?.diskMode ?? 'persistent'];
-  if (mode === undefined)
-    throw badDevice(index, 'device.backing.diskMode', `'${backing?.diskMode}' is not supported here`);
-  const capacity = capacityOf(device);
-  if (change.operation === 'edit') {
-    const disk = existing(c.disks, device.key, index);
-    const { controller, unit } = place(draft, device, index, disk.key);
-    const edited = { ...disk, controllerKey: controller.key, unit, mode };
-    draft.configuration = { ...c, disks: c.disks.map((known) => (known === disk ? edited : known)) };
-    if (capacity > 0) draft.effects.push({ kind: 'grow-disk', key: disk.key, capacityBytes: capacity });
-    return;
-  }
-  const { controller, unit } = place(draft, device, index);
-  const key = deviceKey(controller.family, controller.bus, unit);
-  const fileName = backing?.fileName ?? '';
-  const create = change.fileOperation === 'create' || change.fileOperation === 'replace';
-  if (create) {
-    if (capacity < 512) throw badDevice(index, 'device.capacityInKB', 'a new disk needs a capacity');
-    const allocation = backing?.eagerlyScrub === true ? 'eager' : 'thin';
-    draft.effects.push({ kind: 'create-disk', key, capacityBytes: capacity, allocation, fileName });
-  } else {
-    if (!fileName.toLowerCase().endsWith('.vmdk'))
-      throw badDevice(index, 'device.backing.fileName', 'it names no .vmdk');
-    draft.effects.push({ kind: 'attach-disk', key, fileName });
-  }
-  const disk: Disk = {
-    key,
-    controllerKey: controller.key,
-    unit,
-    fileName,
-    mode,
-    writeThrough: backing?.writeThrough ?? false,
-  };
-  draft.keys.set(device.key, key);
-  draft.configuration = { ...c, disks: [...c.disks, disk] };
-}
-
-function capacityOf(device: VirtualDisk): number {
-  if (device.capacityInBytes !== undefined && Number(device.capacityInBytes) > 0) {
-    return Math.ceil(Number(device.capacityInBytes) / 512) * 512;
-  }
-  return Number(device.capacityInKB) * 1024;
-}
 
 function startConnected(device: VirtualDevice): boolean {
   return device.connectable?.startConnected ?? true;

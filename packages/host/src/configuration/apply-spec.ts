@@ -1,9 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { fault, type ResourceAllocationInfo, type VirtualMachineConfigSpec } from '@hypostyle/vim';
 import { applyDeviceChanges } from './apply-devices.ts';
+import { applyBootOrder } from './boot-order.ts';
 import type { DeviceEffect, SpecContext } from './device-draft.ts';
+import { invalid } from './invalid.ts';
 import type { Allocation, MachineConfiguration, Nic } from './machine-configuration.ts';
 import { parseForward } from './port-forward.ts';
+import { refuseMembers } from './refused-members.ts';
+import { applySettings, setting, withEntry } from './settings.ts';
 import { isReservedExtraKey } from './vmx-keys.ts';
 
 /** A configuration and what has to be done to the files before it is true. */
@@ -46,6 +50,8 @@ export function newConfiguration(name: string): MachineConfiguration {
     serials: [],
     floppies: [],
     bootOrder: [],
+    bootDisks: [],
+    bootNics: [],
     enterSetup: false,
     bootDelayMilliseconds: 0,
     cpuAllocation: normalAllocation(1000),
@@ -57,27 +63,13 @@ export function newConfiguration(name: string): MachineConfiguration {
   };
 }
 
-/** Members of the spec that ask for something that is not there yet; set, they are refused rather than forgotten. */
-const unsupported = [
-  'crypto',
-  'ftInfo',
-  'repConfig',
-  'sgxInfo',
-  'pmem',
-  'vcpuConfig',
-  'cpuAffinity',
-  'memoryAffinity',
-] as const;
-
 /** Applies a spec to a configuration. Throws the documented faults; `InvalidArgument` names the member. */
 export function applySpec(
   before: MachineConfiguration,
   spec: VirtualMachineConfigSpec,
   context: SpecContext,
 ): AppliedSpec {
-  for (const member of unsupported) {
-    if (spec[member] !== undefined) throw fault('NotSupported', {}, `configSpec.${member} is not supported here.`);
-  }
+  refuseMembers(spec);
   const cpus = integer('numCPUs', spec.numCPUs, before.cpus, 1, context.limits.cpus);
   const coresPerSocket = integer('numCoresPerSocket', spec.numCoresPerSocket, before.coresPerSocket, 1, cpus);
   if (cpus % coresPerSocket !== 0) {
@@ -87,6 +79,13 @@ export function applySpec(
   if (memoryMiB % 4 !== 0) throw invalid('memoryMB', `${memoryMiB} is not a multiple of 4`);
   const devices = applyDeviceChanges(before, spec.deviceChange ?? [], context);
   const boot = spec.bootOptions;
+  const extra = applySettings(
+    extraConfig(
+      devices.configuration.extra,
+      (spec.extraConfig ?? []).filter(({ key }) => !forwardsKey.test(key)),
+    ),
+    spec,
+  );
   const configuration: MachineConfiguration = {
     ...devices.configuration,
     name: spec.name === undefined ? before.name : machineName(spec.name),
@@ -102,7 +101,7 @@ export function applySpec(
     memoryMiB,
     cpuHotAdd: spec.cpuHotAddEnabled ?? before.cpuHotAdd,
     memoryHotAdd: spec.memoryHotAddEnabled ?? before.memoryHotAdd,
-    bootOrder: boot?.bootOrder === undefined ? before.bootOrder : bootOrder(boot.bootOrder),
+    ...applyBootOrder(before, boot?.bootOrder, devices),
     enterSetup: boot?.enterBIOSSetup ?? before.enterSetup,
     bootDelayMilliseconds: integer(
       'bootOptions.bootDelay',
@@ -117,18 +116,19 @@ export function applySpec(
       rescale(before.cpuAllocation, 1000 * cpus),
       1000 * cpus,
     ),
-    memoryAllocation: allocation(
-      'memoryAllocation',
-      spec.memoryAllocation,
-      rescale(before.memoryAllocation, 10 * memoryMiB),
-      10 * memoryMiB,
+    memoryAllocation: lockedMemory(
+      extra,
+      memoryMiB,
+      allocation(
+        'memoryAllocation',
+        spec.memoryAllocation,
+        rescale(before.memoryAllocation, 10 * memoryMiB),
+        10 * memoryMiB,
+      ),
     ),
     changeTracking: spec.changeTrackingEnabled ?? before.changeTracking,
     nics: forwardedNics(devices.configuration.nics, spec.extraConfig ?? []),
-    extra: extraConfig(
-      before.extra,
-      (spec.extraConfig ?? []).filter(({ key }) => !forwardsKey.test(key)),
-    ),
+    extra,
   };
   if (configuration.secureBoot && configuration.firmware !== 'efi') {
     throw invalid('bootOptions.efiSecureBootEnabled', 'secure boot needs EFI firmware');
@@ -141,14 +141,6 @@ export function applySpec(
     );
   }
   return { configuration, effects: devices.effects };
-}
-
-export function invalid(property: string, reason: string): Error {
-  return fault(
-    'InvalidArgument',
-    { invalidProperty: `configSpec.${property}` },
-    `A specified parameter was not correct: configSpec.${property}: ${reason}.`,
-  );
 }
 
 function integer(
@@ -202,19 +194,6 @@ function firmware(value: string): 'bios' | 'efi' {
   return value;
 }
 
-function bootOrder(devices: readonly { readonly _typeName?: string }[]): MachineConfiguration['bootOrder'] {
-  const names = {
-    VirtualMachineBootOptionsBootableDiskDevice: 'disk',
-    VirtualMachineBootOptionsBootableCdromDevice: 'cdrom',
-    VirtualMachineBootOptionsBootableEthernetDevice: 'ethernet',
-    VirtualMachineBootOptionsBootableFloppyDevice: 'floppy',
-  } as const;
-  const order = devices.map((device) => names[device._typeName as keyof typeof names]);
-  if (order.includes(undefined as never))
-    throw invalid('bootOptions.bootOrder', 'it names a device of no bootable kind');
-  return [...new Set(order)];
-}
-
 function rescale(before: Allocation, normal: number): Allocation {
   const factor = { low: 0.5, normal: 1, high: 2, custom: undefined }[before.level];
   return factor === undefined ? before : { ...before, shares: normal * factor };
@@ -235,6 +214,11 @@ function allocation(
   const shares =
     level === 'custom' ? integer(`${property}.shares.shares`, change.shares?.shares, before.shares, 0, 1_000_000) : 0;
   return rescale({ reservation, limit, level, shares }, normal);
+}
+
+/** A machine whose memory is locked has all of it reserved, however much that is. */
+function lockedMemory(extra: MachineConfiguration['extra'], memoryMiB: number, asked: Allocation): Allocation {
+  return setting({ extra }, 'memoryLocked') ? { ...asked, reservation: memoryMiB, limit: -1 } : asked;
 }
 
 const forwardsKey = /^ethernet(\d+)\.forwards$/i;
@@ -269,18 +253,15 @@ function extraConfig(
   before: MachineConfiguration['extra'],
   changes: readonly { readonly key: string; readonly value?: unknown }[],
 ): MachineConfiguration['extra'] {
-  if (changes.length === 0) return before;
-  const entries = new Map(before.map(([key, value]) => [key.toLowerCase(), [key, value] as const]));
+  let entries = before;
   for (const { key, value } of changes) {
     if (!/^[\w.:-]{1,256}$/.test(key)) throw invalid('extraConfig', `'${key.slice(0, 60)}' is no key`);
     if (isReservedExtraKey(key)) throw invalid('extraConfig', `'${key}' has a place of its own in the configuration`);
     const text = optionText(value);
     if (text.length > 65_536) throw invalid('extraConfig', `the value of '${key}' is over 65536 characters`);
-    // An empty value takes the key away.
-    if (text === '') entries.delete(key.toLowerCase());
-    else entries.set(key.toLowerCase(), [entries.get(key.toLowerCase())?.[0] ?? key, text]);
+    entries = withEntry(entries, key, text);
   }
-  return [...entries.values()];
+  return entries;
 }
 
 function optionText(value: unknown): string {

@@ -19,13 +19,20 @@ export type DeviceEffect =
       /** Key of the disk in the new configuration. */
       readonly key: number;
       readonly capacityBytes: number;
-      readonly allocation: 'thin' | 'eager';
+      readonly allocation: 'thin' | 'thick' | 'eager';
       /** Datastore path or relative name that the client asked for; empty: we choose. */
       readonly fileName: string;
+      /** A disk of that name makes room, unless a machine has it. */
+      readonly replace?: boolean;
     }
+  /** A new disk on top of another one, which stays as it is. */
+  | { readonly kind: 'create-child'; readonly key: number; readonly parent: string; readonly fileName: string }
   /** The disk's files are there already: its name is checked and made relative. */
   | { readonly kind: 'attach-disk'; readonly key: number; readonly fileName: string }
-  | { readonly kind: 'grow-disk'; readonly key: number; readonly capacityBytes: number }
+  /** A disk that is there is what the client takes it for. */
+  | { readonly kind: 'same-disk'; readonly key: number; readonly fileName: string; readonly index: number }
+  /** Where the disk is smaller; refused where it is larger. */
+  | { readonly kind: 'grow-disk'; readonly key: number; readonly capacityBytes: number; readonly index: number }
   | { readonly kind: 'destroy-disk'; readonly fileName: string };
 
 /** The machine while the changes of one spec are applied, one after another. */

@@ -43,6 +43,7 @@ export function configurationFromVmx(vmx: VmxFile, guestOs: GuestOsNames, fallba
       readBus(reader, family, bus, controllers, disks, cdroms);
     }
   }
+  const nics = readNics(reader);
   return {
     name: vmx.get('displayName') ?? fallbackName,
     uuid: uuidFromVmx(vmx.get('uuid.bios')),
@@ -61,10 +62,12 @@ export function configurationFromVmx(vmx: VmxFile, guestOs: GuestOsNames, fallba
     controllers,
     disks,
     cdroms,
-    nics: readNics(reader),
+    nics,
     serials: readSerials(reader),
     floppies: readFloppies(reader),
     bootOrder: readBootOrder(vmx.get('bios.bootOrder')),
+    bootDisks: readBootDisks(vmx.get('bios.hddOrder'), disks, controllers),
+    bootNics: readBootNics(vmx.get('bios.bootOrder'), nics),
     enterSetup: reader.flag('bios.forceSetupOnce', false),
     bootDelayMilliseconds: reader.integer('bios.bootDelay', 0, 0, 10_000_000),
     cpuAllocation: readAllocation(reader, 'sched.cpu', 1000 * reader.integer('numvcpus', 1, 1, 768)),
@@ -124,7 +127,8 @@ function readBus(
       cdroms.push({ ...common, kind, fileName: image, startConnected: reader.flag(`${device}.startConnected`, true) });
     } else {
       if (fileName === '') throw new HostError('device-invalid', `${device} names no disk file`);
-      disks.push({ ...common, fileName, mode: diskMode(reader.vmx.get(`${device}.mode`)), writeThrough: false });
+      const mode = diskMode(reader.vmx.get(`${device}.mode`));
+      disks.push({ ...common, fileName, mode, writeThrough: reader.flag(`${device}.writeThrough`, false) });
     }
   }
 }
@@ -219,10 +223,32 @@ const bootNames = { hdd: 'disk', cdrom: 'cdrom', ethernet: 'ethernet', floppy: '
 
 function readBootOrder(text: string | undefined): MachineConfiguration['bootOrder'] {
   if (text === undefined) return [];
-  const names = text
-    .split(',')
-    .map((word) => bootNames[word.trim().toLowerCase().split(':')[0] as keyof typeof bootNames]);
-  return names.filter((name) => name !== undefined);
+  const names = text.split(',').map(
+    (word) =>
+      bootNames[
+        word
+          .trim()
+          .toLowerCase()
+          .replace(/(?::.*|\d+)$/, '') as keyof typeof bootNames
+      ],
+  );
+  return [...new Set(names.filter((name) => name !== undefined))];
+}
+
+/** `scsi0:1,sata0:0`: what is no disk of the machine is passed over. */
+function readBootDisks(text: string | undefined, disks: readonly Disk[], controllers: readonly Controller[]): number[] {
+  const keys = (text ?? '').split(',').map((word) => {
+    const [, family, bus, unit] = /^\s*([a-z]+)(\d+):(\d+)\s*$/i.exec(word) ?? [];
+    const controller = controllers.find((one) => one.family === family?.toLowerCase() && one.bus === Number(bus));
+    return disks.find((disk) => disk.controllerKey === controller?.key && disk.unit === Number(unit))?.key;
+  });
+  return [...new Set(keys.filter((key) => key !== undefined))];
+}
+
+function readBootNics(text: string | undefined, nics: readonly Nic[]): number[] {
+  const numbers = (text ?? '').split(',').map((word) => /^\s*ethernet(\d+)\s*$/i.exec(word)?.[1]);
+  const keys = numbers.map((number) => nics.find((nic) => String(nic.number) === number)?.key);
+  return [...new Set(keys.filter((key) => key !== undefined))];
 }
 
 const normalShares = { low: 0.5, normal: 1, high: 2 } as const;

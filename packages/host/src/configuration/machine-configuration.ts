@@ -33,6 +33,10 @@ export interface MachineConfiguration {
   readonly floppies: readonly Floppy[];
   /** Boot order by device class, as `bios.bootOrder` has it; empty is the firmware's own. */
   readonly bootOrder: readonly ('disk' | 'cdrom' | 'ethernet' | 'floppy')[];
+  /** Keys of the disks that are tried, in this order, where `bootOrder` has disks; empty is all, as they are. */
+  readonly bootDisks: readonly number[];
+  /** Keys of the adapters that are tried, in this order, where `bootOrder` has Ethernet; empty is all. */
+  readonly bootNics: readonly number[];
   readonly enterSetup: boolean;
   readonly bootDelayMilliseconds: number;
   readonly cpuAllocation: Allocation;

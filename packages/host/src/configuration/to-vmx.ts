@@ -29,7 +29,7 @@ export function writeConfiguration(vmx: VmxFile, machine: MachineConfiguration, 
   writer.unless('ctkEnabled', flag(machine.changeTracking), 'FALSE');
   writer.unless('template', flag(machine.template), 'FALSE');
   writer.text('hypostyle.vApp', machine.hasVApp ? 'TRUE' : '');
-  writer.text('bios.bootOrder', machine.bootOrder.map((name) => (name === 'disk' ? 'hdd' : name)).join(','));
+  writeBootOrder(writer, machine);
   writer.text('nvram', machine.nvram);
   writeAllocation(writer, 'sched.cpu', machine.cpuAllocation);
   writeAllocation(writer, 'sched.mem', machine.memoryAllocation);
@@ -73,6 +73,21 @@ class Writer {
   }
 }
 
+function writeBootOrder(writer: Writer, machine: MachineConfiguration): void {
+  const words = machine.bootOrder.flatMap((name) => {
+    if (name === 'disk') return ['hdd'];
+    if (name !== 'ethernet' || machine.bootNics.length === 0) return [name];
+    return machine.bootNics.map((key) => `ethernet${machine.nics.find((nic) => nic.key === key)?.number}`);
+  });
+  writer.text('bios.bootOrder', words.join(','));
+  const disks = machine.bootDisks.flatMap((key) => {
+    const disk = machine.disks.find((one) => one.key === key);
+    const controller = machine.controllers.find((one) => one.key === disk?.controllerKey);
+    return disk === undefined || controller === undefined ? [] : [`${controller.family}${controller.bus}:${disk.unit}`];
+  });
+  writer.text('bios.hddOrder', disks.join(','));
+}
+
 function writeAllocation(writer: Writer, prefix: string, allocation: Allocation): void {
   writer.unless(`${prefix}.min`, String(allocation.reservation), '0');
   writer.unless(
@@ -107,6 +122,7 @@ function writeStorage(writer: Writer, machine: MachineConfiguration): void {
       writer.text(`${device}.deviceType`, family === 'ide' ? 'ata-hardDisk' : `${family}-hardDisk`);
     }
     writer.unless(`${device}.mode`, disk.mode.replace('_', '-'), 'persistent');
+    writer.unless(`${device}.writeThrough`, flag(disk.writeThrough), 'FALSE');
   }
   for (const cdrom of machine.cdroms) {
     const device = `${buses.get(cdrom.controllerKey)}:${cdrom.unit}`;

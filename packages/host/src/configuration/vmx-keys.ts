@@ -5,7 +5,6 @@ const scalars = new Set(
     'config.version',
     'displayName',
     'uuid.bios',
-    'uuid.location',
     'vc.uuid',
     'guestOS',
     'virtualHW.version',
@@ -19,6 +18,7 @@ const scalars = new Set(
     'mem.hotadd',
     'nvram',
     'bios.bootOrder',
+    'bios.hddOrder',
     'bios.forceSetupOnce',
     'bios.bootDelay',
     'ctkEnabled',
@@ -33,7 +33,8 @@ const scalars = new Set(
   ].map((key) => key.toLowerCase()),
 );
 
-const devices = /^(?:(?:ide|scsi|sata|nvme)\d+(?::\d+)?|ethernet\d+|serial\d+|floppy\d+|sched\.(?:cpu|mem))\./;
+const devices =
+  /^(?:(?:ide|scsi|sata|nvme)\d+(?::\d+)?|ethernet\d+|serial\d+|floppy\d+)\.|^sched\.(?:cpu|mem)\.(?:min|max|shares)$/;
 
 export function isKnownKey(key: string): boolean {
   const lower = key.toLowerCase();

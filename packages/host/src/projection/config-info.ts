@@ -1,21 +1,10 @@
 import { data, type VirtualMachineConfigInfo } from '@hypostyle/vim';
 import type { MachineConfiguration } from '../configuration/machine-configuration.ts';
+import { setting } from '../configuration/settings.ts';
 import type { MachineRecord } from '../machine/record/machine-record.ts';
 import { virtualDevices } from './devices.ts';
 import type { InventoryNames } from './inventory-names.ts';
 import { allocationInfo } from './resource-config.ts';
-
-// The same for all machines, and there once.
-const defaultPowerOps = data('VirtualMachineDefaultPowerOpInfo', {
-  powerOffType: 'soft',
-  suspendType: 'hard',
-  resetType: 'soft',
-  defaultPowerOffType: 'soft',
-  defaultSuspendType: 'hard',
-  defaultResetType: 'soft',
-  standbyAction: 'checkpoint',
-});
-const normalLatency = data('LatencySensitivity', { level: 'normal' });
 
 /** `VirtualMachine.config`: a pure function of the record. */
 export function configInfo(machine: MachineRecord, names: InventoryNames): VirtualMachineConfigInfo | undefined {
@@ -34,7 +23,8 @@ export function configInfo(machine: MachineRecord, names: InventoryNames): Virtu
     npivTemporaryDisabled: true,
     template: c.template,
     guestId: c.guestId,
-    alternateGuestName: '',
+    alternateGuestName: setting(c, 'alternateGuestName'),
+    ...(setting(c, 'locationId') === '' ? {} : { locationId: setting(c, 'locationId') }),
     annotation: c.annotation,
     files: data('VirtualMachineFileInfo', {
       vmPathName: datastore.format(vmxPath),
@@ -42,35 +32,15 @@ export function configInfo(machine: MachineRecord, names: InventoryNames): Virtu
       suspendDirectory: folder,
       logDirectory: folder,
     }),
-    tools: data('ToolsConfigInfo', {
-      toolsVersion: 0,
-      toolsInstallType: machine.agentConnected ? 'guestToolsTypeOpenVMTools' : 'guestToolsTypeUnknown',
-      afterPowerOn: true,
-      afterResume: true,
-      beforeGuestStandby: true,
-      beforeGuestShutdown: true,
-      beforeGuestReboot: false,
-      toolsUpgradePolicy: 'manual',
-      syncTimeWithHost: false,
+    tools: toolsInfo(machine),
+    flags: flagInfo(c),
+    consolePreferences: data('VirtualMachineConsolePreferences', {
+      powerOnWhenOpened: setting(c, 'powerOnWhenOpened'),
+      enterFullScreenOnPowerOn: setting(c, 'enterFullScreenOnPowerOn'),
+      closeOnPowerOffOrSuspend: setting(c, 'closeOnPowerOffOrSuspend'),
     }),
-    flags: data('VirtualMachineFlagInfo', {
-      disableAcceleration: false,
-      enableLogging: true,
-      useToe: false,
-      runWithDebugInfo: false,
-      monitorType: 'release',
-      htSharing: 'any',
-      snapshotDisabled: false,
-      snapshotLocked: false,
-      diskUuidEnabled: extraFlag(machine, 'disk.enableuuid'),
-      virtualMmuUsage: 'automatic',
-      virtualExecUsage: 'hvAuto',
-      snapshotPowerOffBehavior: 'powerOff',
-      recordReplayEnabled: false,
-      vvtdEnabled: false,
-      vbsEnabled: false,
-    }),
-    defaultPowerOps,
+    defaultPowerOps: powerOpInfo(c),
+    rebootPowerOff: false,
     hardware: data('VirtualHardware', {
       numCPU: c.cpus,
       numCoresPerSocket: c.coresPerSocket,
@@ -81,10 +51,11 @@ export function configInfo(machine: MachineRecord, names: InventoryNames): Virtu
     }),
     cpuAllocation: allocationInfo(c.cpuAllocation),
     memoryAllocation: allocationInfo(c.memoryAllocation),
-    latencySensitivity: normalLatency,
+    latencySensitivity: data('LatencySensitivity', { level: setting(c, 'latency') }),
     memoryHotAddEnabled: c.memoryHotAdd,
     cpuHotAddEnabled: c.cpuHotAdd,
-    cpuHotRemoveEnabled: false,
+    cpuHotRemoveEnabled: setting(c, 'cpuHotRemove'),
+
     extraConfig: [
       ...extraValues(machine).map(([key, value]) => data('OptionValue', { key, value })),
       ...c.nics
@@ -92,13 +63,13 @@ export function configInfo(machine: MachineRecord, names: InventoryNames): Virtu
         .map((nic) => data('OptionValue', { key: `ethernet${nic.number}.forwards`, value: nic.forwards.join(',') })),
     ],
     datastoreUrl: [data('VirtualMachineConfigInfoDatastoreUrlPair', { name: datastore.name, url: datastore.url })],
-    swapPlacement: 'inherit',
+    swapPlacement: setting(c, 'swapPlacement'),
     bootOptions: data('VirtualMachineBootOptions', {
       bootDelay: c.bootDelayMilliseconds,
       enterBIOSSetup: c.enterSetup,
       efiSecureBootEnabled: c.secureBoot,
-      bootRetryEnabled: false,
-      bootRetryDelay: 10000,
+      bootRetryEnabled: setting(c, 'bootRetryEnabled'),
+      bootRetryDelay: setting(c, 'bootRetryDelay'),
       ...(c.bootOrder.length === 0 ? {} : { bootOrder: bootOrder(machine) }),
       networkBootProtocol: 'ipv4',
     }),
@@ -106,9 +77,10 @@ export function configInfo(machine: MachineRecord, names: InventoryNames): Virtu
     vAssertsEnabled: false,
     changeTrackingEnabled: c.changeTracking,
     firmware: c.firmware,
-    maxMksConnections: 40,
-    guestAutoLockEnabled: false,
-    memoryReservationLockedToMax: false,
+    maxMksConnections: setting(c, 'maxMksConnections'),
+    guestAutoLockEnabled: setting(c, 'guestAutoLock'),
+    ...managedBy(c),
+    memoryReservationLockedToMax: setting(c, 'memoryLocked'),
     nestedHVEnabled: false,
     vPMCEnabled: false,
     messageBusTunnelEnabled: false,
@@ -126,18 +98,78 @@ function extraValues({ configuration, powerState, guestEnvironment }: MachineRec
   return [...others, ['guestinfo.ovfEnv', guestEnvironment]];
 }
 
-function extraFlag(machine: MachineRecord, key: string): boolean {
-  const value = machine.configuration.extra.find(([name]) => name.toLowerCase() === key)?.[1];
-  return value?.toLowerCase() === 'true';
+function toolsInfo(machine: MachineRecord) {
+  const c = machine.configuration;
+  return data('ToolsConfigInfo', {
+    toolsVersion: 0,
+    toolsInstallType: machine.agentConnected ? 'guestToolsTypeOpenVMTools' : 'guestToolsTypeUnknown',
+    afterPowerOn: setting(c, 'afterPowerOn'),
+    afterResume: setting(c, 'afterResume'),
+    beforeGuestStandby: setting(c, 'beforeGuestStandby'),
+    beforeGuestShutdown: setting(c, 'beforeGuestShutdown'),
+    beforeGuestReboot: setting(c, 'beforeGuestReboot'),
+    toolsUpgradePolicy: setting(c, 'toolsUpgradePolicy'),
+    syncTimeWithHostAllowed: setting(c, 'syncTimeAllowed'),
+    syncTimeWithHost: setting(c, 'syncTimeWithHost'),
+  });
+}
+
+function flagInfo(c: MachineConfiguration) {
+  return data('VirtualMachineFlagInfo', {
+    disableAcceleration: false,
+    enableLogging: setting(c, 'enableLogging'),
+    useToe: false,
+    runWithDebugInfo: false,
+    monitorType: 'release',
+    htSharing: setting(c, 'htSharing'),
+    snapshotDisabled: setting(c, 'snapshotDisabled'),
+    snapshotLocked: setting(c, 'snapshotLocked'),
+    diskUuidEnabled: setting(c, 'diskUuidEnabled'),
+    virtualMmuUsage: setting(c, 'virtualMmuUsage'),
+    virtualExecUsage: setting(c, 'virtualExecUsage'),
+    snapshotPowerOffBehavior: 'powerOff',
+    recordReplayEnabled: false,
+    vvtdEnabled: false,
+    vbsEnabled: false,
+  });
+}
+
+function powerOpInfo(c: MachineConfiguration) {
+  const powerOffType = setting(c, 'powerOffType');
+  const suspendType = setting(c, 'suspendType');
+  const resetType = setting(c, 'resetType');
+  return data('VirtualMachineDefaultPowerOpInfo', {
+    powerOffType,
+    suspendType,
+    resetType,
+    defaultPowerOffType: powerOffType === 'preset' ? 'soft' : powerOffType,
+    defaultSuspendType: suspendType === 'preset' ? 'hard' : suspendType,
+    defaultResetType: resetType === 'preset' ? 'soft' : resetType,
+    standbyAction: setting(c, 'standbyAction'),
+  });
+}
+
+/** The extension that the machine belongs to, if any. */
+export function managedBy(c: MachineConfiguration): Pick<VirtualMachineConfigInfo, 'managedBy'> {
+  const extensionKey = setting(c, 'managedByExtension');
+  if (extensionKey === '') return {};
+  return { managedBy: data('ManagedByInfo', { extensionKey, type: setting(c, 'managedByType') }) };
 }
 
 function bootOrder({
   configuration: c,
 }: MachineRecord): NonNullable<VirtualMachineConfigInfo['bootOptions']>['bootOrder'] {
+  const keysOf = (named: readonly number[], all: readonly { readonly key: number }[]) =>
+    named.length > 0 ? named : all.map(({ key }) => key);
   const devices = {
-    disk: () => c.disks.map((disk) => data('VirtualMachineBootOptionsBootableDiskDevice', { deviceKey: disk.key })),
+    disk: () =>
+      keysOf(c.bootDisks, c.disks).map((deviceKey) =>
+        data('VirtualMachineBootOptionsBootableDiskDevice', { deviceKey }),
+      ),
     ethernet: () =>
-      c.nics.map((nic) => data('VirtualMachineBootOptionsBootableEthernetDevice', { deviceKey: nic.key })),
+      keysOf(c.bootNics, c.nics).map((deviceKey) =>
+        data('VirtualMachineBootOptionsBootableEthernetDevice', { deviceKey }),
+      ),
     cdrom: () => [data('VirtualMachineBootOptionsBootableCdromDevice', {})],
     floppy: () => [data('VirtualMachineBootOptionsBootableFloppyDevice', {})],
   };

@@ -1,5 +1,6 @@
 import { data, type VirtualDevice, type VirtualDeviceConnectInfo } from '@hypostyle/vim';
 import { fixedKeys } from '../configuration/device-keys.ts';
+import { type Equipment, equipmentKeys, equipmentOf, soundModels } from '../configuration/equipment.ts';
 import type { Cdrom, Controller, Disk, Floppy, Nic, Serial } from '../configuration/machine-configuration.ts';
 import type { DiskFacts, MachineRecord } from '../machine/record/machine-record.ts';
 import type { InventoryNames } from './inventory-names.ts';
@@ -30,16 +31,19 @@ const pointingDevice = data('VirtualPointingDevice', {
   controllerKey: fixedKeys.ps2,
   unitNumber: 1,
 });
-const videoCard = data('VirtualMachineVideoCard', {
-  key: fixedKeys.video,
-  deviceInfo: description('Video card ', 'Video card'),
-  controllerKey: fixedKeys.pci,
-  unitNumber: 0,
-  videoRamSizeInKB: 16384,
-  numDisplays: 1,
-  useAutoDetect: false,
-  enable3DSupport: false,
-});
+const videoCardOf = (videoRamSizeInKB: number) =>
+  data('VirtualMachineVideoCard', {
+    key: fixedKeys.video,
+    deviceInfo: description('Video card ', 'Video card'),
+    controllerKey: fixedKeys.pci,
+    unitNumber: 0,
+    videoRamSizeInKB,
+    numDisplays: 1,
+    useAutoDetect: false,
+    enable3DSupport: false,
+  });
+const defaultVideoRamKiB = 16_384;
+const videoCard = videoCardOf(defaultVideoRamKiB);
 const diskShares = data('SharesInfo', { shares: 1000, level: 'normal' });
 const diskIoAllocation = data('StorageIOAllocationInfo', { limit: -1, shares: diskShares, reservation: 0 });
 
@@ -79,6 +83,8 @@ export function defaultDevices(): VirtualDevice[] {
 /** Every device of a machine in the model's words, in VMware's order: controllers first. */
 export function virtualDevices(machine: MachineRecord, names: InventoryNames): VirtualDevice[] {
   const { configuration } = machine;
+  const equipment = equipmentOf(configuration);
+  const extras = equipmentDevices(equipment);
   const running = machine.powerState === 'poweredOn';
   const attached = (key: number) => attachedTo(machine, key);
   const devices: VirtualDevice[] = [];
@@ -92,11 +98,13 @@ export function virtualDevices(machine: MachineRecord, names: InventoryNames): V
       fixedKeys.vmci,
       ...configuration.controllers.filter((c) => c.family !== 'ide').map((c) => c.key),
       ...configuration.nics.map((nic) => nic.key),
+      ...extras.map(({ key }) => key),
     ]),
     superIoController([...configuration.floppies, ...configuration.serials].map((device) => device.key)),
     keyboard,
     pointingDevice,
-    videoCard,
+    equipment.videoRamKiB === defaultVideoRamKiB ? videoCard : videoCardOf(equipment.videoRamKiB),
+    ...extras,
   );
   for (const controller of configuration.controllers) {
     if (controller.family !== 'ide') devices.push(controllerDevice(controller, attached(controller.key)));
@@ -108,6 +116,47 @@ export function virtualDevices(machine: MachineRecord, names: InventoryNames): V
   for (const nic of configuration.nics) devices.push(nicDevice(nic, names, running));
   for (const serial of configuration.serials) devices.push(serialDevice(serial, machine, running));
   return devices;
+}
+
+function equipmentDevices({ usb, ehci, xhci, sound }: Equipment): VirtualDevice[] {
+  const onPci = { controllerKey: fixedKeys.pci, busNumber: 0, autoConnectDevices: false };
+  const model = Object.entries(soundModels).find(([, known]) => known === sound)?.[0] as
+    | keyof typeof soundModels
+    | undefined;
+  return [
+    ...(usb
+      ? [
+          data('VirtualUSBController', {
+            ...onPci,
+            key: equipmentKeys.usb,
+            deviceInfo: description('USB controller', 'Auto connect Disabled'),
+            unitNumber: 22,
+            ehciEnabled: ehci,
+          }),
+        ]
+      : []),
+    ...(xhci
+      ? [
+          data('VirtualUSBXHCIController', {
+            ...onPci,
+            key: equipmentKeys.xhci,
+            deviceInfo: description('USB xHCI controller', 'USB xHCI controller'),
+            unitNumber: 23,
+          }),
+        ]
+      : []),
+    ...(model === undefined
+      ? []
+      : [
+          data(model, {
+            key: equipmentKeys.sound,
+            deviceInfo: description('Sound card', 'Nobody listens'),
+            backing: data('VirtualSoundCardDeviceBackingInfo', { deviceName: '', useAutoDetect: true }),
+            controllerKey: fixedKeys.pci,
+            unitNumber: 21,
+          }),
+        ]),
+  ];
 }
 
 function attachedTo({ configuration }: MachineRecord, key: number): number[] {

@@ -13,7 +13,7 @@ import {
 import type { MachineRecord } from '../machine/record/machine-record.ts';
 import { questionInfo } from '../machine/settle/machine-question.ts';
 import { nextMerge } from '../machine/snapshot/disk-forest.ts';
-import { hardwareVersion } from './config-info.ts';
+import { hardwareVersion, managedBy } from './config-info.ts';
 import type { InventoryNames } from './inventory-names.ts';
 import { diskLayouts, oldSnapshotLayouts, snapshotLayouts } from './snapshot-info.ts';
 
@@ -154,6 +154,7 @@ export function machineSummary(
       guestId: c.guestId,
       guestFullName: names.guestFullName(c.guestId),
       annotation: c.annotation,
+      ...managedBy(c),
       ...(machine.vApp?.product?.[0] === undefined ? {} : { product: machine.vApp.product[0] }),
       installBootRequired: machine.vApp?.installBootRequired ?? false,
       tpmPresent: false,

@@ -1,6 +1,6 @@
 import { changedVApp } from '@hypostyle/services';
 import type { VirtualMachineConfigSpec, VmConfigInfo } from '@hypostyle/vim';
-import { invalid } from '../configuration/apply-spec.ts';
+import { invalid } from '../configuration/invalid.ts';
 
 /**
  * The vApp configuration after a spec: what it was, or undefined when there is none. Throws `InvalidArgument` with the

@@ -129,6 +129,18 @@ export function cdromNodes(index: number, path: string): DiskGraph {
   };
 }
 
+/** The image in a floppy drive, which the guest may write. */
+export function floppyNodes(unit: number, path: string): DiskGraph {
+  const name = `floppy${unit}`;
+  return {
+    top: name,
+    nodes: [
+      { driver: 'file', 'node-name': `${name}-file`, filename: path, 'auto-read-only': true },
+      { driver: 'raw', 'node-name': name, file: `${name}-file`, 'auto-read-only': true },
+    ],
+  };
+}
+
 /** The graph of a disk that no engine has, as one value with all layers in it. */
 export function deepGraph([layer, ...below]: readonly [BlockLayer, ...BlockLayer[]]): object {
   const file = { driver: 'file', filename: layer.path };

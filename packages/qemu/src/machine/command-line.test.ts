@@ -252,3 +252,41 @@ it('gives a machine under TCG no memory of a multiple of 256 KiB', () => {
   assert.equal(engineMemoryKiB(256, 'kvm'), 262_144);
   assert.notEqual(engineMemoryKiB(256, 'tcg') % 256, 0);
 });
+
+it('leaves room for what comes while the machine runs', () => {
+  const room = build({ hotPlug: { maxCpus: 17, maxMemoryMiB: 4096 } });
+  assert.deepEqual(values(room, '-smp'), ['cpus=4,sockets=8,cores=2,threads=1,maxcpus=16']);
+  assert.deepEqual(values(room, '-m'), ['size=262136K,slots=32,maxmem=4096M']);
+  const none = build({ hotPlug: { maxCpus: 4, maxMemoryMiB: hardware.memoryMiB } });
+  assert.deepEqual([values(none, '-smp'), values(none, '-m')], [values(build(), '-smp'), values(build(), '-m')]);
+  refuses({ hotPlug: { maxCpus: 300, maxMemoryMiB: 0 } }, /300 CPUs/);
+});
+
+it('builds what a machine has besides disks and networks', () => {
+  const command = build({
+    usb: { uhci: true, ehci: true, xhci: true },
+    sound: 'hdaudio',
+    videoMemoryMiB: 64,
+    floppies: [{ id: 'floppy1', unit: 1, path: '/vm/boot.flp' }],
+    bootDelayMilliseconds: 2500,
+    bootRetryMilliseconds: 10_000,
+  });
+  const devices = values(command, '-device') as Record<string, unknown>[];
+  const drivers = devices.map(({ driver }) => driver);
+  for (const driver of ['piix3-usb-uhci', 'usb-ehci', 'qemu-xhci', 'usb-kbd', 'hda-duplex', 'floppy'])
+    assert.ok(drivers.includes(driver), driver);
+  assert.equal(devices.find(({ driver }) => driver === 'VGA')?.vgamem_mb, 64);
+  assert.deepEqual(values(command, '-audiodev'), ['none,id=sound']);
+  assert.deepEqual(values(command, '-boot'), ['menu=on,splash-time=2500,reboot-timeout=10000,strict=on']);
+  const addresses = devices.flatMap(({ addr }) => (addr === undefined ? [] : [addr]));
+  assert.equal(new Set(addresses).size, addresses.length, 'two devices in one slot');
+  refuses({ videoMemoryMiB: 5 }, /video memory/);
+  refuses({ floppies: [{ id: 'floppy2', unit: 2 }] }, /drives 0 and 1/);
+});
+
+it('keeps an adapter in its slot when others come or go', () => {
+  const nic = { id: 'a', model: 'e1000' as const, mac: '00:50:56:00:00:09', connected: true };
+  const at = (slot: number) => device(build({ nics: [{ ...nic, network: { kind: 'none' }, slot }] }), 'nic-a');
+  assert.equal((at(3) as { readonly addr: string }).addr, '0x16');
+  refuses({ nics: [{ ...nic, network: { kind: 'none' }, slot: 10 }] }, /10 NICs/);
+});

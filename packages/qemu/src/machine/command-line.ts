@@ -1,8 +1,9 @@
 import { type MachineHardware, type MachinePlatform, nicModels } from '@hypostyle/contracts';
 import { qemuErrors } from '../errors.ts';
-import { type BlockNode, cdromNodes, diskGraph } from './block-graph.ts';
+import { type BlockNode, cdromNodes, diskGraph, floppyNodes } from './block-graph.ts';
 import { attachment, controllerDevice } from './controllers.ts';
 import { type Device, deviceId, pciAddress, pciSlot } from './device.ts';
+import { equipmentDevices } from './equipment.ts';
 import { nicArguments } from './nics.ts';
 import type { RunDirectory } from './run-directory.ts';
 
@@ -12,6 +13,8 @@ const macPattern = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
 /** Time that a person has to press the key for the firmware's setup, milliseconds. */
 const setupWaitMs = 15_000;
 const maxSerials = 4;
+/** How often memory can be added to a machine that runs. */
+const memorySlots = 32;
 
 export interface CommandLineOptions {
   readonly program: string;
@@ -46,9 +49,10 @@ export function commandLine(options: CommandLineOptions): string[] {
   const drives = driveArguments(options);
   const nics = hardware.nics.map((nic, index) => nicArguments(nic, index, bootIndex(hardware, nic.id)));
   const devices: Device[] = [
-    { driver: 'VGA', addr: pciAddress(pciSlot.display) },
+    { driver: 'VGA', addr: pciAddress(pciSlot.display), vgamem_mb: hardware.videoMemoryMiB ?? 16 },
     { driver: 'pvpanic' },
     ...optionalDevices(hardware),
+    ...equipmentDevices(hardware),
     ...drives.devices,
     ...nics.map((nic) => nic.device),
     ...hardware.serials.map((_, index) => ({ driver: 'isa-serial', index, chardev: `serial${index}` })),
@@ -61,7 +65,7 @@ export function commandLine(options: CommandLineOptions): string[] {
     ...['-name', `guest=${escapeComma(hardware.name)} ${hardware.uuid},debug-threads=on`],
     ...['-uuid', hardware.uuid, '-smbios', `type=1,uuid=${hardware.uuid}`],
     ...['-machine', machineProperties(options), '-accel', accelerator(options.accelerator)],
-    ...['-cpu', options.platform.cpuModel, '-smp', topology(hardware), '-m', `${options.memoryKiB}K`],
+    ...['-cpu', options.platform.cpuModel, '-smp', topology(hardware), '-m', memorySize(options)],
     ...['-rtc', `base=${hardware.clock},clock=host${isWindows(hardware.guestId) ? ',driftfix=slew' : ''}`],
     ...['-boot', bootProperties(hardware)],
     ...['-no-shutdown', '-action', 'panic=none', '-S'],
@@ -74,6 +78,7 @@ export function commandLine(options: CommandLineOptions): string[] {
       '-chardev',
       `${serverSocket(`serial${index}`, run.serial(index))}${logPath ? `,logfile=${escapeComma(logPath)},logappend=on` : ''}`,
     ]),
+    ...(hardware.sound ? ['-audiodev', 'none,id=sound'] : []),
     ...(hardware.guestAgent ? ['-chardev', serverSocket('agent', run.agent)] : []),
     ...nics.flatMap(({ netdev }) => (netdev ? ['-netdev', netdev] : [])),
     ...(hardware.rng
@@ -88,13 +93,15 @@ export function commandLine(options: CommandLineOptions): string[] {
 export const lockConflictCode = 75;
 
 function checkNames(hardware: MachineHardware): void {
-  const { controllers, disks, cdroms, nics } = hardware;
+  const { controllers, disks, cdroms, nics, floppies = [], videoMemoryMiB = 16 } = hardware;
+  if (!Number.isInteger(Math.log2(videoMemoryMiB)) || videoMemoryMiB < 1 || videoMemoryMiB > 256)
+    throw qemuErrors.unsupported(`${videoMemoryMiB} MiB of video memory: a power of two from 1 to 256 is possible.`);
   if (!uuidPattern.test(hardware.uuid))
     throw qemuErrors.unsupported(`UUID ${hardware.uuid} is not lower-case 8-4-4-4-12.`);
   if (/[\0-\x1f\x7f]/.test(hardware.name)) throw qemuErrors.unsupported('The name has control characters.');
   if (hardware.serials.length > maxSerials)
     throw qemuErrors.unsupported(`A machine has ${maxSerials} serial ports at most.`);
-  for (const list of [controllers, disks, cdroms, nics]) {
+  for (const list of [controllers, disks, cdroms, nics, floppies]) {
     const seen = new Set<string>();
     for (const { id } of list) {
       if (!idPattern.test(id))
@@ -144,6 +151,7 @@ function driveArguments(options: CommandLineOptions): { devices: Device[]; nodes
       ...at.properties,
       ...boot(hardware, disk.id),
       ...(disk.pauseOnReadError && controller.model !== 'nvme' ? { rerror: 'stop' } : {}),
+      ...(disk.writeThrough && controller.model !== 'nvme' ? { 'write-cache': 'off' } : {}),
       ...(disk.serial && controller.model !== 'nvme' ? { serial: disk.serial } : {}),
     });
   }
@@ -160,6 +168,19 @@ function driveArguments(options: CommandLineOptions): { devices: Device[]; nodes
       ...boot(hardware, cdrom.id),
     });
   }
+  for (const { id, unit, path } of hardware.floppies ?? []) {
+    if (unit !== 0 && unit !== 1) throw qemuErrors.unsupported(`Floppy ${id}: there are drives 0 and 1.`);
+    const graph = path ? floppyNodes(unit, path) : undefined;
+    if (graph) nodes.push(...graph.nodes);
+    devices.push({
+      driver: 'floppy',
+      id: deviceId.floppy(id),
+      unit,
+      'drive-type': '144',
+      ...(graph ? { drive: graph.top } : {}),
+      ...boot(hardware, id),
+    });
+  }
   return { devices, nodes };
 }
 
@@ -169,7 +190,7 @@ function optionalDevices(hardware: MachineHardware): Device[] {
     ...(hardware.vmport
       ? []
       : [
-          { driver: 'qemu-xhci', id: 'usb', addr: pciAddress(pciSlot.usb) },
+          { driver: 'qemu-xhci', id: 'usb', addr: pciAddress(pciSlot.pointer) },
           { driver: 'usb-tablet', bus: 'usb.0' },
         ]),
     ...(hardware.guestAgent
@@ -214,16 +235,31 @@ function accelerator(kind: 'kvm' | 'tcg'): string {
   return kind === 'kvm' ? 'kvm' : 'tcg,thread=multi';
 }
 
-function topology({ cpus, coresPerSocket }: MachineHardware): string {
+function topology({ cpus, coresPerSocket, hotPlug }: MachineHardware): string {
   if (!Number.isInteger(cpus) || cpus < 1 || cpus > 255)
     throw qemuErrors.unsupported(`${cpus} CPUs: 1 to 255 are possible.`);
   const cores = coresPerSocket >= 1 && cpus % coresPerSocket === 0 ? coresPerSocket : 1;
-  return `cpus=${cpus},sockets=${cpus / cores},cores=${cores},threads=1`;
+  const most = hotPlug ? Math.max(cpus, Math.floor(hotPlug.maxCpus / cores) * cores) : cpus;
+  if (most > 255) throw qemuErrors.unsupported(`${most} CPUs: 1 to 255 are possible.`);
+  return `cpus=${cpus},sockets=${most / cores},cores=${cores},threads=1${most > cpus ? `,maxcpus=${most}` : ''}`;
 }
 
-function bootProperties({ bootOrder, enterSetup }: MachineHardware): string {
-  const menu = enterSetup ? `menu=on,splash-time=${setupWaitMs}` : 'menu=off';
-  return bootOrder.length > 0 ? `${menu},strict=on` : menu;
+/** Memory that is there, and room for more to come. */
+function memorySize({ hardware: { hotPlug, memoryMiB }, memoryKiB }: CommandLineOptions): string {
+  if (!hotPlug || hotPlug.maxMemoryMiB <= memoryMiB) return `${memoryKiB}K`;
+  return `size=${memoryKiB}K,slots=${memorySlots},maxmem=${hotPlug.maxMemoryMiB}M`;
+}
+
+function bootProperties(hardware: MachineHardware): string {
+  const { bootOrder, enterSetup, bootDelayMilliseconds = 0, bootRetryMilliseconds } = hardware;
+  // Firmware waits with the key for its menu on the screen; it takes 16 bits of milliseconds.
+  const wait = Math.min(enterSetup ? Math.max(setupWaitMs, bootDelayMilliseconds) : bootDelayMilliseconds, 65_535);
+  const words = [
+    wait > 0 ? `menu=on,splash-time=${wait}` : 'menu=off',
+    ...(bootRetryMilliseconds === undefined ? [] : [`reboot-timeout=${Math.min(bootRetryMilliseconds, 65_535)}`]),
+    ...(bootOrder.length > 0 ? ['strict=on'] : []),
+  ];
+  return words.join(',');
 }
 
 function bootIndex({ bootOrder }: MachineHardware, id: string): number | undefined {

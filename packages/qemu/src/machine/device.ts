@@ -6,6 +6,7 @@ export const deviceId = {
   controller: (id: string) => `controller-${id}`,
   disk: (id: string) => `disk-${id}`,
   cdrom: (id: string) => `cdrom-${id}`,
+  floppy: (id: string) => `floppy-${id}`,
   nic: (id: string) => `nic-${id}`,
   agentPort: 'agent-port',
 } as const;
@@ -21,11 +22,14 @@ export const pciSlot = {
   virtioSerial: 3,
   balloon: 4,
   rng: 5,
-  usb: 6,
+  pointer: 6,
   scsi: 7,
   ahci: 11,
   nvme: 15,
   nic: 19,
+  xhci: 29,
+  usb: 30,
+  sound: 31,
 } as const;
 
 /** Most controllers of one family. */

@@ -20,7 +20,9 @@ export interface NicArguments {
 
 /** A NIC and where its frames go. `bootIndex`: position in the boot order; without it the boot ROM is left out. */
 export function nicArguments(nic: NicHardware, index: number, bootIndex: number | undefined): NicArguments {
-  if (index >= maxNics) throw qemuErrors.unsupported(`NIC ${nic.id}: a machine has ${maxNics} NICs at most.`);
+  const slot = nic.slot ?? index;
+  if (slot < 0 || slot >= maxNics)
+    throw qemuErrors.unsupported(`NIC ${nic.id}: a machine has ${maxNics} NICs at most.`);
   const id = deviceId.nic(nic.id);
   const netdev = nic.network.kind === 'nat' ? `${id}-net` : undefined;
   return {
@@ -28,7 +30,7 @@ export function nicArguments(nic: NicHardware, index: number, bootIndex: number 
       driver: drivers[nic.model],
       id,
       mac: nic.mac,
-      addr: pciAddress(pciSlot.nic + index),
+      addr: pciAddress(pciSlot.nic + slot),
       ...(netdev ? { netdev } : {}),
       ...(bootIndex === undefined ? { romfile: '' } : { bootindex: bootIndex }),
     },

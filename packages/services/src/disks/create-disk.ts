@@ -8,7 +8,7 @@ export interface CreateMachineDisk {
   /** Path of the descriptor in the datastore; its folder must exist. */
   readonly path: string;
   readonly capacityBytes: number;
-  readonly allocation: 'thin' | 'eager';
+  readonly allocation: 'thin' | 'thick' | 'eager';
   readonly adapter: AdapterType;
   readonly hardwareVersion: number;
   readonly signal: AbortSignal;

@@ -1,8 +1,19 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { createMachineDisk, faults, joinPath, machineDiskFiles, readDiskChain, splitPath } from '@hypostyle/services';
+import {
+  createDelta,
+  createMachineDisk,
+  type DiskChain,
+  deltaFiles,
+  faults,
+  joinPath,
+  machineDiskFiles,
+  nextDeltaName,
+  readDiskChain,
+  splitPath,
+} from '@hypostyle/services';
 import { fault, type RunningTask } from '@hypostyle/vim';
-import type { DeviceEffect } from '../../configuration/device-draft.ts';
+import { badDevice, type DeviceEffect } from '../../configuration/device-draft.ts';
 import type { Disk, MachineConfiguration } from '../../configuration/machine-configuration.ts';
 import type { Datastore } from '../../datastore/datastore.ts';
 import { spaceOf } from '../../datastore/datastores.ts';
@@ -29,7 +40,7 @@ export interface DiskUpload {
   /** Path of the descriptor in the datastore. */
   readonly path: string;
   readonly capacityBytes: number;
-  readonly allocation: 'thin' | 'eager';
+  readonly allocation: 'thin' | 'thick' | 'eager';
 }
 
 export interface AppliedEffects {
@@ -37,6 +48,8 @@ export interface AppliedEffects {
   /** Absolute paths of what was made, for taking it back. */
   readonly made: readonly string[];
   readonly uploads: readonly DiskUpload[];
+  /** Disks that are to be larger: done once nothing can fail any more, since it is not taken back. */
+  readonly growths: readonly DiskGrowth[];
 }
 
 type CreateDisk = Extract<DeviceEffect, { kind: 'create-disk' }>;
@@ -48,6 +61,7 @@ export async function applyEffects(core: HostCore, options: EffectsOptions): Pro
   let configuration = withImageNames(core.datastores, options, options.configuration);
   const made: string[] = [];
   const uploads: DiskUpload[] = [];
+  const growths: DiskGrowth[] = [];
   const name = (key: number, fileName: string) => {
     const rename = (disk: Disk) => (disk.key === key ? { ...disk, fileName } : disk);
     configuration = { ...configuration, disks: configuration.disks.map(rename) };
@@ -63,17 +77,25 @@ export async function applyEffects(core: HostCore, options: EffectsOptions): Pro
           await options.planned([...made, ...machineDiskFiles(datastore, path)]);
           made.push(...(await createDisk(options, path, effect)));
         }
+      } else if (effect.kind === 'create-child') {
+        const path = await childPath(core, options, effect, configuration);
+        name(effect.key, splitPath(path).name);
+        await options.planned([...made, ...deltaFiles(datastore.absolute(path))]);
+        made.push(...(await createChild(core, options, path, effect.parent)));
       } else if (effect.kind === 'attach-disk') {
         name(effect.key, await attachDisk(core, options, effect.fileName));
+      } else if (effect.kind === 'same-disk') {
+        checkSame(core, options, effect);
       } else if (effect.kind === 'grow-disk') {
-        await checkSize(options, effect.key, effect.capacityBytes);
+        const growth = await growthOf(core, options, effect);
+        if (growth !== undefined) growths.push(growth);
       }
     }
   } catch (error) {
     for (const path of made) await rm(path, { force: true });
     throw error;
   }
-  return { configuration, made, uploads };
+  return { configuration, made, uploads, growths };
 }
 
 /** A disk that is let go of, with its files within its folder; paths are absolute. */
@@ -91,17 +113,20 @@ export async function doomedDisks(
   const doomed: DoomedDisk[] = [];
   for (const effect of effects) {
     if (effect.kind !== 'destroy-disk') continue;
-    const path = diskPath(datastore, vmxPath, effect.fileName);
-    const chain = await readDiskChain(path, {
-      allowOutside: (other) => other.startsWith(`${datastore.directory}/`),
-    }).catch(() => undefined);
-    // Of a damaged disk go the files that a disk of that name has.
-    const files =
-      chain?.links.flatMap((link) => [link.descriptorPath, ...link.extentPaths]) ??
-      machineDiskFiles(datastore, path.slice(datastore.directory.length + 1));
-    doomed.push({ path, files: files.filter((file) => file.startsWith(`${dirname(path)}/`)) });
+    doomed.push(await doomedDisk(datastore, diskPath(datastore, vmxPath, effect.fileName)));
   }
   return doomed;
+}
+
+async function doomedDisk(datastore: Datastore, path: string): Promise<DoomedDisk> {
+  const chain = await readDiskChain(path, {
+    allowOutside: (other) => other.startsWith(`${datastore.directory}/`),
+  }).catch(() => undefined);
+  // Of a damaged disk go the files that a disk of that name has.
+  const files =
+    chain?.links.flatMap((link) => [link.descriptorPath, ...link.extentPaths]) ??
+    machineDiskFiles(datastore, path.slice(datastore.directory.length + 1));
+  return { path, files: files.filter((file) => file.startsWith(`${dirname(path)}/`)) };
 }
 
 /** Deletes the files of disks that the new configuration let go of. Done last: nothing names them any more. */
@@ -132,7 +157,7 @@ async function checkSpace(datastore: Datastore, effects: readonly DeviceEffect[]
     );
   for (const { capacityBytes, allocation } of creates) {
     // A thin disk may be larger than what is free, but not than the whole datastore: it could never be filled.
-    const room = allocation === 'eager' ? space.freeBytes : space.capacityBytes;
+    const room = allocation === 'thin' ? space.capacityBytes : space.freeBytes;
     if (capacityBytes > room) throw faults.noSpace(datastore.format(''), datastore.name);
   }
 }
@@ -147,7 +172,10 @@ async function newDiskPath(
   const { folder, name: vmxName } = splitPath(vmxPath);
   const asked = effect.fileName === '' ? '' : pathOnDatastore(core, datastore, vmxPath, effect.fileName);
   if (asked.toLowerCase().endsWith('.vmdk')) {
-    if (await exists(datastore.absolute(asked))) throw faults.exists(datastore.format(asked));
+    if (await exists(datastore.absolute(asked))) {
+      if (effect.replace !== true) throw faults.exists(datastore.format(asked));
+      await makeRoom(core, datastore, asked);
+    }
     if (splitPath(asked).folder !== folder)
       throw fault(
         'InvalidDatastorePath',
@@ -218,36 +246,126 @@ export function adapterOf(configuration: MachineConfiguration, diskKey: number):
 /** Checks a disk that is there already; answers how the `.vmx` names it. */
 async function attachDisk(core: HostCore, { datastore, vmxPath }: EffectsOptions, fileName: string): Promise<string> {
   const path = pathOnDatastore(core, datastore, vmxPath, fileName);
+  await readAttachedChain(datastore, path);
+  const own = splitPath(vmxPath).folder;
+  return splitPath(path).folder === own ? splitPath(path).name : join(datastore.url, path);
+}
+
+/** Takes a disk away that another one is to replace; one that a machine has stays. */
+async function makeRoom(core: HostCore, datastore: Datastore, path: string): Promise<void> {
+  for (const machine of core.machines.all()) {
+    if (machine.datastore === datastore && heldFiles(machine).has(path))
+      throw fault(
+        'FileLocked',
+        { file: datastore.format(path) },
+        `The disk ${datastore.format(path)} is used by '${machine.configuration.name}'.`,
+      );
+  }
+  await destroyDisks(core, datastore, [await doomedDisk(datastore, datastore.absolute(path))]);
+}
+
+type CreateChild = Extract<DeviceEffect, { kind: 'create-child' }>;
+
+/** Where a child of a disk goes: its machine's folder, under the name that the client gave or the parent's. */
+async function childPath(
+  core: HostCore,
+  { datastore, vmxPath }: EffectsOptions,
+  effect: CreateChild,
+  configuration: MachineConfiguration,
+): Promise<string> {
+  const { folder } = splitPath(vmxPath);
+  const asked = effect.fileName === '' ? '' : pathOnDatastore(core, datastore, vmxPath, effect.fileName);
+  const taken = new Set([
+    ...configuration.disks.map((disk) => disk.fileName),
+    ...(await readdir(datastore.absolute(folder))),
+  ]);
+  const wanted = splitPath(asked);
+  if (wanted.folder === folder && wanted.name.toLowerCase().endsWith('.vmdk') && !taken.has(wanted.name)) return asked;
+  const parent = pathOnDatastore(core, datastore, vmxPath, effect.parent);
+  return joinPath(
+    folder,
+    nextDeltaName(splitPath(parent).name, (name) => taken.has(name)),
+  );
+}
+
+async function createChild(
+  core: HostCore,
+  { datastore, vmxPath }: EffectsOptions,
+  path: string,
+  parentName: string,
+): Promise<readonly string[]> {
+  const parentPath = pathOnDatastore(core, datastore, vmxPath, parentName);
+  const parent = await readAttachedChain(datastore, parentPath);
+  const absolute = datastore.absolute(path);
+  await createDelta({ path: absolute, parent, images: core.hypervisor.images });
+  return deltaFiles(absolute);
+}
+
+async function readAttachedChain(datastore: Datastore, path: string): Promise<DiskChain> {
   const absolute = datastore.absolute(path);
   try {
-    await readDiskChain(absolute, { allowOutside: (other) => other.startsWith(`${datastore.directory}/`) });
+    return await readDiskChain(absolute, { allowOutside: (other) => other.startsWith(`${datastore.directory}/`) });
   } catch (error) {
     if (!(await exists(absolute))) throw faults.notFound(datastore.format(path));
     const message = error instanceof Error ? error.message : String(error);
     throw fault('InvalidDiskFormat', {}, message, { cause: error });
   }
-  const own = splitPath(vmxPath).folder;
-  return splitPath(path).folder === own ? splitPath(path).name : join(datastore.url, path);
 }
 
-/** Growing comes with the disk work; a spec that repeats the size changes nothing. */
-async function checkSize(
-  { datastore, vmxPath, configuration }: EffectsOptions,
-  key: number,
-  capacityBytes: number,
-): Promise<void> {
+/** A disk is not put in the place of another one by an edit. */
+function checkSame(
+  core: HostCore,
+  options: EffectsOptions,
+  { key, fileName, index }: Extract<DeviceEffect, { kind: 'same-disk' }>,
+): void {
+  const { datastore, vmxPath, configuration } = options;
   const disk = configuration.disks.find((known) => known.key === key);
-  if (disk === undefined) return;
-  const chain = await readDiskChain(diskPath(datastore, vmxPath, disk.fileName), {
-    allowOutside: (path) => path.startsWith(`${datastore.directory}/`),
-  });
-  if (Math.floor(chain.capacityBytes / 1024) === Math.floor(capacityBytes / 1024)) return;
-  if (capacityBytes < chain.capacityBytes) {
-    throw fault(
-      'InvalidDeviceOperation',
-      { deviceIndex: 0, badOp: 'edit', property: 'virtualDeviceSpec.device.capacityInKB' },
-      'A disk cannot be made smaller.',
-    );
+  if (disk === undefined || fileName === disk.fileName || !fileName.toLowerCase().endsWith('.vmdk')) return;
+  const own = datastore.relative(vmxPath, disk.fileName);
+  if (pathOnDatastore(core, datastore, vmxPath, fileName) !== own) {
+    throw badDevice(index, 'device.backing.fileName', 'a disk is removed and another one added, not exchanged');
   }
-  throw fault('NotSupported', {}, 'Growing a disk is not supported here yet.');
+}
+
+/** A disk that is to be larger. */
+export interface DiskGrowth {
+  /** Key of the disk in the new configuration. */
+  readonly key: number;
+  /** Of the descriptor, absolute. */
+  readonly path: string;
+  readonly capacityBytes: number;
+}
+
+/** What is to be done for a disk to have a size: nothing where the spec repeats the one that it has. */
+async function growthOf(
+  core: HostCore,
+  { datastore, vmxPath, configuration }: EffectsOptions,
+  { key, capacityBytes, index }: Extract<DeviceEffect, { kind: 'grow-disk' }>,
+): Promise<DiskGrowth | undefined> {
+  const disk = configuration.disks.find((known) => known.key === key);
+  if (disk === undefined) return undefined;
+  const path = diskPath(datastore, vmxPath, disk.fileName);
+  const chain = await readDiskChain(path, { allowOutside: (other) => other.startsWith(`${datastore.directory}/`) });
+  if (Math.floor(chain.capacityBytes / 1024) === Math.floor(capacityBytes / 1024)) return undefined;
+  const refuse = (reason: string) =>
+    fault(
+      'InvalidDeviceOperation',
+      { deviceIndex: index, badOp: 'edit', property: 'virtualDeviceSpec.device.capacityInKB' },
+      reason,
+    );
+  if (capacityBytes < chain.capacityBytes) throw refuse('A disk cannot be made smaller.');
+  if (chain.links.length > 1) {
+    throw refuse('A disk with snapshots, or on the files of another, does not grow: remove the snapshots first.');
+  }
+  if (chain.links[0].kind === 'foreign')
+    throw refuse('A disk that was made elsewhere does not grow before it ran here.');
+  const file = path.slice(datastore.directory.length + 1);
+  for (const machine of core.machines.all()) {
+    if (machine.datastore !== datastore || machine.vmxPath === vmxPath || !heldFiles(machine).has(file)) continue;
+    throw refuse(`The disk is used by '${machine.configuration.name}' too.`);
+  }
+  const space = await spaceOf(datastore);
+  const room = chain.thin ? space?.capacityBytes : space && space.freeBytes + chain.capacityBytes;
+  if (room !== undefined && capacityBytes > room) throw faults.noSpace(datastore.format(''), datastore.name);
+  return { key, path, capacityBytes };
 }

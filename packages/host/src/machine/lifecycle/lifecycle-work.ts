@@ -9,8 +9,9 @@ import {
   VimFault,
   type VirtualMachineConfigSpec,
 } from '@hypostyle/vim';
-import { applySpec, invalid, machineName, newConfiguration } from '../../configuration/apply-spec.ts';
+import { applySpec, machineName, newConfiguration } from '../../configuration/apply-spec.ts';
 import type { SpecContext } from '../../configuration/device-draft.ts';
+import { invalid } from '../../configuration/invalid.ts';
 import { writeConfiguration } from '../../configuration/to-vmx.ts';
 import type { HostCore } from '../../host-core.ts';
 import { isCenter } from '../../management/center-account.ts';

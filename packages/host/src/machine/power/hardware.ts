@@ -3,14 +3,17 @@ import type {
   BlockLayer,
   CdromHardware,
   DiskHardware,
+  FloppyHardware,
   MachineHardware,
   NicHardware,
   PortForward,
   SerialHardware,
 } from '@hypostyle/contracts';
 import { splitPath } from '@hypostyle/services';
+import { equipmentOf } from '../../configuration/equipment.ts';
 import type { MachineConfiguration, Nic } from '../../configuration/machine-configuration.ts';
 import { parseForward } from '../../configuration/port-forward.ts';
+import { setting } from '../../configuration/settings.ts';
 import { HostError } from '../../errors.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 
@@ -21,6 +24,24 @@ export interface HardwareOptions {
   imagePath(fileName: string): string;
   /** False: the network is no network of ours, and the NIC is built without a link. */
   networkExists(name: string): boolean;
+  /** Most that a machine may have here. */
+  readonly limits: { readonly cpus: number; readonly memoryMiB: number };
+}
+
+/** How often over a machine may grow while it runs: address space and tables are kept for it from the start. */
+const growth = { cpus: 8, memory: 16 } as const;
+
+/** What a machine may grow to while it runs, where its owner wants that. */
+export function hotPlugLimits(
+  c: Pick<MachineConfiguration, 'cpus' | 'memoryMiB' | 'cpuHotAdd' | 'memoryHotAdd'>,
+  { limits }: Pick<HardwareOptions, 'limits'>,
+): Pick<MachineHardware, 'hotPlug'> {
+  if (!c.cpuHotAdd && !c.memoryHotAdd) return {};
+  const maxCpus = c.cpuHotAdd ? Math.max(c.cpus, Math.min(limits.cpus, Math.max(c.cpus * growth.cpus, 16))) : c.cpus;
+  const maxMemoryMiB = c.memoryHotAdd
+    ? Math.max(c.memoryMiB, Math.min(limits.memoryMiB, c.memoryMiB * growth.memory))
+    : c.memoryMiB;
+  return { hotPlug: { maxCpus, maxMemoryMiB } };
 }
 
 interface Place {
@@ -59,6 +80,7 @@ export function machineHardware(machine: MachineRecord, options: HardwareOptions
       discardWrites: disk.mode === 'independent_nonpersistent',
       // What is not checked yet is checked as it is read.
       ...(options.layers.get(disk.key)?.some(({ offset }) => offset !== undefined) ? { pauseOnReadError: true } : {}),
+      ...(disk.writeThrough ? { writeThrough: true } : {}),
       ...diskSerial(machine, disk.key),
     }),
   );
@@ -71,6 +93,14 @@ export function machineHardware(machine: MachineRecord, options: HardwareOptions
     }),
   );
   const nics = c.nics.map((nic) => nicHardware(nic, options));
+  const floppies = c.floppies.map(
+    (floppy): FloppyHardware => ({
+      id: `floppy${floppy.number}`,
+      unit: floppy.number,
+      ...(floppy.fileName !== undefined && floppy.startConnected ? { path: options.imagePath(floppy.fileName) } : {}),
+    }),
+  );
+  const { usb, ehci, xhci, sound, videoRamKiB } = equipmentOf(c);
   return {
     uuid: c.uuid,
     name: c.name,
@@ -93,12 +123,19 @@ export function machineHardware(machine: MachineRecord, options: HardwareOptions
           : {}),
       }),
     ),
+    floppies,
+    ...(usb || xhci ? { usb: { uhci: usb, ehci, xhci } } : {}),
+    ...(sound === undefined ? {} : { sound }),
+    videoMemoryMiB: videoRamKiB / 1024,
+    ...hotPlugLimits(c, options),
     balloon: true,
     rng: true,
     vmport: true,
     guestAgent: true,
-    bootOrder: bootOrder(c, disks, cdroms, nics),
+    bootOrder: bootOrder(c, { disks, cdroms, nics, floppies }),
     enterSetup: c.enterSetup,
+    ...(c.bootDelayMilliseconds > 0 ? { bootDelayMilliseconds: c.bootDelayMilliseconds } : {}),
+    ...(setting(c, 'bootRetryEnabled') ? { bootRetryMilliseconds: setting(c, 'bootRetryDelay') } : {}),
     // A name only: a `.vmx` that came from elsewhere may name any path.
     nvramPath: join(
       folder,
@@ -108,27 +145,36 @@ export function machineHardware(machine: MachineRecord, options: HardwareOptions
   };
 }
 
+/** First what the machine's owner wants, in that order, then what is left. */
 function bootOrder(
   c: MachineConfiguration,
-  disks: readonly DiskHardware[],
-  cdroms: readonly CdromHardware[],
-  nics: readonly NicHardware[],
+  { disks, cdroms, nics, floppies }: Required<Pick<MachineHardware, 'disks' | 'cdroms' | 'nics' | 'floppies'>>,
 ): string[] {
-  const classes = {
-    disk: disks,
-    cdrom: cdroms.filter((cdrom) => cdrom.path !== undefined),
-    ethernet: nics,
-    floppy: [],
+  const loaded = (drive: { readonly path?: string }) => drive.path !== undefined;
+  const ids = (devices: readonly { readonly id: string }[]) => devices.map(({ id }) => id);
+  const all = {
+    disk: ids(disks),
+    cdrom: ids(cdroms.filter(loaded)),
+    ethernet: ids(nics),
+    floppy: ids(floppies.filter(loaded)),
   };
-  const order = c.bootOrder.length > 0 ? c.bootOrder : (['disk', 'cdrom', 'ethernet'] as const);
-  return order.flatMap((name) => classes[name].map((device) => device.id));
+  const named = {
+    disk: c.bootDisks.flatMap((key) => c.disks.filter((disk) => disk.key === key).map((disk) => diskIdOf(c, disk))),
+    ethernet: c.bootNics.flatMap((key) =>
+      c.nics.filter((nic) => nic.key === key).map((nic) => `ethernet${nic.number}`),
+    ),
+  };
+  const wanted = c.bootOrder.flatMap((name) => {
+    const some = name === 'disk' || name === 'ethernet' ? named[name] : [];
+    return some.length > 0 ? some : all[name];
+  });
+  return [...new Set([...wanted, ...all.disk, ...all.cdrom, ...all.ethernet])];
 }
 
 /** What the guest sees as the disk's serial number when `disk.EnableUUID` is set. */
 function diskSerial(machine: MachineRecord, key: number): { readonly serial?: string } {
-  const enabled = machine.configuration.extra.find(([name]) => name.toLowerCase() === 'disk.enableuuid')?.[1];
   const uuid = machine.disks.get(key)?.uuid;
-  if (enabled?.toLowerCase() !== 'true' || uuid === undefined) return {};
+  if (!setting(machine.configuration, 'diskUuidEnabled') || uuid === undefined) return {};
   return { serial: uuid.replaceAll('-', '').slice(0, 20) };
 }
 
@@ -138,6 +184,7 @@ function nicHardware(nic: Nic, options: HardwareOptions): NicHardware {
     id: `ethernet${nic.number}`,
     model: nic.model,
     mac: nic.mac,
+    slot: nic.number,
     connected: nic.startConnected && exists,
     network: exists ? { kind: 'nat', forwards: nic.forwards.map(forwardOf) } : { kind: 'none' },
   };

@@ -133,6 +133,7 @@ async function startEngine(
     layers: prepared.layers,
     imagePath: (fileName) => diskPath(datastore, vmxPath, fileName),
     networkExists: (network) => core.networks.find(network) !== undefined,
+    limits: core.limits,
   });
   const hardware = environment.disc === undefined ? plain : withEnvironmentDisc(plain, environment.disc);
   core.machines.change(id, { guestEnvironment: environment.guestInfo });
@@ -162,7 +163,7 @@ async function startEngine(
 /** What the engine reads and writes beside its disks is what it is called, and no link that leads elsewhere. */
 async function checkFiles({ datastore, vmxPath, configuration: c }: MachineRecord): Promise<void> {
   const { folder } = splitPath(vmxPath);
-  for (const { fileName, startConnected } of c.cdroms) {
+  for (const { fileName, startConnected } of [...c.cdroms, ...c.floppies]) {
     const image = fileName === undefined || !startConnected ? undefined : datastore.relative(vmxPath, fileName);
     if (image !== undefined) await resolveInRoot(datastore, image);
   }

@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { machineDiskFiles } from '@hypostyle/services';
+import { growMachineDisk, machineDiskFiles } from '@hypostyle/services';
 import {
   actingUser,
   type Call,
@@ -11,11 +11,12 @@ import {
 } from '@hypostyle/vim';
 import { applySpec, machineName } from '../../configuration/apply-spec.ts';
 import { configurationFromVmx } from '../../configuration/from-vmx.ts';
+import { checkFiles } from '../../configuration/refused-members.ts';
 import { writeConfiguration } from '../../configuration/to-vmx.ts';
 import type { HostCore } from '../../host-core.ts';
 import { applyVApp } from '../../vapp/apply-vapp.ts';
 import { writeVApp } from '../../vapp/vapp-file.ts';
-import { applyEffects, type DoomedDisk, destroyDisks, doomedDisks } from '../files/disk-effects.ts';
+import { applyEffects, type DiskGrowth, type DoomedDisk, destroyDisks, doomedDisks } from '../files/disk-effects.ts';
 import { readVmx, writeVmx } from '../files/machine-files.ts';
 import { checkDuplicate, claimName, mustBeFree, specContext } from '../lifecycle/lifecycle-work.ts';
 import { invalidPowerState } from '../power/power-work.ts';
@@ -31,6 +32,8 @@ interface ReconfigureInput {
 interface ReconfigureJournal {
   readonly made: readonly string[];
   readonly destroyed: readonly DoomedDisk[];
+  /** Disks that become larger once the configuration is written. */
+  readonly growths?: readonly DiskGrowth[];
 }
 
 export interface ReconfigureWork {
@@ -51,6 +54,14 @@ const liveMembers = new Set([
   // The name that a center knows the machine by: no engine has it.
   'instanceUuid',
   'annotation',
+  'createDate',
+  'locationId',
+  'managedBy',
+  'consolePreferences',
+  'maxMksConnections',
+  'guestAutoLockEnabled',
+  'swapPlacement',
+  'files',
   'extraConfig',
   // The guest hears of it at its next start.
   'vAppConfig',
@@ -84,6 +95,7 @@ export function defineReconfigureWork(core: HostCore): ReconfigureWork {
       const machine = core.machines.get(ref);
       mustBeFree(core, machine);
       checkState(machine, spec);
+      checkFiles(spec, machine.datastore.format(machine.vmxPath));
       applySpec(machine.configuration, spec, specContext(core));
       applyVApp(machine.vApp, spec);
       return reconfigure(call, { input: { id: machine.id, spec }, entity: machine.ref, queueKey: machine.id });
@@ -121,8 +133,13 @@ async function settleFiles(core: HostCore, id: string, journal: ReconfigureJourn
     if (path !== undefined) for (const file of machineDiskFiles(datastore, path)) named.add(file);
   }
   for (const path of journal.made) if (!named.has(path)) await rm(path, { force: true });
+  await growDisks(machine, journal.growths ?? []);
   const gone = journal.destroyed.filter((disk) => !named.has(disk.path));
   await destroyDisks(core, datastore, gone);
+}
+
+async function growDisks({ datastore }: MachineRecord, growths: readonly DiskGrowth[]): Promise<void> {
+  for (const { path, capacityBytes } of growths) await growMachineDisk({ root: datastore, path, capacityBytes });
 }
 
 async function changeMachine(
@@ -170,7 +187,10 @@ async function change(
     if (vAppChanges && vApp !== undefined) await writeVApp(datastore, vmxPath, vApp);
     const hasVApp = vAppChanges ? vApp !== undefined : found.hasVApp;
     writeConfiguration(vmx, { ...effected.configuration, hasVApp }, core.guestOs);
+    if (effected.growths.length > 0)
+      await task.journal({ made: effected.made, destroyed, growths: effected.growths } satisfies ReconfigureJournal);
     await writeVmx(datastore, vmxPath, vmx);
+    await growDisks(machine, effected.growths);
     if (vAppChanges && vApp === undefined) await writeVApp(datastore, vmxPath, undefined);
   } catch (error) {
     if (vAppChanges && machine.vApp !== undefined) await writeVApp(datastore, vmxPath, machine.vApp).catch(() => {});
@@ -182,12 +202,12 @@ async function change(
       id,
       datastore: datastore.uuid,
       vmxPath,
-      created: machine.created,
+      created: spec.createDate ?? machine.created,
     }),
   ]);
   const now = await readMachine(core, datastore, vmxPath);
   core.registry.commit((draft) => {
-    core.machines.change(id, now, draft);
+    core.machines.change(id, { ...now, created: spec.createDate ?? machine.created }, draft);
     core.inventory.networksChanged(draft);
     if (now.configuration.name !== machine.configuration.name) {
       task.post(draft, {

@@ -8,6 +8,7 @@ const shownBy: { readonly [M in keyof MachineRecord]?: readonly string[] } = {
   resourcePool: ['resourcePool'],
   configuration: ['config', 'name', 'network', 'runtime'],
   modified: ['config'],
+  created: ['config'],
   vApp: ['config', 'summary'],
   vAppProblem: ['runtime'],
   guestEnvironment: ['config'],

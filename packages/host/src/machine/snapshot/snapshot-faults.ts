@@ -1,6 +1,7 @@
 import { HypervisorError } from '@hypostyle/contracts';
 import { faults } from '@hypostyle/services';
 import { fault, VimFault } from '@hypostyle/vim';
+import { setting } from '../../configuration/settings.ts';
 import { HostError } from '../../errors.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 
@@ -35,4 +36,12 @@ export function checkSnapshots(machine: MachineRecord): void {
   if (machine.problem !== undefined) throw fault('InvalidVmConfig', {}, machine.problem);
   if (machine.snapshots.problem !== undefined) throw fault('InvalidSnapshotFormat', {}, machine.snapshots.problem);
   if (machine.configuration.template) throw fault('InvalidState', {}, 'The machine is a template.');
+}
+
+/** Throws where the machine's flags say that there are to be no snapshots, or no more. */
+export function mustTakeSnapshots({ configuration }: MachineRecord): void {
+  if (setting(configuration, 'snapshotDisabled'))
+    throw fault('SnapshotDisabled', {}, 'Snapshots of this machine are switched off (flags.snapshotDisabled).');
+  if (setting(configuration, 'snapshotLocked'))
+    throw fault('SnapshotLocked', {}, 'The snapshots of this machine are locked (flags.snapshotLocked).');
 }

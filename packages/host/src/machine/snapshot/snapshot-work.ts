@@ -16,7 +16,7 @@ import { type CreateSnapshotInput, createSnapshot } from './create-snapshot.ts';
 import { refreshMachine } from './refresh-machine.ts';
 import { type RemoveInput, removeSnapshots } from './remove-snapshot.ts';
 import { type RevertInput, revertToSnapshot } from './revert-snapshot.ts';
-import { checkSnapshots, snapshotFault } from './snapshot-faults.ts';
+import { checkSnapshots, mustTakeSnapshots, snapshotFault } from './snapshot-faults.ts';
 import { readVmsd, writeVmsd } from './snapshot-files.ts';
 import { changeSnapshot, findSnapshot } from './snapshot-list.ts';
 
@@ -137,6 +137,7 @@ export function defineSnapshotWork(core: HostCore, watch: MachineWatch): Snapsho
   return {
     create: (call, options) => {
       const machine = ready(call.self.ref);
+      mustTakeSnapshots(machine);
       checkName(options.name);
       checkCreate(machine, options.memory);
       return create(call, { input: { id: machine.id, ...options }, ...on(machine) });
