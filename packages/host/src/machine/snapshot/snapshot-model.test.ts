@@ -35,7 +35,7 @@ async function play(computer: Computer, steps: readonly Step[]): Promise<void> {
     if (dies !== undefined) daemon.store.stepsLeft = dies;
     const done = machine.perform(daemon, action).then(() => true);
     const whole = await Promise.race([done, daemon.store.died.then(() => false)]);
-    daemon.store.stepsLeft = whole ? Number.POSITIVE_INFINITY : 0;
+    daemon.store.stepsLeft = whole ? Number.POSITIVE_INFINITY : -1;
     if (!whole) {
       // What it was doing to files comes to an end; nobody hears of it.
       await new Promise((resolve) => setTimeout(resolve, 15));
@@ -114,7 +114,7 @@ for (const [name, before, killed] of scenarios) {
       daemon.store.stepsLeft = dies;
       const done = machine.perform(daemon, killed).then(() => true);
       const whole = await Promise.race([done, daemon.store.died.then(() => false)]);
-      daemon.store.stepsLeft = whole ? Number.POSITIVE_INFINITY : 0;
+      daemon.store.stepsLeft = whole ? Number.POSITIVE_INFINITY : -1;
       if (!whole) {
         await new Promise((resolve) => setTimeout(resolve, 15));
         daemon.bury();
