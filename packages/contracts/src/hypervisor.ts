@@ -190,11 +190,14 @@ export type MachineEvent =
       readonly paused: boolean;
     };
 
-/** Totals since the engine started, measured. */
+/** Totals since the engine started, measured; what a driver cannot measure it leaves out. */
 export interface MachineUsage {
   readonly cpuMilliseconds: number;
-  /** Bytes of host memory that the engine occupies. */
+  /** Virtual CPUs in their order: time in which each ran, and time in which it waited for a processor. */
+  readonly cpus?: readonly { readonly runMilliseconds: number; readonly readyMilliseconds: number }[];
+  /** Bytes of host memory that the engine occupies, and of its memory that the host has swapped out. */
   readonly residentBytes: number;
+  readonly swappedBytes?: number;
   readonly balloonBytes: number;
   readonly disks: readonly {
     readonly id: string;
@@ -202,9 +205,20 @@ export interface MachineUsage {
     readonly writtenBytes: number;
     readonly reads: number;
     readonly writes: number;
+    /** Time that all reads, and all writes, took together. */
+    readonly readMilliseconds?: number;
+    readonly writeMilliseconds?: number;
   }[];
   /** NICs whose bytes the driver can measure; it may be none. */
-  readonly nics: readonly { readonly id: string; readonly receivedBytes: number; readonly sentBytes: number }[];
+  readonly nics: readonly NicUsage[];
+}
+
+export interface NicUsage {
+  readonly id: string;
+  readonly receivedBytes: number;
+  readonly sentBytes: number;
+  readonly receivedPackets?: number;
+  readonly sentPackets?: number;
 }
 
 export interface GuestFacts {
@@ -228,9 +242,11 @@ export interface GuestInterface {
   readonly name: string;
   readonly mac?: string;
   readonly addresses: readonly GuestAddress[];
-  /** Bytes since the guest booted, by the guest's own counters: where the engine counts none, the only ones there are. */
+  /** Since the guest booted, by the guest's own counters: where the engine counts none, the only ones there are. */
   readonly receivedBytes?: number;
   readonly sentBytes?: number;
+  readonly receivedPackets?: number;
+  readonly sentPackets?: number;
 }
 
 export interface GuestAddress {

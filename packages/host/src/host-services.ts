@@ -7,6 +7,7 @@ import {
   addServiceInstance,
   addUserDirectory,
   ChangeFeed,
+  type Clock,
   createPropertyCollector,
   createSearchIndex,
   createViewManager,
@@ -15,7 +16,9 @@ import {
   type IdentityProvider,
   LocalAccounts,
   OptionService,
+  PerformanceService,
   Permissions,
+  type RealtimeSamples,
   type Registry,
   SessionService,
   TaskService,
@@ -31,6 +34,8 @@ export interface HostServicesOptions {
   readonly about: AboutInfo;
   readonly administrator: { readonly userName: string; readonly password: string };
   readonly sslThumbprint: () => string;
+  readonly samples: RealtimeSamples;
+  readonly clock?: Clock | undefined;
   readonly onDefect: (where: string, error: unknown) => void;
 }
 
@@ -41,6 +46,7 @@ export interface HostServices {
   readonly tasks: TaskService;
   readonly events: EventService;
   readonly options: OptionService;
+  readonly performance: PerformanceService;
   readonly center: ManagingCenter;
   close(): Promise<void>;
 }
@@ -135,6 +141,15 @@ export async function openHostServices(options: HostServicesOptions): Promise<Ho
     productVersion: about.version,
     referenceValue: 'ha-license-manager',
   });
+  const performance = await PerformanceService.open({
+    registry,
+    persistence: store,
+    authorizer,
+    current: options.samples,
+    historyTypes: ['HostSystem', 'VirtualMachine', 'ResourcePool', 'Datastore'],
+    referenceValue: references.performanceManager.value,
+    ...(options.clock === undefined ? {} : { clock: options.clock }),
+  });
   addServiceInstance({
     registry,
     capability: { provisioningSupported: true, multiHostSupported: false, userShellAccessSupported: true },
@@ -156,6 +171,7 @@ export async function openHostServices(options: HostServicesOptions): Promise<Ho
       ovfManager: references.ovfManager,
       extensionManager: extensions.ref,
       setting: settings.ref,
+      perfManager: performance.ref,
     },
   });
   return {
@@ -164,6 +180,7 @@ export async function openHostServices(options: HostServicesOptions): Promise<Ho
     tasks,
     events,
     options: settings,
+    performance,
     center,
     close: async () => {
       center.close();

@@ -9,8 +9,10 @@ import type { Hypervisor, HypervisorInfo, Store } from '@hypostyle/contracts';
 import { type FolderAccess, removeLeftovers, systemClock, TransferLeases } from '@hypostyle/services';
 import {
   type Authorizer,
+  type Clock,
   Dispatcher,
   type ManagedObjectReference,
+  RealtimeSamples,
   Registry,
   type Schema,
   type Session,
@@ -26,8 +28,7 @@ import { addContainers } from './inventory/container-objects.ts';
 import { addDatastoreObject, watchSpace } from './inventory/datastore-object.ts';
 import { type HostFacts, readHostFacts } from './inventory/host-facts.ts';
 import { hostIdentity } from './inventory/host-identity.ts';
-import { addHostObject, HostUse, watchHost } from './inventory/host-object.ts';
-import { hostUseMeter } from './inventory/host-use.ts';
+import { addHostObject, HostUse } from './inventory/host-object.ts';
 import { Inventory } from './inventory/inventory.ts';
 import { Networks } from './inventory/networks.ts';
 import { references } from './inventory/references.ts';
@@ -61,6 +62,7 @@ import { environmentBrowserClass } from './managed/environment-browser.ts';
 import { fileManagerClass } from './managed/file-manager.ts';
 import { ovfManagerClass } from './managed/ovf-manager.ts';
 import { virtualDiskManagerClass } from './managed/virtual-disk-manager.ts';
+import { PerformanceSampler } from './performance/performance-sampler.ts';
 import { PoolUsage } from './pools/pool-usage.ts';
 import { Pools } from './pools/pools.ts';
 
@@ -86,6 +88,8 @@ export interface HostOptions {
   readonly sslThumbprint: () => string;
   /** Port at which disks of leases are read over NBD; none: they are not. */
   readonly diskExportPort?: () => Promise<number>;
+  /** Time of performance samples, so that tests need not wait for it. */
+  readonly clock?: Clock;
   /** Told of what failed in the background, with where. */
   readonly onDefect: (where: string, error: unknown) => void;
 }
@@ -137,19 +141,22 @@ export class Host {
 
   /** Reads what is there, finds the engines that run, and goes on with unfinished tasks. */
   static async open(options: HostOptions): Promise<Host> {
-    const { schema, store, hypervisor, onDefect } = options;
+    const { schema, store, hypervisor, onDefect, clock = systemClock } = options;
     await mkdir(options.runDirectory, { recursive: true, mode: 0o700 });
     await chmod(options.runDirectory, 0o700);
     const identity = await hostIdentity(store, options);
     const [facts, hypervisorInfo] = await Promise.all([readHostFacts(identity), hypervisor.probe()]);
     const registry = new Registry(schema);
     const about = aboutHost({ version: options.version, instanceUuid: facts.uuid });
+    const samples = new RealtimeSamples(['HostSystem', 'VirtualMachine', 'ResourcePool']);
     const services = await openHostServices({
       registry,
       store,
       about,
       administrator: options.administrator,
       sslThumbprint: options.sslThumbprint,
+      samples,
+      clock,
       onDefect,
     });
     const datastores = new Datastores(store);
@@ -158,7 +165,7 @@ export class Host {
       await datastores.add(options.defaultDatastore.name, options.defaultDatastore.directory);
     const [maintenance, pools] = await Promise.all([MaintenanceMode.open(store), Pools.open(store)]);
     const core = makeCore(options, { facts, hypervisorInfo, registry, services, datastores, maintenance, pools });
-    const watch = new MachineWatch(core);
+    const watch = new MachineWatch(core, clock);
     const consoles = new ConsoleTickets(core, options.sslThumbprint);
     const leases = new TransferLeases({
       pulling: definePullWork(core),
@@ -208,7 +215,9 @@ export class Host {
     showPermissions(core);
     await services.tasks.recover();
     settle.beginAll();
-    const stops = [stopAdopting, watchSpace(core), watchHost(core, use, hostUseMeter(core.hostMHz))];
+    const { performance } = services;
+    const sampler = new PerformanceSampler(core, { watch, performance, samples, use, facts, clock });
+    const stops = [stopAdopting, watchSpace(core), sampler.start()];
     return new Host({ core, services, leases, consoles, watch, settle, stops });
   }
 

@@ -191,25 +191,3 @@ function biosInfo({ bios: { vendor, version, releaseDate } }: HostFacts) {
     ...(releaseDate === undefined ? {} : { releaseDate }),
   });
 }
-
-/** Looks at the use of this machine from time to time; the answer stops it. */
-export function watchHost(
-  core: HostCore,
-  use: HostUse,
-  read: () => { readonly cpuMHz: number; readonly memoryMiB: number; readonly uptimeSeconds: number },
-): () => void {
-  const timer = setInterval(() => {
-    const { cpuMHz, memoryMiB, uptimeSeconds } = read();
-    use.quickStats = data('HostListSummaryQuickStats', {
-      overallCpuUsage: cpuMHz,
-      overallMemoryUsage: memoryMiB,
-      uptime: uptimeSeconds,
-    });
-    core.registry.commit((draft) => {
-      draft.touch(references.host, 'summary');
-      core.inventory.usageChanged(draft);
-    });
-  }, 20_000);
-  timer.unref();
-  return () => clearInterval(timer);
-}

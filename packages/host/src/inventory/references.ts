@@ -17,6 +17,7 @@ export const references = {
   autoStartManager: reference('HostAutoStartManager', 'ha-autostart-mgr'),
   virtualDiskManager: reference('VirtualDiskManager', 'ha-vdiskmanager'),
   fileManager: reference('FileManager', 'ha-nfc-file-manager'),
+  performanceManager: reference('PerformanceManager', 'ha-perfmgr'),
   extensionManager: reference('ExtensionManager', 'ha-extension-mgr'),
   options: reference('OptionManager', 'ha-adv-options'),
   ovfManager: reference('OvfManager', 'ha-ovf-manager'),

@@ -82,6 +82,13 @@ export class Pools {
     return found;
   }
 
+  /** The pool and all that it is in, up to the root pool. */
+  withAbove(id: string): string[] {
+    const found = [id];
+    for (let at = this.#records.get(id); at !== undefined; at = this.#records.get(at.parent)) found.push(at.parent);
+    return found;
+  }
+
   /** Throws InvalidName, or DuplicateName where another pool of that parent has the name. */
   checkName(name: string, parent: string, except?: string): void {
     if (name.trim() === '' || name.length > 80 || /[\u0000-\u001f]/.test(name))

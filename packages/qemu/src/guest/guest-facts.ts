@@ -84,11 +84,19 @@ function fileSystem(value: unknown): GuestFileSystem[] {
   return [withoutUndefined({ mountPoint, type, totalBytes, usedBytes })];
 }
 
-function counters(value: unknown): Pick<GuestInterface, 'receivedBytes' | 'sentBytes'> {
+type InterfaceCounters = Pick<GuestInterface, 'receivedBytes' | 'sentBytes' | 'receivedPackets' | 'sentPackets'>;
+
+function counters(value: unknown): InterfaceCounters {
   if (!isObject(value)) return {};
-  const { 'rx-bytes': receivedBytes, 'tx-bytes': sentBytes } = value;
-  if (typeof receivedBytes !== 'number' || typeof sentBytes !== 'number') return {};
-  return receivedBytes >= 0 && sentBytes >= 0 ? { receivedBytes, sentBytes } : {};
+  const count = (name: string) => {
+    const counted = value[name];
+    return typeof counted === 'number' && counted >= 0 ? counted : undefined;
+  };
+  const [receivedBytes, sentBytes] = [count('rx-bytes'), count('tx-bytes')];
+  if (receivedBytes === undefined || sentBytes === undefined) return {};
+  const [receivedPackets, sentPackets] = [count('rx-packets'), count('tx-packets')];
+  const packets = receivedPackets === undefined || sentPackets === undefined ? {} : { receivedPackets, sentPackets };
+  return { receivedBytes, sentBytes, ...packets };
 }
 
 function address(value: unknown): GuestAddress[] {

@@ -1,5 +1,5 @@
 import type { MachineUsage } from '@hypostyle/contracts';
-import { readProcessStatus, residentBytes } from '../process/process-status.ts';
+import { readProcessMemory, readProcessStatus, readThreadTimes } from '../process/process-status.ts';
 import { isObject, type JsonObject } from '../qmp/qmp-message.ts';
 import { diskIdOf } from './device.ts';
 import type { Engine } from './engine.ts';
@@ -10,21 +10,42 @@ import type { Engine } from './engine.ts';
  */
 export async function measureUsage(engine: Engine): Promise<MachineUsage> {
   const { pid, memoryKiB } = engine.identity;
-  const [status, resident, blockStats, balloon] = await Promise.all([
+  const [status, memory, blockStats, balloon, cpus] = await Promise.all([
     readProcessStatus(pid),
-    residentBytes(pid),
+    readProcessMemory(pid),
     engine.execute('query-blockstats'),
     // Refused when the machine has no balloon, or its guest no driver yet.
     engine.execute('query-balloon').catch(() => undefined),
+    measureCpus(engine),
   ]);
   const actual = isObject(balloon) && typeof balloon.actual === 'number' ? balloon.actual : undefined;
   return {
     cpuMilliseconds: status?.cpuMilliseconds ?? 0,
-    residentBytes: resident,
+    ...(cpus === undefined ? {} : { cpus }),
+    ...memory,
     balloonBytes: actual === undefined ? 0 : Math.max(0, memoryKiB * 1024 - actual),
     disks: parseBlockStats(blockStats),
     nics: [],
   };
+}
+
+/** Undefined where the host's kernel does not tell. */
+async function measureCpus(engine: Engine): Promise<MachineUsage['cpus']> {
+  const threads = parseCpuThreads(await engine.execute('query-cpus-fast'));
+  const times = await Promise.all(threads.map((thread) => readThreadTimes(engine.identity.pid, thread)));
+  const known = times.flatMap((each) => each ?? []);
+  return known.length === threads.length && known.length > 0 ? known : undefined;
+}
+
+/** Threads of the virtual CPUs, in their order, in the answer of `query-cpus-fast`. */
+export function parseCpuThreads(value: unknown): number[] {
+  if (!Array.isArray(value)) return [];
+  const cpus = value.flatMap((entry: unknown) => {
+    if (!isObject(entry)) return [];
+    const { 'cpu-index': index, 'thread-id': thread } = entry;
+    return typeof index === 'number' && Number.isInteger(thread) ? [{ index, thread: thread as number }] : [];
+  });
+  return cpus.sort((a, b) => a.index - b.index).map(({ thread }) => thread);
 }
 
 /** Reads the answer of `query-blockstats`; devices that are no disk of the machine are left out. */
@@ -42,6 +63,8 @@ export function parseBlockStats(value: unknown): MachineUsage['disks'] {
         writtenBytes: count('wr_bytes'),
         reads: count('rd_operations'),
         writes: count('wr_operations'),
+        readMilliseconds: count('rd_total_time_ns') / 1e6,
+        writeMilliseconds: count('wr_total_time_ns') / 1e6,
       },
     ];
   });

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { it } from 'node:test';
 import fc from 'fast-check';
 import { type EngineIdentity, parseIdentity, readIdentities, writeIdentity } from './identity.ts';
-import { isProcessAlive, parseProcessStatus, readProcessStatus, residentBytes } from './process-status.ts';
+import { isProcessAlive, parseProcessStatus, readProcessMemory, readProcessStatus } from './process-status.ts';
 
 const identity: EngineIdentity = {
   uuid: '11111111-2222-3333-4444-555555555555',
@@ -50,7 +50,7 @@ it('tells a process from a later one with its number, and a zombie from a living
   const own = await readProcessStatus(process.pid);
   assert.ok(own && (await isProcessAlive(process.pid, own.startTime)));
   assert.equal(await isProcessAlive(process.pid, `${Number(own.startTime) + 1}`), false);
-  assert.ok((await residentBytes(process.pid)) > 1 << 20);
+  assert.ok((await readProcessMemory(process.pid)).residentBytes > 1 << 20);
   // `sh` becomes `sleep` while its child lives, and `sleep` never waits for it: a zombie.
   const parent = spawn('sh', ['-c', 'sleep 0.3 & echo $!; exec sleep 30'], { stdio: ['ignore', 'pipe', 'ignore'] });
   const [line] = (await once(parent.stdout, 'data')) as [Buffer];

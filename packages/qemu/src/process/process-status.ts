@@ -38,10 +38,31 @@ export async function isProcessAlive(pid: number, startTime: string): Promise<bo
   return threads.length > 1;
 }
 
-/** Bytes of host memory that a process occupies; 0 when it is gone. */
-export async function residentBytes(pid: number): Promise<number> {
-  const text = await readMissing(`/proc/${pid}/status`);
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(text ?? '')?.[1] ?? 0) * 1024;
+export interface ProcessMemory {
+  /** Bytes of host memory that the process occupies; 0 when it is gone. */
+  readonly residentBytes: number;
+  readonly swappedBytes: number;
+}
+
+export async function readProcessMemory(pid: number): Promise<ProcessMemory> {
+  const text = (await readMissing(`/proc/${pid}/status`)) ?? '';
+  const kibibytes = (pattern: RegExp) => Number(pattern.exec(text)?.[1] ?? 0) * 1024;
+  return { residentBytes: kibibytes(/^VmRSS:\s+(\d+) kB/m), swappedBytes: kibibytes(/^VmSwap:\s+(\d+) kB/m) };
+}
+
+/** Times that a thread ran, and that it could have run and waited for a processor, by /proc/PID/task/TID/schedstat. */
+export async function readThreadTimes(
+  pid: number,
+  thread: number,
+): Promise<{ readonly runMilliseconds: number; readonly readyMilliseconds: number } | undefined> {
+  return parseThreadTimes(await readMissing(`/proc/${pid}/task/${thread}/schedstat`));
+}
+
+/** Nanoseconds of both, and a count (Documentation/scheduler/sched-stats). */
+export function parseThreadTimes(text: string | undefined) {
+  const match = /^(\d+) (\d+) \d+\s*$/.exec(text ?? '');
+  if (match === null) return undefined;
+  return { runMilliseconds: Number(match[1]) / 1e6, readyMilliseconds: Number(match[2]) / 1e6 };
 }
 
 export async function readBootId(): Promise<string> {

@@ -1,15 +1,19 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { GuestFacts, MachineEvent, MachineUsage, RunningMachine } from '@hypostyle/contracts';
-import type { Draft } from '@hypostyle/vim';
+import { type Clock, type Draft, systemClock } from '@hypostyle/vim';
 import type { HostCore } from '../../host-core.ts';
+import { MachineMeter, type MachineSample } from '../../performance/machine-meter.ts';
 import { primaryAddress } from '../../projection/runtime-info.ts';
 import { listFiles } from '../files/machine-files.ts';
-import type { MachineRecord, MachineStats } from '../record/machine-record.ts';
+import type { MachineRecord } from '../record/machine-record.ts';
 import { type RuntimeDocument, saveRuntime } from '../registration/registration.ts';
 
-/** Milliseconds between looks at a guest that has not said its address yet, at one that has, and at its use. */
+/** Milliseconds between looks at a guest that has not said its address yet, and at one that has. */
 const firstFactsInterval = 1_000;
 const factsInterval = 15_000;
-const statsInterval = 20_000;
+/** How long an engine may take to tell its use, and how many are asked at once. */
+const usagePatience = 10_000;
+const usagesAtOnce = 16;
 
 type EndReason = Extract<MachineEvent, { kind: 'ended' }>['reason'];
 
@@ -22,21 +26,21 @@ interface Followed {
   expected: { readonly say: (draft: Draft) => void; readonly runtime: RuntimeDocument } | undefined;
   readonly end: PromiseWithResolvers<void>;
   ending: boolean;
-  previous: { readonly cpu: number; readonly at: number } | undefined;
-  /** Bytes through each adapter, by the guest's own counters. */
-  nics: MachineUsage['nics'];
+  readonly meter: MachineMeter;
 }
 
 /** Follows every running engine: its end, its guest's facts and its use become state and events. */
 export class MachineWatch {
   readonly #core: HostCore;
+  readonly #clock: Clock;
   readonly #followed = new Map<string, Followed>();
 
   /** Told of a disk that made its machine stand still. */
   onDiskPaused: (id: string, diskId: string, detail: string) => Promise<unknown> = async () => undefined;
 
-  constructor(core: HostCore) {
+  constructor(core: HostCore, clock: Clock = systemClock) {
     this.#core = core;
+    this.#clock = clock;
   }
 
   /** Begins to follow an engine that `start` or `adopt` gave. */
@@ -49,12 +53,11 @@ export class MachineWatch {
       expected: undefined,
       end: Promise.withResolvers(),
       ending: false,
-      previous: undefined,
-      nics: [],
+      meter: new MachineMeter(engine.startedAt),
     };
     this.#followed.set(id, followed);
     followed.factsTimer = setTimeout(() => this.#askGuest(id), firstFactsInterval);
-    followed.statsTimer = setTimeout(() => this.#measure(id), firstFactsInterval);
+    followed.statsTimer = setTimeout(() => this.#measureFirst(id), firstFactsInterval);
     // It may have ended before anybody listened.
     if (engine.state === 'stopped') this.#heard(id, { kind: 'ended', reason: 'crashed' });
   }
@@ -224,7 +227,8 @@ export class MachineWatch {
         if (this.#followed.get(id) !== followed) return;
         const { registry, machines } = this.#core;
         const facts = said === undefined ? undefined : lastingFacts(said);
-        followed.nics = said === undefined ? [] : nicCounters(said, machines.find(id));
+        if (said !== undefined)
+          followed.meter.heard({ nics: nicCounters(said, machines.find(id)), at: this.#clock.now() });
         registry.commit((draft) => {
           const known = machines.find(id);
           if (known === undefined) return;
@@ -243,35 +247,43 @@ export class MachineWatch {
     );
   }
 
-  #measure(id: string): void {
+  /** What every running machine used since the last look at it. Engines that do not tell are left out. */
+  async measureAll(): Promise<ReadonlyMap<string, MachineSample>> {
+    const samples = new Map<string, MachineSample>();
+    const waiting = [...this.#followed.keys()].values();
+    const ask = async () => {
+      for (const id of waiting) {
+        const sample = await this.#measure(id);
+        if (sample !== undefined) samples.set(id, sample);
+      }
+    };
+    await Promise.all(Array.from({ length: usagesAtOnce }, ask));
+    return samples;
+  }
+
+  /** Soon after the start, before the first look at all. */
+  #measureFirst(id: string): void {
     this.#background(
       'use of a machine',
-      (async () => {
-        const followed = this.#followed.get(id);
-        if (followed === undefined) return;
-        const usage = await followed.engine.usage().catch(() => undefined);
-        const now = Date.now();
-        if (this.#followed.get(id) !== followed) return;
-        if (usage !== undefined) {
-          const { previous } = followed;
-          const elapsed = previous === undefined ? now - followed.engine.startedAt : now - previous.at;
-          const used = usage.cpuMilliseconds - (previous?.cpu ?? 0);
-          followed.previous = { cpu: usage.cpuMilliseconds, at: now };
-          const mebibytes = Math.round(usage.residentBytes / 2 ** 20);
-          const memory = this.#core.machines.find(id)?.configuration.memoryMiB ?? 0;
-          const stats: MachineStats = {
-            cpuMHz: elapsed > 0 ? Math.round((used / elapsed) * this.#core.hostMHz) : 0,
-            hostMemoryMiB: mebibytes,
-            guestMemoryMiB: Math.min(mebibytes, memory),
-            balloonedMiB: Math.round(usage.balloonBytes / 2 ** 20),
-            uptimeSeconds: Math.floor((now - followed.engine.startedAt) / 1000),
-            usage: usage.nics.length > 0 ? usage : { ...usage, nics: followed.nics },
-          };
-          this.#core.machines.change(id, { stats });
-        }
-        followed.statsTimer = setTimeout(() => this.#measure(id), statsInterval);
-      })(),
+      this.#measure(id).then((sample) => {
+        if (sample !== undefined) this.#core.machines.change(id, { stats: sample.stats });
+      }),
     );
+  }
+
+  async #measure(id: string): Promise<MachineSample | undefined> {
+    const followed = this.#followed.get(id);
+    if (followed === undefined) return undefined;
+    const usage = await Promise.race([
+      followed.engine.usage().catch(() => undefined),
+      sleep(usagePatience, undefined, { ref: false }),
+    ]);
+    if (usage === undefined || this.#followed.get(id) !== followed) return undefined;
+    return followed.meter.measure(usage, {
+      now: this.#clock.now(),
+      hostMHz: this.#core.hostMHz,
+      memoryMiB: this.#core.machines.find(id)?.configuration.memoryMiB ?? 0,
+    });
   }
 
   #background(where: string, work: Promise<void>): void {
@@ -295,14 +307,19 @@ function diskFault(detail: string): object {
 function lastingFacts({ uptimeSeconds: _uptime, interfaces, ...facts }: GuestFacts): GuestFacts {
   return {
     ...facts,
-    interfaces: interfaces.map(({ receivedBytes: _received, sentBytes: _sent, ...lasting }) => lasting),
+    interfaces: interfaces.map(({ name, mac, addresses }) => ({
+      name,
+      addresses,
+      ...(mac === undefined ? {} : { mac }),
+    })),
   };
 }
 
 function nicCounters({ interfaces }: GuestFacts, machine: MachineRecord | undefined): MachineUsage['nics'] {
-  return interfaces.flatMap(({ mac, receivedBytes, sentBytes }) => {
+  return interfaces.flatMap(({ mac, receivedBytes, sentBytes, receivedPackets, sentPackets }) => {
     const nic = machine?.configuration.nics.find((known) => known.mac === mac);
     if (nic === undefined || receivedBytes === undefined || sentBytes === undefined) return [];
-    return [{ id: `ethernet${nic.number}`, receivedBytes, sentBytes }];
+    const packets = receivedPackets === undefined || sentPackets === undefined ? {} : { receivedPackets, sentPackets };
+    return [{ id: `ethernet${nic.number}`, receivedBytes, sentBytes, ...packets }];
   });
 }
