@@ -20,6 +20,7 @@ import {
   type LayerGenerations,
   type MachineEvent,
   type MachineState,
+  type MachineUsage,
   nicModels,
   type RunningMachine,
   type ScreenImage,
@@ -59,6 +60,8 @@ interface FakeEngine {
   readonly disks: Map<string, readonly BlockLayer[]>;
   /** Disks that are let be read. */
   readonly exports: Set<DiskExport>;
+  /** What it tells of its use. */
+  usage: MachineUsage;
   /** The guest stands still for a layer that is being merged. */
   pivoting: boolean;
   owner: FakeMachine | undefined;
@@ -225,6 +228,7 @@ export class FakeHypervisor implements Hypervisor {
       memory,
       disks,
       exports: new Set(),
+      usage: { cpuMilliseconds: 1, residentBytes: 1, balloonBytes: 0, disks: [], nics: [] },
       pivoting: false,
       owner: undefined,
     };
@@ -502,9 +506,9 @@ class FakeMachine implements RunningMachine {
     await this.#gate();
   }
 
-  async usage() {
+  async usage(): Promise<MachineUsage> {
     await this.#gate();
-    return { cpuMilliseconds: 1, residentBytes: 1, balloonBytes: 0, disks: [], nics: [] };
+    return this.#engine.usage;
   }
 
   async guestFacts(): Promise<undefined> {

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  type Clock,
   loadSchema,
   type ManagedObjectReference,
   type ManagedTypes,
@@ -33,6 +34,8 @@ export class Computer {
   disk = new MemoryPersistence();
   readonly engines = new FakeComputer();
   readonly defects: unknown[] = [];
+  /** Time of its performance samples; the true one unless told. */
+  clock: Clock | undefined;
 
   readonly #identity: ComputerIdentity;
 
@@ -68,6 +71,7 @@ export class Computer {
         defaultDatastore: { name: 'datastore1', directory: this.datastore },
         administrator: { userName: 'root', password: 'Very-secret-1' },
         ...this.#identity,
+        ...(this.clock === undefined ? {} : { clock: this.clock }),
         version: '0.1.0',
         port: () => 443,
         sslThumbprint: () => '',

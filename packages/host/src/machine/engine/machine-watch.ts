@@ -307,11 +307,7 @@ function diskFault(detail: string): object {
 function lastingFacts({ uptimeSeconds: _uptime, interfaces, ...facts }: GuestFacts): GuestFacts {
   return {
     ...facts,
-    interfaces: interfaces.map(({ name, mac, addresses }) => ({
-      name,
-      addresses,
-      ...(mac === undefined ? {} : { mac }),
-    })),
+    interfaces: interfaces.map(({ receivedBytes, sentBytes, receivedPackets, sentPackets, ...lasting }) => lasting),
   };
 }
 

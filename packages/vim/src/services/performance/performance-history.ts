@@ -85,11 +85,13 @@ export class PerformanceHistory {
   async settle(now: number): Promise<void> {
     await this.#inTurn(async () => {
       const seconds = Math.floor(now / 1000);
-      for (const interval of this.#intervals.enabled()) {
+      const intervals = this.#intervals.enabled();
+      for (const interval of intervals) {
         const source = this.#intervals.sourceOf(interval);
         if (source !== undefined) await this.#settleInterval(interval, source, seconds);
-        await this.#trim(interval, seconds);
       }
+      // Once all that is made of it was made.
+      for (const interval of intervals) await this.#trim(interval, seconds);
     });
   }
 
