@@ -398,3 +398,36 @@ it(
     await machine.powerOff();
   },
 );
+
+it('is read by the tools of others, a running disk and a snapshot of it', options, async () => {
+  const bench = await Bench.make();
+  const machine = await bench.start();
+  await machine.beginGenerations([{ diskId: 'd', generation: 'g1' }]);
+  await bench.guest('write -P 1 0 64k');
+  await bench.snapshot('g2');
+  await bench.guest('write -P 2 1M 128k');
+  const read = async (exported: DiskExport, generation: string): Promise<number[]> => {
+    const { socketPath, exportName } = exported;
+    const copy = join(bench.folder, 'copy');
+    await rm(copy, { force: true });
+    await run('nbdcopy', [`nbd+unix:///${exportName}?socket=${socketPath}`, copy]);
+    const map = `x-dirty-bitmap=qemu:dirty-bitmap:${generation}`;
+    const source = `driver=nbd,export=${exportName},server.type=unix,server.path=${socketPath},${map}`;
+    const { stdout } = await run('qemu-img', ['map', '--output=json', '--image-opts', source]);
+    const ranges = JSON.parse(stdout) as { start: number; length: number; data: boolean }[];
+    await exported.close();
+    const bytes = await readFile(copy);
+    // It tells what is dirty as a hole.
+    const dirty = ranges.filter(({ data }) => !data).map(({ start, length }) => [start, length]);
+    return [...dirty.flat(), bytes.length, bytes[0] ?? 0, bytes[mebi] ?? 0];
+  };
+  const live = await machine.exportDisk('d', { generations: ['g1', 'g2'] });
+  assert.deepEqual(await read(live, 'g2'), [mebi, 131_072, virtualBytes, 1, 2]);
+  const snapshot = await machine.exportDisk('d', { layer: bench.base.path, generations: ['g1'] });
+  assert.deepEqual(await read(snapshot, 'g1'), [0, 65_536, virtualBytes, 1, 0]);
+  await bench.merge(0);
+  await machine.powerOff();
+  const { images } = hypervisor;
+  const off = { layers: bench.layers, socketPath: join(bench.folder, 'nbd'), generations: ['g2'] };
+  assert.deepEqual(await read(await images.exportDisk(off), 'g2'), [mebi, 131_072, virtualBytes, 1, 2]);
+});
