@@ -1,0 +1,159 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { rm } from 'node:fs/promises';
+import { createConnection, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { SerialFile } from './boot-sector.ts';
+
+const run = promisify(execFile);
+
+export interface PlainQemuOptions {
+  readonly folder: string;
+  readonly accelerator: string;
+  readonly memoryMiB: number;
+  /** A raw disk that stays as it is: what is written goes to an image of its own. */
+  readonly base: string;
+}
+
+/** A machine by QEMU alone, as a person starts it by hand with the same devices. */
+export class PlainQemu {
+  readonly #options: PlainQemuOptions;
+  readonly #serial: SerialFile;
+  #process: ChildProcess | undefined;
+  #monitor: Socket | undefined;
+  #answers: AsyncIterator<string> | undefined;
+  #overlays = 0;
+
+  private constructor(options: PlainQemuOptions, serial: SerialFile) {
+    this.#options = options;
+    this.#serial = serial;
+  }
+
+  static async at(options: PlainQemuOptions): Promise<PlainQemu> {
+    const plain = new PlainQemu(options, await SerialFile.at(join(options.folder, 'serial.log')));
+    await plain.#newImage();
+    return plain;
+  }
+
+  get #image(): string {
+    return join(this.#options.folder, 'plain.qcow2');
+  }
+
+  get #socket(): string {
+    return join(this.#options.folder, 'qmp');
+  }
+
+  async #newImage(): Promise<void> {
+    await run('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', this.#options.base, this.#image]);
+  }
+
+  /**
+   * Milliseconds from the start of the process to the guest's first instructions; `bare`: with no device that was not
+   * asked for, which the firmware would look for.
+   */
+  async powerOn({ bare = false } = {}): Promise<number> {
+    const { accelerator, memoryMiB, folder } = this.#options;
+    const before = await this.#serial.bytes;
+    const began = performance.now();
+    const child = spawn(
+      'qemu-system-x86_64',
+      [
+        ...['-accel', accelerator, '-m', `${memoryMiB}`, '-display', 'none'],
+        ...(bare ? ['-nodefaults', '-vga', 'std'] : []),
+        ...['-device', 'pvscsi', '-drive', `if=none,id=disk,format=qcow2,file=${this.#image}`],
+        ...['-device', 'scsi-hd,drive=disk,bootindex=0', '-nic', 'user,model=vmxnet3'],
+        ...['-device', 'virtio-balloon-pci', '-device', 'virtio-rng-pci', '-device', 'virtio-serial-pci'],
+        ...['-chardev', `socket,id=agent,path=${join(folder, 'agent')},server=on,wait=off`],
+        ...['-device', 'virtserialport,chardev=agent,name=org.qemu.guest_agent.0'],
+        // The file is added to: it is watched.
+        ...['-chardev', `file,id=serial,path=${join(folder, 'serial.log')},append=on`, '-serial', 'chardev:serial'],
+        ...['-qmp', `unix:${this.#socket},server=on,wait=off`],
+      ],
+      { stdio: 'ignore' },
+    );
+    this.#process = child;
+    await Promise.race([
+      this.#serial.grows(before),
+      once(child, 'exit').then(() => {
+        throw new Error('QEMU ended');
+      }),
+    ]);
+    return performance.now() - began;
+  }
+
+  /** Milliseconds that a command of the monitor's own takes: `savevm name`, `snapshot_blkdev …`. */
+  async monitor(line: string): Promise<number> {
+    await this.#connect();
+    const began = performance.now();
+    const said = await this.#execute('human-monitor-command', { 'command-line': line });
+    // What goes wrong is only said.
+    if (said !== '' && said !== 'VM status: running\r\n') throw new Error(`${line}: ${said}`);
+    return performance.now() - began;
+  }
+
+  /** Milliseconds that a snapshot of the disk takes: what is written from then on goes to another image. */
+  async snapshotDisk(): Promise<number> {
+    this.#overlays += 1;
+    const image = join(this.#options.folder, `overlay-${this.#overlays}.qcow2`);
+    return this.monitor(`snapshot_blkdev disk ${image} qcow2`);
+  }
+
+  /** Milliseconds until the machine is off and its disk is as it was: the process ended, the image made anew. */
+  async revertDisk(): Promise<number> {
+    const began = performance.now();
+    await this.powerOff();
+    await rm(join(this.#options.folder, `overlay-${this.#overlays}.qcow2`));
+    await rm(this.#image);
+    await this.#newImage();
+    return performance.now() - began;
+  }
+
+  async powerOff(): Promise<void> {
+    const child = this.#process;
+    this.#monitor?.destroy();
+    this.#monitor = undefined;
+    this.#process = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    child.kill('SIGTERM');
+    await ended;
+  }
+
+  async close(): Promise<void> {
+    await this.powerOff();
+    this.#serial.close();
+  }
+
+  async #connect(): Promise<void> {
+    if (this.#monitor !== undefined) return;
+    for (;;) {
+      const socket = createConnection(this.#socket);
+      const connected = await once(socket, 'connect').then(
+        () => true,
+        () => false,
+      );
+      if (connected) {
+        this.#monitor = socket;
+        break;
+      }
+      await sleep(5);
+    }
+    this.#answers = createInterface({ input: this.#monitor })[Symbol.asyncIterator]();
+    await this.#answers.next();
+    await this.#execute('qmp_capabilities');
+  }
+
+  async #execute(execute: string, more: Record<string, string> = {}): Promise<unknown> {
+    this.#monitor?.write(`${JSON.stringify({ execute, arguments: more })}\n`);
+    for (;;) {
+      const { value, done } = (await this.#answers?.next()) ?? { done: true };
+      if (done) throw new Error('the monitor was closed');
+      const answer = JSON.parse(value as string) as { return?: unknown; error?: { desc: string } };
+      if (answer.error !== undefined) throw new Error(answer.error.desc);
+      if ('return' in answer) return answer.return;
+    }
+  }
+}
