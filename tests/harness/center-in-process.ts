@@ -117,6 +117,7 @@ export class CenterInProcess implements AsyncDisposable {
       administrator,
       version: '0.1.0',
       url: () => 'https://192.0.2.7/sdk',
+      port: () => 443,
       sslThumbprint: () => '',
       onDefect: (where, error) => defects.push([where, error]),
       onLog: (what, why) => defects.push([what, why]),

@@ -162,6 +162,7 @@ export async function openCenterServices(options: CenterServicesOptions): Promis
       fileManager: services.fileManager,
       virtualDiskManager: services.virtualDiskManager,
       ovfManager: services.ovfManager,
+      guestOperationsManager: services.guestOperations,
       extensionManager: extensions.ref,
       setting: settings.ref,
       serviceManager,

@@ -34,6 +34,7 @@ import { DatastoreAccess } from './files/datastore-access.ts';
 import { addFileManagers } from './files/file-managers.ts';
 import { Forwarding } from './forwarding/forwarding.ts';
 import { partClasses } from './forwarding/part-classes.ts';
+import { addGuestOperations } from './guest/guest-operations.ts';
 import { hostOverlay, machineOverlay } from './hosts/connection-overlay.ts';
 import type { HostConnector } from './hosts/host-connection.ts';
 import { HostLinks } from './hosts/host-links.ts';
@@ -62,6 +63,8 @@ export interface CenterOptions {
   readonly administrator: { readonly userName: string; readonly password: string };
   /** Version of the product. */
   readonly version: string;
+  /** Port that clients reach the center at. */
+  readonly port: () => number;
   /** SHA-1 of the server's certificate, `AB:CD:…`. */
   readonly sslThumbprint: () => string;
   /** Seconds that a host may be silent before it counts as not responding; 10 unless told. */
@@ -179,6 +182,7 @@ export class Center {
       isAskedName: (host, datastore, name) => datastoreNames.isAsked(host, datastore, name),
     });
     addFileManagers(core, forwarding);
+    addGuestOperations(core, forwarding, options.port);
     const known = await lastKnown.load();
     const { customFields, sessions } = opened;
     const dispatcher = new Dispatcher({ registry, authorizer: opened.authorizer, onDefect });

@@ -6,5 +6,10 @@ export const services = {
   alarmManager: reference('AlarmManager', 'AlarmManager'),
   fileManager: reference('FileManager', 'FileManager'),
   virtualDiskManager: reference('VirtualDiskManager', 'virtualDiskManager'),
+  guestOperations: reference('GuestOperationsManager', 'guestOperationsManager'),
+  guestAuth: reference('GuestAuthManager', 'guestOperationsAuthManager'),
+  guestFiles: reference('GuestFileManager', 'guestOperationsFileManager'),
+  guestProcesses: reference('GuestProcessManager', 'guestOperationsProcessManager'),
+  guestAliases: reference('GuestAliasManager', 'guestOperationsAliasManager'),
   ovfManager: reference('OvfManager', 'OvfManager'),
 } as const;

@@ -169,6 +169,7 @@ export async function openHostServices(options: HostServicesOptions): Promise<Ho
       fileManager: references.fileManager,
       virtualDiskManager: references.virtualDiskManager,
       ovfManager: references.ovfManager,
+      guestOperationsManager: references.guestOperations,
       extensionManager: extensions.ref,
       setting: settings.ref,
       perfManager: performance.ref,

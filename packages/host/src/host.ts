@@ -6,7 +6,14 @@
  */
 import { chmod, mkdir } from 'node:fs/promises';
 import type { Hypervisor, HypervisorInfo, Store } from '@hypostyle/contracts';
-import { type FolderAccess, removeLeftovers, systemClock, TransferLeases } from '@hypostyle/services';
+import {
+  type FileRequest,
+  type FileResponse,
+  type FolderAccess,
+  removeLeftovers,
+  systemClock,
+  TransferLeases,
+} from '@hypostyle/services';
 import {
   type Authorizer,
   type Clock,
@@ -21,6 +28,8 @@ import { GuestOsNames } from './configuration/guest-os.ts';
 import { busyFiles } from './datastore/busy-files.ts';
 import { type DatastoreRename, defineDatastoreRename } from './datastore/datastore-rename.ts';
 import { Datastores, spaceOf } from './datastore/datastores.ts';
+import { addGuestOperations } from './guest/guest-operations.ts';
+import type { GuestTransfers } from './guest/guest-transfers.ts';
 import type { HostCore } from './host-core.ts';
 import { type HostServices, openHostServices } from './host-services.ts';
 import { aboutHost } from './inventory/about.ts';
@@ -34,6 +43,8 @@ import { Networks } from './inventory/networks.ts';
 import { references } from './inventory/references.ts';
 import { defineCloneWork } from './machine/clone/clone-work.ts';
 import { type Console, ConsoleTickets } from './machine/console/console-tickets.ts';
+import { screenResponse } from './machine/console/screen-face.ts';
+import { defineScreenshotWork, type ScreenshotWork } from './machine/console/screenshots.ts';
 import { adoptMachines } from './machine/engine/adoption.ts';
 import { MachineWatch } from './machine/engine/machine-watch.ts';
 import { DiskTickets } from './machine/export/disk-tickets.ts';
@@ -106,6 +117,8 @@ export class Host {
   readonly hypervisorInfo: HypervisorInfo;
   readonly #core: HostCore;
   readonly #consoles: ConsoleTickets;
+  readonly #guestTransfers: GuestTransfers;
+  readonly #screenshots: ScreenshotWork;
   readonly #services: HostServices;
   readonly #watch: MachineWatch;
   readonly #settle: SettleWork;
@@ -116,6 +129,8 @@ export class Host {
     readonly services: HostServices;
     readonly leases: TransferLeases;
     readonly consoles: ConsoleTickets;
+    readonly guestTransfers: GuestTransfers;
+    readonly screenshots: ScreenshotWork;
     readonly watch: MachineWatch;
     readonly settle: SettleWork;
     readonly stops: readonly (() => void)[];
@@ -131,6 +146,8 @@ export class Host {
     this.sessions = services.sessions;
     this.leases = parts.leases;
     this.#consoles = parts.consoles;
+    this.#guestTransfers = parts.guestTransfers;
+    this.#screenshots = parts.screenshots;
     this.hypervisorInfo = core.hypervisorInfo;
     this.dispatcher = new Dispatcher({
       registry: core.registry,
@@ -178,6 +195,7 @@ export class Host {
     watch.onDiskPaused = (id, diskId, detail) => settle.diskPaused(id, diskId, detail);
     const lifecycle = defineLifecycleWork(core, settle);
     const exporting = defineExportWork(core, leases, settle);
+    const screenshots = defineScreenshotWork(core);
     const work: MachineWork = {
       power: definePowerWork(core, watch, settle),
       lifecycle,
@@ -188,6 +206,7 @@ export class Host {
       exporting,
       snapshots: defineSnapshotWork(core, watch),
       consoles,
+      screenshots,
       diskTickets: new DiskTickets(core, {
         leases,
         exporting,
@@ -209,6 +228,7 @@ export class Host {
     const rename = defineDatastoreRename(core);
     for (const datastore of datastores.all()) addDatastoreObject(core, datastore, await spaceOf(datastore), rename);
     addManagers(core, rename);
+    const guestTransfers = registry.commit((draft) => addGuestOperations(core, draft, options.port));
     await clearLeftovers(core);
     const runtimes = await loadMachines(core);
     const stopAdopting = await adoptMachines(core, watch, runtimes);
@@ -218,12 +238,22 @@ export class Host {
     const { performance } = services;
     const sampler = new PerformanceSampler(core, { watch, performance, samples, use, facts, clock });
     const stops = [stopAdopting, watchSpace(core), sampler.start()];
-    return new Host({ core, services, leases, consoles, watch, settle, stops });
+    return new Host({ core, services, leases, consoles, guestTransfers, screenshots, watch, settle, stops });
   }
 
   /** The console that a ticket is good for, which uses it up. */
   redeemConsole(ticket: string): Console | undefined {
     return this.#consoles.redeem(ticket);
+  }
+
+  /** A file on its way from or to a guest, at an address that a client was given. Never rejects. */
+  guestFile(request: FileRequest): Promise<FileResponse> {
+    return this.#guestTransfers.handle(request);
+  }
+
+  /** What a machine's screen shows, for whoever may take pictures of it: `/screen?id=…&w=…&h=…`. Never rejects. */
+  screen(request: FileRequest, session: Session | 'checked' | undefined): Promise<FileResponse> {
+    return screenResponse(this.#core, this.#screenshots, request, session);
   }
 
   /** Datastore files as the session may see them; nobody is signed in without one. */

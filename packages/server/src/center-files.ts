@@ -5,8 +5,15 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Center } from '@hypostyle/center';
 import type { Host } from '@hypostyle/host';
-import type { FileRequest, FileResponse, FolderAccess } from '@hypostyle/services';
-import { type ManagedObjectReference, type Session, secureAgent } from '@hypostyle/vim';
+import {
+  type FileRequest,
+  type FileResponse,
+  type FolderAccess,
+  plainResponse,
+  signInFirst,
+  splitUrl,
+} from '@hypostyle/services';
+import { asFault, type ManagedObjectReference, type Session, secureAgent } from '@hypostyle/vim';
 
 type DatastoreSite = ReturnType<Center['files']['site']>;
 type RemoteAddress = Exclude<DatastoreSite['address'], { readonly local: true }>;
@@ -37,6 +44,9 @@ const answeredBy = [
   'content-security-policy',
   'x-content-type-options',
 ] as const;
+
+/** What pictures of a screen take. */
+const screenPrivilege = 'VirtualMachine.Interact.CreateScreenshot';
 
 /** Milliseconds without a byte after which a host is given up. */
 const patience = 120_000;
@@ -87,6 +97,28 @@ export class CenterFiles {
     };
   }
 
+  /** The screen of a machine, from the host that it is on. */
+  async screen(request: FileRequest, session: Session | undefined): Promise<FileResponse> {
+    const { registry, authorizer, files } = this.#center;
+    const query = splitUrl(request.url)?.query ?? new URLSearchParams();
+    const machine = registry.byValue(query.get('id') ?? '');
+    if (request.method !== 'GET') return plainResponse(405, 'Use GET.', { allow: 'GET' });
+    if (session === undefined) return signInFirst();
+    if (machine?.ref.type !== 'VirtualMachine') return plainResponse(404, 'There is no such machine.');
+    if (!authorizer.holds(session, machine.ref, screenPrivilege))
+      return plainResponse(403, 'You may not see the screen of that machine.');
+    try {
+      const site = files.machineSite(machine.ref as ManagedObjectReference<'VirtualMachine'>);
+      query.set('id', site.hostValue);
+      const there = { ...request, url: `/screen?${query}` };
+      return site.address.local
+        ? await this.#host.screen(there, 'checked')
+        : await this.#pass(there, site, site.address);
+    } catch (error) {
+      return plainResponse(503, asFault(error).message);
+    }
+  }
+
   close(): void {
     for (const agent of this.#agents.values()) agent.destroy();
     this.#agents.clear();
@@ -128,7 +160,7 @@ export class CenterFiles {
       return { status: answer.statusCode ?? 502, headers: passed, body: answer };
     } catch (error) {
       signal.throwIfAborted();
-      const message = Buffer.from(`The host ${address.host} that has the file: ${(error as Error).message}.\n`);
+      const message = Buffer.from(`The host ${address.host} that has it: ${(error as Error).message}.\n`);
       return {
         status: 502,
         headers: { 'content-type': 'text/plain; charset=utf-8', 'content-length': `${message.length}` },

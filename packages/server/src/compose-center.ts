@@ -19,6 +19,8 @@ export interface ComposeCenterOptions {
   readonly administrator: { readonly userName: string; readonly password: string };
   readonly version: string;
   readonly url: () => string;
+  /** Where the server listens; asked once it does. */
+  readonly port: () => number;
   readonly sslThumbprint: () => string;
   readonly onDefect: (where: string, error: unknown) => void;
   readonly onLog: (what: string, why: unknown) => void;
@@ -41,6 +43,7 @@ export async function composeCenter(options: ComposeCenterOptions): Promise<Serv
     localHost: hostname(),
     administrator,
     version,
+    port: options.port,
     sslThumbprint,
     onDefect,
     onLog,
@@ -65,6 +68,8 @@ export async function composeCenter(options: ComposeCenterOptions): Promise<Serv
     hypervisorInfo: host.hypervisorInfo,
     automation,
     redeemConsole: (ticket) => host.redeemConsole(ticket),
+    screen: (request, session) => files.screen(request, session),
+    guestFile: (request) => host.guestFile(request),
     folderAccess: (session) => files.access(session),
     machineCounts: () => center.machineCounts(),
     close: async () => {

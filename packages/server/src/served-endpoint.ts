@@ -1,6 +1,6 @@
 import type { HypervisorInfo } from '@hypostyle/contracts';
 import type { AutomationFace } from '@hypostyle/rest';
-import type { FolderAccess, TransferLeases } from '@hypostyle/services';
+import type { FileRequest, FileResponse, FolderAccess, TransferLeases } from '@hypostyle/services';
 import type { Authorizer, Dispatcher, Registry, Session, SessionService } from '@hypostyle/vim';
 import type { ConsoleTarget } from './faces/console-face.ts';
 
@@ -18,6 +18,10 @@ export interface ServedEndpoint {
   readonly automation?: AutomationFace;
   /** Uses a ticket up; undefined when it is not good. */
   redeemConsole(ticket: string): ConsoleTarget | undefined;
+  /** A file on its way from or to a guest, at an address that a client was given. Never rejects. */
+  guestFile(request: FileRequest): Promise<FileResponse>;
+  /** A machine's screen as the session may see it: `/screen?id=…`. Never rejects. */
+  screen(request: FileRequest, session: Session | undefined): Promise<FileResponse>;
   /** Datastore files as the session may see them; nobody is signed in without one. */
   folderAccess(session: Session | undefined): FolderAccess;
   machineCounts(): { readonly registered: number; readonly running: number };

@@ -161,6 +161,7 @@ async function start(
       administrator: { userName: centerUserName, password },
       version: serverVersion,
       url: () => `https://${formatAddress(reachable(listenHost), options.listen.port)}/sdk`,
+      port: () => centerDoor.port,
       sslThumbprint: () => tls.material.thumbprint,
       onDefect,
       onLog: (what, why) => logger.warn({ err: why }, what),

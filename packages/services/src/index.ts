@@ -32,14 +32,22 @@ export {
 } from './files/datastore-path.ts';
 export { type DatastoreRoot, openInRoot, resolveInRoot, shownPath } from './files/datastore-root.ts';
 export { type DatastoreSearch, searchDatastore } from './files/datastore-search.ts';
+export { renameNew } from './files/durable-rename.ts';
 export { copyFile, type FilePlace, makeDirectory, moveFile, type TransferOptions } from './files/file-operations.ts';
 export { type BusyCheck, checkIdle, deleteFile } from './files/file-removal.ts';
 export { fileUploadTarget, type ReceivedFile, type ReceiveFileOptions, receiveFile } from './files/file-upload.ts';
 export { freeBytesOf } from './files/free-space.ts';
-export { isHiddenName, isHiddenPath } from './files/hidden-names.ts';
+export { isHiddenName, isHiddenPath, partialName } from './files/hidden-names.ts';
 export { removeLeftovers } from './files/leftovers.ts';
 export { type AccessVerdict, type FolderAccess, handleFolderRequest } from './http/folder-handler.ts';
-export type { FileRequest, FileResponse } from './http/http-exchange.ts';
+export {
+  announcedLength,
+  type FileRequest,
+  type FileResponse,
+  plainResponse,
+  signInFirst,
+  splitUrl,
+} from './http/http-exchange.ts';
 export { handleTransferRequest } from './http/nfc-handler.ts';
 export type { ServedFile } from './http/served-file.ts';
 export type { NamedNetwork } from './import/device-changes.ts';

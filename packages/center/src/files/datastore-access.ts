@@ -54,6 +54,13 @@ export class DatastoreAccess {
     return { address, ticket: (method, url) => ticketOf(link, method, url) };
   }
 
+  /** The host that a machine is on, and the machine's reference there. Throws HostNotConnected. */
+  machineSite(machine: ManagedObjectReference<'VirtualMachine'>): DatastoreSite & { readonly hostValue: string } {
+    const { link, ref } = this.#core.hosts.route(machine);
+    const { address } = this.#core.inventory.get('HostSystem', { value: link.host });
+    return { address, hostValue: ref.value, ticket: (method, url) => ticketOf(link, method, url) };
+  }
+
   #document(name: string, datacenter: string | undefined): DatastoreDocument | undefined {
     const within = datacenter === undefined ? undefined : datacenterAt(this.#core, datacenter);
     if (datacenter !== undefined && within === undefined) return undefined;

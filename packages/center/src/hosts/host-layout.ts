@@ -3,6 +3,7 @@ import type {
   HostConfigManager,
   ManagedObjectReference,
   ManagedTypeName,
+  Properties,
   PropertyFilterSpec,
   ServiceContent,
 } from '@hypostyle/vim';
@@ -21,6 +22,10 @@ export interface HostLayout {
   readonly environmentBrowser: ManagedObjectReference<'EnvironmentBrowser'> | undefined;
   readonly rootPool: ManagedObjectReference<'ResourcePool'>;
   readonly host: ManagedObjectReference<'HostSystem'>;
+  /** What does things in guests; none on a host that does not. */
+  readonly guestOperations: Partial<
+    Pick<Properties<'GuestOperationsManager'>, 'authManager' | 'fileManager' | 'processManager' | 'aliasManager'>
+  >;
 }
 
 type Folders = { readonly [P in 'vmFolder' | 'hostFolder' | 'datastoreFolder' | 'networkFolder']?: HostLayout[P] };
@@ -45,6 +50,15 @@ export async function readHostLayout(caller: Caller): Promise<HostLayout> {
   const rootPool = parts?.values.resourcePool as ManagedObjectReference<'ResourcePool'> | undefined;
   const host = parts?.values.host?.[0];
   if (rootPool === undefined || host === undefined) throw new CenterError('not-a-host', 'it has no host system');
+  const { guestOperationsManager } = content;
+  const [guest] =
+    guestOperationsManager === undefined
+      ? []
+      : await retrieve(
+          caller,
+          [guestOperationsManager],
+          ['authManager', 'fileManager', 'processManager', 'aliasManager'],
+        );
   return {
     content,
     datacenter: datacenter as ManagedObjectReference<'Datacenter'>,
@@ -56,6 +70,7 @@ export async function readHostLayout(caller: Caller): Promise<HostLayout> {
     environmentBrowser: parts?.values.environmentBrowser,
     rootPool,
     host,
+    guestOperations: guest?.values ?? {},
   };
 }
 

@@ -173,6 +173,7 @@ export class TestCenter {
       connector: network,
       administrator: { userName: 'administrator@vsphere.local', password: 'Very-secret-1' },
       version: '0.1.0',
+      port: () => 443,
       sslThumbprint: () => '',
       heartbeat: 2,
       ...(localHost === undefined ? {} : { localHost }),

@@ -20,6 +20,11 @@ export const references = {
   performanceManager: reference('PerformanceManager', 'ha-perfmgr'),
   extensionManager: reference('ExtensionManager', 'ha-extension-mgr'),
   options: reference('OptionManager', 'ha-adv-options'),
+  guestOperations: reference('GuestOperationsManager', 'ha-guest-operations-manager'),
+  guestAuth: reference('GuestAuthManager', 'ha-guest-operations-auth-manager'),
+  guestFiles: reference('GuestFileManager', 'ha-guest-operations-file-manager'),
+  guestProcesses: reference('GuestProcessManager', 'ha-guest-operations-process-manager'),
+  guestAliases: reference('GuestAliasManager', 'ha-guest-operations-alias-manager'),
   ovfManager: reference('OvfManager', 'ha-ovf-manager'),
 } as const;
 

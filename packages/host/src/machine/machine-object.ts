@@ -24,6 +24,8 @@ import {
 import { rootSnapshots, snapshotInfo } from '../projection/snapshot-info.ts';
 import type { CloneWork } from './clone/clone-work.ts';
 import type { ConsoleTickets } from './console/console-tickets.ts';
+import { keyStrokes } from './console/scan-codes.ts';
+import { runningEngine, type ScreenshotWork } from './console/screenshots.ts';
 import { type DiskTickets, isDiskTicket } from './export/disk-tickets.ts';
 import type { ExportWork } from './export/export-work.ts';
 import type { LifecycleWork } from './lifecycle/lifecycle-work.ts';
@@ -40,6 +42,7 @@ export interface MachineWork {
   readonly exporting: ExportWork;
   readonly snapshots: SnapshotWork;
   readonly consoles: ConsoleTickets;
+  readonly screenshots: ScreenshotWork;
   readonly diskTickets: DiskTickets;
 }
 
@@ -130,10 +133,34 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
       AcquireMksTicket: () => {
         throw fault('NotSupported', {}, 'Tickets of type mks are not given here; ask AcquireTicket for webmks.');
       },
+      CreateScreenshot_Task: (call) => work.screenshots.create(call),
+      PutUsbScanCodes: async (call, { spec }) => {
+        const strokes = keyStrokes(spec);
+        const engine = core.machines.engine(record(call.self).id);
+        // The interface names no fault of its own for a machine that is off.
+        if (engine === undefined) throw fault('NotSupported', {}, 'The machine is not powered on.');
+        await engine.pressKeys(strokes);
+        return strokes.length;
+      },
+      SendNMI: async (call) => {
+        await runningEngine(core, record(call.self)).raiseNmi();
+      },
+      SetScreenResolution: (call) => {
+        runningEngine(core, record(call.self));
+        throw noDisplayControl();
+      },
+      SetDisplayTopology: (call) => {
+        runningEngine(core, record(call.self));
+        throw noDisplayControl();
+      },
       RefreshStorageInfo: () => {},
       Reload: () => {},
     },
   };
+}
+
+function noDisplayControl() {
+  return fault('ToolsUnavailable', {}, 'Guest agents here do not set the screen; its guest does, in its own settings.');
 }
 
 /** None where its datastore was taken out of the host. */

@@ -84,7 +84,7 @@ export function guestInfo(machine: MachineRecord, names: InventoryNames): GuestI
     appHeartbeatStatus: 'appStatusGray',
     guestKernelCrashed: false,
     appState: 'none',
-    guestOperationsReady: false,
+    guestOperationsReady: running && facts?.osId !== 'mswindows',
     interactiveGuestOperationsReady: false,
     guestStateChangeSupported: running,
     hwVersion: hardwareVersion(machine),

@@ -1,5 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import { handleFolderRequest, handleTransferRequest } from '@hypostyle/services';
+import { handleFolderRequest, handleTransferRequest, plainResponse } from '@hypostyle/services';
 import { type HttpHandler, handleNodeRequest, ManagementEndpoint } from '@hypostyle/vim';
 import type { Logger } from 'pino';
 import { loggedPath } from '../log/log.ts';
@@ -51,6 +51,18 @@ export function routeRequests({ endpoint, logger, stalls, pages }: RequestRouter
   const transfer = (incoming: IncomingMessage, outgoing: ServerResponse) =>
     exchangeFile(incoming, outgoing, (request) => handleTransferRequest(request, leases));
 
+  const guestFile = (incoming: IncomingMessage, outgoing: ServerResponse) =>
+    exchangeFile(incoming, outgoing, (request) => endpoint.guestFile(request));
+
+  const screen = async (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    const { session, setCookie, unavailable } = await signIn.identify(incoming);
+    return exchangeFile(incoming, outgoing, async (request) => {
+      if (unavailable !== undefined) return plainResponse(503, unavailable);
+      const answer = await endpoint.screen(request, session);
+      return setCookie === undefined ? answer : { ...answer, headers: { ...answer.headers, 'set-cookie': setCookie } };
+    });
+  };
+
   const follow = (incoming: IncomingMessage, outgoing: ServerResponse, work: Promise<number>) => {
     const { method = '', url = '' } = incoming;
     const line = { method, path: loggedPath(url), client: incoming.socket.remoteAddress };
@@ -66,12 +78,14 @@ export function routeRequests({ endpoint, logger, stalls, pages }: RequestRouter
 
   return (incoming, outgoing) => {
     const url = incoming.url ?? '';
-    const isFile = isBelow(url, '/folder') || isBelow(url, '/nfc');
+    const isFile = ['/folder', '/nfc', '/guestFile', '/screen'].some((path) => isBelow(url, path));
     stalls.begin(incoming, outgoing, isFile ? undefined : callBodyTime);
     if (isBelow(url, '/sdk')) call(management, incoming, outgoing);
     else if (automation !== undefined && automationPaths.some((path) => isBelow(url, path)))
       call(automation, incoming, outgoing);
     else if (isBelow(url, '/folder')) follow(incoming, outgoing, folder(incoming, outgoing));
+    else if (isBelow(url, '/guestFile')) follow(incoming, outgoing, guestFile(incoming, outgoing));
+    else if (isBelow(url, '/screen')) follow(incoming, outgoing, screen(incoming, outgoing));
     else if (isFile) follow(incoming, outgoing, transfer(incoming, outgoing));
     else pages(incoming, outgoing);
   };

@@ -38,6 +38,11 @@ export function plainResponse(status: number, message: string, headers: Record<s
   };
 }
 
+/** For whoever is not signed in: programs then send name and password. */
+export function signInFirst(): FileResponse {
+  return plainResponse(401, 'Sign in first.', { 'www-authenticate': 'Basic realm="Hypostyle"' });
+}
+
 /** The request's path, percent-decoded, and its query; undefined where it is not valid. */
 export function splitUrl(url: string): { readonly path: string; readonly query: URLSearchParams } | undefined {
   const mark = url.indexOf('?');

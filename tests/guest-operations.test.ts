@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { runClient } from './harness/client-script.ts';
+import { Daemon } from './harness/daemon.ts';
+import { writeGuestFolder } from './harness/guest-folder.ts';
+
+describe('guest operations', () => {
+  let daemon: Daemon;
+  before(async () => {
+    daemon = await Daemon.start();
+    await writeGuestFolder({ directory: join(daemon.datastore, 'guest'), name: 'guest', agent: true });
+  });
+  after(() => daemon.remove());
+
+  it('are done in a real guest, as the user who signs in there', async () => {
+    assert.deepEqual(await runClient('pyvmomi_guest_operations.py', daemon, { limitMs: 300_000 }), [
+      'ready',
+      'names, passwords and tickets',
+      'programs run as who signed in',
+      'processes listed and ended',
+      'environment',
+      'files and folders',
+      'folders listed, attributes changed',
+      'files transferred',
+      'aliases',
+      'events',
+    ]);
+  });
+});
