@@ -3,6 +3,7 @@ import {
   type CustomFields,
   createLocalCaller,
   type Dispatcher,
+  type ReadMetric,
   type SessionService,
 } from '@hypostyle/vim';
 import type { CenterCore } from './center-core.ts';
@@ -15,11 +16,12 @@ export interface CenterAlarmsOptions {
   readonly dispatcher: Dispatcher;
   /** By whose rights alarms do what they are told to do. */
   readonly administrator: string;
+  readonly readMetric: ReadMetric;
 }
 
 /** Evaluates the alarms of a center over what it shows; they act as the administrator. */
 export function openCenterAlarms(options: CenterAlarmsOptions): Promise<AlarmService> {
-  const { core, customFields, sessions, dispatcher, administrator } = options;
+  const { core, customFields, sessions, dispatcher, administrator, readMetric } = options;
   const { registry, store, events, authorizer, onDefect } = core;
   return AlarmService.open({
     registry,
@@ -28,6 +30,7 @@ export function openCenterAlarms(options: CenterAlarmsOptions): Promise<AlarmSer
     authorizer,
     rootFolder: services.rootFolder,
     defaults: true,
+    readMetric,
     perform: async (entity, method, args) => {
       const { session, end } = sessions.openInternal({ userName: administrator });
       try {

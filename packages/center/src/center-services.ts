@@ -9,6 +9,8 @@ import {
   addServiceManager,
   addUserDirectory,
   ChangeFeed,
+  type Clock,
+  type CurrentSamples,
   CustomFields,
   createPropertyCollector,
   createSearchIndex,
@@ -17,6 +19,7 @@ import {
   ExtensionService,
   LocalAccounts,
   OptionService,
+  PerformanceService,
   Permissions,
   type Registry,
   SessionService,
@@ -33,6 +36,9 @@ export interface CenterServicesOptions {
   readonly administrator: { readonly userName: string; readonly password: string };
   readonly sslThumbprint: () => string;
   readonly facts: CenterFacts;
+  /** The last hour of what runs. */
+  readonly current: CurrentSamples;
+  readonly clock: Clock;
   readonly onDefect: (where: string, error: unknown) => void;
 }
 
@@ -48,6 +54,7 @@ export interface CenterServices {
   readonly tasks: TaskService;
   readonly events: EventService;
   readonly customFields: CustomFields;
+  readonly performance: PerformanceService;
   /** The administrator's one name. */
   readonly administrator: string;
   close(): Promise<void>;
@@ -142,6 +149,23 @@ export async function openCenterServices(options: CenterServicesOptions): Promis
       })),
     ],
   });
+  const performance = await PerformanceService.open({
+    registry,
+    persistence: store,
+    authorizer,
+    current: options.current,
+    historyTypes: [
+      'VirtualMachine',
+      'HostSystem',
+      'ResourcePool',
+      'VirtualApp',
+      'ComputeResource',
+      'ClusterComputeResource',
+      'Datacenter',
+      'Datastore',
+    ],
+    clock: options.clock,
+  });
   addServiceInstance({
     registry,
     capability: { provisioningSupported: true, multiHostSupported: true, userShellAccessSupported: false },
@@ -165,6 +189,7 @@ export async function openCenterServices(options: CenterServicesOptions): Promis
       guestOperationsManager: services.guestOperations,
       extensionManager: extensions.ref,
       setting: settings.ref,
+      perfManager: performance.ref,
       serviceManager,
       alarmManager: services.alarmManager,
     },
@@ -175,6 +200,7 @@ export async function openCenterServices(options: CenterServicesOptions): Promis
     tasks,
     events,
     customFields,
+    performance,
     administrator: administratorName,
     close: async () => {
       tasks.close();

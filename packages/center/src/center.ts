@@ -11,12 +11,15 @@ import {
   type AboutInfo,
   type AlarmService,
   type Authorizer,
+  type Clock,
   type CustomFields,
+  counters,
   Dispatcher,
   type ManagedObjectReference,
   Registry,
   type Schema,
   type SessionService,
+  systemClock,
   VimFault,
   type VirtualMachineRuntimeInfo,
 } from '@hypostyle/vim';
@@ -44,6 +47,9 @@ import type { EntityDocument } from './inventory/entity-document.ts';
 import { Inventory } from './inventory/inventory.ts';
 import { newDatacenter } from './inventory/new-datacenter.ts';
 import { meetHost, takeIn } from './joining/host-joining.ts';
+import { HistoryPuller } from './performance/history-puller.ts';
+import { HostMetrics } from './performance/host-metrics.ts';
+import { HostSamples } from './performance/host-samples.ts';
 import { PoolFollower } from './pools/pool-follower.ts';
 import { PoolOperations } from './pools/pool-operations.ts';
 import { PoolUsage } from './pools/pool-usage.ts';
@@ -69,6 +75,8 @@ export interface CenterOptions {
   readonly sslThumbprint: () => string;
   /** Seconds that a host may be silent before it counts as not responding; 10 unless told. */
   readonly heartbeat?: number;
+  /** Time of performance samples, so that tests need not wait for it. */
+  readonly clock?: Clock;
   /** Told of what failed in the background, with where. */
   readonly onDefect: (where: string, error: unknown) => void;
   /** Told of what an operator would look for. */
@@ -84,6 +92,7 @@ interface CenterParts {
   readonly forwarding: Forwarding;
   readonly poolFollower: PoolFollower;
   readonly alarms: AlarmService;
+  readonly puller: HistoryPuller;
 }
 
 export class Center {
@@ -96,9 +105,11 @@ export class Center {
   readonly files: DatastoreAccess;
   readonly #services: CenterServices;
   readonly #forwarding: Forwarding;
+  readonly #puller: HistoryPuller;
   readonly #followers: readonly { close(): void }[];
 
-  private constructor({ core, opened, dispatcher, forwarding, poolFollower, alarms }: CenterParts) {
+  private constructor({ core, opened, dispatcher, forwarding, poolFollower, alarms, puller }: CenterParts) {
+    this.#puller = puller;
     this.core = core;
     this.#services = opened;
     this.#forwarding = forwarding;
@@ -136,9 +147,10 @@ export class Center {
 
   /** Shows what was last known, goes on with unfinished tasks, and connects to its hosts as they answer. */
   static async open(options: CenterOptions): Promise<Center> {
-    const { schema, store, onDefect, onLog = () => {} } = options;
+    const { schema, store, onDefect, onLog = () => {}, clock = systemClock } = options;
     const registry = new Registry(schema);
     const about = aboutCenter({ version: options.version, instanceUuid: await instanceUuid(store) });
+    const metrics = new HostMetrics(new Map(counters.map(({ id, key }) => [id, key])));
     const opened = await openCenterServices({
       registry,
       store,
@@ -146,6 +158,8 @@ export class Center {
       administrator: options.administrator,
       sslThumbprint: options.sslThumbprint,
       facts: { hostName: hostname(), heartbeat: options.heartbeat ?? 10 },
+      current: new HostSamples(() => core, metrics),
+      clock,
       onDefect,
     });
     const numbers = await ReferenceNumbers.open(store, (error) => onDefect('reference numbers', error));
@@ -213,8 +227,15 @@ export class Center {
     await keepRights(core, customFields);
     const poolFollower = new PoolFollower(core);
     await hosts.open((value) => known.get(value) ?? {});
+    const puller = new HistoryPuller(core, {
+      performance: opened.performance,
+      metrics,
+      clock,
+      onMeasured: (entities) => alarms?.metricsChanged(entities),
+    });
     alarms = await openCenterAlarms({
       core,
+      readMetric: ({ value }, counterId, instance) => puller.latest(value, counterId, instance),
       customFields,
       sessions,
       dispatcher,
@@ -222,7 +243,8 @@ export class Center {
     });
     await opened.tasks.recover();
     await joinLocalHost(core, options);
-    return new Center({ core, opened, dispatcher, forwarding, poolFollower, alarms });
+    puller.start();
+    return new Center({ core, opened, dispatcher, forwarding, poolFollower, alarms, puller });
   }
 
   /** Stops. Hosts and their machines run on; tasks under way go on at the next start. */
@@ -230,7 +252,9 @@ export class Center {
     // First: what the end of the lines breaks off is not over, it goes on at the next start.
     this.#services.tasks.close();
     for (const follower of this.#followers) follower.close();
+    const pulled = this.#puller.close();
     await this.core.hosts.close();
+    await pulled;
     await this.core.lastKnown.flush();
     await this.#services.close();
   }

@@ -61,13 +61,25 @@ export { fromDocument, toDocument } from './services/document.ts';
 export type { EventPoster, EventRequest } from './services/events/event-poster.ts';
 export { EventService, type EventServiceOptions } from './services/events/event-service.ts';
 export { MemoryPersistence } from './services/memory-persistence.ts';
-export { counterKey } from './services/performance/counter-table.ts';
+export { counterKey, counters } from './services/performance/counter-table.ts';
 export { type CurrentRequest, type CurrentSamples, currentInterval } from './services/performance/current-samples.ts';
+export type { HistoricalInterval } from './services/performance/historical-intervals.ts';
 export { HistoryKeeper, type HistoryKeeperOptions } from './services/performance/history-keeper.ts';
-export type { IntervalSample, IntervalValues, PerformanceHistory } from './services/performance/performance-history.ts';
+export {
+  type IntervalSample,
+  type IntervalValues,
+  type PerformanceHistory,
+  seriesKey,
+} from './services/performance/performance-history.ts';
 export { PerformanceService, type PerformanceServiceOptions } from './services/performance/performance-service.ts';
 export { RealtimeSamples, type SampleWriter, tickOf } from './services/performance/realtime-samples.ts';
-export type { EntitySamples, SampledSeries, SampleRange, SeriesId } from './services/performance/samples.ts';
+export {
+  type EntitySamples,
+  noSamples,
+  type SampledSeries,
+  type SampleRange,
+  type SeriesId,
+} from './services/performance/samples.ts';
 export type { Persistence, PersistenceEntry, PersistenceRange, PersistenceWrite } from './services/persistence.ts';
 export type { LockOutPolicy } from './services/sessions/account-locks.ts';
 export type { Identity, IdentityProvider } from './services/sessions/identity-provider.ts';

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Computer, type Daemon, MortalStore } from '@hypostyle/host/testing';
 import {
   ClientError,
+  type Clock,
   createLocalCaller,
   data,
   fault,
@@ -164,7 +165,12 @@ export class TestCenter {
     this.#session = center.sessions.openInternal({ userName: 'VSPHERE.LOCAL\\administrator' }).session;
   }
 
-  static async open(network: HostNetwork, disk = new MemoryPersistence(), localHost?: string): Promise<TestCenter> {
+  static async open(
+    network: HostNetwork,
+    disk = new MemoryPersistence(),
+    localHost?: string,
+    clock?: Clock,
+  ): Promise<TestCenter> {
     const defects: unknown[] = [];
     const store = new MortalStore(disk);
     const center = await Center.open({
@@ -177,6 +183,7 @@ export class TestCenter {
       sslThumbprint: () => '',
       heartbeat: 2,
       ...(localHost === undefined ? {} : { localHost }),
+      ...(clock === undefined ? {} : { clock }),
       onDefect: (where, error) => defects.push([where, error]),
     });
     return new TestCenter(center, store, defects);

@@ -2,3 +2,4 @@ export { FakeComputer, FakeHypervisor } from './fake-hypervisor.ts';
 export { Computer, type ComputerIdentity, Daemon, newDisk, rootPool, smallMachine, vmFolder } from './host-fixture.ts';
 export { gateFiles } from './mortal-files.ts';
 export { MortalStore } from './mortal-store.ts';
+export { SteppedClock } from './stepped-clock.ts';
