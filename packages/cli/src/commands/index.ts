@@ -15,6 +15,7 @@ import { defineHost } from './host.ts';
 import { defineInfo } from './info.ts';
 import { defineLogs } from './logs.ts';
 import { defineLs } from './ls.ts';
+import { defineMetric } from './metric.ts';
 import { defineMv } from './mv.ts';
 import { defineOvf } from './ovf.ts';
 import { definePermission } from './permission.ts';
@@ -52,6 +53,7 @@ export const commands: readonly CommandDefinition[] = [
   defineLogs,
   defineEvents,
   defineTasks,
+  defineMetric,
   defineRegister,
   defineRm,
   defineDatastore,

@@ -1,8 +1,10 @@
-import type { TaskInfo } from '@hypostyle/vim';
+import type { TaskFilterSpec, TaskInfo } from '@hypostyle/vim';
 import type { Command } from 'commander';
 import { type CommandContext, type CommandDefinition, onServer, optionsOf } from '../command-context.ts';
 import type { ServerSession } from '../connection/server-session.ts';
 import { CliError } from '../errors.ts';
+import { findAnything } from '../inventory/find-object.ts';
+import { loadInventory } from '../inventory/load-inventory.ts';
 import { formatDuration, formatTime } from '../output/format.ts';
 import { formatTable } from '../output/table.ts';
 import { print, printJson } from '../output/terminal.ts';
@@ -12,6 +14,7 @@ interface TasksOptions {
   readonly follow?: boolean;
   readonly limit: number;
   readonly json?: boolean;
+  readonly state?: readonly TaskInfo['state'][];
 }
 
 /** `hypo tasks`: work that is done and under way. */
@@ -19,25 +22,43 @@ export const defineTasks: CommandDefinition = (program, context) => {
   program
     .command('tasks')
     .description('show work that is done and under way, newest last')
+    .argument('[object]', 'only what concerns this object and what is in it: name, path or id')
     .option('--follow', 'go on with each change, until Ctrl-C')
-    .option('--limit <count>', 'newest tasks', count, 30)
-    .addHelpText('after', '\nExamples:\n  hypo tasks\n  hypo tasks --follow')
-    .action(async (_options: unknown, command: Command) => {
+    .option('-n, --limit <count>', 'newest tasks', count, 30)
+    .option('--state <states...>', 'only queued, running, success or error')
+    .addHelpText('after', '\nExamples:\n  hypo tasks\n  hypo tasks web --state error\n  hypo tasks --follow')
+    .action(async (name: string | undefined, _options: unknown, command: Command) => {
       const options = optionsOf<TasksOptions>(command);
-      await onServer(command, context, (session) => showTasks(session, context, options));
+      for (const state of options.state ?? [])
+        if (!['queued', 'running', 'success', 'error'].includes(state))
+          throw new CliError('usage', `'${state}' is no state of a task: queued, running, success, error.`);
+      if (options.follow && (name !== undefined || options.state !== undefined))
+        throw new CliError('usage', '--follow shows every task.');
+      await onServer(command, context, (session) => showTasks(session, context, name, options));
     });
 };
 
 const head = ['STARTED', 'TASK', 'ON', 'STATE', 'TOOK', 'BY'];
 
-async function showTasks(session: ServerSession, context: CommandContext, options: TasksOptions): Promise<void> {
+async function showTasks(
+  session: ServerSession,
+  context: CommandContext,
+  name: string | undefined,
+  options: TasksOptions,
+): Promise<void> {
   const { client, content } = session;
   if (content.taskManager === undefined) throw new CliError('failed', 'The server keeps no tasks.');
   if (options.follow) {
     await followTasks(session, content.taskManager, context, options.json ?? false);
     return;
   }
-  const collector = await client.call(content.taskManager, 'CreateCollectorForTasks', { filter: {} });
+  const filter: TaskFilterSpec = {
+    ...(name === undefined
+      ? {}
+      : { entity: { entity: findAnything(await loadInventory(session), name).ref, recursion: 'all' } }),
+    ...(options.state === undefined ? {} : { state: options.state }),
+  };
+  const collector = await client.call(content.taskManager, 'CreateCollectorForTasks', { filter });
   await client.call(collector, 'SetCollectorPageSize', { maxCount: options.limit });
   const [found] = await client.retrieve(collector, ['latestPage']);
   const tasks = [...(found?.values.latestPage ?? [])].sort((a, b) => a.queueTime.localeCompare(b.queueTime));
