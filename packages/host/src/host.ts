@@ -196,15 +196,16 @@ export class Host {
     const lifecycle = defineLifecycleWork(core, settle);
     const exporting = defineExportWork(core, leases, settle);
     const screenshots = defineScreenshotWork(core);
+    const snapshots = defineSnapshotWork(core, watch);
     const work: MachineWork = {
       power: definePowerWork(core, watch, settle),
       lifecycle,
-      cloning: defineCloneWork(core, (task, id) =>
+      cloning: defineCloneWork(core, snapshots.parts, (task, id) =>
         powerOn(core, task, id, (machine, engine) => watch.follow(machine, engine), settle),
       ),
       reconfigure: defineReconfigureWork(core),
       exporting,
-      snapshots: defineSnapshotWork(core, watch),
+      snapshots,
       consoles,
       screenshots,
       diskTickets: new DiskTickets(core, {

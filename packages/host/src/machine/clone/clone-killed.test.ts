@@ -34,6 +34,12 @@ const location = (more: object = {}) => ({ _typeName: 'VirtualMachineRelocateSpe
 const linked = location({ diskMoveType: 'createNewChildDiskBacking' });
 
 const clones: Readonly<Record<string, Clone>> = {
+  'a copy of a machine that runs': {
+    spec: () => ({ location: location() }),
+    powerOn: false,
+    blocks: [2, 0],
+    files: ['copy-flat.vmdk', 'copy.vmdk', 'copy.vmx'],
+  },
   'a copy of a snapshot': {
     spec: ({ snapshot }) => ({ snapshot, location: location() }),
     powerOn: false,
@@ -113,6 +119,8 @@ for (const [name, clone] of Object.entries(clones)) {
         assert.deepEqual(await visibleFiles(computer.datastore), ['web'], where);
       }
       assert.deepEqual(computer.defects, [], where);
+      const [only, ...more] = daemon.read(web, 'snapshot')?.rootSnapshotList ?? [];
+      assert.deepEqual([only?.name, only?.childSnapshotList, more.length], ['base', undefined, 0], where);
       for (const { key } of tasks) known.add(key);
       steps += 1;
       if (info !== undefined) break;

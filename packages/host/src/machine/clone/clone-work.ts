@@ -23,6 +23,8 @@ import { Gathered } from '../registration/gathered.ts';
 import { type Registration, registerMachines } from '../registration/register-machines.ts';
 import { readOwnFile, readVmsn } from '../snapshot/snapshot-files.ts';
 import { findSnapshot } from '../snapshot/snapshot-list.ts';
+import { snapshotReference } from '../snapshot/snapshot-reference.ts';
+import type { SnapshotWork } from '../snapshot/snapshot-work.ts';
 import { copiedConfiguration, stemOf, withoutOriginal, withSpec } from './clone-configuration.ts';
 import { makeCloneFiles } from './clone-files.ts';
 import { type CloneRequest, type CloneSource, cloneRequest, invalid } from './clone-request.ts';
@@ -36,11 +38,15 @@ interface CloneInput {
   readonly spec: VirtualMachineCloneSpec;
   /** Reference value. */
   readonly pool: string;
+  /** The machine is copied as it is, and has its turn kept meanwhile; else by a snapshot that goes afterwards. */
+  readonly inTurn: boolean;
 }
 
 interface CloneJournal {
   readonly made: CreateJournal;
 }
+
+type SnapshotParts = SnapshotWork['parts'];
 
 export interface CloneWork {
   clone(call: Call, machine: MachineRecord, name: string, spec: VirtualMachineCloneSpec): Promise<TaskReference>;
@@ -53,9 +59,9 @@ const maximumNvramBytes = 8 << 20;
 export type PowerOn = (task: RunningTask, id: string) => Promise<void>;
 
 /** VirtualMachine.CloneVM_Task: copies, and machines that stand on a snapshot of another one. */
-export function defineCloneWork(core: HostCore, powerOn: PowerOn): CloneWork {
+export function defineCloneWork(core: HostCore, snapshots: SnapshotParts, powerOn: PowerOn): CloneWork {
   const registering = new Gathered((registrations: readonly Registration[]) => registerMachines(core, registrations));
-  const cloning = new Cloning(core, registering);
+  const cloning = new Cloning(core, snapshots, registering);
   const run = (task: RunningTask, input: CloneInput) =>
     provisioning(core, async () => {
       const made = await cloning.clone(task, input);
@@ -77,10 +83,10 @@ export function defineCloneWork(core: HostCore, powerOn: PowerOn): CloneWork {
       core.pools.get(poolReference(pool.value));
       // Known to be wrong before a task begins: the call's own fault.
       plan(core, request, { name, spec, stem: 'clone' });
-      const input = { source: machine.id, name, spec, pool: pool.value };
-      // What is read of the machine itself stays as it is meanwhile; a snapshot does so anyway.
-      const own = request.source.uid === undefined && !machine.configuration.template;
-      return start(call, { input, entity: machine.ref, ...(own ? { queueKey: machine.id } : {}) });
+      // What is read of the machine itself stays as it is meanwhile; a snapshot does so anyway, and a template.
+      const inTurn = request.source.uid === undefined && !request.live && !machine.configuration.template;
+      const input = { source: machine.id, name, spec, pool: pool.value, inTurn };
+      return start(call, { input, entity: machine.ref, ...(inTurn ? { queueKey: machine.id } : {}) });
     },
   };
 }
@@ -99,10 +105,12 @@ function plan(
 
 class Cloning {
   readonly #core: HostCore;
+  readonly #snapshots: SnapshotParts;
   readonly #registering: Gathered<Registration, MachineRecord>;
 
-  constructor(core: HostCore, registering: Gathered<Registration, MachineRecord>) {
+  constructor(core: HostCore, snapshots: SnapshotParts, registering: Gathered<Registration, MachineRecord>) {
     this.#core = core;
+    this.#snapshots = snapshots;
     this.#registering = registering;
   }
 
@@ -112,17 +120,46 @@ class Cloning {
     const begun = task.journaled as CloneJournal | undefined;
     if (begun !== undefined) {
       const made = core.machines.at(begun.made.datastore, begun.made.vmxPath);
-      if (made !== undefined) return made.ref;
+      if (made !== undefined) {
+        await this.#letGo(task, input);
+        return made.ref;
+      }
       await undoCreate(core, begun.made);
     }
     const machine = core.machines.get({ type: 'VirtualMachine', value: input.source });
     if (begun === undefined) this.#tellBegin(task, machine, input);
     try {
-      return (await this.#make(task, machine, input)).ref;
+      const spec = await this.#frozen(task, machine, input);
+      const { ref } = await this.#make(task, core.machines.get(machine.ref), { ...input, spec });
+      await this.#letGo(task, input);
+      return ref;
     } catch (error) {
       this.#tellFailure(task, machine, input, error);
+      await this.#letGo(task, input).catch((defect: unknown) => core.onDefect('a snapshot for a clone', defect));
       throw error;
     }
+  }
+
+  /** The spec, with a snapshot of the clone's own where the machine may write what is to be copied. */
+  async #frozen(
+    task: RunningTask,
+    machine: MachineRecord,
+    { spec, inTurn }: CloneInput,
+  ): Promise<VirtualMachineCloneSpec> {
+    const { live } = cloneRequest(this.#core, machine, spec);
+    if (inTurn && live)
+      throw fault(
+        'InvalidPowerState',
+        { requestedState: 'poweredOff', existingState: 'poweredOn' },
+        'The machine was started meanwhile; clone it again.',
+      );
+    if (spec.snapshot !== undefined || inTurn || machine.configuration.template) return spec;
+    const uid = await this.#snapshots.take(task, machine.id, snapshotName(task));
+    return { ...spec, snapshot: snapshotReference(machine.id, uid) };
+  }
+
+  async #letGo(task: RunningTask, { source, spec, inTurn }: CloneInput): Promise<void> {
+    if (spec.snapshot === undefined && !inTurn) await this.#snapshots.remove(task, source, snapshotName(task));
   }
 
   async #make(task: RunningTask, machine: MachineRecord, input: CloneInput): Promise<MachineRecord> {
@@ -130,8 +167,6 @@ class Cloning {
     const { name, spec, pool } = input;
     const request = cloneRequest(core, machine, spec);
     const { source, datastore } = request;
-    if (request.live)
-      throw fault('InvalidPowerState', { requestedState: 'poweredOff', existingState: 'poweredOn' }, 'It runs.');
     const letGo = this.#keepSource(task, request);
     const releaseName = claimName(core, task, name);
     let releasePlace = () => {};
@@ -255,6 +290,11 @@ function nameOf(written: string): string {
   } catch {
     throw fault('InvalidArgument', { invalidProperty: 'name' }, 'A name has 1 to 80 printable characters.');
   }
+}
+
+/** Of the snapshot that is there while a machine is copied which may run. */
+function snapshotName(task: RunningTask): string {
+  return `For a clone (${task.ref.value})`;
 }
 
 function argumentOf({ configuration, ref }: MachineRecord) {

@@ -147,6 +147,30 @@ test('what clones stand on stays: when its snapshot goes, when its machine goes,
   assert.deepEqual(await visibleFiles(folder('')), [], 'the last one takes with it what nobody stands on any more');
 });
 
+test('a machine that runs is copied as it was at one moment, and runs on', async (t) => {
+  const { daemon, web, folder, disk, write, clone } = await withMachine(t);
+  await daemon.task(web, 'PowerOnVM_Task');
+  write('web', 1, 5);
+  const copy = await clone('copy');
+  assert.deepEqual(await disk('copy'), [0, 5, 0]);
+  assert.equal(daemon.read(copy, 'runtime')?.powerState, 'poweredOff');
+  assert.equal(daemon.read(copy, 'snapshot'), undefined);
+  assert.equal(daemon.read(web, 'snapshot'), undefined, 'what it was copied from is gone');
+  write('web', 1, 6);
+  await daemon.task(web, 'PowerOffVM_Task');
+  assert.deepEqual(
+    [await disk('web'), await disk('copy')],
+    [
+      [0, 6, 0],
+      [0, 5, 0],
+    ],
+  );
+  assert.deepEqual(
+    (await visibleFiles(folder('web'))).filter((name) => /\.(vmdk|qcow2)$/.test(name)),
+    ['web-flat.vmdk', 'web.vmdk'],
+  );
+});
+
 test('many linked clones at a time, each its own', async (t) => {
   const { computer, daemon, web, center, take, disk, config } = await withMachine(t);
   const snapshot = await take(web, 'base');

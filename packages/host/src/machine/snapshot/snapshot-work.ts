@@ -4,6 +4,7 @@ import {
   type ManagedObjectReference,
   type RunningTask,
   type SnapshotSelectionSpec,
+  type TaskOrigin,
   VimFault,
 } from '@hypostyle/vim';
 import type { HostCore } from '../../host-core.ts';
@@ -56,6 +57,13 @@ export interface SnapshotWork {
     options: { readonly consolidate: boolean; readonly spec: SnapshotSelectionSpec | undefined },
   ): Promise<TaskReference>;
   consolidate(call: Call): Promise<TaskReference>;
+  /** As parts of another task, which finds them again after a restart. Resolve at their ends, and throw their faults. */
+  readonly parts: {
+    /** Takes a snapshot of that name, which no other has; answers its uid. */
+    take(task: RunningTask, machineId: string, name: string): Promise<number>;
+    /** Removes the snapshot of that name, once nobody reads it. */
+    remove(task: RunningTask, machineId: string, name: string): Promise<void>;
+  };
   rename(
     call: Call,
     place: SnapshotPlace,
@@ -133,6 +141,24 @@ export function defineSnapshotWork(core: HostCore, watch: MachineWatch): Snapsho
     mustBeUnread(machine.id);
     return machine;
   };
+  const named = (machineId: string, name: string) =>
+    core.machines.find(machineId)?.snapshots.entries.find((entry) => entry.name === name);
+  /** Begins a part of a task, or finds it again by what it is called, and waits for its end. */
+  const whole = async (
+    task: RunningTask,
+    called: string | undefined,
+    begin: (origin: TaskOrigin, part: { parentTaskKey: string; activationId?: string }) => Promise<TaskReference>,
+  ): Promise<void> => {
+    const activationId = called === undefined ? undefined : `${task.ref.value}/${called}`;
+    const begun = activationId === undefined ? undefined : core.tasks.byActivation(activationId).at(-1);
+    const part = { parentTaskKey: task.ref.value, ...(activationId === undefined ? {} : { activationId }) };
+    const ref = begun ?? (await begin({ userName: task.userName }, part));
+    // One that was over long ago is no object any more.
+    const info = await core.tasks.finished(ref).catch(() => undefined);
+    const error = info?.error;
+    if (error !== undefined)
+      throw new VimFault(error.fault._typeName ?? 'SystemError', error.fault, error.localizedMessage ?? 'It failed.');
+  };
   const on = ({ id, ref }: MachineRecord) => ({ entity: ref, queueKey: id });
   return {
     create: (call, options) => {
@@ -168,6 +194,35 @@ export function defineSnapshotWork(core: HostCore, watch: MachineWatch): Snapsho
     consolidate: (call) => {
       const machine = unread(ready(call.self.ref));
       return consolidate(call, { input: { id: machine.id, what: 'none', consolidate: true }, ...on(machine) });
+    },
+    parts: {
+      take: async (task, machineId, name) => {
+        const machine = ready({ type: 'VirtualMachine', value: machineId });
+        const input = { id: machine.id, name, description: '', memory: false, quiesce: false };
+        await whole(task, 'snapshot', (origin, part) => create(origin, { input, ...on(machine), ...part }));
+        const uid = named(machineId, name)?.uid;
+        if (uid === undefined) throw fault('NotFound', {}, 'The snapshot is gone.');
+        return uid;
+      },
+      remove: async (task, machineId, name) => {
+        for (;;) {
+          const uid = named(machineId, name)?.uid;
+          if (uid === undefined) return;
+          const machine = core.machines.get({ type: 'VirtualMachine', value: machineId });
+          const input = { id: machineId, what: { uid, withChildren: false }, consolidate: true };
+          try {
+            await whole(task, undefined, (origin, part) => remove(origin, { input, ...on(machine), ...part }));
+          } catch (error) {
+            // An earlier process may have begun it already.
+            if (named(machineId, name) === undefined) return;
+            // Somebody reads disks of the machine: it goes after that.
+            const reader = error instanceof VimFault && error.type === 'TaskInProgress' ? error.detail : undefined;
+            const { task: other } = (reader ?? {}) as { readonly task?: TaskReference };
+            if (other === undefined) throw error;
+            await core.tasks.finished(other).catch(() => {});
+          }
+        }
+      },
     },
     rename: async (call, place, options) => {
       const machine = at(place);
