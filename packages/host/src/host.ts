@@ -53,6 +53,7 @@ import { DiskChildren } from './machine/files/disk-children.ts';
 import { defineImportWork } from './machine/import/import-work.ts';
 import { definePullWork } from './machine/import/pull-work.ts';
 import { defineLifecycleWork } from './machine/lifecycle/lifecycle-work.ts';
+import { defineTemplateWork } from './machine/lifecycle/template-work.ts';
 import { type MachineWork, machineClass } from './machine/machine-object.ts';
 import { powerOn } from './machine/power/power-on.ts';
 import { definePowerWork } from './machine/power/power-work.ts';
@@ -203,6 +204,7 @@ export class Host {
       cloning: defineCloneWork(core, snapshots.parts, (task, id) =>
         powerOn(core, task, id, (machine, engine) => watch.follow(machine, engine), settle),
       ),
+      templates: defineTemplateWork(core),
       reconfigure: defineReconfigureWork(core),
       exporting,
       snapshots,

@@ -33,7 +33,8 @@ export class MachineMeeting {
       const document = edit.find(bound.value);
       if (document?.type !== 'VirtualMachine') return;
       const instanceUuid = config?.instanceUuid ?? document.instanceUuid;
-      const changed = { ...document, name: name ?? document.name, instanceUuid };
+      const named = { ...document, name: name ?? document.name, instanceUuid };
+      const changed = config === undefined ? named : this.#inPool(named, config.template);
       edit.put(changed);
       const [other] = inventory.machinesOfInstance(instanceUuid).filter(({ value }) => value !== document.value);
       if (instanceUuid !== document.instanceUuid && other !== undefined) onDuplicate(changed, other);
@@ -58,14 +59,19 @@ export class MachineMeeting {
       // Registered on both: it is one machine, shown on the host that runs it.
       this.#context.references.bind(ref, referenceOf(binding.of));
       if (isRunning(values) && !this.#runs(binding.of))
-        edit.put(this.#placed({ ...binding.of, name: name ?? binding.of.name, host, hostValue: ref.value }));
+        edit.put(
+          this.#inPool(
+            this.#placed({ ...binding.of, name: name ?? binding.of.name, host, hostValue: ref.value }),
+            config?.template ?? false,
+          ),
+        );
       return;
     }
     const expected = staged.expectedAt(config?.files?.vmPathName);
     if (expected !== undefined && binding.kind === 'known') edit.remove(expected.value);
     const before = binding.kind === 'known' ? binding.document : expected;
     const { parent, pool } = expected ?? before ?? firstPlace(this.#context.options.newMachines);
-    const document = this.#placed({
+    const placed = this.#placed({
       type: 'VirtualMachine',
       value: before?.value ?? edit.mint('vm-'),
       name: name ?? before?.name ?? ref.value,
@@ -75,6 +81,7 @@ export class MachineMeeting {
       ...(parent === undefined ? {} : { parent }),
       ...(pool === undefined ? {} : { pool }),
     });
+    const document = this.#inPool(placed, config?.template ?? false);
     if (instanceUuid !== undefined) staged.byInstance.set(instanceUuid, document);
     edit.put(document);
     this.#context.references.bind(ref, referenceOf(document));
@@ -110,6 +117,15 @@ export class MachineMeeting {
       | VirtualMachineRuntimeInfo
       | undefined;
     return runtime?.powerState === 'poweredOn' && runtime.connectionState === 'connected';
+  }
+
+  /** A template is in no pool; what is none any more comes to the first one until it is told otherwise. */
+  #inPool(document: MachineDocument, template: boolean): MachineDocument {
+    if (template) {
+      const { pool: _pool, ...rest } = document;
+      return rest;
+    }
+    return document.pool === undefined ? this.#placed(document) : document;
   }
 
   /** The machine in a folder of its datacenter and in a pool of its compute resource. */

@@ -69,7 +69,8 @@ export function defineCloneWork(core: CenterCore, forwarding: Forwarding): Clone
         { invalidProperty: 'spec.location.pool' },
         'A template has no resource pool: spec.location.pool says which one the machine is to be in.',
       );
-    const asked = spec.location.pool ?? { type: 'ResourcePool', value: pool ?? '' };
+    const compute = core.inventory.above(host, ['ComputeResource', 'ClusterComputeResource']);
+    const asked = spec.location.pool ?? { type: 'ResourcePool', value: pool ?? compute?.pool ?? '' };
     const place = choosePlace(core, {
       folder,
       pool: { _typeName: 'ManagedObjectReference', ...asked },

@@ -10,8 +10,10 @@ import {
 import type { CenterCore } from '../center-core.ts';
 import type { Forwarding } from '../forwarding/forwarding.ts';
 import type { HostLink } from '../hosts/host-link.ts';
+import { referenceOf } from '../inventory/entity-document.ts';
 import { type ExpectedBy, expectMachine, expectNoMore } from './expected-machine.ts';
 import { type AskedPlace, choosePlace, datastoresOf, type MachinePlace, machineName } from './machine-place.ts';
+import { isTemplate } from './templates.ts';
 
 type TaskReference = ManagedObjectReference<'Task'>;
 
@@ -23,6 +25,8 @@ interface CreateInput {
 interface RegisterInput {
   readonly path: string;
   readonly name: string | undefined;
+  /** Absent in what was written before there were templates. */
+  readonly asTemplate?: boolean;
   readonly place: MachinePlace;
 }
 
@@ -37,7 +41,7 @@ export interface CreateWork {
   /** Folder.CreateVM_Task and ResourcePool.CreateChildVM_Task. */
   create(call: Call, where: Where, spec: VirtualMachineConfigSpec): Promise<TaskReference>;
   /** Folder.RegisterVM_Task and ResourcePool.RegisterChildVM_Task. */
-  register(call: Call, where: Where, path: string, name: string | undefined): Promise<TaskReference>;
+  register(call: Call, where: Where, what: Omit<RegisterInput, 'place'>): Promise<TaskReference>;
 }
 
 /** Making machines known to a host: the center keeps name and place, the host does the work. */
@@ -60,14 +64,17 @@ export function defineCreateWork(core: CenterCore, forwarding: Forwarding): Crea
     run: runCreate,
     resume: runCreate,
   });
-  const runRegister = (task: RunningTask, { path, name, place }: RegisterInput) =>
+  const runRegister = (task: RunningTask, { path, name, place, asTemplate = false }: RegisterInput) =>
     making.make(task, name ?? nameOfFile(path), place, { path }, ({ link, again }) =>
       forwarding.step(
         task,
         link,
         ({ layout }) => layout.vmFolder,
         'RegisterVM_Task',
-        (link) => forwarding.toHost(link, 'RegisterVM_Task', { path, name, asTemplate: false, pool: poolAt(place) }),
+        (link) => {
+          const pool = asTemplate ? undefined : poolAt(place);
+          return forwarding.toHost(link, 'RegisterVM_Task', { path, name, asTemplate, pool });
+        },
         { again },
       ),
     );
@@ -88,11 +95,16 @@ export function defineCreateWork(core: CenterCore, forwarding: Forwarding): Crea
       const place = choosePlace(core, { ...where, datastores: datastoresOf(spec) });
       return create(call, { input: { spec: { ...spec, name }, place } });
     },
-    register: (call, where, path, name) => {
+    register: (call, where, { path, name, asTemplate = false }) => {
       const parsed = parseDatastorePath(path);
       const place = choosePlace(core, { ...where, datastores: [parsed.datastore] });
       return register(call, {
-        input: { path: formatDatastorePath(parsed), name: name === undefined ? name : machineName(name), place },
+        input: {
+          path: formatDatastorePath(parsed),
+          name: name === undefined ? name : machineName(name),
+          asTemplate,
+          place,
+        },
       });
     },
   };
@@ -148,13 +160,15 @@ export class MachineMaking {
     const { inventory } = this.#core;
     const { value } = (made ?? {}) as { readonly value?: string };
     const machine = value === undefined ? undefined : inventory.find(value);
-    if (machine?.type !== 'VirtualMachine' || (machine.parent === folder && machine.pool === pool)) return;
+    if (machine?.type !== 'VirtualMachine') return;
+    const template = isTemplate(this.#core, referenceOf(machine));
+    if (machine.parent === folder && (machine.pool === pool || template)) return;
     await inventory.edit((edit) => {
       const document = edit.find(machine.value);
       if (document?.type !== 'VirtualMachine' || edit.find(pool) === undefined) return;
       if (folder !== undefined && edit.find(folder) === undefined) return;
       const { parent, ...rest } = document;
-      edit.put({ ...rest, pool, ...(folder === undefined ? {} : { parent: folder }) });
+      edit.put({ ...rest, ...(template ? {} : { pool }), ...(folder === undefined ? {} : { parent: folder }) });
     });
   }
 }

@@ -43,11 +43,16 @@ export function machineMethodsOfFolder({ core, creating }: MachineWork): MethodT
     },
     RegisterVM_Task: (call, { path, name, asTemplate, pool, host }) => {
       const folder = call.self.ref;
-      if (asTemplate) throw noTemplates();
+      if (asTemplate) {
+        if (pool !== undefined)
+          throw fault('InvalidArgument', { invalidProperty: 'pool' }, 'A template is in no resource pool.');
+        requireForRegister(scope, call, { folder, pool: undefined }, path);
+        return creating.register(call, { folder, pool: rootPoolOf(core, host), host }, { path, name, asTemplate });
+      }
       if (pool === undefined)
         throw fault('InvalidArgument', { invalidProperty: 'pool' }, 'A virtual machine needs a resource pool.');
       requireForRegister(scope, call, { folder, pool }, path);
-      return creating.register(call, { folder, pool, host }, path, name);
+      return creating.register(call, { folder, pool, host }, { path, name, asTemplate });
     },
   };
 }
@@ -64,7 +69,7 @@ export function machineMethodsOfPool({ core, creating, importing }: MachineWork)
     RegisterChildVM_Task: (call, { path, name, host }) => {
       const pool = call.self.ref;
       requireForRegister(scope, call, { folder: near(core, call), pool }, path);
-      return creating.register(call, { folder: undefined, pool, host }, path, name);
+      return creating.register(call, { folder: undefined, pool, host }, { path, name, asTemplate: false });
     },
     ImportVApp: (call, { spec, folder, host }) => {
       const pool = call.self.ref;
@@ -82,6 +87,10 @@ function near(core: CenterCore, { self }: Call): ManagedObjectReference {
   return { _typeName: 'ManagedObjectReference', type: 'Folder', value: datacenter.vmFolder };
 }
 
-function noTemplates() {
-  return fault('NotSupported', {}, 'There are no templates here yet; register it as a virtual machine.');
+/** The pool that a host's machines are in unless told. Throws InvalidArgument without a host. */
+function rootPoolOf(core: CenterCore, host: ManagedObjectReference | undefined): ManagedObjectReference {
+  const compute = core.inventory.above(host?.value ?? '', ['ComputeResource', 'ClusterComputeResource']);
+  if (host === undefined || compute === undefined)
+    throw fault('InvalidArgument', { invalidProperty: 'host' }, 'A template needs a host that it is on.');
+  return { _typeName: 'ManagedObjectReference', type: 'ResourcePool', value: compute.pool };
 }

@@ -21,6 +21,7 @@ import { requireFreeName } from '../inventory/name-scope.ts';
 import { privilegeScope } from '../inventory/privilege-scope.ts';
 import type { MachineWork } from './machine-methods.ts';
 import { machineName } from './machine-place.ts';
+import { markedAsMachine } from './templates.ts';
 
 type Arguments = Readonly<Record<string, unknown>>;
 
@@ -85,7 +86,8 @@ export function ownMethodsOfMachine({ core, forwarding, rename, cloning }: Machi
     },
     MarkAsVirtualMachine: async (call, args) => {
       requireForPool(scope, call, args.pool);
-      await forwarding.call(call, args as unknown as Arguments);
+      mustStay(call, [args.host]);
+      await markedAsMachine(core, forwarding, call, args);
     },
     AcquireTicket: async (call, args) => {
       const privilege = ticketPrivilege(args.ticketType);

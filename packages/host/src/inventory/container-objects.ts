@@ -44,9 +44,9 @@ export function addContainers(
       },
       RegisterVM_Task: (call, { path, name, asTemplate, pool }) => {
         mustBeVmFolder(call.self.ref.value);
-        if (asTemplate)
-          throw fault('NotSupported', {}, 'A host keeps no templates; register the machine as a machine.');
-        requireForRegister(scope, call, { folder: vmFolder, pool: pool ?? rootPool }, path);
+        if (asTemplate && pool !== undefined)
+          throw fault('InvalidArgument', { invalidProperty: 'pool' }, 'A template is in no resource pool.');
+        requireForRegister(scope, call, { folder: vmFolder, pool: asTemplate ? undefined : (pool ?? rootPool) }, path);
         return work.lifecycle.register(call, { path, name, asTemplate, pool: (pool ?? rootPool).value });
       },
     },

@@ -1,6 +1,7 @@
 import {
   entityPerSession,
   requireForDestroy,
+  requireForPool,
   requireForReconfigure,
   requireForRename,
   requirePrivilege,
@@ -29,6 +30,7 @@ import { runningEngine, type ScreenshotWork } from './console/screenshots.ts';
 import { type DiskTickets, isDiskTicket } from './export/disk-tickets.ts';
 import type { ExportWork } from './export/export-work.ts';
 import type { LifecycleWork } from './lifecycle/lifecycle-work.ts';
+import type { TemplateWork } from './lifecycle/template-work.ts';
 import type { PowerWork } from './power/power-work.ts';
 import type { ReconfigureWork } from './reconfigure/reconfigure-work.ts';
 import type { MachineRecord } from './record/machine-record.ts';
@@ -38,6 +40,7 @@ export interface MachineWork {
   readonly power: PowerWork;
   readonly lifecycle: LifecycleWork;
   readonly cloning: CloneWork;
+  readonly templates: TemplateWork;
   readonly reconfigure: ReconfigureWork;
   readonly exporting: ExportWork;
   readonly snapshots: SnapshotWork;
@@ -56,7 +59,11 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
     perSession: entityPerSession(core.authorizer),
     derived: {
       name: { from: [], compute: (self) => record(self).configuration.name },
-      resourcePool: { from: [], compute: (self) => record(self).resourcePool },
+      // A template is in none: it uses nothing.
+      resourcePool: {
+        from: ['config'],
+        compute: (self) => (record(self).configuration.template ? undefined : record(self).resourcePool),
+      },
       capability: { from: [], compute: () => capability },
       config: { from: [], compute: (self) => configInfo(record(self), core.names) },
       runtime: { from: [], compute: (self) => runtimeInfo(record(self), core.names, core.hostMHz) },
@@ -110,6 +117,11 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
         if (!isCenter(call.session?.userName ?? ''))
           throw fault('NotSupported', {}, 'A host clones machines for its center only; ask that.');
         return work.cloning.clone(call, record(call.self), name, spec);
+      },
+      MarkAsTemplate: (call) => work.templates.markAsTemplate(call),
+      MarkAsVirtualMachine: (call, { pool, host }) => {
+        requireForPool(scope, call, pool);
+        return work.templates.markAsMachine(call, { pool, host });
       },
       CreateSnapshot_Task: (call, { name, description = '', memory, quiesce }) =>
         work.snapshots.create(call, { name, description, memory, quiesce }),

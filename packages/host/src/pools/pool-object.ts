@@ -68,7 +68,10 @@ function resourcePoolClass(
     run: destroyOne,
     resume: destroyOne,
   });
-  const machinesIn = (id: string) => [...core.machines.all()].filter(({ resourcePool }) => resourcePool.value === id);
+  const machinesIn = (id: string) =>
+    [...core.machines.all()].filter(
+      ({ resourcePool, configuration }) => resourcePool.value === id && !configuration.template,
+    );
   return {
     type: 'ResourcePool',
     perSession: entityPerSession(core.authorizer),

@@ -20,7 +20,7 @@ import { applyVApp } from '../../vapp/apply-vapp.ts';
 import { vAppPath, writeVApp } from '../../vapp/vapp-file.ts';
 import { VmxFile } from '../../vmx/vmx-file.ts';
 import { applyEffects, type DiskUpload } from '../files/disk-effects.ts';
-import { syncFolder, writeVmx } from '../files/machine-files.ts';
+import { readVmx, syncFolder, writeVmx } from '../files/machine-files.ts';
 import { type DoomedFiles, deleteDoomed, filesOf } from '../files/machine-removal.ts';
 import { runDirectoryOf } from '../power/power-on.ts';
 import { claimOf } from '../record/claims.ts';
@@ -357,6 +357,11 @@ async function registerMachine(
       throw fault('InvalidVmConfig', {}, message, { cause: error });
     }
     releaseName = claimName(core, task, input.name ?? found.configuration.name);
+    // What it is registered as, it is: its folder says so from now on.
+    if (found.configuration.template !== input.asTemplate) {
+      const vmx = await readVmx(datastore, path);
+      await writeVmx(datastore, path, vmx.set('template', input.asTemplate ? 'TRUE' : 'FALSE'));
+    }
     const record = await registered(core, {
       task,
       datastore,
