@@ -31,6 +31,7 @@ import { defineTasks } from './tasks.ts';
 import { defineUp } from './up.ts';
 import { defineUser } from './user.ts';
 import { defineVApp } from './vapp.ts';
+import { defineVm } from './vm.ts';
 
 /** Every command, in the order of the help. */
 export const commands: readonly CommandDefinition[] = [
@@ -48,6 +49,7 @@ export const commands: readonly CommandDefinition[] = [
   defineInfo,
   definePower,
   defineVApp,
+  defineVm,
   defineSnapshot,
   defineConsole,
   defineLogs,
