@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -272,6 +272,26 @@ test('a user may do what the roles of their groups allow, where they have them',
   await does('group', 'rm', 'operators');
   await does('user', 'rm', 'ann');
   assert.ok(!(await does('user', 'ls')).includes('Ann Example'));
+});
+
+test('machines are cloned, whole, linked and from templates', async () => {
+  const whole = await json<{ id: string }>('vm', 'clone', 'web1', 'copy', '--disks', 'thick', '--annotation', 'a copy');
+  assert.match(whole.id, /^vm-\d+$/);
+  const flat = await stat(join(center.datastore, 'copy', 'copy-flat.vmdk'));
+  assert.ok(flat.blocks * 512 >= flat.size, 'all of its room is taken');
+  await refuses(2, /needs --snapshot[\s\S]*hypo snapshot create/, 'vm', 'clone', 'web1', 'desk', '--link');
+  await does('snapshot', 'create', 'web1', 'base');
+  assert.match(await does('vm', 'clone', 'web1', 'desk', '--link', '--snapshot', 'base'), /desk: cloned from web1/);
+  assert.ok(existsSync(join(center.datastore, 'desk', 'desk-delta.qcow2')));
+  await does('vm', 'markastemplate', 'copy');
+  await refuses(1, /template/, 'power', 'on', 'copy');
+  await does('vm', 'clone', 'copy', 'made', '--cpus', '2', '--host', own);
+  await does('vm', 'markasvm', 'copy', '--host', own);
+  await does('snapshot', 'rm', 'web1', 'base');
+  for (const name of ['made', 'copy', 'desk']) {
+    await does('rm', name);
+    assert.ok(!existsSync(join(center.datastore, name)));
+  }
 });
 
 test('machines, folders and hosts go; what is let go runs on where it is', async () => {

@@ -12,7 +12,7 @@ type Machine = ManagedObjectReference<'VirtualMachine'>;
 type Snapshot = ManagedObjectReference<'VirtualMachineSnapshot'>;
 
 /** Of so many steps one is the last of the process; every one where a long run is asked for. */
-const stride = process.env.HYPOSTYLE_RUNS === undefined ? 7 : 1;
+const stride = process.env.HYPOSTYLE_RUNS === undefined ? 13 : 1;
 
 interface Scene {
   readonly computer: Computer;
