@@ -3,6 +3,7 @@ import type { ChangedBlocksOfImages, ChangedBlocksOfMachine, DiskExportOptions }
 import type { DiskCopying } from './disk-copy.ts';
 import type { GuestFileSystem, GuestResolver, GuestRoute, GuestWork } from './guest-work.ts';
 import type { BlockLayer, ControllerModel, MachineHardware, NicModel } from './hardware.ts';
+import type { HotPlug, HotPlugCapabilities } from './hot-plug.ts';
 
 /**
  * Hypervisor: starts, finds again and commands virtual machines.
@@ -55,7 +56,8 @@ export interface HypervisorCapabilities {
   readonly keyStrokes: boolean;
   readonly vnc: boolean;
   readonly serial: boolean;
-  readonly hotPlug: boolean;
+  /** `changeHardware` and `growDisk`; undefined where a machine that runs stays as it is. */
+  readonly hotPlug: HotPlugCapabilities | undefined;
   readonly liveMigration: boolean;
   /** `snapshotDisks`, `commitLayer`, `freezeGuest` and `exportDisk`, and the `commit` and `exportDisk` of `ImageTool`. */
   readonly diskSnapshots: boolean;
@@ -106,7 +108,7 @@ export interface MachinePlatform {
 
 export type MachineState = 'running' | 'paused' | 'stopped';
 
-export interface RunningMachine extends GuestWork, ChangedBlocksOfMachine {
+export interface RunningMachine extends GuestWork, ChangedBlocksOfMachine, HotPlug {
   readonly uuid: string;
   readonly platform: MachinePlatform;
   readonly pid: number;
@@ -311,6 +313,7 @@ export type HypervisorErrorCode =
   | 'engine-lost'
   | 'block-failed'
   | 'quiesce-failed'
+  | 'hot-plug-failed'
   | 'image-failed';
 
 /** What a driver throws; `message` says what to do next where there is something. */

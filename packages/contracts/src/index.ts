@@ -3,5 +3,6 @@ export type * from './changed-blocks.ts';
 export type * from './disk-copy.ts';
 export * from './guest-work.ts';
 export * from './hardware.ts';
+export type * from './hot-plug.ts';
 export * from './hypervisor.ts';
 export * from './store.ts';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { MachinePlatform, StartRequest } from '@hypostyle/contracts';
+import type { MachineHardware, MachinePlatform, StartRequest } from '@hypostyle/contracts';
 import { messageOf, qemuErrors } from './errors.ts';
 import { commandLine, engineMemoryKiB, isWindows, lockConflictCode } from './machine/command-line.ts';
 import { deviceId } from './machine/device.ts';
@@ -92,10 +92,16 @@ async function planStart(
   run: RunDirectory,
   image: MemoryImageDescription | undefined,
 ): Promise<{ readonly command: readonly string[]; readonly record: EngineRecord }> {
-  const { hardware, lockPath } = request;
+  const { lockPath } = request;
+  // A guest that goes on has the room that it was started with.
+  const { hotPlug, ...without } = request.hardware;
+  const room = image ? image.hotPlug : hotPlug;
+  const hardware: MachineHardware = room === undefined ? without : { ...without, hotPlug: room };
   const { verdict } = context;
   const { accelerator } = verdict;
-  const memoryKiB = engineMemoryKiB(hardware.memoryMiB, accelerator);
+  const addedMemory = image?.addedMemory ?? [];
+  const addedKiB = addedMemory.reduce((sum, { bytes }) => sum + bytes / 1024, 0);
+  const memoryKiB = engineMemoryKiB(hardware.memoryMiB, accelerator) - addedKiB;
   const platform = image?.platform ?? request.platform ?? firstPlatform(verdict, hardware.guestId);
   if (image && image.uuid !== hardware.uuid) throw qemuErrors.startFailed('The memory image is of another machine.');
   if (image && image.accelerator !== accelerator) {
@@ -122,6 +128,7 @@ async function planStart(
       lockPath,
       directIo: await disksWithDirectIo(hardware),
       discardFiles,
+      addedMemory,
       incoming: image !== undefined,
       ...(efi ? { efi } : {}),
     });
@@ -134,6 +141,7 @@ async function planStart(
       accelerator,
       memoryKiB,
       serialCount: hardware.serials.length,
+      ...(room === undefined ? {} : { hotPlug: room }),
       discardFiles: [...discardFiles.values()],
       phase: 'starting',
     };

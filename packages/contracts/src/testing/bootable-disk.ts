@@ -40,6 +40,7 @@ const modules = [
   'vmw_pvscsi',
   'ata_piix',
   'sd_mod',
+  'sr_mod',
   'evdev',
   'button',
 ];

@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import type { BlockLayer, DiskHardware, MachineHardware } from '../hardware.ts';
 import type { RunningMachine } from '../hypervisor.ts';
 import { bootableDisk } from './bootable-disk.ts';
-import type { ConformanceGuest, GuestOptions, GuestSession } from './conformance-guest.ts';
+import type { ConformanceGuest, GuestHardware, GuestOptions, GuestSession } from './conformance-guest.ts';
 import { GuestConsole } from './guest-console.ts';
 
 const dataBytes = 16 << 20;
@@ -95,9 +95,36 @@ async function session(machine: RunningMachine): Promise<GuestSession> {
       await guest.run(`printf %s '${text}' | dd of=${dataDevice} bs=512 conv=sync 2>/dev/null && sync`);
     },
     readDisk: (length) => guest.run(`head -c ${length} ${dataDevice} | tr '\\000' .`),
+    hardware: async () => guestHardware(await guest.run(hardwareScript)),
+    // A drive whose disc was changed says so to the first who asks, as an error.
+    readDisc: (length) =>
+      guest.run(`for n in 1 2 3 4; do disc=$(head -c ${length} /dev/sr0 2>/dev/null) && break; done; echo "$disc"`),
     typed: () => guest.run('cat /tmp/typed 2>/dev/null || true'),
     shutDown: () => guest.send('poweroff -f'),
     reboot: () => guest.send('reboot -f'),
     close: () => guest.close(),
+  };
+}
+
+/** A link shows only while the interface is up. */
+const hardwareScript = [
+  'for n in /sys/class/net/e*; do [ -e $n ] && ip link set $(basename $n) up && echo nic $(cat $n/address) $(cat $n/carrier); done',
+  // Linux asks a SCSI disk for its size when it is told to.
+  'for d in /sys/block/sd*; do [ -e $d ] && echo 1 >$d/device/rescan && echo disk $(cat $d/size); done',
+  'echo cpu $(ls -d /sys/devices/system/cpu/cpu[0-9]* | wc -l)',
+  'echo memory $(ls -d /sys/devices/system/memory/memory[0-9]* | wc -l) $(cat /sys/devices/system/memory/block_size_bytes)',
+].join('; ');
+
+function guestHardware(said: string): GuestHardware {
+  const lines = said.split('\n').map((line) => line.trim().split(' '));
+  const of = (kind: string) => lines.filter(([word]) => word === kind).map(([, ...rest]) => rest);
+  const [blocks = '0', blockBytes = '0'] = of('memory')[0] ?? [];
+  return {
+    processors: Number(of('cpu')[0]?.[0]),
+    memoryMiB: (Number(blocks) * Number.parseInt(blockBytes, 16)) / 2 ** 20,
+    diskBytes: of('disk')
+      .map(([sectors]) => Number(sectors) * 512)
+      .sort((a, b) => a - b),
+    nics: of('nic').map(([mac = '', link]) => ({ mac, link: link === '1' })),
   };
 }

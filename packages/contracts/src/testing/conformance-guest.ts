@@ -32,10 +32,25 @@ export interface GuestSession {
   /** Writes a short text to the data disk, flushed. */
   writeDisk(text: string): Promise<void>;
   readDisk(length: number): Promise<string>;
+  /** What the guest has now. */
+  hardware(): Promise<GuestHardware>;
+  /** The beginning of the disc in the CD-ROM drive; empty where there is none. */
+  readDisc(length: number): Promise<string>;
   /** What `/tmp/typed` has: a shell of the guest listens to the keyboard. Empty where there is no such file. */
   typed(): Promise<string>;
   /** Makes the guest shut down, or reboot, by itself. */
   shutDown(): void;
   reboot(): void;
   close(): void;
+}
+
+/** What a guest's kernel knows of its machine. */
+export interface GuestHardware {
+  readonly processors: number;
+  /** Memory that the machine has, used or not, rounded to the kernel's blocks. */
+  readonly memoryMiB: number;
+  /** Sizes of all disks, smallest first. */
+  readonly diskBytes: readonly number[];
+  /** Addresses of NICs, lower-case, and whether they have a link. */
+  readonly nics: readonly { readonly mac: string; readonly link: boolean }[];
 }

@@ -15,6 +15,7 @@ import type { ConformanceGuest, GuestOptions } from './conformance-guest.ts';
 import type { ConformanceWorld } from './conformance-world.ts';
 import { diskConformance } from './disk-conformance.ts';
 import { guestWorkConformance } from './guest-work-conformance.ts';
+import { hotPlugConformance } from './hot-plug-conformance.ts';
 import { importHypervisorDriver } from './hypervisor-driver.ts';
 import type { OwnerWork } from './hypervisor-owner-work.ts';
 import { adopted, endOrSilence, record, rejects, untilAgent } from './observed-machine.ts';
@@ -305,6 +306,8 @@ export function hypervisorConformance({ name, driver, guest }: HypervisorConform
     });
 
     diskConformance(world);
+
+    hotPlugConformance(world);
     changedBlocksConformance(world);
 
     it('asks a guest to hold its file systems', async (test) => {

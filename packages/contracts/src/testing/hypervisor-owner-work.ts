@@ -1,7 +1,9 @@
 import type { LayerCommit } from '../block-work.ts';
+import type { MachineHardware } from '../hardware.ts';
 
 /** What an owner that is killed was in the middle of. */
 export interface OwnerWork {
   readonly suspendPath?: string;
   readonly commit?: Omit<LayerCommit, 'signal' | 'onProgress' | 'onMerged'>;
+  readonly hardware?: MachineHardware;
 }

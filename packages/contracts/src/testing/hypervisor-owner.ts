@@ -7,7 +7,7 @@ import type { OwnerWork } from './hypervisor-owner-work.ts';
 
 const [, , driver = '', folder = '', requestPath = ''] = process.argv;
 const hypervisor = await (await importHypervisorDriver(new URL(driver))).open(folder);
-const { request, suspendPath, commit } = JSON.parse(await readFile(requestPath, 'utf8')) as OwnerWork & {
+const { request, suspendPath, commit, hardware } = JSON.parse(await readFile(requestPath, 'utf8')) as OwnerWork & {
   readonly request: StartRequest;
 };
 const machine = (await hypervisor.adopt(request)) ?? (await hypervisor.start(request));
@@ -26,5 +26,9 @@ if (commit !== undefined) {
       await new Promise(() => {});
     },
   });
+}
+if (hardware !== undefined) {
+  process.stdout.write('changing\n');
+  await machine.changeHardware(hardware);
 }
 setInterval(() => {}, 1 << 30);

@@ -19,6 +19,7 @@ import {
   type LayerCommit,
   type LayerGenerations,
   type MachineEvent,
+  type MachineHardware,
   type MachineState,
   type MachineUsage,
   nicModels,
@@ -58,6 +59,10 @@ interface FakeEngine {
   readonly memory: string;
   /** Layers of each disk, top first. */
   readonly disks: Map<string, readonly BlockLayer[]>;
+  /** What the machine has now. */
+  hardware: MachineHardware;
+  /** Sizes that the guest was told of. */
+  readonly grown: Map<string, number>;
   /** Disks that are let be read. */
   readonly exports: Set<DiskExport>;
   /** What it tells of its use. */
@@ -106,7 +111,15 @@ export class FakeHypervisor implements Hypervisor {
   readonly #machines = new WeakSet<FakeMachine>();
   /** What the next calls of a name fail with. */
   readonly failures = new Map<
-    'start' | 'adopt' | 'suspend' | 'powerOff' | 'snapshotDisks' | 'commitLayer' | 'replaceBacking',
+    | 'start'
+    | 'adopt'
+    | 'suspend'
+    | 'powerOff'
+    | 'snapshotDisks'
+    | 'commitLayer'
+    | 'replaceBacking'
+    | 'changeHardware'
+    | 'growDisk',
     Error
   >();
   /** What the guests' agents do when they are asked to hold their file systems. */
@@ -194,7 +207,13 @@ export class FakeHypervisor implements Hypervisor {
         keyStrokes: true,
         vnc: true,
         serial: true,
-        hotPlug: false,
+        hotPlug: {
+          controllerModels: ['lsilogic', 'lsisas1068', 'pvscsi'],
+          cpus: true,
+          memoryStepMiB: 128,
+          nics: true,
+          media: true,
+        },
         liveMigration: false,
         diskSnapshots: true,
         instantDisks: true,
@@ -227,6 +246,8 @@ export class FakeHypervisor implements Hypervisor {
       startedAt: Date.now(),
       memory,
       disks,
+      hardware,
+      grown: new Map(),
       exports: new Set(),
       usage: { cpuMilliseconds: 1, residentBytes: 1, balloonBytes: 0, disks: [], nics: [] },
       pivoting: false,
@@ -506,6 +527,36 @@ class FakeMachine implements RunningMachine {
     await this.#gate();
   }
 
+  async changeHardware(hardware: MachineHardware): Promise<void> {
+    await this.#gate();
+    this.#mustRun();
+    this.#fail('changeHardware');
+    const { disks } = this.#engine;
+    // One after another, as a real engine does it.
+    for (const id of [...disks.keys()]) {
+      if (hardware.disks.some((disk) => disk.id === id)) continue;
+      disks.delete(id);
+      await this.#gate();
+    }
+    for (const { id, layers } of hardware.disks) {
+      if (disks.has(id)) continue;
+      checkFakeLayers(layers);
+      disks.set(id, layers);
+      await this.#gate();
+    }
+    this.#engine.hardware = hardware;
+    await this.#gate();
+  }
+
+  async growDisk(diskId: string, virtualBytes: number): Promise<void> {
+    await this.#gate();
+    this.#mustRun();
+    this.#fail('growDisk');
+    if (!this.#engine.disks.has(diskId)) throw new HypervisorError('hot-plug-failed', `no disk ${diskId}`);
+    this.#engine.grown.set(diskId, virtualBytes);
+    await this.#gate();
+  }
+
   async usage(): Promise<MachineUsage> {
     await this.#gate();
     return this.#engine.usage;
@@ -530,7 +581,9 @@ class FakeMachine implements RunningMachine {
     if (this.state === 'paused') this.state = 'running';
   }
 
-  #fail(name: 'suspend' | 'powerOff' | 'snapshotDisks' | 'commitLayer' | 'replaceBacking'): void {
+  #fail(
+    name: 'suspend' | 'powerOff' | 'snapshotDisks' | 'commitLayer' | 'replaceBacking' | 'changeHardware' | 'growDisk',
+  ): void {
     const { failures } = this.#hypervisor;
     const failure = failures.get(name);
     if (failure === undefined) return;

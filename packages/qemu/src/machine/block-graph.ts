@@ -117,26 +117,14 @@ function layerNodes(options: {
   return nodes;
 }
 
-/** The image in a CD-ROM drive. */
-export function cdromNodes(index: number, path: string): DiskGraph {
-  const name = `cdrom${index}`;
+/** The image in a CD-ROM drive, or in a floppy drive, which the guest may write. */
+export function imageNodes(name: string, path: string, readOnly: boolean): DiskGraph {
+  const access = readOnly ? { 'read-only': true } : { 'auto-read-only': true };
   return {
     top: name,
     nodes: [
-      { driver: 'file', 'node-name': `${name}-file`, filename: path, 'read-only': true },
-      { driver: 'raw', 'node-name': name, file: `${name}-file`, 'read-only': true },
-    ],
-  };
-}
-
-/** The image in a floppy drive, which the guest may write. */
-export function floppyNodes(unit: number, path: string): DiskGraph {
-  const name = `floppy${unit}`;
-  return {
-    top: name,
-    nodes: [
-      { driver: 'file', 'node-name': `${name}-file`, filename: path, 'auto-read-only': true },
-      { driver: 'raw', 'node-name': name, file: `${name}-file`, 'auto-read-only': true },
+      { driver: 'file', 'node-name': `${name}-file`, filename: path, ...access },
+      { driver: 'raw', 'node-name': name, file: `${name}-file`, ...access },
     ],
   };
 }

@@ -1,9 +1,10 @@
 import { type MachineHardware, type MachinePlatform, nicModels } from '@hypostyle/contracts';
 import { qemuErrors } from '../errors.ts';
-import { type BlockNode, cdromNodes, diskGraph, floppyNodes } from './block-graph.ts';
-import { attachment, controllerDevice } from './controllers.ts';
+import type { BlockNode } from './block-graph.ts';
 import { type Device, deviceId, pciAddress, pciSlot } from './device.ts';
+import { bootProperty, driveArguments } from './drives.ts';
 import { equipmentDevices } from './equipment.ts';
+import { type AddedMemory, memoryDevice } from './memory-devices.ts';
 import { nicArguments } from './nics.ts';
 import type { RunDirectory } from './run-directory.ts';
 
@@ -30,6 +31,8 @@ export interface CommandLineOptions {
   readonly directIo: ReadonlySet<string>;
   /** Temporary overlays by disk id, for disks with `discardWrites`. */
   readonly discardFiles: ReadonlyMap<string, string>;
+  /** Memory that came before the guest was suspended, in the places that it had. */
+  readonly addedMemory?: readonly AddedMemory[];
   /** The guest goes on from a memory image that comes in later. */
   readonly incoming: boolean;
 }
@@ -47,7 +50,9 @@ export function commandLine(options: CommandLineOptions): string[] {
   const { hardware, run } = options;
   checkNames(hardware);
   const drives = driveArguments(options);
-  const nics = hardware.nics.map((nic, index) => nicArguments(nic, index, bootIndex(hardware, nic.id)));
+  const bootIndex = (id: string) => bootProperty(hardware, id).bootindex;
+  const nics = hardware.nics.map((nic, index) => nicArguments(nic, index, bootIndex(nic.id)));
+  const memory = (options.addedMemory ?? []).map(memoryDevice);
   const devices: Device[] = [
     { driver: 'VGA', addr: pciAddress(pciSlot.display), vgamem_mb: hardware.videoMemoryMiB ?? 16 },
     { driver: 'pvpanic' },
@@ -55,6 +60,7 @@ export function commandLine(options: CommandLineOptions): string[] {
     ...equipmentDevices(hardware),
     ...drives.devices,
     ...nics.map((nic) => nic.device),
+    ...memory.map(({ device }) => device),
     ...hardware.serials.map((_, index) => ({ driver: 'isa-serial', index, chardev: `serial${index}` })),
   ];
   return [
@@ -84,6 +90,7 @@ export function commandLine(options: CommandLineOptions): string[] {
     ...(hardware.rng
       ? ['-object', JSON.stringify({ 'qom-type': 'rng-random', id: 'entropy', filename: '/dev/urandom' })]
       : []),
+    ...memory.flatMap(({ backend }) => ['-object', JSON.stringify(backend)]),
     ...[...efiNodes(options), ...drives.nodes].flatMap((node) => ['-blockdev', JSON.stringify(node)]),
     ...devices.flatMap((device) => ['-device', JSON.stringify(device)]),
   ];
@@ -114,74 +121,6 @@ function checkNames(hardware: MachineHardware): void {
     if (!macPattern.test(mac)) throw qemuErrors.unsupported(`NIC ${id}: ${mac} is no MAC address.`);
     if (!nicModels.includes(model)) throw qemuErrors.unsupported(`NIC ${id}: no model ${String(model)}.`);
   }
-}
-
-function driveArguments(options: CommandLineOptions): { devices: Device[]; nodes: BlockNode[] } {
-  const { hardware } = options;
-  const devices: Device[] = [];
-  const nodes: BlockNode[] = [];
-  for (const controller of hardware.controllers) {
-    const device = controllerDevice(controller);
-    if (device) devices.push(device);
-  }
-  const place = (controllerId: string, unit: number, what: string) => {
-    const controller = hardware.controllers.find(({ id }) => id === controllerId);
-    if (!controller) throw qemuErrors.unsupported(`${what}: there is no controller ${controllerId}.`);
-    return { controller, at: attachment(controller, unit, what) };
-  };
-  for (const [index, disk] of hardware.disks.entries()) {
-    const { controller, at } = place(disk.controllerId, disk.unit, `Disk ${disk.id}`);
-    const discardFile = options.discardFiles.get(disk.id);
-    const graph = diskGraph({
-      disk,
-      index,
-      directIo: options.directIo.has(disk.id),
-      ...(discardFile ? { discardFile } : {}),
-    });
-    if (disk.readOnly && at.driver.disk === 'ide-hd') {
-      throw qemuErrors.unsupported(
-        `Disk ${disk.id}: a ${controller.model} disk cannot be read-only; use SCSI or NVMe.`,
-      );
-    }
-    nodes.push(...graph.nodes);
-    devices.push({
-      driver: at.driver.disk,
-      id: deviceId.disk(disk.id),
-      drive: graph.top,
-      ...at.properties,
-      ...boot(hardware, disk.id),
-      ...(disk.pauseOnReadError && controller.model !== 'nvme' ? { rerror: 'stop' } : {}),
-      ...(disk.writeThrough && controller.model !== 'nvme' ? { 'write-cache': 'off' } : {}),
-      ...(disk.serial && controller.model !== 'nvme' ? { serial: disk.serial } : {}),
-    });
-  }
-  for (const [index, cdrom] of hardware.cdroms.entries()) {
-    const { controller, at } = place(cdrom.controllerId, cdrom.unit, `CD-ROM ${cdrom.id}`);
-    if (!at.driver.cdrom) throw qemuErrors.unsupported(`CD-ROM ${cdrom.id}: ${controller.model} takes disks only.`);
-    const graph = cdrom.path ? cdromNodes(index, cdrom.path) : undefined;
-    if (graph) nodes.push(...graph.nodes);
-    devices.push({
-      driver: at.driver.cdrom,
-      id: deviceId.cdrom(cdrom.id),
-      ...(graph ? { drive: graph.top } : {}),
-      ...at.properties,
-      ...boot(hardware, cdrom.id),
-    });
-  }
-  for (const { id, unit, path } of hardware.floppies ?? []) {
-    if (unit !== 0 && unit !== 1) throw qemuErrors.unsupported(`Floppy ${id}: there are drives 0 and 1.`);
-    const graph = path ? floppyNodes(unit, path) : undefined;
-    if (graph) nodes.push(...graph.nodes);
-    devices.push({
-      driver: 'floppy',
-      id: deviceId.floppy(id),
-      unit,
-      'drive-type': '144',
-      ...(graph ? { drive: graph.top } : {}),
-      ...boot(hardware, id),
-    });
-  }
-  return { devices, nodes };
 }
 
 function optionalDevices(hardware: MachineHardware): Device[] {
@@ -260,16 +199,6 @@ function bootProperties(hardware: MachineHardware): string {
     ...(bootOrder.length > 0 ? ['strict=on'] : []),
   ];
   return words.join(',');
-}
-
-function bootIndex({ bootOrder }: MachineHardware, id: string): number | undefined {
-  const index = bootOrder.indexOf(id);
-  return index < 0 ? undefined : index;
-}
-
-function boot(hardware: MachineHardware, id: string): { bootindex?: number } {
-  const bootindex = bootIndex(hardware, id);
-  return bootindex === undefined ? {} : { bootindex };
 }
 
 function monitor(name: string, path: string): string[] {

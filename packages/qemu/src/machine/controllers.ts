@@ -83,6 +83,11 @@ const kinds: { readonly [model in ControllerModel]: ControllerKind | undefined }
 /** Models that this driver builds. */
 export const supportedControllers = (Object.keys(kinds) as ControllerModel[]).filter((model) => kinds[model]);
 
+/** Whether a controller comes and goes while a machine runs, and disks on it do. */
+export function isHotPluggable(model: ControllerModel): boolean {
+  return kinds[model]?.slot === pciSlot.scsi;
+}
+
 function kindOf(controller: ControllerHardware): ControllerKind {
   const kind = kinds[controller.model];
   if (!kind) {

@@ -1,7 +1,9 @@
 import { open } from 'node:fs/promises';
-import type { MachinePlatform } from '@hypostyle/contracts';
+import type { MachineHardware, MachinePlatform } from '@hypostyle/contracts';
 import { qemuErrors } from '../errors.ts';
+import { isRoom } from '../process/identity.ts';
 import { isObject } from '../qmp/qmp-message.ts';
+import type { AddedMemory } from './memory-devices.ts';
 
 const magic = Buffer.from('HYPOSTYLEMEMORY\0');
 const maxDescriptionBytes = 1 << 20;
@@ -13,12 +15,16 @@ export interface MemoryImageDescription {
   readonly accelerator: 'kvm' | 'tcg';
   readonly memoryKiB: number;
   readonly discardFiles: readonly string[];
+  /** What it was started with room for, and what came of it. */
+  readonly hotPlug?: NonNullable<MachineHardware['hotPlug']>;
+  readonly addedMemory?: readonly AddedMemory[];
 }
 
 /** First bytes of the file: magic (16), length of the description (4, big-endian), description as JSON. */
 export function encodeMemoryImageHeader(description: MemoryImageDescription): Buffer {
-  const { uuid, platform, accelerator, memoryKiB, discardFiles } = description;
-  const json = Buffer.from(JSON.stringify({ uuid, platform, accelerator, memoryKiB, discardFiles }));
+  const { uuid, platform, accelerator, memoryKiB, discardFiles, hotPlug, addedMemory } = description;
+  const facts = { uuid, platform, accelerator, memoryKiB, discardFiles, hotPlug, addedMemory };
+  const json = Buffer.from(JSON.stringify(facts));
   const length = Buffer.alloc(4);
   length.writeUInt32BE(json.length);
   return Buffer.concat([magic, length, json]);
@@ -60,5 +66,20 @@ function parseDescription(text: string): MemoryImageDescription | undefined {
   if (!strings.every((entry) => typeof entry === 'string')) return undefined;
   if (value.accelerator !== 'kvm' && value.accelerator !== 'tcg') return undefined;
   if (!Number.isSafeInteger(value.memoryKiB)) return undefined;
+  if (!isRoom(value.hotPlug) || !isMemoryList(value.addedMemory)) return undefined;
   return value as unknown as MemoryImageDescription;
+}
+
+function isMemoryList(value: unknown): boolean {
+  if (value === undefined) return true;
+  return (
+    Array.isArray(value) &&
+    value.length <= 256 &&
+    value.every(
+      (one: unknown) =>
+        isObject(one) &&
+        /^memory-\d{1,4}$/.test(String(one.id)) &&
+        [one.bytes, one.slot, one.address].every((number) => Number.isSafeInteger(number)),
+    )
+  );
 }

@@ -20,23 +20,36 @@ export interface NicArguments {
 
 /** A NIC and where its frames go. `bootIndex`: position in the boot order; without it the boot ROM is left out. */
 export function nicArguments(nic: NicHardware, index: number, bootIndex: number | undefined): NicArguments {
+  const device = nicDevice(nic, index, bootIndex !== undefined);
+  const netdev = netdevOf(nic);
+  const forwards = netdev?.hostfwd.map(({ str }) => `hostfwd=${str}`) ?? [];
+  return {
+    device: bootIndex === undefined ? device : { ...device, bootindex: bootIndex },
+    netdev: netdev && [netdev.type, `id=${netdev.id}`, ...forwards].join(','),
+  };
+}
+
+/** `bootable`: with a boot ROM. */
+export function nicDevice(nic: NicHardware, index: number, bootable: boolean): Device {
   const slot = nic.slot ?? index;
   if (slot < 0 || slot >= maxNics)
     throw qemuErrors.unsupported(`NIC ${nic.id}: a machine has ${maxNics} NICs at most.`);
-  const id = deviceId.nic(nic.id);
-  const netdev = nic.network.kind === 'nat' ? `${id}-net` : undefined;
+  const netdev = netdevOf(nic)?.id;
   return {
-    device: {
-      driver: drivers[nic.model],
-      id,
-      mac: nic.mac,
-      addr: pciAddress(pciSlot.nic + slot),
-      ...(netdev ? { netdev } : {}),
-      ...(bootIndex === undefined ? { romfile: '' } : { bootindex: bootIndex }),
-    },
-    netdev:
-      nic.network.kind === 'nat' ? ['user', `id=${netdev}`, ...nic.network.forwards.map(forward)].join(',') : undefined,
+    driver: drivers[nic.model],
+    id: deviceId.nic(nic.id),
+    mac: nic.mac,
+    addr: pciAddress(pciSlot.nic + slot),
+    ...(netdev ? { netdev } : {}),
+    ...(bootable ? {} : { romfile: '' }),
   };
+}
+
+/** Where the frames of a NIC go, as the engine's monitor takes it. */
+export function netdevOf({ id, network }: NicHardware) {
+  if (network.kind !== 'nat') return undefined;
+  const hostfwd = network.forwards.map((one) => ({ str: forward(one) }));
+  return { type: 'user', id: `${deviceId.nic(id)}-net`, hostfwd };
 }
 
 function forward({ protocol, hostAddress, hostPort, guestPort }: PortForward): string {
@@ -44,5 +57,5 @@ function forward({ protocol, hostAddress, hostPort, guestPort }: PortForward): s
   for (const port of [hostPort, guestPort]) {
     if (!Number.isInteger(port) || port < 1 || port > 65535) throw qemuErrors.unsupported(`Port ${port} is no port.`);
   }
-  return `hostfwd=${protocol === 'udp' ? 'udp' : 'tcp'}:${hostAddress}:${hostPort}-:${guestPort}`;
+  return `${protocol === 'udp' ? 'udp' : 'tcp'}:${hostAddress}:${hostPort}-:${guestPort}`;
 }

@@ -14,6 +14,7 @@ import type {
   LayerCommit,
   LayerGenerations,
   MachineEvent,
+  MachineHardware,
   MachinePlatform,
   MachineState,
   MachineUsage,
@@ -33,6 +34,8 @@ import { GuestAgentError, withGuestAgent } from '../guest/guest-agent.ts';
 import { askGuestFacts } from '../guest/guest-facts.ts';
 import { freezeGuest } from '../guest/guest-freeze.ts';
 import { lookAtGuestProgram, runGuestProgram, startGuestProgram } from '../guest/guest-programs.ts';
+import { changeHardware } from '../hotplug/change-hardware.ts';
+import { growDisk } from '../hotplug/grow-disk.ts';
 import type { EngineExit, Spawner } from '../process/spawner.ts';
 import { isObject, type QmpEvent } from '../qmp/qmp-message.ts';
 import { deviceId, diskIdOf } from './device.ts';
@@ -230,6 +233,16 @@ export class QemuMachine implements RunningMachine {
 
   async raiseNmi(): Promise<void> {
     await this.#engine.execute('inject-nmi');
+  }
+
+  async changeHardware(hardware: MachineHardware): Promise<void> {
+    this.#mustRun();
+    await changeHardware(this.#engine, hardware);
+  }
+
+  async growDisk(diskId: string, virtualBytes: number): Promise<void> {
+    this.#mustRun();
+    await growDisk(this.#engine, diskId, virtualBytes);
   }
 
   usage(): Promise<MachineUsage> {

@@ -2,6 +2,7 @@ import { open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, qemuErrors } from '../errors.ts';
+import { readAddedMemory } from '../hotplug/engine-hardware.ts';
 import type { Spawner } from '../process/spawner.ts';
 import { isObject } from '../qmp/qmp-message.ts';
 import type { Engine } from './engine.ts';
@@ -29,10 +30,11 @@ export async function suspendTo(options: {
   try {
     await Promise.all([run.drained, run.migration, partialPath].map((file) => rm(file, { force: true })));
     await writeFile(run.suspending, JSON.stringify({ path, partialPath }), { mode: 0o600 });
+    const addedMemory = await readAddedMemory(engine);
     await spawner.drain({
       socketPath: run.migration,
       path: partialPath,
-      header: encodeMemoryImageHeader(engine.identity).toString('base64'),
+      header: encodeMemoryImageHeader({ ...engine.identity, addedMemory }).toString('base64'),
       markerPath: run.drained,
     });
     await prepareMigration(engine);

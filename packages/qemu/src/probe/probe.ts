@@ -4,7 +4,8 @@ import { release, totalmem } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { type HypervisorInfo, type MachinePlatform, nicModels } from '@hypostyle/contracts';
 import { messageOf, qemuErrors } from '../errors.ts';
-import { supportedControllers } from '../machine/controllers.ts';
+import { memoryStepMiB } from '../hotplug/hot-memory.ts';
+import { isHotPluggable, supportedControllers } from '../machine/controllers.ts';
 import { isObject } from '../qmp/qmp-message.ts';
 import { queryEngine } from './engine-query.ts';
 import { whyNoKvmDevice, whyNotKvm } from './kvm-test.ts';
@@ -85,7 +86,13 @@ export function hypervisorInfo(verdict: ProbeVerdict, efi: boolean): HypervisorI
       keyStrokes: true,
       vnc: true,
       serial: true,
-      hotPlug: false,
+      hotPlug: {
+        controllerModels: supportedControllers.filter(isHotPluggable),
+        cpus: true,
+        memoryStepMiB,
+        nics: true,
+        media: true,
+      },
       liveMigration: false,
       diskSnapshots: true,
       instantDisks: true,

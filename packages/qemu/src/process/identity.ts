@@ -1,6 +1,6 @@
 import { readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { MachinePlatform } from '@hypostyle/contracts';
+import type { MachineHardware, MachinePlatform } from '@hypostyle/contracts';
 import { isObject } from '../qmp/qmp-message.ts';
 
 /** An identity file is about 10 KB, most of it the CPU model. */
@@ -18,6 +18,8 @@ export interface EngineRecord {
   readonly accelerator: 'kvm' | 'tcg';
   readonly memoryKiB: number;
   readonly serialCount: number;
+  /** What it was started with room for. */
+  readonly hotPlug?: NonNullable<MachineHardware['hotPlug']>;
   /** Temporary overlays that end with the machine, absolute paths. */
   readonly discardFiles: readonly string[];
   /** `loaded` once the memory of a suspended machine is there, `started` once the guest was let go. */
@@ -75,9 +77,18 @@ export function parseIdentity(value: unknown): EngineIdentity | undefined {
   if (!strings.every((text) => typeof text === 'string')) return undefined;
   if (!Number.isSafeInteger(pid) || (pid as number) < 2) return undefined;
   if (![startedAt, memoryKiB, serialCount].every((number) => Number.isSafeInteger(number))) return undefined;
+  if (!isRoom(value.hotPlug)) return undefined;
   if ((serialCount as number) < 0 || (serialCount as number) > 32) return undefined;
   if (!/^[0-9a-f]{1,16}$/.test(token as string) || !/^\d{1,20}$/.test(startTime as string)) return undefined;
   if (accelerator !== 'kvm' && accelerator !== 'tcg') return undefined;
   if (!phases.some((known) => known === phase)) return undefined;
   return value as unknown as EngineIdentity;
+}
+
+/** What an engine was started with room for, as it was written down; none is one too. */
+export function isRoom(value: unknown): boolean {
+  return (
+    value === undefined ||
+    (isObject(value) && [value.maxCpus, value.maxMemoryMiB].every((number) => Number.isSafeInteger(number)))
+  );
 }
