@@ -188,7 +188,7 @@ export type MachineEvent =
       readonly diskId: string;
       readonly detail: string;
       readonly noSpace: boolean;
-      /** The machine stands still for it, and tries again when it is resumed. */
+      /** The machine stands still for it, and tries again when it is resumed. An owner that adopts it is told again. */
       readonly paused: boolean;
     };
 

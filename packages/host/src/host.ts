@@ -46,6 +46,7 @@ import { type Console, ConsoleTickets } from './machine/console/console-tickets.
 import { screenResponse } from './machine/console/screen-face.ts';
 import { defineScreenshotWork, type ScreenshotWork } from './machine/console/screenshots.ts';
 import { adoptMachines } from './machine/engine/adoption.ts';
+import { FullDisks } from './machine/engine/full-disks.ts';
 import { MachineWatch } from './machine/engine/machine-watch.ts';
 import { DiskTickets } from './machine/export/disk-tickets.ts';
 import { defineExportWork } from './machine/export/export-work.ts';
@@ -194,6 +195,8 @@ export class Host {
     });
     const settle = new SettleWork(core);
     watch.onDiskPaused = (id, diskId, detail) => settle.diskPaused(id, diskId, detail);
+    const full = new FullDisks(core, (datastore) => settle.giveRoom(datastore));
+    watch.onDiskFull = (id, diskId) => full.paused(id, diskId);
     const lifecycle = defineLifecycleWork(core, settle);
     const exporting = defineExportWork(core, leases, settle);
     const screenshots = defineScreenshotWork(core);
@@ -240,7 +243,7 @@ export class Host {
     settle.beginAll();
     const { performance } = services;
     const sampler = new PerformanceSampler(core, { watch, performance, samples, use, facts, clock });
-    const stops = [stopAdopting, watchSpace(core), sampler.start()];
+    const stops = [stopAdopting, () => full.close(), watchSpace(core), sampler.start()];
     return new Host({ core, services, leases, consoles, guestTransfers, screenshots, watch, settle, stops });
   }
 

@@ -71,8 +71,8 @@ export class QemuHypervisor implements Hypervisor {
     if (present) return present;
     const engine = await adoptEngine(request);
     if (!engine) return undefined;
-    const [{ state }, agentConnected] = await Promise.all([readStatus(engine), readAgentConnected(engine)]);
-    const machine = this.#take(engine, { state, agentConnected });
+    const [{ state, status }, agentConnected] = await Promise.all([readStatus(engine), readAgentConnected(engine)]);
+    const machine = this.#take(engine, { state, agentConnected, diskFailed: status === 'io-error' });
     // A suspend that the last owner began goes on by itself; its end is an event.
     machine.continueSuspend().catch(() => {});
     return machine;
@@ -86,7 +86,7 @@ export class QemuHypervisor implements Hypervisor {
 
   #take(
     engine: Engine,
-    start: Pick<ConstructorParameters<typeof QemuMachine>[0], 'state' | 'agentConnected'>,
+    start: Pick<ConstructorParameters<typeof QemuMachine>[0], 'state' | 'agentConnected' | 'diskFailed'>,
   ): QemuMachine {
     const { uuid } = engine.identity;
     const machine = new QemuMachine({

@@ -99,8 +99,9 @@ export { type PrivilegeScope, requireForFiles, requirePrivilege } from './privil
 export { requireForReconfigure } from './privileges/reconfigure-privileges.ts';
 export { DiskDamage } from './settle/disk-damage.ts';
 export { type FinishDisk, finishDisk, type UnfinishedDisk } from './settle/finish-disk.ts';
-export { checkSource, type InflateDisk, inflateDisk, recordOf } from './settle/inflate-disk.ts';
+export { checkSource, dropInflated, type InflateDisk, inflateDisk, recordOf } from './settle/inflate-disk.ts';
 export { type SettleRecord, writeRecord as writeSettleRecord } from './settle/settle-record.ts';
+export { NoRoom, roomIn } from './settle/settle-room.ts';
 export { type SettlingDisk, settlingDisk } from './settle/settling-disk.ts';
 export { type SettlingTargetOptions, settlingTarget } from './settle/settling-target.ts';
 export { changedVApp, maximumVAppLength, type RefuseMember, vAppTransports } from './vapp/changed-vapp.ts';

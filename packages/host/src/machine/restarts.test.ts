@@ -122,7 +122,7 @@ async function perform(computer: Computer, daemon: Daemon, action: Action, name:
     }
     default: {
       computer.engines.end(join(folder, '.hypo', 'vm.lck'), action === 'crash' ? 'crashed' : 'guest-shutdown');
-      while (daemon.store.stepsLeft >= 0 && daemon.read(machine, 'runtime')?.powerState === 'poweredOn') await pause(1);
+      while (!daemon.store.dead && daemon.read(machine, 'runtime')?.powerState === 'poweredOn') await pause(1);
       await daemon.store.gate();
     }
   }

@@ -9,12 +9,17 @@ export class MortalStore implements Store {
   /** Batches from now on fail. */
   failing: Error | undefined;
   readonly died: Promise<void>;
+  /** The process has ended; nothing of it may go on. */
+  dead = false;
   #die: () => void = () => {};
 
   constructor(disk = new MemoryPersistence()) {
     this.disk = disk;
     this.died = new Promise((resolve) => {
-      this.#die = resolve;
+      this.#die = () => {
+        this.dead = true;
+        resolve();
+      };
     });
   }
 

@@ -163,7 +163,7 @@ export class ModelMachine {
         return void (await daemon.task(machine, 'SuspendVM_Task'));
       case 'crash':
         this.#computer.engines.end(this.lock, 'crashed');
-        while (daemon.store.stepsLeft >= 0 && daemon.read(machine, 'runtime')?.powerState === 'poweredOn')
+        while (!daemon.store.dead && daemon.read(machine, 'runtime')?.powerState === 'poweredOn')
           await new Promise((resolve) => setTimeout(resolve, 1));
         return daemon.store.gate();
       case 'annotate': {

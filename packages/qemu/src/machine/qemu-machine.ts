@@ -57,6 +57,8 @@ export interface QemuMachineOptions {
   readonly spawner: Spawner;
   readonly state: MachineState;
   readonly agentConnected: boolean;
+  /** It stands still for a disk since before it had this owner, who has to be told. */
+  readonly diskFailed?: boolean;
   /** Called once, when the engine is gone. */
   readonly onEnded: () => void;
 }
@@ -69,6 +71,7 @@ export class QemuMachine implements RunningMachine {
   readonly #onEnded: () => void;
   #state: MachineState;
   #agentConnected: boolean;
+  #diskFailed: boolean;
   #ending: EndReason | undefined;
   #lastReset = Number.NEGATIVE_INFINITY;
   #powerOff: Promise<void> | undefined;
@@ -85,6 +88,7 @@ export class QemuMachine implements RunningMachine {
     this.#onEnded = options.onEnded;
     this.#state = options.state;
     this.#agentConnected = options.agentConnected;
+    this.#diskFailed = options.diskFailed ?? false;
     this.#engine.onEvent((event) => this.#receive(event));
     this.#engine.onReconnect(() => void this.#resynchronize().catch(() => {}));
     this.#ended = this.#engine.gone.then((exit) => this.#end(exit));
@@ -119,7 +123,10 @@ export class QemuMachine implements RunningMachine {
   }
 
   subscribe(listener: (event: MachineEvent) => void): () => void {
-    return this.#events.subscribe(listener);
+    const unsubscribe = this.#events.subscribe(listener);
+    if (this.#diskFailed) void this.#reportFailedDisks().catch(() => {});
+    this.#diskFailed = false;
+    return unsubscribe;
   }
 
   powerOff(): Promise<void> {
@@ -372,12 +379,27 @@ export class QemuMachine implements RunningMachine {
     });
   }
 
+  /** What an event told nobody: the disks for which the machine stands still. */
+  async #reportFailedDisks(): Promise<void> {
+    const devices = await this.#engine.execute('query-block');
+    for (const device of Array.isArray(devices) ? devices : []) {
+      if (!isObject(device) || typeof device.qdev !== 'string') continue;
+      const status = device['io-status'];
+      const diskId = diskIdOf(device.qdev);
+      if (diskId === undefined || (status !== 'nospace' && status !== 'failed')) continue;
+      const noSpace = status === 'nospace';
+      const detail = noSpace ? 'No space left on device' : 'Input/output error';
+      this.#events.emit({ kind: 'disk-error', diskId, detail, noSpace, paused: true });
+    }
+  }
+
   /** After a lost connection: what events would have said. */
   async #resynchronize(): Promise<void> {
     const status = await readStatus(this.#engine);
     if (status.guestShutDown) await this.#endAs('guest-shutdown');
     else {
       this.#setState(status.state);
+      if (status.status === 'io-error') await this.#reportFailedDisks();
       await this.lookForAgent();
     }
   }

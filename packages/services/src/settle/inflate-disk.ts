@@ -1,13 +1,14 @@
-import { access, mkdir } from 'node:fs/promises';
+import { access, mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type SettlePace, type StreamPlace, settleStream, verifyStream } from '@hypostyle/vmdk';
 import { asDamage, DiskDamage } from './disk-damage.ts';
 import { readRecord, recordPaths, type SettleRecord, writeRecord } from './settle-record.ts';
+import { asNoRoom, checkRoom } from './settle-room.ts';
 import type { SettlingDisk } from './settling-disk.ts';
 import { type FileIdentity, fileIdentity, sameFile } from './source-file.ts';
 
-/** Milliseconds between looks at whether the source is still what it was. */
-const lookInterval = 1_000;
+/** Milliseconds between looks at whether the source is still what it was, and whether there is room. */
+const lookInterval = 500;
 
 /** The disk's record; one is begun for a disk that came without it. */
 export async function recordOf(disk: SettlingDisk): Promise<SettleRecord> {
@@ -56,14 +57,30 @@ export interface InflateDisk {
 
 /**
  * Brings all of a disk's source into the file that will be its flat one, and checks it on the way. What was done before
- * a kill stays done. Throws `DiskDamage`.
+ * a kill stays done. Throws `DiskDamage`, and `NoRoom` before guests have none left: the next call goes on.
  */
-export async function inflateDisk(disk: SettlingDisk, { pace, signal, onProgress }: InflateDisk): Promise<void> {
+export async function inflateDisk(disk: SettlingDisk, options: InflateDisk): Promise<void> {
+  try {
+    await inflate(disk, options);
+  } catch (error) {
+    throw asNoRoom(error);
+  }
+}
+
+/** Deletes what was inflated so far: guests get its room, and the next call begins anew. */
+export async function dropInflated({ files, descriptorPath }: SettlingDisk): Promise<void> {
+  await rm(recordPaths(descriptorPath).progress, { force: true });
+  await rm(files.partial, { force: true });
+}
+
+async function inflate(disk: SettlingDisk, { pace, signal, onProgress }: InflateDisk): Promise<void> {
   const { files, descriptorPath } = disk;
   if (disk.places.flatName !== undefined) return;
   const record = await checkSource(disk, signal);
   if (record.inflated && (await isThere(files.partial, files.flat))) return;
-  await mkdir(join(dirname(descriptorPath), '.hypo'), { recursive: true });
+  const folder = dirname(descriptorPath);
+  await checkRoom(folder);
+  await mkdir(join(folder, '.hypo'), { recursive: true });
   const changed = new AbortController();
   const timer = setInterval(() => {
     fileIdentity(files.source).then(
@@ -72,6 +89,7 @@ export async function inflateDisk(disk: SettlingDisk, { pace, signal, onProgress
       },
       (error: unknown) => changed.abort(error),
     );
+    checkRoom(folder).catch((error: unknown) => changed.abort(error));
   }, lookInterval);
   try {
     await settleStream({

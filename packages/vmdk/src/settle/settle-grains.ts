@@ -4,7 +4,7 @@ import { roundUp, sectorBytes } from '../size.ts';
 import { maximumCompressedBytes } from '../sparse/grain-codec.ts';
 import { grainMarkerBytes, markerTypes } from '../stream/markers.ts';
 import { FlatTarget } from './flat-target.ts';
-import { readSettleRecord, type SettlePosition, writeSettleRecord } from './settle-record.ts';
+import { readSettleRecord, removeSettleRecord, type SettlePosition, writeSettleRecord } from './settle-record.ts';
 import { StreamFile, type StreamPlace } from './stream-file.ts';
 
 /** Bytes of the source read at once. */
@@ -58,7 +58,9 @@ export class SettleGrains {
       }
       const begun = FlatTarget.isBegun(options.targetPath, options.virtualBytes);
       const record = begun ? readSettleRecord(options.recordPath, options.about) : undefined;
-      if (record !== undefined) this.#position = record;
+      // An older record must not be believed of the file that is made now, should this run be killed before its first.
+      if (record === undefined) removeSettleRecord(options.recordPath);
+      else this.#position = record;
       this.#durableDisk = this.#position.disk;
       const { targetPath: path, virtualBytes, fill } = options;
       this.#target = new FlatTarget({ path, virtualBytes, fill, from: this.#position.disk });

@@ -21,4 +21,11 @@ export type SettleAnswer =
   | { readonly kind: 'progress'; readonly doneBytes: number }
   | { readonly kind: 'done'; readonly digest?: string; readonly virtualBytes?: number }
   | { readonly kind: 'stopped' }
-  | { readonly kind: 'failed'; readonly code: VmdkErrorCode; readonly file: string; readonly message: string };
+  | {
+      readonly kind: 'failed';
+      readonly code: VmdkErrorCode;
+      readonly file: string;
+      readonly message: string;
+      /** What the operating system said, such as ENOSPC. */
+      readonly systemCode?: string;
+    };

@@ -1,4 +1,5 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
 
 /** How far a run has come: everything before it is durable in the target. */
 export interface SettlePosition {
@@ -35,6 +36,17 @@ export function writeSettleRecord(path: string, about: string, position: SettleP
     closeSync(file);
   }
   renameSync(temporary, path);
+}
+
+/** Removes it durably: what it is about is made anew. */
+export function removeSettleRecord(path: string): void {
+  rmSync(path, { force: true });
+  const folder = openSync(dirname(path), 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
 }
 
 function isCount(value: unknown): value is number {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import fc from 'fast-check';
@@ -88,6 +88,23 @@ it('begins anew when the source is another, or the target is not what the record
   assert.equal(new SettleGrains(options.source, options).position.disk, 0);
   begin();
   assert.ok(new SettleGrains(options.source, options).position.disk > 0);
+});
+
+it('does not go on from a record that is older than its target', async (test) => {
+  const folder = await temporaryFolder(test);
+  const image = patterned(4 << 20, 1 << 16, [1, 2]);
+  const { options } = await disk(folder, image);
+  const first = new SettleGrains(options.source, options);
+  for (let step = 0; step < 20; step += 1) first.step();
+  first.checkpoint();
+  first.close();
+  // Its target is lost, and the next run is killed before it has a record of its own.
+  await rm(options.targetPath);
+  const second = new SettleGrains(options.source, options);
+  second.step();
+  second.close();
+  settleHere(options);
+  assert.ok((await readFile(options.targetPath)).equals(image));
 });
 
 it('finds a flipped byte anywhere: in a grain it names the block, and elsewhere the digest names the file', async (test) => {

@@ -160,6 +160,7 @@ function runThread(order: SettleOrder, onProgress: (doneBytes: number) => void):
   });
 }
 
-function repeated({ code, file, message }: Extract<SettleAnswer, { kind: 'failed' }>): VmdkError {
-  return Object.assign(new VmdkError(code, { file, reason: message }), { message });
+function repeated({ code, file, message, systemCode }: Extract<SettleAnswer, { kind: 'failed' }>): VmdkError {
+  const cause = systemCode === undefined ? {} : { cause: Object.assign(new Error(message), { code: systemCode }) };
+  return Object.assign(new VmdkError(code, { file, reason: message, ...cause }), { message });
 }

@@ -28,7 +28,11 @@ try {
   else settle(order);
 } catch (error) {
   const { code, file } = error instanceof VmdkError ? error : { code: 'io-failed' as const, file: order.source.path };
-  say({ kind: 'failed', code, file, message: error instanceof Error ? error.message : String(error) });
+  const { code: systemCode } = ((error instanceof VmdkError ? error.cause : error) ?? {}) as {
+    readonly code?: unknown;
+  };
+  const message = error instanceof Error ? error.message : String(error);
+  say({ kind: 'failed', code, file, message, ...(typeof systemCode === 'string' ? { systemCode } : {}) });
 }
 
 function tables({ source }: SettleOrder): void {

@@ -35,8 +35,9 @@ export class MachineWatch {
   readonly #clock: Clock;
   readonly #followed = new Map<string, Followed>();
 
-  /** Told of a disk that made its machine stand still. */
+  /** Told of a disk that made its machine stand still: one that cannot be read, or that has no room. */
   onDiskPaused: (id: string, diskId: string, detail: string) => Promise<unknown> = async () => undefined;
+  onDiskFull: (id: string, diskId: string) => void = () => {};
 
   constructor(core: HostCore, clock: Clock = systemClock) {
     this.#core = core;
@@ -132,7 +133,8 @@ export class MachineWatch {
         else registry.commit((draft) => machines.change(id, { agentConnected: false }, draft));
         break;
       case 'disk-error':
-        if (event.paused && !event.noSpace) {
+        if (event.paused && event.noSpace) this.onDiskFull(id, event.diskId);
+        else if (event.paused) {
           this.#background(
             'a disk that cannot be read',
             this.onDiskPaused(id, event.diskId, event.detail).then(() => {}),

@@ -1,6 +1,6 @@
 import { mkdir, rm, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { faults, joinPath, resolveInRoot } from '@hypostyle/services';
+import { faults, fileFault, joinPath, resolveInRoot } from '@hypostyle/services';
 import {
   type Call,
   fault,
@@ -302,7 +302,9 @@ export async function createMachine(
       return { record, uploads: applied.uploads };
     } catch (error) {
       await undoCreate(core, journal);
-      throw error;
+      // What the operating system says names paths of the host.
+      const ofSystem = error instanceof Error && 'errno' in error;
+      throw ofSystem ? fileFault(error, datastore.format(vmxPath), datastore.name) : error;
     }
   } finally {
     releasePlace();

@@ -1,10 +1,15 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   checkSource,
   DiskDamage,
   diskFault,
+  dropInflated,
+  faults,
   finishDisk,
   inflateDisk,
+  NoRoom,
   recordOf,
+  roomIn,
   SettlePace,
   type SettlingDisk,
   type UnfinishedDisk,
@@ -30,12 +35,22 @@ interface Inflation {
   /** A guest waits for a block that cannot be read: the damage is looked for as fast as can be. */
   hurried: boolean;
   progress: number;
-  readonly listeners: Set<(percent: number) => void>;
+  /** While there is no room; called for a guest that has none, it gives away what was inflated. */
+  giveRoom: (() => void) | undefined;
+  readonly listeners: Set<InflationListener>;
+}
+
+interface InflationListener {
+  readonly progress: (percent: number) => void;
+  /** Told while there is no room on the datastore; undefined: it goes on. */
+  readonly waits: (reason: VimFault | undefined) => void;
 }
 
 /** A guest that boots has the host to itself: for so long after its start, its disks settle no faster than that. */
 const bootMilliseconds = 20_000;
 const bootRate = 4 * 2 ** 20;
+/** Milliseconds between looks at whether a datastore has room again. */
+const roomInterval = 1_000;
 /** Of the whole task's progress, what inflating is. */
 const inflatingPercent = 95;
 
@@ -113,13 +128,22 @@ export class SettleWork {
     const machine = this.#core.machines.get(machineReference(id));
     if ((await settlingDisks(machine)).length === 0) return;
     const inflation = this.#inflate(machine);
-    inflation.listeners.add(onProgress);
+    const stuck = new AbortController();
+    // Whoever waits for plain disks is not kept until somebody makes room.
+    const listener = {
+      progress: onProgress,
+      waits: (reason: VimFault | undefined) => {
+        if (reason !== undefined) stuck.abort(reason);
+      },
+    };
+    inflation.listeners.add(listener);
     try {
-      await orAborted(inflation.done, signal);
+      if (inflation.giveRoom !== undefined) listener.waits(noRoomFault(machine));
+      await orAborted(inflation.done, AbortSignal.any([signal, stuck.signal]));
     } catch (error) {
       throw error instanceof DiskDamage ? damageFault(error) : error;
     } finally {
-      inflation.listeners.delete(onProgress);
+      inflation.listeners.delete(listener);
     }
     await this.#finishDisks(id, signal, () => {});
   }
@@ -183,7 +207,11 @@ export class SettleWork {
       const inflation = this.#inflate(machine);
       const cancel = () => inflation.abort.abort(task.signal.reason);
       task.signal.addEventListener('abort', cancel, { once: true });
-      inflation.listeners.add((percent) => task.progress(percent));
+      const say = (reason: VimFault | undefined) => task.describe(reason?.message ?? 'There is room again.');
+      inflation.listeners.add({
+        progress: (percent) => task.progress(percent),
+        waits: say,
+      });
       try {
         task.signal.throwIfAborted();
         await inflation.done;
@@ -195,6 +223,10 @@ export class SettleWork {
         task.signal.throwIfAborted();
         const { error } = await this.#core.tasks.finished(await this.#finish(id, task.ref.value));
         if (error === undefined) continue;
+        if (await this.#isFull(machine)) {
+          await this.#untilRoom(machine, task.signal, { say });
+          continue;
+        }
         throw new VimFault(error.fault._typeName ?? 'SystemError', error.fault, error.localizedMessage ?? 'It failed.');
       }
     } catch (error) {
@@ -202,6 +234,11 @@ export class SettleWork {
     } finally {
       this.#tasks.delete(id);
     }
+  }
+
+  async #isFull({ datastore }: MachineRecord): Promise<boolean> {
+    const { free, reserve } = await roomIn(datastore.directory);
+    return free < reserve;
   }
 
   async #isUnfinished(id: string): Promise<boolean> {
@@ -221,6 +258,7 @@ export class SettleWork {
       pace: new SettlePace(),
       hurried: false,
       progress: 0,
+      giveRoom: undefined,
       listeners: new Set(),
     };
     this.#inflations.set(id, inflation);
@@ -243,10 +281,10 @@ export class SettleWork {
       const onProgress = (doneBytes: number) => {
         inflation.pace.set(this.#rate(id, inflation));
         const percent = Math.floor(((before + doneBytes) / total) * inflatingPercent);
-        for (const listener of inflation.listeners) listener(percent);
+        for (const listener of inflation.listeners) listener.progress(percent);
       };
       try {
-        await inflateDisk(disk, { pace: inflation.pace, signal, onProgress });
+        await this.#inflateDisk(machine, disk, inflation, onProgress);
       } catch (error) {
         if (error instanceof DiskDamage) await this.#damaged(id, disk, error);
         if (error instanceof DiskDamage || signal.aborted) throw error;
@@ -254,6 +292,74 @@ export class SettleWork {
         throw diskFault(error, datastore, disk.descriptorPath.slice(datastore.directory.length + 1));
       }
       before += disk.places.length;
+    }
+  }
+
+  /** Stops while there is no room, so that guests have what is left, and goes on from there when there is. */
+  async #inflateDisk(
+    machine: MachineRecord,
+    disk: SettlingDisk,
+    inflation: Inflation,
+    onProgress: (doneBytes: number) => void,
+  ): Promise<void> {
+    const { signal } = inflation.abort;
+    for (;;) {
+      try {
+        return await inflateDisk(disk, { pace: inflation.pace, signal, onProgress });
+      } catch (error) {
+        if (!(error instanceof NoRoom)) throw error;
+        signal.throwIfAborted();
+        await this.#untilRoom(machine, signal, {
+          say: (reason) => {
+            for (const listener of inflation.listeners) listener.waits(reason);
+          },
+          onWanted: (give) => {
+            inflation.giveRoom = give;
+          },
+          give: () => dropInflated(disk),
+        });
+        inflation.giveRoom = undefined;
+      }
+    }
+  }
+
+  async #untilRoom(
+    machine: MachineRecord,
+    signal: AbortSignal,
+    waiting: {
+      readonly say: (reason: VimFault | undefined) => void;
+      /** Told how to have room given back meanwhile. */
+      readonly onWanted?: (give: () => void) => void;
+      readonly give?: () => Promise<void>;
+    },
+  ): Promise<void> {
+    const reason = noRoomFault(machine);
+    waiting.say(reason);
+    this.#core.events.post(undefined, {
+      type: 'GeneralVmErrorEvent',
+      entity: machine.ref,
+      members: { message: `${reason.message} Its disks go on settling when there is.` },
+    });
+    let wanted = false;
+    waiting.onWanted?.(() => {
+      wanted = true;
+    });
+    for (;;) {
+      await sleep(roomInterval, undefined, { signal, ref: false });
+      // Here, where nothing is being written to what goes.
+      if (wanted) await waiting.give?.();
+      wanted = false;
+      const { free, reserve } = await roomIn(machine.datastore.directory);
+      // Not at the first free block: it would stop again at once.
+      if (free >= 2 * reserve) break;
+    }
+    waiting.say(undefined);
+  }
+
+  /** A guest has no room: disks that wait to settle on its datastore give back what they took, and begin anew later. */
+  giveRoom(datastore: MachineRecord['datastore']): void {
+    for (const [id, { giveRoom }] of this.#inflations) {
+      if (this.#core.machines.find(id)?.datastore === datastore) giveRoom?.();
     }
   }
 
@@ -347,6 +453,10 @@ export class SettleWork {
   #background(work: Promise<void>): void {
     work.catch((error: unknown) => this.#core.onDefect('settling of disks', error));
   }
+}
+
+function noRoomFault({ datastore, configuration }: MachineRecord): VimFault {
+  return faults.noSpace(`the disks of '${configuration.name}'`, datastore.name);
 }
 
 function damageFault(error: DiskDamage): VimFault {
