@@ -5,6 +5,7 @@ const errors = {
   'datastore-invalid': 'The datastore cannot be used',
   'disk-invalid': 'The disk cannot be used',
   'snapshots-invalid': 'The snapshots cannot be used',
+  'changes-invalid': 'Changed blocks cannot be told',
   'vapp-invalid': 'The vApp configuration .hypo/vapp.json cannot be used',
   'folder-in-use': 'The folder is in use',
 } as const;

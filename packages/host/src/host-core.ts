@@ -11,6 +11,7 @@ import type { GuestOsNames } from './configuration/guest-os.ts';
 import type { Datastores } from './datastore/datastores.ts';
 import type { Inventory } from './inventory/inventory.ts';
 import type { Networks } from './inventory/networks.ts';
+import type { ChangeTracking } from './machine/changes/change-tracking.ts';
 import type { DiskChildren } from './machine/files/disk-children.ts';
 import type { Claims } from './machine/record/claims.ts';
 import type { Machines } from './machine/record/machines.ts';
@@ -35,6 +36,7 @@ export interface HostCore {
   readonly pools: Pools;
   readonly poolUsage: PoolUsage;
   readonly machines: Machines;
+  readonly changes: ChangeTracking;
   readonly claims: Claims;
   readonly diskChildren: DiskChildren;
   readonly datastores: Datastores;

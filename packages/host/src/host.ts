@@ -41,6 +41,7 @@ import { addHostObject, HostUse } from './inventory/host-object.ts';
 import { Inventory } from './inventory/inventory.ts';
 import { Networks } from './inventory/networks.ts';
 import { references } from './inventory/references.ts';
+import { ChangeTracking } from './machine/changes/change-tracking.ts';
 import { defineCloneWork } from './machine/clone/clone-work.ts';
 import { type Console, ConsoleTickets } from './machine/console/console-tickets.ts';
 import { screenResponse } from './machine/console/screen-face.ts';
@@ -335,6 +336,14 @@ function makeCore(
       memoryMiB: Math.floor(facts.memoryBytes / 2 ** 20),
     }),
     machines,
+    changes: new ChangeTracking({
+      registry,
+      machines,
+      inventory,
+      hypervisor: options.hypervisor,
+      hypervisorInfo,
+      onDefect: options.onDefect,
+    }),
     claims: new Claims(),
     diskChildren: new DiskChildren(),
     datastores,

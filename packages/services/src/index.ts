@@ -1,5 +1,7 @@
 export { systemClock } from '@hypostyle/vim';
 export { newContentId, SettlePace } from '@hypostyle/vmdk';
+export { changeImagePath, isChangeImage } from './disks/change-image.ts';
+export { type ChangedStretch, changedStretches, storedStretches } from './disks/changed-stretches.ts';
 export { checkExtents } from './disks/check-extents.ts';
 export {
   type CopyMachineDisk,

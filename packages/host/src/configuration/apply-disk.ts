@@ -126,6 +126,7 @@ function addDisk(draft: DeviceDraft, change: VirtualDeviceConfigSpec, device: Vi
     fileName,
     mode: diskModes[backing?.diskMode ?? 'persistent'] ?? 'persistent',
     writeThrough: backing?.writeThrough ?? false,
+    tracked: true,
   };
   draft.keys.set(device.key, key);
   draft.configuration = { ...c, disks: [...c.disks, disk] };

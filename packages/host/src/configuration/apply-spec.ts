@@ -127,18 +127,17 @@ export function applySpec(
       ),
     ),
     changeTracking: spec.changeTrackingEnabled ?? before.changeTracking,
+    disks: spec.changeTrackingEnabled
+      ? devices.configuration.disks.map((disk) => ({ ...disk, tracked: true }))
+      : devices.configuration.disks,
     nics: forwardedNics(devices.configuration.nics, spec.extraConfig ?? []),
     extra,
   };
   if (configuration.secureBoot && configuration.firmware !== 'efi') {
     throw invalid('bootOptions.efiSecureBootEnabled', 'secure boot needs EFI firmware');
   }
-  if (configuration.changeTracking) {
-    throw fault(
-      'NotSupported',
-      {},
-      'configSpec.changeTrackingEnabled: changed-block tracking is not supported here yet.',
-    );
+  if (spec.changeTrackingEnabled && !context.changedBlocks) {
+    throw fault('NotSupported', {}, 'configSpec.changeTrackingEnabled: changed blocks cannot be told here.');
   }
   return { configuration, effects: devices.effects };
 }

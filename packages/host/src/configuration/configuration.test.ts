@@ -14,6 +14,7 @@ const guestOs = new GuestOsNames(loadSchema());
 const context: SpecContext = {
   guestOs,
   limits: { cpus: 16, memoryMiB: 65_536 },
+  changedBlocks: true,
   networkExists: (name) => name === 'VM Network',
   networkName: (value) => (value === 'network-1' ? 'VM Network' : undefined),
 };
@@ -156,7 +157,6 @@ test('what cannot be is refused with the documented fault', () => {
     ['InvalidDeviceSpec', spec(device('remove', { _typeName: 'VirtualDisk', key: 2000, capacityInKB: 0 }))],
     ['InvalidDeviceSpec', spec(device('add', { _typeName: 'VirtualCdrom', key: -1, controllerKey: 1000 }))],
     ['DeviceUnsupportedForVmPlatform', spec(device('add', { _typeName: 'VirtualSriovEthernetCard', key: -1 }))],
-    ['NotSupported', data('VirtualMachineConfigSpec', { changeTrackingEnabled: true })],
   ];
   for (const [type, change] of cases)
     assert.equal(

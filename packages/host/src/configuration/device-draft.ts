@@ -7,6 +7,8 @@ export interface SpecContext {
   readonly guestOs: GuestOsNames;
   /** Most that a machine may have here. */
   readonly limits: { readonly cpus: number; readonly memoryMiB: number };
+  /** Changes of disks can be told here. */
+  readonly changedBlocks: boolean;
   networkExists(name: string): boolean;
   /** Name of a network by its reference's value. */
   networkName(value: string): string | undefined;

@@ -128,7 +128,8 @@ function readBus(
     } else {
       if (fileName === '') throw new HostError('device-invalid', `${device} names no disk file`);
       const mode = diskMode(reader.vmx.get(`${device}.mode`));
-      disks.push({ ...common, fileName, mode, writeThrough: reader.flag(`${device}.writeThrough`, false) });
+      const writeThrough = reader.flag(`${device}.writeThrough`, false);
+      disks.push({ ...common, fileName, mode, writeThrough, tracked: reader.flag(`${device}.ctkEnabled`, true) });
     }
   }
 }

@@ -41,6 +41,7 @@ export interface MachineConfiguration {
   readonly bootDelayMilliseconds: number;
   readonly cpuAllocation: Allocation;
   readonly memoryAllocation: Allocation;
+  /** What changes on its disks is told, from the next start or snapshot on. */
   readonly changeTracking: boolean;
   readonly template: boolean;
   /** The folder has a vApp configuration beside the `.vmx`. */
@@ -75,6 +76,8 @@ export interface Disk {
   readonly fileName: string;
   readonly mode: 'persistent' | 'independent_persistent' | 'independent_nonpersistent';
   readonly writeThrough: boolean;
+  /** What changes on it is told, on a machine whose changes are. */
+  readonly tracked: boolean;
 }
 
 export interface Cdrom {

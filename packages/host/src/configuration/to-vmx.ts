@@ -123,6 +123,8 @@ function writeStorage(writer: Writer, machine: MachineConfiguration): void {
     }
     writer.unless(`${device}.mode`, disk.mode.replace('_', '-'), 'persistent');
     writer.unless(`${device}.writeThrough`, flag(disk.writeThrough), 'FALSE');
+    // Without the machine's own key it says nothing.
+    if (machine.changeTracking) writer.text(`${device}.ctkEnabled`, flag(disk.tracked));
   }
   for (const cdrom of machine.cdroms) {
     const device = `${buses.get(cdrom.controllerKey)}:${cdrom.unit}`;

@@ -6,7 +6,7 @@ import {
   requireForRename,
   requirePrivilege,
 } from '@hypostyle/services';
-import { fault, type ManagedObject, type ManagedObjectClass } from '@hypostyle/vim';
+import { fault, type ManagedObject, type ManagedObjectClass, type ManagedObjectReference } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
 import { privilegeScope } from '../managed/privilege-scope.ts';
 import { isCenter } from '../management/center-account.ts';
@@ -23,6 +23,7 @@ import {
   storageInfo,
 } from '../projection/runtime-info.ts';
 import { rootSnapshots, snapshotInfo } from '../projection/snapshot-info.ts';
+import { queryChangedAreas } from './changes/query-areas.ts';
 import type { CloneWork } from './clone/clone-work.ts';
 import type { ConsoleTickets } from './console/console-tickets.ts';
 import { keyStrokes } from './console/scan-codes.ts';
@@ -34,6 +35,7 @@ import type { TemplateWork } from './lifecycle/template-work.ts';
 import type { PowerWork } from './power/power-work.ts';
 import type { ReconfigureWork } from './reconfigure/reconfigure-work.ts';
 import type { MachineRecord } from './record/machine-record.ts';
+import { parseSnapshotReference } from './snapshot/snapshot-reference.ts';
 import type { SnapshotWork } from './snapshot/snapshot-work.ts';
 
 export interface MachineWork {
@@ -136,6 +138,11 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
         const subject = { kind: 'machine', writable: false } as const;
         return (await work.exporting.begin(call, record(call.self), subject)).ref;
       },
+      QueryChangedDiskAreas: (call, { snapshot, deviceKey, startOffset, changeId }) => {
+        const machine = record(call.self);
+        const question = { key: deviceKey, startOffset: Number(startOffset), changeId };
+        return queryChangedAreas(core, machine, { ...question, snapshot: snapshotOf(machine, snapshot) });
+      },
       UnregisterVM: (call) => work.lifecycle.unregister(call),
       AcquireTicket: (call, { ticketType }) => {
         if (isDiskTicket(ticketType)) return work.diskTickets.acquire(call, record(call.self), ticketType);
@@ -173,6 +180,14 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
 
 function noDisplayControl() {
   return fault('ToolsUnavailable', {}, 'Guest agents here do not set the screen; its guest does, in its own settings.');
+}
+
+/** The uid of a snapshot of the machine. Throws NotFound for one of another. */
+function snapshotOf({ id }: MachineRecord, ref: ManagedObjectReference | undefined): number | undefined {
+  if (ref === undefined) return undefined;
+  const { machineId, uid } = parseSnapshotReference(ref);
+  if (machineId !== id) throw fault('NotFound', {}, 'The snapshot is of another machine.');
+  return uid;
 }
 
 /** None where its datastore was taken out of the host. */

@@ -1,13 +1,18 @@
 import { data, type VirtualMachineConfigInfo } from '@hypostyle/vim';
 import type { MachineConfiguration } from '../configuration/machine-configuration.ts';
 import { setting } from '../configuration/settings.ts';
+import { changeIdsOf } from '../machine/changes/change-ids.ts';
 import type { MachineRecord } from '../machine/record/machine-record.ts';
 import { virtualDevices } from './devices.ts';
 import type { InventoryNames } from './inventory-names.ts';
 import { allocationInfo } from './resource-config.ts';
 
-/** `VirtualMachine.config`: a pure function of the record. */
-export function configInfo(machine: MachineRecord, names: InventoryNames): VirtualMachineConfigInfo | undefined {
+/** `VirtualMachine.config`: a pure function of the record. `changeIds` are of disks, by device key. */
+export function configInfo(
+  machine: MachineRecord,
+  names: InventoryNames,
+  changeIds: ReadonlyMap<number, string> = changeIdsOf(machine),
+): VirtualMachineConfigInfo | undefined {
   if (machine.problem !== undefined) return undefined;
   const { configuration: c, datastore, vmxPath } = machine;
   const folder = datastore.format(vmxPath.slice(0, vmxPath.lastIndexOf('/') + 1));
@@ -47,7 +52,7 @@ export function configInfo(machine: MachineRecord, names: InventoryNames): Virtu
       memoryMB: c.memoryMiB,
       virtualICH7MPresent: false,
       virtualSMCPresent: false,
-      device: virtualDevices(machine, names),
+      device: virtualDevices(machine, names, changeIds),
     }),
     cpuAllocation: allocationInfo(c.cpuAllocation),
     memoryAllocation: allocationInfo(c.memoryAllocation),

@@ -81,7 +81,11 @@ export function defaultDevices(): VirtualDevice[] {
 }
 
 /** Every device of a machine in the model's words, in VMware's order: controllers first. */
-export function virtualDevices(machine: MachineRecord, names: InventoryNames): VirtualDevice[] {
+export function virtualDevices(
+  machine: MachineRecord,
+  names: InventoryNames,
+  changeIds: ReadonlyMap<number, string>,
+): VirtualDevice[] {
   const { configuration } = machine;
   const equipment = equipmentOf(configuration);
   const extras = equipmentDevices(equipment);
@@ -111,7 +115,9 @@ export function virtualDevices(machine: MachineRecord, names: InventoryNames): V
   }
   for (const [number, cdrom] of configuration.cdroms.entries())
     devices.push(cdromDevice(cdrom, number, machine, running));
-  for (const [number, disk] of configuration.disks.entries()) devices.push(diskDevice(disk, number, machine, names));
+  for (const [number, disk] of configuration.disks.entries()) {
+    devices.push(diskDevice(disk, number, machine, names, changeIds.get(disk.key)));
+  }
   for (const floppy of configuration.floppies) devices.push(floppyDevice(floppy, machine, running));
   for (const nic of configuration.nics) devices.push(nicDevice(nic, names, running));
   for (const serial of configuration.serials) devices.push(serialDevice(serial, machine, running));
@@ -205,14 +211,20 @@ function connectable(startConnected: boolean, running: boolean, allowGuestContro
   });
 }
 
-function diskDevice(disk: Disk, number: number, machine: MachineRecord, names: InventoryNames): VirtualDevice {
+function diskDevice(
+  disk: Disk,
+  number: number,
+  machine: MachineRecord,
+  names: InventoryNames,
+  changeId: string | undefined,
+): VirtualDevice {
   const facts = machine.disks.get(disk.key);
   const capacityInBytes = facts?.capacityBytes ?? 0;
   const capacityInKB = Math.floor(capacityInBytes / 1024);
   return data('VirtualDisk', {
     key: disk.key,
     deviceInfo: description(`Hard disk ${number + 1}`, `${capacityInKB.toLocaleString('en-US')} KB`),
-    backing: diskBacking(disk, facts, machine, names),
+    backing: diskBacking(disk, facts, machine, names, changeId),
     controllerKey: disk.controllerKey,
     unitNumber: disk.unit,
     capacityInKB,
@@ -228,6 +240,7 @@ function diskBacking(
   facts: DiskFacts | undefined,
   machine: MachineRecord,
   names: InventoryNames,
+  changeId: string | undefined,
 ): VirtualDevice['backing'] {
   const links = facts?.chain ?? [];
   const link = (depth: number): ReturnType<typeof data<'VirtualDiskFlatVer2BackingInfo'>> =>
@@ -244,6 +257,7 @@ function diskBacking(
       thinProvisioned: facts?.thin ?? true,
       ...(facts?.uuid && depth === 0 ? { uuid: facts.uuid } : {}),
       ...(facts && depth === 0 ? { contentId: facts.contentId } : {}),
+      ...(changeId !== undefined && depth === 0 ? { changeId } : {}),
       digestEnabled: false,
       sharing: 'sharingNone',
       ...(depth + 1 < links.length ? { parent: link(depth + 1) } : {}),

@@ -241,7 +241,11 @@ export function storageInfo(
 }
 
 /** What machines here can do: the same for all. */
-export function machineCapability({ diskSnapshots, guestAgent }: HypervisorCapabilities): VirtualMachineCapability {
+export function machineCapability({
+  diskSnapshots,
+  guestAgent,
+  changedBlocks,
+}: HypervisorCapabilities): VirtualMachineCapability {
   return data('VirtualMachineCapability', {
     snapshotOperationsSupported: diskSnapshots,
     multipleSnapshotsSupported: diskSnapshots,
@@ -270,7 +274,7 @@ export function machineCapability({ diskSnapshots, guestAgent }: HypervisorCapab
     settingVideoRamSizeSupported: false,
     settingDisplayTopologySupported: false,
     recordReplaySupported: false,
-    changeTrackingSupported: false,
+    changeTrackingSupported: changedBlocks,
     multipleCoresPerSocketSupported: true,
     hostBasedReplicationSupported: false,
     guestAutoLockSupported: false,

@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import { readDiskChain } from '@hypostyle/services';
 import { fakeBackingOf, readFakeBlock } from './fake-disks.ts';
 
-/** What a disk of the fakes has in its first blocks, as its descriptors say; the engine that runs on it is not asked. */
+/** Blocks of the fakes from one that is looked at to the next: as far apart as what changes is told. */
+export const blockStride = 128;
+
+/** What a disk of the fakes has in its first blocks, each `blockStride` from the last, as its descriptors say; the engine that runs on it is not asked. */
 export async function readFakeDisk(descriptorPath: string, blocks: number): Promise<number[]> {
   const { links } = await readDiskChain(descriptorPath, { allowOutside: () => true });
   // What an image says of its backing is for those who know nothing of descriptors: it must be the same.
@@ -13,15 +16,16 @@ export async function readFakeDisk(descriptorPath: string, blocks: number): Prom
       throw new Error(`${layer.path} calls its backing ${fakeBackingOf(layer.path)}, its descriptor ${below}`);
   }
   const layers = links.map(({ layer }) => layer);
-  return Array.from({ length: blocks }, (_, block) => readFakeBlock(layers, block));
+  return Array.from({ length: blocks }, (_, block) => readFakeBlock(layers, block * blockStride));
 }
 
 /** Every file of a machine's folder that its `.vmx`, its snapshots or their chains name. */
 export async function filesOfChains(folder: string, descriptors: readonly string[]): Promise<Set<string>> {
   const files = new Set<string>();
   for (const name of descriptors) {
-    for (const { descriptorPath, extentPaths } of (await readDiskChain(join(folder, name))).links) {
-      for (const path of [descriptorPath, ...extentPaths]) files.add(path.slice(folder.length + 1));
+    for (const { descriptorPath, extentPaths, changesPath } of (await readDiskChain(join(folder, name))).links) {
+      const kept = changesPath === undefined ? [] : [changesPath];
+      for (const path of [descriptorPath, ...extentPaths, ...kept]) files.add(path.slice(folder.length + 1));
     }
   }
   return files;

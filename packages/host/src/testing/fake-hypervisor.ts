@@ -173,7 +173,10 @@ export class FakeHypervisor implements Hypervisor {
     },
     beginGeneration: async (layer, generation) => {
       await this.#gate();
+      // What an engine that was killed left open says nothing any more, and goes.
+      openFakeLayers([layer]);
       beginFakeGeneration(layer, generation);
+      closeFakeLayers([layer]);
       await this.#gate();
     },
     generations: async (layers) => fakeGenerationsOf(layers, false),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ManagedObjectReference, VirtualMachineSnapshotTree } from '@hypostyle/vim';
-import { filesOfChains, readFakeDisk, visibleFiles } from './disk-reading.ts';
+import { blockStride, filesOfChains, readFakeDisk, visibleFiles } from './disk-reading.ts';
 import type { Computer, Daemon } from './host-fixture.ts';
 
 type Machine = ManagedObjectReference<'VirtualMachine'>;
@@ -154,7 +154,7 @@ export class ModelMachine {
     const snapshot = (name: string) => snapshotOf(daemon, machine, name);
     switch (action.kind) {
       case 'write':
-        return this.#computer.engines.write(this.lock, diskId, action.block, action.value);
+        return this.#computer.engines.write(this.lock, diskId, action.block * blockStride, action.value);
       case 'powerOn':
         return void (await daemon.task(machine, 'PowerOnVM_Task'));
       case 'powerOff':
@@ -205,7 +205,7 @@ export class ModelMachine {
     assert.equal(image !== undefined, power === 'suspended', `shown as ${power}, its .vmx names ${image}`);
     const blocks = await readFakeDisk(join(this.folder, disk), modelBlocks);
     if (engine !== undefined) {
-      const running = blocks.map((_, block) => this.#computer.engines.read(this.lock, diskId, block));
+      const running = blocks.map((_, block) => this.#computer.engines.read(this.lock, diskId, block * blockStride));
       assert.deepEqual(running, blocks, 'the engine has other bytes than the descriptors say');
     }
     const info = daemon.read(machine, 'snapshot');

@@ -15,6 +15,7 @@ import {
   settlingPlaces,
   VmdkError,
 } from '@hypostyle/vmdk';
+import { changeImagePath } from './change-image.ts';
 
 /** Longest chain that a machine may run on: a base, and 32 levels of snapshots. */
 export const maximumChainLength = 33;
@@ -31,6 +32,8 @@ export interface DiskLink {
    */
   readonly kind: 'flat' | 'delta' | 'foreign' | 'settling';
   readonly layer: BlockLayer;
+  /** Image beside a flat one that keeps what changed, where it is there. */
+  readonly changesPath?: string;
   /** What `layer` lies on in the same disk: of a settling one, where its bytes are now. */
   readonly below?: BlockLayer;
 }
@@ -131,9 +134,19 @@ async function readLink(path: string, options: DiskChainOptions): Promise<DiskLi
     return { descriptorPath: path, descriptor, extentPaths, kind, layer: { format: 'qcow2', path: single } };
   }
   if (kind === 'flat' && single !== undefined) {
-    return { descriptorPath: path, descriptor, extentPaths, kind, layer: { format: 'raw', path: single } };
+    const changesPath = await changeImageBeside(single);
+    const layer: BlockLayer = { format: 'raw', path: single };
+    return { descriptorPath: path, descriptor, extentPaths, kind, layer, ...(changesPath ? { changesPath } : {}) };
   }
   return { descriptorPath: path, descriptor, extentPaths, kind: 'foreign', layer: { format: 'vmdk', path } };
+}
+
+async function changeImageBeside(flatPath: string): Promise<string | undefined> {
+  const path = changeImagePath(flatPath);
+  return stat(path).then(
+    () => path,
+    () => undefined,
+  );
 }
 
 /** A disk whose bytes still lie in its source; undefined for others. All of its files lie in its folder. */

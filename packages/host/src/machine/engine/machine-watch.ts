@@ -171,6 +171,9 @@ export class MachineWatch {
     const machine = machines.find(id);
     if (machine === undefined) return;
     // An engine that crashed while it was being suspended has left no memory image.
+    // What the engine kept of changes is whole now, or lost.
+    if (event.reason === 'crashed') await this.#core.changes.end(id);
+    else await this.#core.changes.close(id);
     const suspended = event.reason === 'suspended';
     const expected = suspended || followed.expected?.runtime.powerState !== 'suspended' ? followed.expected : undefined;
     const runtime = expected?.runtime ?? endedRuntime(suspended);

@@ -1,5 +1,3 @@
-import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
 import {
   diskDownloadTarget,
   type LeasedContents,
@@ -9,6 +7,8 @@ import {
 } from '@hypostyle/services';
 import { asFault, type Call, fault, type ManagedObjectReference, type RunningTask } from '@hypostyle/vim';
 import type { HostCore } from '../../host-core.ts';
+import { mustNotMerge } from '../changes/change-source.ts';
+import { freeSocketPath } from '../files/socket-path.ts';
 import { controllerTypes } from '../import/import-work.ts';
 import { holdMachine } from '../lifecycle/hold-machine.ts';
 import { mustBeFree, mustBeOff } from '../lifecycle/lifecycle-work.ts';
@@ -131,6 +131,8 @@ async function runExport(
       mustBeOff(core.machines.get(ref));
       // What is exported is the machine's own, and not what it still reads from elsewhere.
       await settle.complete(id, task.signal, (percent) => task.progress(percent / 2));
+      // Whoever writes it does not say what.
+      if (subject.writable) await core.changes.end(id);
     }
     const record = core.machines.get(ref);
     meeting.progress = (percent) => task.progress(Math.min(percent, 99));
@@ -148,8 +150,7 @@ async function runExport(
 /** Keeps the chains of a machine's snapshots as they are; refused while something changes them. */
 function holdChains(core: HostCore, task: RunningTask, machine: MachineRecord, key: string): () => void {
   mustBeFree(core, machine);
-  const merging = core.claims.holder(claimOf.merging(machine.id));
-  if (merging !== undefined) throw fault('TaskInProgress', { task: merging }, 'Disks of the machine are being merged.');
+  mustNotMerge(core, machine);
   return core.claims.take([claimOf.chains(machine.id, key)], task.ref, () => interrupted());
 }
 
@@ -198,11 +199,6 @@ export function exportName({ id, configuration }: MachineRecord, diskKey: number
     fileName,
     targetId: fileName,
   };
-}
-
-/** A name of a socket in the run directory; paths of sockets are short. */
-function freeSocketPath({ runDirectory }: HostCore): string {
-  return join(runDirectory, `x-${randomBytes(4).toString('hex')}`);
 }
 
 function interrupted() {

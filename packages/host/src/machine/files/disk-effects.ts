@@ -124,8 +124,9 @@ async function doomedDisk(datastore: Datastore, path: string): Promise<DoomedDis
   }).catch(() => undefined);
   // Of a damaged disk go the files that a disk of that name has.
   const files =
-    chain?.links.flatMap((link) => [link.descriptorPath, ...link.extentPaths]) ??
-    machineDiskFiles(datastore, path.slice(datastore.directory.length + 1));
+    chain?.links.flatMap(({ descriptorPath, extentPaths, changesPath }) =>
+      changesPath === undefined ? [descriptorPath, ...extentPaths] : [descriptorPath, ...extentPaths, changesPath],
+    ) ?? machineDiskFiles(datastore, path.slice(datastore.directory.length + 1));
   return { path, files: files.filter((file) => file.startsWith(`${dirname(path)}/`)) };
 }
 

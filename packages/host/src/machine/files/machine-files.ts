@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { open, readdir, rename, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { isHiddenName, joinPath, readDiskChain, splitPath } from '@hypostyle/services';
+import { isChangeImage, isHiddenName, joinPath, readDiskChain, splitPath } from '@hypostyle/services';
 import type { MachineConfiguration } from '../../configuration/machine-configuration.ts';
 import type { Datastore } from '../../datastore/datastore.ts';
 import { HostError } from '../../errors.ts';
@@ -75,7 +75,9 @@ export async function readDisk(datastore: Datastore, vmxPath: string, fileName: 
       uuid: chain.uuid,
       contentId: contentIds[0] ?? '',
       settling: chain.links.some(({ kind }) => kind === 'settling'),
-      chain: chain.links.map((link) => [relative(link.descriptorPath), ...link.extentPaths.map(relative)]),
+      chain: chain.links.map(({ descriptorPath, extentPaths, changesPath }) =>
+        [descriptorPath, ...extentPaths, ...(changesPath === undefined ? [] : [changesPath])].map(relative),
+      ),
       kinds: chain.links.map(({ kind }) => kind),
       contentIds,
       problem: undefined,
@@ -149,7 +151,8 @@ export async function listFiles(
   }
   let uncommittedBytes = 0;
   for (const disk of disks.values()) {
-    const own = disk.chain.flat().reduce((sum, path) => sum + (sizes.get(path) ?? 0), 0);
+    const bytes = disk.chain.flat().filter((path) => !isChangeImage(path));
+    const own = bytes.reduce((sum, path) => sum + (sizes.get(path) ?? 0), 0);
     if (disk.thin) uncommittedBytes += Math.max(0, disk.capacityBytes - own);
   }
   return { list, committedBytes, uncommittedBytes, unsharedBytes: committedBytes, at: new Date().toISOString() };

@@ -73,6 +73,7 @@ export function specContext(core: HostCore): SpecContext {
   return {
     guestOs: core.guestOs,
     limits: core.limits,
+    changedBlocks: core.hypervisorInfo.capabilities.changedBlocks,
     networkExists: (name) => core.networks.find(name) !== undefined,
     networkName: (value) => core.networks.byReference(value)?.name,
   };

@@ -3,7 +3,6 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type BlockLayer, HypervisorError, type RunningMachine } from '@hypostyle/contracts';
 import {
-  chainLayers,
   checkExtents,
   createDelta,
   type DiskChain,
@@ -24,6 +23,7 @@ import type { HostCore } from '../../host-core.ts';
 import { checkEnvironment, findEnvironment, makeEnvironment } from '../../vapp/environment.ts';
 import { withEnvironmentDisc } from '../../vapp/environment-drive.ts';
 import type { VmxFile } from '../../vmx/vmx-file.ts';
+import type { OpenedDisk } from '../changes/open-tracked.ts';
 import { diskPath, readVmx, writeVmx } from '../files/machine-files.ts';
 import { heldDisks } from '../record/held-files.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
@@ -55,29 +55,33 @@ export async function powerOn(
   }
   const ended = core.maintenance.begin();
   core.registry.commit((draft) => task.post(draft, { type: 'VmStartingEvent', entity: machine.ref }));
+  const began = (engine: RunningMachine) => {
+    core.registry.commit((draft) => {
+      core.machines.setEngine(id, engine);
+      core.machines.change(
+        id,
+        {
+          powerState: 'poweredOn',
+          bootTime: new Date(engine.startedAt).toISOString(),
+          suspendTime: undefined,
+          stats: undefined,
+          guest: undefined,
+          agentConnected: false,
+        },
+        draft,
+      );
+      task.post(draft, { type: 'VmPoweredOnEvent', entity: machine.ref });
+    });
+    watch(id, engine);
+  };
   try {
     await settle.checkSources(machine, task.signal);
-    await startEngine(core, machine, (engine) => {
-      core.registry.commit((draft) => {
-        core.machines.setEngine(id, engine);
-        core.machines.change(
-          id,
-          {
-            powerState: 'poweredOn',
-            bootTime: new Date(engine.startedAt).toISOString(),
-            suspendTime: undefined,
-            stats: undefined,
-            guest: undefined,
-            agentConnected: false,
-          },
-          draft,
-        );
-        task.post(draft, { type: 'VmPoweredOnEvent', entity: machine.ref });
-      });
-      watch(id, engine);
-    });
+    // Whoever reads its disks just now is waited for.
+    await core.changes.gate.exclusive(id, () => startEngine(core, machine, began));
     settle.begin(id);
   } catch (error) {
+    // What was made ready for an engine that never ran is as whole as it was.
+    if (core.machines.engine(id) === undefined) await core.changes.close(id);
     await saveRuntime(core, id, { powerState: machine.powerState, suspendTime: machine.suspendTime });
     const typed = powerFault(error, machine);
     core.registry.commit((draft) =>
@@ -119,6 +123,7 @@ async function startEngine(
     vApp: machine.vApp,
     vAppProblem: machine.vAppProblem,
     disks: machine.disks,
+    changes: machine.changes,
     modified: machine.modified,
     files: machine.files,
   });
@@ -250,11 +255,11 @@ async function prepareDisks(
   core: HostCore,
   machine: MachineRecord,
   configuration: MachineConfiguration,
-): Promise<{ readonly disks: Disk[]; readonly layers: Map<number, BlockLayer[]> }> {
+): Promise<{ readonly disks: Disk[]; readonly layers: ReadonlyMap<number, readonly BlockLayer[]> }> {
   const { datastore, vmxPath } = machine;
   const allowOutside = (path: string) => path.startsWith(`${datastore.directory}/`);
   const disks: Disk[] = [];
-  const layers = new Map<number, BlockLayer[]>();
+  const opened: OpenedDisk[] = [];
   const snapshots = { disks: new Map(), snapshots: machine.snapshots };
   const kept = new Set([...namedDisks(snapshots)].map((kept) => datastore.absolute(kept)));
   for (const disk of configuration.disks) {
@@ -263,7 +268,9 @@ async function prepareDisks(
     await checkExtents(chain);
     await checkLinks(datastore, chain);
     await checkWritable(core, machine, disk, chain);
+    const unchanged = await core.changes.isUnchanged(machine, chain);
     let fileName = disk.fileName;
+    let fresh = false;
     // What a snapshot has is not written, and neither is what we cannot write.
     if (chain.links[0].kind === 'foreign' || (disk.mode === 'persistent' && kept.has(path))) {
       const taken = new Set(await readdir(dirname(path)));
@@ -272,18 +279,20 @@ async function prepareDisks(
       path = join(dirname(path), name);
       await createDelta({ path, parent: chain, images: core.hypervisor.images });
       chain = await readDiskChain(path, { allowOutside });
+      fresh = true;
     }
-    if (disk.mode !== 'independent_nonpersistent') await renewContentId(chain);
     disks.push({ ...disk, fileName });
-    layers.set(disk.key, chainLayers(chain));
+    opened.push({ disk, chain, unchanged, fresh });
   }
-  return { disks, layers };
+  // Once nothing speaks against any of them: a disk that was given a new one counts as written.
+  for (const { disk, chain } of opened) if (disk.mode !== 'independent_nonpersistent') await renewContentId(chain);
+  return { disks, layers: await core.changes.open(machine, configuration, opened) };
 }
 
 /** A link in a folder that was brought may lead anywhere, and the engine would write there. */
 async function checkLinks(datastore: Datastore, chain: DiskChain): Promise<void> {
-  for (const { descriptorPath, extentPaths } of chain.links) {
-    for (const path of [descriptorPath, ...extentPaths]) {
+  for (const { descriptorPath, extentPaths, changesPath } of chain.links) {
+    for (const path of [descriptorPath, ...extentPaths, ...(changesPath === undefined ? [] : [changesPath])]) {
       await resolveInRoot(datastore, path.slice(datastore.directory.length + 1));
     }
   }

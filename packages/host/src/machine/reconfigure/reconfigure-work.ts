@@ -70,6 +70,8 @@ const liveMembers = new Set([
   'tools',
   'powerOpInfo',
   'flags',
+  // It begins with the next start, or the next snapshot.
+  'changeTrackingEnabled',
 ]);
 
 export function defineReconfigureWork(core: HostCore): ReconfigureWork {
@@ -205,6 +207,10 @@ async function change(
       created: spec.createDate ?? machine.created,
     }),
   ]);
+  if (machine.configuration.changeTracking && !effected.configuration.changeTracking) {
+    await core.changes.end(id);
+    await core.changes.removeImages(id);
+  }
   const now = await readMachine(core, datastore, vmxPath);
   core.registry.commit((draft) => {
     core.machines.change(id, { ...now, created: spec.createDate ?? machine.created }, draft);

@@ -2,6 +2,7 @@ import type { GuestFacts, MachineUsage } from '@hypostyle/contracts';
 import type { ManagedObjectReference, VmConfigInfo } from '@hypostyle/vim';
 import type { MachineConfiguration } from '../../configuration/machine-configuration.ts';
 import type { Datastore } from '../../datastore/datastore.ts';
+import type { ChangeRecord } from '../changes/change-record.ts';
 import type { MachineQuestion } from '../settle/machine-question.ts';
 import type { MachineSnapshots } from '../snapshot/machine-snapshots.ts';
 import type { DiskFacts } from './disk-facts.ts';
@@ -30,6 +31,8 @@ export interface MachineRecord {
   readonly created: string | undefined;
   readonly disks: ReadonlyMap<number, DiskFacts>;
   readonly snapshots: MachineSnapshots;
+  /** What is known of what changes on its disks. */
+  readonly changes: ChangeRecord;
   readonly files: MachineFiles;
   readonly powerState: PowerState;
   readonly bootTime: string | undefined;

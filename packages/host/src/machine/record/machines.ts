@@ -14,6 +14,7 @@ const shownBy: { readonly [M in keyof MachineRecord]?: readonly string[] } = {
   guestEnvironment: ['config'],
   disks: ['config', 'layoutEx', 'runtime'],
   snapshots: ['snapshot', 'rootSnapshot', 'layoutEx', 'runtime'],
+  changes: ['config'],
   files: ['layoutEx', 'storage'],
   powerState: ['runtime', 'config', 'guest'],
   bootTime: ['runtime'],

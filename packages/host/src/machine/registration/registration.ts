@@ -8,6 +8,7 @@ import { configurationFromVmx } from '../../configuration/from-vmx.ts';
 import { Datastore } from '../../datastore/datastore.ts';
 import type { HostCore } from '../../host-core.ts';
 import { readVApp } from '../../vapp/vapp-file.ts';
+import { readChangeRecord } from '../changes/change-record-file.ts';
 import { listFiles, readDisks, readVmx } from '../files/machine-files.ts';
 import type { MachineFiles, MachineRecord, PowerState } from '../record/machine-record.ts';
 import { emptySnapshots } from '../snapshot/machine-snapshots.ts';
@@ -130,6 +131,7 @@ export async function loadMachine(
       modified: new Date(0).toISOString(),
       disks: new Map(),
       snapshots: emptySnapshots,
+      changes: [],
       files: noFiles,
       problem: error instanceof Error ? error.message : String(error),
     };
@@ -147,17 +149,21 @@ export async function readMachine(
   datastore: Datastore,
   vmxPath: string,
 ): Promise<
-  Pick<MachineRecord, 'configuration' | 'vApp' | 'vAppProblem' | 'modified' | 'disks' | 'snapshots' | 'files'>
+  Pick<
+    MachineRecord,
+    'configuration' | 'vApp' | 'vAppProblem' | 'modified' | 'disks' | 'snapshots' | 'changes' | 'files'
+  >
 > {
   const vmx = await readVmx(datastore, vmxPath);
   const fallbackName = splitPath(vmxPath).name.replace(/\.vmx$/i, '');
   const configuration = configurationFromVmx(vmx, core.guestOs, fallbackName);
   const disks = await readDisks(datastore, vmxPath, configuration);
   const snapshots = await readSnapshots(core, datastore, vmxPath, { configuration, disks });
+  const changes = await readChangeRecord(datastore, vmxPath);
   const files = await listFiles(datastore, vmxPath, disks);
   const vApp = configuration.hasVApp ? await readVAppOrProblem(datastore, vmxPath) : noVApp;
   const { mtime } = await stat(datastore.absolute(vmxPath));
-  return { configuration, ...vApp, modified: mtime.toISOString(), disks, snapshots, files };
+  return { configuration, ...vApp, modified: mtime.toISOString(), disks, snapshots, changes, files };
 }
 
 type VAppFound = Pick<MachineRecord, 'vApp' | 'vAppProblem'>;

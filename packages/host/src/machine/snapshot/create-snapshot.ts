@@ -1,6 +1,6 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { HypervisorError, type RunningMachine } from '@hypostyle/contracts';
+import { type DiskOverlay, HypervisorError, type RunningMachine } from '@hypostyle/contracts';
 import {
   createDelta,
   deltaFiles,
@@ -15,6 +15,8 @@ import type { Disk, MachineConfiguration } from '../../configuration/machine-con
 import type { HostCore } from '../../host-core.ts';
 import { vAppPath } from '../../vapp/vapp-file.ts';
 import type { VmxFile } from '../../vmx/vmx-file.ts';
+import { generationName } from '../changes/change-id.ts';
+import type { PlannedGeneration } from '../changes/change-tracking.ts';
 import { diskPath, readVmx, syncFolder, writeVmx } from '../files/machine-files.ts';
 import { diskIdOf, driveNode } from '../power/hardware.ts';
 import { suspendKey } from '../power/power-on.ts';
@@ -47,6 +49,8 @@ export interface PlannedDelta {
 interface CreateJournal {
   readonly entry: Omit<SnapshotEntry, 'parent'>;
   readonly deltas: readonly PlannedDelta[];
+  /** What changes from here on, on disks of which it is told. */
+  readonly generations: readonly PlannedGeneration[];
 }
 
 /** Largest file of the firmware that a snapshot keeps, in bytes. */
@@ -67,10 +71,14 @@ export async function createSnapshot(
   const known = task.journaled as CreateJournal | undefined;
   try {
     if (known !== undefined) {
-      if (await isNamed(machine, known)) return await finish(core, task, machine, known);
+      if (await isNamed(machine, known)) {
+        // Without an engine, nobody knows what was done to the disks meanwhile.
+        const generations = core.machines.engine(machine.id) === undefined ? [] : known.generations;
+        return await finish(core, task, machine, { ...known, generations });
+      }
       await undo(machine, known);
     }
-    const plan = await planSnapshot(machine, input);
+    const plan = await planSnapshot(core, machine, input);
     await task.journal(plan);
     await prepare(core, machine, plan);
     return await finish(core, task, machine, plan);
@@ -79,8 +87,8 @@ export async function createSnapshot(
   }
 
   async function finish(core: HostCore, task: RunningTask, machine: MachineRecord, plan: CreateJournal) {
-    const quiesced = await takeDisks(core, machine, plan, input.quiesce);
-    return await conclude(core, task, machine, { ...plan, entry: { ...plan.entry, quiesced } });
+    const taken = await takeDisks(core, machine, plan, input.quiesce);
+    return await conclude(core, task, machine, { ...plan, entry: { ...plan.entry, quiesced: taken.quiesced } }, taken);
   }
 }
 
@@ -158,7 +166,11 @@ export function namesDeltas(
   });
 }
 
-async function planSnapshot(machine: MachineRecord, input: CreateSnapshotInput): Promise<CreateJournal> {
+async function planSnapshot(
+  core: HostCore,
+  machine: MachineRecord,
+  input: CreateSnapshotInput,
+): Promise<CreateJournal> {
   const { datastore, vmxPath, configuration, powerState } = machine;
   const { list } = await readVmsd(datastore, vmxPath);
   const { folder, name } = splitPath(vmxPath);
@@ -182,6 +194,7 @@ async function planSnapshot(machine: MachineRecord, input: CreateSnapshotInput):
       cloned: false,
     },
     deltas: await planDeltas(machine, disks),
+    generations: await core.changes.plan(machine, disks),
   };
 }
 
@@ -215,6 +228,7 @@ async function prepare(core: HostCore, machine: MachineRecord, plan: CreateJourn
     const image = splitPath(vmx.get(suspendKey) ?? '').name;
     if (entry.memoryFile !== undefined) await shareFile(join(folder, image), join(folder, entry.memoryFile));
     await makeDeltas(core, machine, deltas);
+    if (core.machines.engine(machine.id) === undefined) await beginOffline(core, machine, plan);
     await syncFolder(folder);
     if (deltas.length > 0) {
       nameDeltas(vmx, configuration, deltas, 'name');
@@ -223,6 +237,13 @@ async function prepare(core: HostCore, machine: MachineRecord, plan: CreateJourn
   } catch (error) {
     await undo(machine, plan).catch(() => {});
     throw error;
+  }
+}
+
+/** Without an engine that begins them at the moment of the snapshot, generations begin on deltas that nobody writes. */
+async function beginOffline(core: HostCore, machine: MachineRecord, plan: CreateJournal): Promise<void> {
+  for (const { layer, generation } of overlaysOf(machine, plan)) {
+    if (generation !== undefined) await core.hypervisor.images.beginGeneration(layer, generation);
   }
 }
 
@@ -235,23 +256,32 @@ async function undo(machine: MachineRecord, { entry, deltas }: CreateJournal): P
   }
 }
 
-/** Has a running engine go on with the deltas. Answers whether the guest held its file systems meanwhile. */
+/** What came of asking an engine to go on with deltas. */
+interface Taken {
+  /** The guest held its file systems meanwhile. */
+  readonly quiesced: boolean;
+  /** An engine that was asked ended meanwhile. */
+  readonly lost: boolean;
+}
+
+/** Has a running engine go on with the deltas. */
 async function takeDisks(
   core: HostCore,
   machine: MachineRecord,
   plan: CreateJournal,
   quiesce: boolean,
-): Promise<boolean> {
+): Promise<Taken> {
   const engine = core.machines.engine(machine.id);
-  if (engine === undefined || engine.state === 'stopped') return false;
+  if (engine === undefined) return { quiesced: false, lost: false };
+  if (engine.state === 'stopped') return { quiesced: false, lost: true };
   let thaw: (() => Promise<void>) | undefined;
   try {
     thaw = quiesce ? await freeze(engine) : undefined;
-    await engine.snapshotDisks(overlaysOf(machine, plan.deltas));
-    return thaw !== undefined;
+    await engine.snapshotDisks(overlaysOf(machine, plan));
+    return { quiesced: thaw !== undefined, lost: false };
   } catch (error) {
     // One that ended meanwhile has its disks as the `.vmx` says.
-    if (error instanceof HypervisorError && error.code === 'not-running') return false;
+    if (error instanceof HypervisorError && error.code === 'not-running') return { quiesced: false, lost: true };
     await takeBack(machine, plan);
     throw error;
   } finally {
@@ -269,13 +299,14 @@ async function freeze(engine: RunningMachine): Promise<(() => Promise<void>) | u
   }
 }
 
-function overlaysOf({ datastore, vmxPath, configuration }: MachineRecord, deltas: readonly PlannedDelta[]) {
-  return deltas.flatMap(({ key, name }) => {
+function overlaysOf({ datastore, vmxPath, configuration }: MachineRecord, plan: CreateJournal): DiskOverlay[] {
+  return plan.deltas.flatMap(({ key, name }) => {
     const disk = configuration.disks.find((one) => one.key === key);
+    if (disk === undefined) return [];
     const [, path] = deltaFiles(diskPath(datastore, vmxPath, name));
-    return disk === undefined
-      ? []
-      : [{ diskId: diskIdOf(configuration, disk), layer: { format: 'qcow2' as const, path } }];
+    const begun = plan.generations.find((planned) => planned.key === key);
+    const generation = begun === undefined ? {} : { generation: generationName(begun.generation) };
+    return [{ diskId: diskIdOf(configuration, disk), layer: { format: 'qcow2', path }, ...generation }];
   });
 }
 
@@ -291,7 +322,8 @@ async function conclude(
   core: HostCore,
   task: RunningTask,
   machine: MachineRecord,
-  { entry }: CreateJournal,
+  { entry, generations }: CreateJournal,
+  { lost }: Taken,
 ): Promise<SnapshotReference> {
   const { datastore, vmxPath, id } = machine;
   const { list } = await readVmsd(datastore, vmxPath);
@@ -299,5 +331,6 @@ async function conclude(
     await writeVmsd(datastore, vmxPath, withSnapshot(list, entry));
   task.progress(90);
   await refreshMachine(core, id);
+  if (!lost) await core.changes.began(id, entry.uid, generations);
   return snapshotReference(id, entry.uid);
 }

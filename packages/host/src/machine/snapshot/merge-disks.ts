@@ -3,7 +3,6 @@ import { readdir } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { HypervisorError } from '@hypostyle/contracts';
 import {
-  chainLayers,
   type DiskChain,
   joinPath,
   newContentId,
@@ -22,6 +21,7 @@ import { readVmx, writeVmx } from '../files/machine-files.ts';
 import { diskIdOf, driveNode } from '../power/hardware.ts';
 import { foldersOfDisks, heldDisks } from '../record/held-files.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
+import { machineReference } from '../registration/registration.ts';
 import { diskForest, type MergePair, nextMerge } from './disk-forest.ts';
 import { refreshMachine } from './refresh-machine.ts';
 import { removeFiles } from './remove-files.ts';
@@ -35,6 +35,8 @@ export interface MergeJournal extends MergePair {
   readonly files: readonly string[];
   /** The bytes are below, and nobody writes the delta: only names are left to be changed. */
   readonly merged?: boolean;
+  /** The engine writes the disk below through its image, if it keeps what changes. */
+  readonly kept?: boolean;
 }
 
 export interface MergeWork {
@@ -62,7 +64,8 @@ export async function mergeDisks(work: MergeWork): Promise<void> {
     if (next === undefined) return;
     if (next !== begun) await work.journal(next);
     const report = (fraction: number) => task.progress(Math.min(95, Math.floor(((done + fraction) / total) * 95)));
-    await mergePair(work, next, report);
+    // Whoever reads disks without their engine just now is waited for.
+    await core.changes.gate.exclusive(id, () => mergePair(work, next, report));
     begun = undefined;
     await work.journal(undefined);
     machine = await refreshMachine(core, id);
@@ -111,6 +114,10 @@ async function mergePair(work: MergeWork, merge: MergeJournal, report: (fraction
   const { core, id } = work;
   const { datastore } = core.machines.get({ type: 'VirtualMachine', value: id });
   const link = { child: datastore.absolute(merge.child), parent: datastore.absolute(merge.into) };
+  const off = core.machines.engine(id) === undefined;
+  const unchanged = off
+    ? await core.changes.unchangedDisks(core.machines.get(machineReference(id)))
+    : new Set<string>();
   await renewParent(link, merge.contentId);
   for (let first = true; ; first = false) {
     const machine = await refreshMachine(core, id);
@@ -125,16 +132,20 @@ async function mergePair(work: MergeWork, merge: MergeJournal, report: (fraction
     // What a guest writes has its names changed while it stands still.
     const isTop = [...machine.disks.values()].some(({ chain }) => chain[0]?.[0] === merge.child);
     const switchAll = async (running: boolean) => {
-      if (!isTop) await work.journal({ ...merge, merged: true });
+      if (!isTop) await work.journal({ ...merge, kept: true, merged: true });
       await (isTop && running ? switchUnderGuest : switchNames)(core, machine, merge, running);
     };
     if (engine === undefined || diskId === undefined) {
-      const layers = chainLayers(await chainOf(machine, merge.child));
+      const layers = await core.changes.layersToMerge(machine, await chainOf(machine, merge.child), unchanged);
       if (!merge.merged) await core.hypervisor.images.commit({ layers, signal: work.task.signal, onProgress: report });
       await switchAll(false);
       break;
     }
     try {
+      if (!merge.kept && !merge.merged) {
+        await core.changes.prepareMerge(machine, engine, await commitOf(machine, merge, diskId));
+        await work.journal({ ...merge, kept: true });
+      }
       await engine.commitLayer({
         ...(await commitOf(machine, merge, diskId)),
         signal: work.task.signal,
@@ -149,6 +160,8 @@ async function mergePair(work: MergeWork, merge: MergeJournal, report: (fraction
     }
   }
   await removeFiles(core, await refreshMachine(core, id), merge.files);
+  await core.changes.closeAgain(id, unchanged);
+  await core.changes.forgetExpired(id);
 }
 
 /** What cannot be read names files that nobody knows of: nothing is merged or removed then. Throws FileFault. */

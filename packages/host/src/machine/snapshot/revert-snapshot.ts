@@ -85,6 +85,8 @@ export async function revertToSnapshot(
     }
     task.progress(30);
     await endEngine(core, watch, task, machine);
+    // What changed between then and now was kept by deltas that go.
+    await core.changes.end(machine.id);
     await writeThen(machine, then, plan);
     await conclude(core, task, machine, plan);
   } catch (error) {

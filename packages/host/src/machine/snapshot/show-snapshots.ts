@@ -5,7 +5,7 @@ import { snapshotReference } from './snapshot-reference.ts';
 
 /** Makes the inventory show the snapshots that a machine has, and no others; after its record was changed. */
 export function showSnapshots(
-  core: HostCore,
+  core: Pick<HostCore, 'machines' | 'inventory'>,
   draft: Draft,
   machineId: string,
   before: Pick<MachineRecord, 'snapshots'> | undefined,

@@ -1,6 +1,7 @@
 import type { ManagedObject, ManagedObjectClass } from '@hypostyle/vim';
 import type { HostCore } from '../../host-core.ts';
 import { configInfo } from '../../projection/config-info.ts';
+import { snapshotChangeIds } from '../changes/change-ids.ts';
 import type { ExportWork } from '../export/export-work.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 import { childrenOf } from './snapshot-list.ts';
@@ -57,5 +58,5 @@ function snapshotConfig(core: HostCore, machine: MachineRecord | undefined, uid:
     powerState: 'poweredOff',
     guestEnvironment: undefined,
   };
-  return configInfo(then, core.names);
+  return configInfo(then, core.names, snapshotChangeIds(machine, uid));
 }

@@ -1,0 +1,327 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { open, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import type { DiskChangeInfo, ManagedObjectReference, VirtualMachineConfigInfo } from '@hypostyle/vim';
+import { blockStride } from '../../testing/disk-reading.ts';
+import { Computer, type Daemon, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
+
+const key = 2000;
+const grain = 65_536;
+const diskId = 'scsi0u0';
+
+type Machine = ManagedObjectReference<'VirtualMachine'>;
+type Snapshot = ManagedObjectReference<'VirtualMachineSnapshot'>;
+
+/** A machine with one disk on a computer of its own, whose changes are told from its next start on. */
+class Tracked {
+  readonly computer: Computer;
+  daemon: Daemon;
+
+  private constructor(computer: Computer, daemon: Daemon) {
+    this.computer = computer;
+    this.daemon = daemon;
+  }
+
+  static async make(t: TestContext, enabled = true): Promise<Tracked> {
+    const computer = await Computer.make();
+    const tracked = new Tracked(computer, await computer.start());
+    t.after(async () => {
+      assert.deepEqual(computer.defects, []);
+      await tracked.daemon.host.close();
+      await computer.remove();
+    });
+    await tracked.daemon.task(vmFolder, 'CreateVM_Task', smallMachine('web'));
+    if (enabled) await tracked.enable();
+    return tracked;
+  }
+
+  get machine(): Machine {
+    const machine = this.daemon.machine('web');
+    assert.ok(machine);
+    return machine;
+  }
+
+  get folder(): string {
+    return join(this.computer.datastore, 'web');
+  }
+
+  get hasImage(): boolean {
+    return existsSync(join(this.folder, 'web-ctk.qcow2'));
+  }
+
+  enable(changeTrackingEnabled = true): Promise<unknown> {
+    return this.task('ReconfigVM_Task', { spec: { _typeName: 'VirtualMachineConfigSpec', changeTrackingEnabled } });
+  }
+
+  task(name: string, args: Record<string, unknown> = {}): Promise<unknown> {
+    return this.daemon.task(this.machine, name, args);
+  }
+
+  async take(name: string): Promise<Snapshot> {
+    return (await this.task('CreateSnapshot_Task', { name, memory: false, quiesce: false })) as Snapshot;
+  }
+
+  write(block: number, value = 1): void {
+    this.computer.engines.write(join(this.folder, '.hypo', 'vm.lck'), diskId, block * blockStride, value);
+  }
+
+  crash(): Promise<void> {
+    this.computer.engines.end(join(this.folder, '.hypo', 'vm.lck'), 'crashed');
+    return this.daemon
+      .task(this.machine, 'ReconfigVM_Task', { spec: { annotation: 'waits for its turn' } })
+      .then(() => {});
+  }
+
+  /** The id of the disk as it is, or as a snapshot has it. */
+  id(snapshot?: Snapshot): string | undefined {
+    const config = (
+      snapshot === undefined
+        ? this.daemon.read(this.machine, 'config')
+        : this.daemon.host.registry.read(snapshot, 'config')
+    ) as VirtualMachineConfigInfo | undefined;
+    const disk = config?.hardware.device?.find((device) => device.key === key);
+    return (disk?.backing as { readonly changeId?: string } | undefined)?.changeId;
+  }
+
+  /** Blocks that changed since an id. */
+  async changed(changeId: string | undefined, snapshot?: Snapshot): Promise<number[]> {
+    const areas: number[] = [];
+    for (let startOffset = 0; startOffset < 1 << 20; ) {
+      const info = (await this.daemon.call(this.machine, 'QueryChangedDiskAreas', {
+        ...(snapshot === undefined ? {} : { snapshot }),
+        deviceKey: key,
+        startOffset,
+        changeId,
+      })) as DiskChangeInfo;
+      assert.equal(Number(info.startOffset), startOffset);
+      for (const { start, length } of info.changedArea ?? [])
+        for (let at = Number(start); at < Number(start) + Number(length); at += grain) areas.push(at / grain);
+      startOffset += Number(info.length);
+    }
+    return areas;
+  }
+
+  refused(changeId: string | undefined, snapshot?: Snapshot): Promise<void> {
+    return assert.rejects(this.changed(changeId, snapshot), { type: 'FileFault' });
+  }
+}
+
+test('a snapshot and what came after it: incremental backups see what was written between them', async (t) => {
+  const web = await Tracked.make(t);
+  assert.equal(web.daemon.read(web.machine, 'config')?.changeTrackingEnabled, true);
+  assert.equal(web.daemon.read(web.machine, 'capability')?.changeTrackingSupported, true);
+  assert.match(await readFile(join(web.folder, 'web.vmx'), 'utf8'), /^scsi0:0\.ctkEnabled = "TRUE"$/m);
+  assert.equal(web.id(), undefined, 'it begins with the next start');
+  await web.task('PowerOnVM_Task');
+  assert.match(web.id() ?? '', /^[0-9a-f-]{36}\/1$/);
+  web.write(3);
+  const full = await web.take('full');
+  const since = web.id(full);
+  assert.equal(since, web.id());
+  assert.deepEqual(await web.changed(since), []);
+  assert.deepEqual(await web.changed(since, full), []);
+  web.write(5);
+  web.write(7);
+  const next = await web.take('next');
+  web.write(9);
+  assert.deepEqual(await web.changed(since, next), [5, 7]);
+  assert.deepEqual(await web.changed(since), [5, 7, 9]);
+  assert.deepEqual(await web.changed(web.id(next)), [9]);
+  await web.refused(web.id(next), full);
+  await web.task('RemoveAllSnapshots_Task');
+  assert.deepEqual(await web.changed(since), [5, 7, 9]);
+  web.write(11);
+  assert.deepEqual(await web.changed(since), [5, 7, 9, 11]);
+  assert.ok((await web.changed('*')).length > 0);
+});
+
+test('turned on while the machine runs, it begins with a snapshot and outlives its removal', async (t) => {
+  const web = await Tracked.make(t, false);
+  await web.task('PowerOnVM_Task');
+  web.write(1);
+  await web.enable();
+  assert.equal(web.id(), undefined);
+  await web.refused('*'.repeat(2));
+  const full = await web.take('full');
+  const since = web.id(full);
+  assert.ok(since);
+  assert.equal(web.hasImage, false);
+  web.write(2);
+  await web.task('RemoveAllSnapshots_Task');
+  assert.equal(web.hasImage, true);
+  web.write(4);
+  assert.deepEqual(await web.changed(since), [2, 4]);
+});
+
+test('power cycles, suspending, machines that are off and a new daemon leave ids what they are', async (t) => {
+  const web = await Tracked.make(t);
+  await web.task('PowerOnVM_Task');
+  const since = web.id();
+  web.write(1);
+  await web.task('PowerOffVM_Task');
+  assert.equal(web.id(), since);
+  assert.deepEqual(await web.changed(since), [1]);
+  await web.task('PowerOnVM_Task');
+  web.write(2);
+  await web.task('SuspendVM_Task');
+  assert.deepEqual(await web.changed(since), [1, 2]);
+  await web.task('PowerOnVM_Task');
+  web.write(3);
+  web.daemon.die();
+  web.daemon = await web.computer.start();
+  web.write(4);
+  assert.deepEqual(await web.changed(since), [1, 2, 3, 4]);
+  await web.task('PowerOffVM_Task');
+  const off = await web.take('off');
+  await web.daemon.host.close();
+  web.daemon = await web.computer.start();
+  assert.deepEqual(await web.changed(since, off), [1, 2, 3, 4]);
+  await web.task('PowerOnVM_Task');
+  web.write(5);
+  assert.deepEqual(await web.changed(web.id(off)), [5]);
+  await web.task('PowerOffVM_Task');
+  await web.task('RemoveAllSnapshots_Task');
+  assert.deepEqual(await web.changed(since), [1, 2, 3, 4, 5]);
+});
+
+test('an engine that is killed ends every id that was given', async (t) => {
+  const web = await Tracked.make(t);
+  await web.task('PowerOnVM_Task');
+  const since = web.id();
+  const taken = await web.take('before');
+  const moment = web.id(taken);
+  await web.crash();
+  assert.deepEqual([web.id(), web.id(taken)], [undefined, undefined]);
+  for (const id of [since, moment]) await web.refused(id);
+  await web.task('PowerOnVM_Task');
+  for (const id of [since, moment]) await web.refused(id);
+  const now = web.id();
+  assert.ok(now !== undefined && now.split('/')[0] !== since?.split('/')[0]);
+  web.write(6);
+  assert.deepEqual(await web.changed(now), [6]);
+});
+
+test('an engine that is gone when its daemon comes back ends them too', async (t) => {
+  const web = await Tracked.make(t);
+  await web.task('PowerOnVM_Task');
+  const since = web.id();
+  web.daemon.die();
+  web.computer.engines.end(join(web.folder, '.hypo', 'vm.lck'), 'crashed');
+  web.daemon = await web.computer.start();
+  assert.equal(web.id(), undefined);
+  await web.refused(since);
+});
+
+test('a revert ends them', async (t) => {
+  const web = await Tracked.make(t);
+  await web.task('PowerOnVM_Task');
+  const taken = await web.take('before');
+  const since = web.id(taken);
+  web.write(1);
+  await web.task('RevertToCurrentSnapshot_Task');
+  await web.refused(since);
+  await web.task('PowerOnVM_Task');
+  await web.refused(since);
+  web.write(2);
+  assert.deepEqual(await web.changed(web.id()), [2]);
+});
+
+test('what somebody else writes into the files of a machine that is off ends them', async (t) => {
+  const web = await Tracked.make(t);
+  await web.task('PowerOnVM_Task');
+  const since = web.id();
+  await web.task('PowerOffVM_Task');
+  const flat = await open(join(web.folder, 'web-flat.vmdk'), 'r+');
+  await flat.write(Buffer.of(1), 0, 1, 8 * grain);
+  await flat.close();
+  await web.refused(since);
+  await web.task('PowerOnVM_Task');
+  await web.refused(since);
+  web.write(2);
+  assert.deepEqual(await web.changed(web.id()), [2]);
+});
+
+test('a record that was lost or cannot be read ends them, and the machine runs', async (t) => {
+  const web = await Tracked.make(t);
+  await web.task('PowerOnVM_Task');
+  const since = web.id();
+  await web.task('PowerOffVM_Task');
+  await writeFile(join(web.folder, '.hypo', 'changes.json'), '{"version": 1, "disks": [{"base":');
+  await web.task('PowerOnVM_Task');
+  await web.refused(since);
+  assert.notEqual(web.id(), undefined);
+});
+
+test('a disk that was made larger has a new image and a new epoch', async (t) => {
+  const web = await Tracked.make(t);
+  await web.task('PowerOnVM_Task');
+  const since = web.id();
+  await web.task('PowerOffVM_Task');
+  const descriptor = join(web.folder, 'web.vmdk');
+  await writeFile(descriptor, (await readFile(descriptor, 'utf8')).replace('RW 2048 ', 'RW 4096 '));
+  await (
+    await open(join(web.folder, 'web-flat.vmdk'), 'r+').then(async (flat) => {
+      await flat.truncate(2 << 20);
+      return flat;
+    })
+  ).close();
+  await web.task('PowerOnVM_Task');
+  await web.refused(since);
+  assert.notEqual(web.id(), undefined);
+});
+
+test('turned off, ids are over at once and the image goes with the engine', async (t) => {
+  const web = await Tracked.make(t);
+  await web.task('PowerOnVM_Task');
+  const since = web.id();
+  assert.equal(web.hasImage, true);
+  await web.enable(false);
+  assert.equal(web.id(), undefined);
+  await web.refused(since);
+  await web.refused('*');
+  await web.task('PowerOffVM_Task');
+  assert.equal(web.hasImage, false);
+  await web.enable();
+  await web.task('PowerOnVM_Task');
+  await web.refused(since);
+  assert.notEqual(web.id(), undefined);
+  await web.task('PowerOffVM_Task');
+  await web.enable(false);
+  assert.equal(web.hasImage, false);
+});
+
+test('what is asked wrongly is refused by name', async (t) => {
+  const web = await Tracked.make(t);
+  await web.daemon.task(vmFolder, 'CreateVM_Task', smallMachine('other'));
+  const other = web.daemon.machine('other');
+  assert.ok(other);
+  const foreign = await web.daemon.task(other, 'CreateSnapshot_Task', { name: 'a', memory: false, quiesce: false });
+  await web.task('PowerOnVM_Task');
+  const ask = (args: object) =>
+    web.daemon.call(web.machine, 'QueryChangedDiskAreas', { deviceKey: key, startOffset: 0, changeId: '*', ...args });
+  await assert.rejects(ask({ snapshot: foreign }), { type: 'NotFound' });
+  await assert.rejects(ask({ deviceKey: 1000 }), { type: 'InvalidArgument' });
+  await assert.rejects(ask({ startOffset: 1 << 20 }), { type: 'InvalidArgument' });
+  await assert.rejects(ask({ startOffset: -1 }), { type: 'InvalidArgument' });
+  await assert.rejects(ask({ changeId: '' }), { type: 'FileFault' });
+  await assert.rejects(ask({ changeId: '52de1b3c-0000-0000-0000-000000000000/1' }), { type: 'FileFault' });
+  const unable = await web.daemon
+    .call(other, 'QueryChangedDiskAreas', { deviceKey: key, startOffset: 0, changeId: '*' })
+    .catch((error: unknown) => error);
+  assert.equal((unable as { type?: string }).type, 'FileFault');
+});
+
+test('more generations than are kept: the oldest ids expire, the others go on', async (t) => {
+  const web = await Tracked.make(t);
+  await web.task('PowerOnVM_Task');
+  const ids: (string | undefined)[] = [];
+  for (let round = 0; round < 70; round += 1) {
+    ids.push(web.id(await web.take(`s${round}`)));
+    await web.task('RemoveAllSnapshots_Task');
+  }
+  web.write(3);
+  await web.refused(ids[0]);
+  assert.deepEqual(await web.changed(ids[60]), [3]);
+});
