@@ -11,6 +11,7 @@ const schema = loadSchema();
 const context: SpecContext = {
   guestOs: new GuestOsNames(schema),
   limits: { cpus: 16, memoryMiB: 65_536 },
+  changedBlocks: true,
   networkExists: (name) => name === 'VM Network',
   networkName: () => undefined,
 };

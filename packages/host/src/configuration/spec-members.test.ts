@@ -16,6 +16,7 @@ const guestOs = new GuestOsNames(schema);
 const context: SpecContext = {
   guestOs,
   limits: { cpus: 16, memoryMiB: 65_536 },
+  changedBlocks: true,
   networkExists: (name) => name === 'VM Network',
   networkName: () => undefined,
 };
@@ -60,7 +61,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   deviceChange: 'devices.test.ts: every kind of device',
   vAppConfig: 'apply-vapp.test.ts',
   vAppConfigRemoved: 'apply-vapp.test.ts',
-  changeTrackingEnabled: 'changed blocks',
+  changeTrackingEnabled: 'changes.test.ts',
   'bootOptions.efiSecureBootEnabled': 'below: with EFI only',
 };
 const settingValues: Readonly<Record<string, unknown>> = {
