@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { readDiskChain } from '@hypostyle/services';
 import { fakeBackingOf, readFakeBlock } from './fake-disks.ts';
 
-/** Blocks of the fakes from one that is looked at to the next: as far apart as what changes is told. */
+/** Blocks of the fakes from one to the next that is told apart from it in what changed. */
 export const blockStride = 128;
 
-/** What a disk of the fakes has in its first blocks, each `blockStride` from the last, as its descriptors say; the engine that runs on it is not asked. */
-export async function readFakeDisk(descriptorPath: string, blocks: number): Promise<number[]> {
+/** What a disk of the fakes has in its first blocks, or in every so many, as its descriptors say; the engine that runs on it is not asked. */
+export async function readFakeDisk(descriptorPath: string, blocks: number, stride = 1): Promise<number[]> {
   const { links } = await readDiskChain(descriptorPath, { allowOutside: () => true });
   // What an image says of its backing is for those who know nothing of descriptors: it must be the same.
   for (const [index, { kind, layer }] of links.entries()) {
@@ -16,7 +16,7 @@ export async function readFakeDisk(descriptorPath: string, blocks: number): Prom
       throw new Error(`${layer.path} calls its backing ${fakeBackingOf(layer.path)}, its descriptor ${below}`);
   }
   const layers = links.map(({ layer }) => layer);
-  return Array.from({ length: blocks }, (_, block) => readFakeBlock(layers, block * blockStride));
+  return Array.from({ length: blocks }, (_, block) => readFakeBlock(layers, block * stride));
 }
 
 /** Every file of a machine's folder that its `.vmx`, its snapshots or their chains name. */

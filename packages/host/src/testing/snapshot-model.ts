@@ -203,7 +203,7 @@ export class ModelMachine {
     const disk = /^scsi0:0\.fileName = "(.*)"/m.exec(vmx)?.[1] ?? '';
     const image = /^checkpoint\.vmState = "(.*)"/m.exec(vmx)?.[1];
     assert.equal(image !== undefined, power === 'suspended', `shown as ${power}, its .vmx names ${image}`);
-    const blocks = await readFakeDisk(join(this.folder, disk), modelBlocks);
+    const blocks = await readFakeDisk(join(this.folder, disk), modelBlocks, blockStride);
     if (engine !== undefined) {
       const running = blocks.map((_, block) => this.#computer.engines.read(this.lock, diskId, block * blockStride));
       assert.deepEqual(running, blocks, 'the engine has other bytes than the descriptors say');
@@ -220,7 +220,7 @@ export class ModelMachine {
       const state = tree.state as Power;
       found[tree.name] = {
         parent,
-        blocks: await readFakeDisk(join(this.folder, file), modelBlocks),
+        blocks: await readFakeDisk(join(this.folder, file), modelBlocks, blockStride),
         annotation: config?.annotation ?? '',
         power: state,
       };

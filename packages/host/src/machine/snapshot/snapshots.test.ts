@@ -3,7 +3,7 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { ManagedObjectReference, VimFault, VirtualMachineSnapshotTree } from '@hypostyle/vim';
-import { blockStride, readFakeDisk, visibleFiles } from '../../testing/disk-reading.ts';
+import { readFakeDisk, visibleFiles } from '../../testing/disk-reading.ts';
 import { Computer, type Daemon, newDisk, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
 
 type Machine = ManagedObjectReference<'VirtualMachine'>;
@@ -28,8 +28,8 @@ async function withMachine(t: TestContext) {
     web,
     folder,
     take,
-    write: (block: number, value: number) => computer.engines.write(lock, 'scsi0u0', block * blockStride, value),
-    read: (block: number) => computer.engines.read(lock, 'scsi0u0', block * blockStride),
+    write: (block: number, value: number) => computer.engines.write(lock, 'scsi0u0', block, value),
+    read: (block: number) => computer.engines.read(lock, 'scsi0u0', block),
     diskName: async () =>
       /^scsi0:0\.fileName = "(.*)"/m.exec(await readFile(join(folder, 'web.vmx'), 'utf8'))?.[1] ?? '',
   };
