@@ -65,6 +65,7 @@ import { Machines } from './machine/record/machines.ts';
 import { addMachineObject } from './machine/registration/machine-entry.ts';
 import { loadMachine, machineDocuments, runtimeDocuments } from './machine/registration/registration.ts';
 import { SettleWork } from './machine/settle/settle-work.ts';
+import { showSnapshots } from './machine/snapshot/show-snapshots.ts';
 import { snapshotClass } from './machine/snapshot/snapshot-object.ts';
 import { defineSnapshotWork } from './machine/snapshot/snapshot-work.ts';
 import { MaintenanceMode } from './maintenance/maintenance-mode.ts';
@@ -339,9 +340,9 @@ function makeCore(
     changes: new ChangeTracking({
       registry,
       machines,
-      inventory,
       hypervisor: options.hypervisor,
       hypervisorInfo,
+      snapshotsChanged: (draft, id) => showSnapshots({ machines, inventory }, draft, id, machines.find(id)),
       onDefect: options.onDefect,
     }),
     claims: new Claims(),

@@ -17,7 +17,7 @@ export { diskFault } from './disks/disk-faults.ts';
 export { type DiskReceiving, type DiskUpload, diskUploadTarget, receiveDisk } from './disks/disk-upload.ts';
 export { growMachineDisk } from './disks/grow-disk.ts';
 export { openDiskInRoot } from './disks/open-disk-in-root.ts';
-export { type LeasedDiskPlace, openExportedDisk, openLeasedDisk } from './disks/open-leased-disk.ts';
+export { type ExportedDisk, type LeasedDiskPlace, openExportedDisk, openLeasedDisk } from './disks/open-leased-disk.ts';
 export { type ParentLink, parentOf, relinkDelta, renewParent } from './disks/relink.ts';
 export { entityDefaults, entityPerSession, quietEntity, reference } from './entities/entity-defaults.ts';
 export { faults, fileFault } from './errors.ts';

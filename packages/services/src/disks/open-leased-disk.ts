@@ -1,6 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import type { DiskExport, ImageTool } from '@hypostyle/contracts';
-import { type ChangeMap, openNbdDisk } from '@hypostyle/vmdk';
+import { type ChangeMap, type NbdDisk, openNbdDisk } from '@hypostyle/vmdk';
 import { type DatastoreRoot, resolveInRoot } from '../files/datastore-root.ts';
 import type { LeasedDisk } from '../leases/transfer-target.ts';
 import { renewContentId } from './delta.ts';
@@ -42,13 +42,28 @@ export async function openLeasedDisk(place: LeasedDiskPlace): Promise<LeasedDisk
   }
 }
 
+export interface OpenExportedDisk {
+  /** Default: for reading. */
+  readonly writable?: boolean;
+  /** Told to the disk's clients. */
+  readonly changeMaps?: readonly ChangeMap[];
+  /** Generations of changed blocks that the export tells. */
+  readonly generations?: readonly string[];
+}
+
+/** A disk that a server of ours lets be read. */
+export interface ExportedDisk extends LeasedDisk {
+  readonly disk: NbdDisk;
+}
+
 /** A disk that somebody else's server lets be read; closing it ends the export. */
 export async function openExportedDisk(
   exported: DiskExport,
-  { writable = false, changeMaps = [] }: Pick<LeasedDiskPlace, 'writable' | 'changeMaps'> = {},
-): Promise<LeasedDisk> {
+  { writable = false, changeMaps = [], generations = [] }: OpenExportedDisk = {},
+): Promise<ExportedDisk> {
   try {
-    const disk = await openNbdDisk({ socketPath: exported.socketPath }, exported.exportName, { writable });
+    const options = { writable, changeMaps: generations };
+    const disk = await openNbdDisk({ socketPath: exported.socketPath }, exported.exportName, options);
     const close = async () => {
       try {
         await disk.close();

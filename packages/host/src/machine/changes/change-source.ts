@@ -1,7 +1,7 @@
 import type { DiskExport } from '@hypostyle/contracts';
 import { HypervisorError } from '@hypostyle/contracts';
+import { type ExportedDisk, openExportedDisk } from '@hypostyle/services';
 import { fault, type VimFault } from '@hypostyle/vim';
-import { type NbdDisk, openNbdDisk } from '@hypostyle/vmdk';
 import type { Disk } from '../../configuration/machine-configuration.ts';
 import type { HostCore } from '../../host-core.ts';
 import { freeSocketPath } from '../files/socket-path.ts';
@@ -23,7 +23,7 @@ export interface AskedDisk {
 
 /** A disk with the change maps that answer what was asked. */
 export interface ChangeSource {
-  readonly disk: NbdDisk;
+  readonly disk: ExportedDisk['disk'];
   /** Of the change maps; undefined: what is stored was asked for. */
   readonly names: readonly string[] | undefined;
   close(): Promise<void>;
@@ -56,26 +56,14 @@ export async function openChanges(core: HostCore, asked: AskedDisk, since: strin
     : 'this host cannot';
   if (reason !== undefined) throw unknown(reason);
   const names = since === everything ? undefined : await namesSince(core, asked, since, unknown);
-  let exported: DiskExport | undefined;
   try {
-    exported = await exportOf(core, asked, names ?? []);
-    const opened = await openNbdDisk({ socketPath: exported.socketPath }, exported.exportName, {
-      changeMaps: names ?? [],
-    });
-    return { disk: opened, names, close: () => closeBoth(opened, exported) };
+    const exported = await exportOf(core, asked, names ?? []);
+    const { disk: opened, close } = await openExportedDisk(exported, { generations: names ?? [] });
+    return { disk: opened, names, close };
   } catch (error) {
-    await exported?.close();
     // The engine or its tools found that a generation is missing, or says nothing.
     if (error instanceof HypervisorError && names !== undefined) throw unknown(error.message.replace(/\.$/, ''), error);
     throw error;
-  }
-}
-
-async function closeBoth(disk: NbdDisk, exported: DiskExport | undefined): Promise<void> {
-  try {
-    await disk.close();
-  } finally {
-    await exported?.close();
   }
 }
 

@@ -1,10 +1,10 @@
-import type { BlockLayer, LayerCommit, RunningMachine } from '@hypostyle/contracts';
+import type { BlockLayer, Hypervisor, HypervisorInfo, LayerCommit, RunningMachine } from '@hypostyle/contracts';
 import { chainLayers, type DiskChain } from '@hypostyle/services';
+import type { Draft, Registry } from '@hypostyle/vim';
 import type { Disk, MachineConfiguration } from '../../configuration/machine-configuration.ts';
-import type { HostCore } from '../../host-core.ts';
 import { diskIdOf } from '../power/hardware.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
-import { showSnapshots } from '../snapshot/show-snapshots.ts';
+import type { Machines } from '../record/machines.ts';
 import { chainDigest } from './chain-digest.ts';
 import { type ChangeRecord, mostTrackedDisks } from './change-record.ts';
 import { readChangeRecord, writeChangeRecord } from './change-record-file.ts';
@@ -26,7 +26,17 @@ import {
   trackedLayers,
 } from './tracked-files.ts';
 
-type Core = Pick<HostCore, 'registry' | 'machines' | 'inventory' | 'hypervisor' | 'hypervisorInfo' | 'onDefect'>;
+/** What of the host it needs. */
+interface ChangeTrackingOptions {
+  readonly registry: Pick<Registry, 'commit'>;
+  readonly machines: Machines;
+  readonly hypervisor: Pick<Hypervisor, 'images'>;
+  readonly hypervisorInfo: HypervisorInfo;
+  /** Told of a machine whose snapshots show something else now. */
+  readonly snapshotsChanged: (draft: Draft, id: string) => void;
+  /** Told of what failed in the background, with where. */
+  readonly onDefect: (where: string, error: unknown) => void;
+}
 
 /** A generation that begins with a snapshot of one disk; JSON, so that it can be journaled. */
 export interface PlannedGeneration {
@@ -46,13 +56,13 @@ export interface PlannedGeneration {
  * and with it every id that was given.
  */
 export class ChangeTracking {
-  readonly #core: Core;
+  readonly #core: ChangeTrackingOptions;
   /** Changes of a machine's record come one after another. */
   readonly #last = new Map<string, Promise<unknown>>();
   /** Readers of disks that no engine has, and those who are about to write them. */
   readonly gate = new ReadGate();
 
-  constructor(core: Core) {
+  constructor(core: ChangeTrackingOptions) {
     this.#core = core;
   }
 
@@ -313,7 +323,7 @@ export class ChangeTracking {
       if (JSON.stringify(after) !== JSON.stringify(before)) await writeChangeRecord(datastore, vmxPath, after);
       this.#core.registry.commit((draft) => {
         this.#core.machines.change(id, { changes: after }, draft);
-        showSnapshots(this.#core, draft, id, this.#core.machines.find(id));
+        this.#core.snapshotsChanged(draft, id);
       });
     });
     const settled = work.catch(() => {});
