@@ -9,6 +9,7 @@ import {
   transfer,
   transferSteps,
 } from './harness/center-scripts.ts';
+import { historySteps } from './harness/client-script.ts';
 import { Daemon } from './harness/daemon.ts';
 
 describe("Debian's pyVmomi at a center", () => {
@@ -50,6 +51,10 @@ describe("Debian's pyVmomi at a center", () => {
 
   it('creates machines on a host, and drives a real guest', async () => {
     assert.deepEqual(await driveMachines(center, target), machineSteps);
+  });
+
+  it('reads the history of events and tasks, page by page', async () => {
+    assert.deepEqual(await runAtCenter('pyvmomi_history.py', center, target), historySteps);
   });
 
   it('brings files and appliances to a host', async () => {

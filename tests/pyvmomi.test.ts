@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { runClient } from './harness/client-script.ts';
+import { historySteps, runClient } from './harness/client-script.ts';
 import { Daemon } from './harness/daemon.ts';
 import { writeGuestFolder } from './harness/guest-folder.ts';
 
@@ -44,6 +44,10 @@ describe("Debian's pyVmomi", () => {
     assert.deepEqual(await runClient('pyvmomi_guest.py', daemon, { limitMs: 300_000 }), [
       'booted',
       'what the agent tells',
+      'a busy guest is seen',
+      'what it writes is seen, by disk and together',
+      'CSV says the same',
+      'the host, and what runs on it',
       'suspended',
       'resumed',
       'reset',
@@ -52,6 +56,10 @@ describe("Debian's pyVmomi", () => {
       'powered off while suspended',
       'unregistered, folder kept',
     ]);
+  });
+
+  it('reads the history of events and tasks, page by page', async () => {
+    assert.deepEqual(await runClient('pyvmomi_history.py', daemon), historySteps);
   });
 
   it('walks the inventory and reads every machine', async () => {

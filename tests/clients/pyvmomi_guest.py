@@ -3,6 +3,7 @@ import os
 
 from pyVmomi import vim
 
+import performance
 from host import Guest, datastore_folder, engines, only_engine, sign_in, step, until, wait
 
 service = sign_in()
@@ -33,6 +34,7 @@ until(lambda: machine.guest.toolsRunningStatus == 'guestToolsRunning', 'the agen
 until(lambda: machine.guest.hostName == 'test-guest', 'the host name is known: %s' % machine.guest)
 assert machine.summary.guest.hostName == 'test-guest'
 step('what the agent tells')
+performance.check(service, machine, guest)
 
 boot = guest.run('cat /proc/sys/kernel/random/boot_id')
 secret = guest.run('head -c 1000000 /dev/urandom >/tmp/secret; sha256sum /tmp/secret')

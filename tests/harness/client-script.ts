@@ -2,6 +2,16 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Daemon } from './daemon.ts';
 
+/** What pyvmomi_history.py says, at a host and at a center. */
+export const historySteps = [
+  'the latest page',
+  'read forth and back',
+  'what happens later, until it is destroyed',
+  'filters',
+  'tasks',
+  'what a host measures',
+];
+
 const interpreters = { py: '/usr/bin/python3', rb: '/usr/bin/ruby' } as const;
 
 /**
