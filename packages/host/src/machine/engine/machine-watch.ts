@@ -11,7 +11,7 @@ import { type RuntimeDocument, saveRuntime } from '../registration/registration.
 /** Milliseconds between looks at a guest that has not said its address yet, and at one that has. */
 const firstFactsInterval = 1_000;
 const factsInterval = 15_000;
-/** How long an engine may take to tell its use, and how many are asked at once. */
+/** How long engines may take to tell their use, all of them together, and how many are asked at once. */
 const usagePatience = 10_000;
 const usagesAtOnce = 16;
 
@@ -256,13 +256,16 @@ export class MachineWatch {
   async measureAll(): Promise<ReadonlyMap<string, MachineSample>> {
     const samples = new Map<string, MachineSample>();
     const waiting = [...this.#followed.keys()].values();
+    const end = new AbortController();
+    const patience = sleep(usagePatience, undefined, { signal: end.signal }).catch(() => undefined);
     const ask = async () => {
       for (const id of waiting) {
-        const sample = await this.#measure(id);
+        const sample = await this.#measure(id, patience);
         if (sample !== undefined) samples.set(id, sample);
       }
     };
     await Promise.all(Array.from({ length: usagesAtOnce }, ask));
+    end.abort();
     return samples;
   }
 
@@ -270,19 +273,16 @@ export class MachineWatch {
   #measureFirst(id: string): void {
     this.#background(
       'use of a machine',
-      this.#measure(id).then((sample) => {
+      this.#measure(id, sleep(usagePatience, undefined, { ref: false })).then((sample) => {
         if (sample !== undefined) this.#core.machines.change(id, { stats: sample.stats });
       }),
     );
   }
 
-  async #measure(id: string): Promise<MachineSample | undefined> {
+  async #measure(id: string, patience: Promise<undefined>): Promise<MachineSample | undefined> {
     const followed = this.#followed.get(id);
     if (followed === undefined) return undefined;
-    const usage = await Promise.race([
-      followed.engine.usage().catch(() => undefined),
-      sleep(usagePatience, undefined, { ref: false }),
-    ]);
+    const usage = await Promise.race([followed.engine.usage().catch(() => undefined), patience]);
     if (usage === undefined || this.#followed.get(id) !== followed) return undefined;
     return followed.meter.measure(usage, {
       now: this.#clock.now(),

@@ -111,8 +111,10 @@ export class Machines {
     const next = { ...record, ...members };
     const changed = next.configuration === record.configuration ? next : this.#lean(next);
     this.#records.set(id, changed);
-    this.#countName(record, -1);
-    this.#countName(changed, 1);
+    if (changed.configuration.name !== record.configuration.name) {
+      this.#countName(record, -1);
+      this.#countName(changed, 1);
+    }
     const { powerState, configuration } = record;
     if (changed.powerState !== powerState || (powerState === 'poweredOn' && changed.configuration !== configuration))
       this.#usageChanged(draft);

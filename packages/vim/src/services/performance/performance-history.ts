@@ -195,8 +195,10 @@ export class PerformanceHistory {
     const oldest = Math.floor((seconds - interval.length) / samplingPeriod) * samplingPeriod;
     const after = Math.max(this.#rolledTo.get(samplingPeriod) ?? 0, oldest);
     if (until <= after) return;
-    for (let shard = 0; shard < shards; shard += 1)
+    for (let shard = 0; shard < shards; shard += 1) {
+      if (performance.now() >= turnEnd()) await nextTurn();
       await this.#rollUp(interval, source, shardName(shard), { after, until });
+    }
     await this.#persistence.transact([
       { put: { collection: progressCollection, key: String(samplingPeriod), value: until } },
     ]);
