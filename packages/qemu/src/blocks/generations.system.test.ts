@@ -16,7 +16,7 @@ const mebi = 1 << 20;
 
 let root: string;
 let hypervisor: QemuHypervisor;
-let machines = 0;
+const benches: Bench[] = [];
 
 before(async () => {
   root = await mkdtemp(join(tmpdir(), 'gen-'));
@@ -24,6 +24,8 @@ before(async () => {
 });
 
 after(async () => {
+  // Whatever a failed test left running.
+  for (const { request } of benches) await (await hypervisor.adopt(request).catch(() => undefined))?.powerOff();
   await hypervisor.detach();
   await rm(root, { recursive: true, force: true });
 });
@@ -45,15 +47,16 @@ class Bench {
   }
 
   static async make({ tracked = true } = {}): Promise<Bench> {
-    machines += 1;
-    const folder = join(root, `m${machines}`);
+    const folder = join(root, `m${benches.length}`);
     await mkdir(folder);
     const path = join(folder, 'd-flat.vmdk');
     const changesPath = join(folder, 'd-ctk.qcow2');
     await writeFile(path, Buffer.alloc(virtualBytes));
     const changes = { path: changesPath, fileName: 'd-flat.vmdk', virtualBytes };
     if (tracked) await hypervisor.images.createChangeLayer(changes);
-    return new Bench(folder, { format: 'raw', path, ...(tracked ? { changesPath } : {}) });
+    const bench = new Bench(folder, { format: 'raw', path, ...(tracked ? { changesPath } : {}) });
+    benches.push(bench);
+    return bench;
   }
 
   get request(): StartRequest {
