@@ -59,6 +59,7 @@ export async function reclaimLeaks(
     if (batch.length === 0) break;
     await file.sync();
     for (const { grain, slot } of batch) await tables.setEntry(grain, slot / sectorBytes);
+    await tables.writePending();
     await file.sync();
     for (const { slot } of batch) kept = Math.max(kept, slot + grainBytes);
   }

@@ -26,6 +26,8 @@ export class GrainTables {
   #redundant: Buffer | undefined;
   #warned = false;
   readonly #cache = new Map<number, Buffer>();
+  /** Tables with entries that are not in the file yet, and which. */
+  readonly #pending = new Map<number, { readonly table: Buffer; readonly entries: Set<number>; made: boolean }>();
 
   private constructor(
     file: FileWindow,
@@ -114,22 +116,53 @@ export class GrainTables {
     return { length: Math.min(limit, end * this.grainBytes - offset), state };
   }
 
-  /** Points a grain to its sector, in the redundant table first; makes the table when there is none. */
+  /**
+   * Points a grain to its sector; makes the table when there is none. `writePending` brings it into the file: not before
+   * what it points to is durable, else a loss of power would leave entries that point to nothing.
+   */
   async setEntry(grain: number, sector: number): Promise<void> {
     const { entriesPerTable } = this.header;
     const index = Math.floor(grain / entriesPerTable);
-    const place = (grain % entriesPerTable) * entryBytes;
-    const table = (await this.#table(index)) ?? (await this.#makeTable(index));
-    const value = Buffer.alloc(entryBytes);
-    value.writeUInt32LE(sector);
+    let table = await this.#table(index);
+    const made = table === undefined;
+    table ??= await this.#makeTable(index);
     if (this.#redundant) {
       const copy = this.#redundant.readUInt32LE(index * entryBytes);
       if (copy === 0 || copy === this.#directory.readUInt32LE(index * entryBytes))
         throw this.#invalid(`table ${index} has no copy`);
-      await this.#file.write(value, copy * sectorBytes + place);
     }
-    await this.#file.write(value, this.#directory.readUInt32LE(index * entryBytes) * sectorBytes + place);
-    value.copy(table, place);
+    table.writeUInt32LE(sector, (grain % entriesPerTable) * entryBytes);
+    const pending = this.#pending.get(index);
+    if (pending === undefined) this.#pending.set(index, { table, entries: new Set([grain % entriesPerTable]), made });
+    else pending.entries.add(grain % entriesPerTable);
+  }
+
+  /** Tables that wait for `writePending`. */
+  get pendingTables(): number {
+    return this.#pending.size;
+  }
+
+  /** Writes the entries that wait, in the redundant tables first. What they point to is durable. */
+  async writePending(): Promise<void> {
+    for (const [index, { table, entries, made }] of this.#pending) {
+      for (const [directory, offset] of [
+        [this.#redundant, this.header.redundantDirectoryOffset],
+        [this.#directory, this.header.directoryOffset as number],
+      ] as const) {
+        if (!directory) continue;
+        const start = directory.readUInt32LE(index * entryBytes) * sectorBytes;
+        for (const [first, last] of runsOf(entries)) {
+          await this.#file.write(
+            table.subarray(first * entryBytes, (last + 1) * entryBytes),
+            start + first * entryBytes,
+          );
+        }
+        if (!made) continue;
+        const entry = directory.subarray(index * entryBytes, (index + 1) * entryBytes);
+        await this.#file.write(entry, offset * sectorBytes + index * entryBytes);
+      }
+      this.#pending.delete(index);
+    }
   }
 
   /** Whether a grain can be marked as zeros. */
@@ -155,6 +188,8 @@ export class GrainTables {
   async #table(index: number): Promise<Buffer | undefined> {
     const sector = this.#directory.readUInt32LE(index * entryBytes);
     if (sector === 0) return undefined;
+    const pending = this.#pending.get(index);
+    if (pending !== undefined) return pending.table;
     let table = this.#cache.get(index);
     if (table) this.#cache.delete(index);
     else table = await this.#readTable(index, sector);
@@ -192,16 +227,11 @@ export class GrainTables {
 
   async #makeTable(index: number): Promise<Buffer> {
     const empty = Buffer.alloc(roundUp(this.#tableBytes, sectorBytes));
-    for (const [directory, offset] of [
-      [this.#redundant, this.header.redundantDirectoryOffset],
-      [this.#directory, this.header.directoryOffset as number],
-    ] as const) {
+    for (const directory of [this.#redundant, this.#directory]) {
       if (!directory) continue;
       const sector = roundUp(this.#file.bytes, sectorBytes) / sectorBytes;
       await this.#file.write(empty, sector * sectorBytes);
       directory.writeUInt32LE(sector, index * entryBytes);
-      const value = directory.subarray(index * entryBytes, (index + 1) * entryBytes);
-      await this.#file.write(value, offset * sectorBytes + index * entryBytes);
     }
     const table = empty.subarray(0, this.#tableBytes);
     this.#cache.set(index, table);
@@ -214,6 +244,17 @@ export class GrainTables {
 
   #invalid(reason: string): VmdkError {
     return new VmdkError('table-invalid', { file: this.#file.path, reason });
+  }
+}
+
+/** Numbers as runs, first and last, in order. */
+function* runsOf(numbers: ReadonlySet<number>): Generator<readonly [number, number], void, undefined> {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  for (let at = 0; at < sorted.length; ) {
+    let end = at;
+    while (end + 1 < sorted.length && sorted[end + 1] === (sorted[end] as number) + 1) end += 1;
+    yield [sorted[at] as number, sorted[end] as number];
+    at = end + 1;
   }
 }
 

@@ -10,6 +10,8 @@ import { type SparseHeader, uncleanOffset } from './sparse-header.ts';
 
 /** Table entry of a grain of zeros without room of its own. */
 const zeroedGrain = 1;
+/** Tables that are changed in memory at most, before they are written. */
+const mostPending = 64;
 
 /** A hosted sparse extent without compression, read and written in grains. */
 export class SparseExtent implements Extent {
@@ -91,6 +93,7 @@ export class SparseExtent implements Extent {
   async flush(): Promise<void> {
     if (!this.#file.writable) return;
     await this.#turns.take(async () => {
+      await this.#writeTables();
       await this.#file.sync();
       await this.#giveBack();
     });
@@ -133,7 +136,7 @@ export class SparseExtent implements Extent {
     const inherits = state === 'absent' && below !== undefined;
     if (zero && !inherits) return;
     if (zero && this.#coversGrain(offset, data.length) && this.#tables.marksZeros) {
-      await this.#tables.setEntry(index, zeroedGrain);
+      await this.#setEntry(index, zeroedGrain);
       return;
     }
     const grain = Buffer.alloc(this.blockBytes);
@@ -145,7 +148,7 @@ export class SparseExtent implements Extent {
     if (sector > 0xffffffff)
       throw new VmdkError('too-large', { file: this.#file.path, reason: 'over 2 TiB of grains' });
     await this.#file.write(grain, sector * sectorBytes);
-    await this.#tables.setEntry(index, sector);
+    await this.#setEntry(index, sector);
   }
 
   async #trimGrain(offset: number, length: number, below: ReadBelow | undefined): Promise<void> {
@@ -160,8 +163,20 @@ export class SparseExtent implements Extent {
       await this.#readBelow(grain, index, below);
       if (!isZero(grain)) return this.#writeGrain(Buffer.alloc(length), offset, below);
     }
-    await this.#tables.setEntry(index, below && this.#tables.marksZeros ? zeroedGrain : 0);
+    await this.#setEntry(index, below && this.#tables.marksZeros ? zeroedGrain : 0);
     this.#freed.push({ offset: this.#file.offset + position, length: this.blockBytes });
+  }
+
+  async #setEntry(grain: number, sector: number): Promise<void> {
+    await this.#tables.setEntry(grain, sector);
+    if (this.#tables.pendingTables > mostPending) await this.#writeTables();
+  }
+
+  /** Grains first, durably, then what points to them: after a loss of power no entry leads to what is not there. */
+  async #writeTables(): Promise<void> {
+    if (this.#tables.pendingTables === 0) return;
+    await this.#file.sync();
+    await this.#tables.writePending();
   }
 
   async #readBelow(grain: Buffer, index: number, below: ReadBelow): Promise<void> {
