@@ -94,6 +94,7 @@ export type { NbdDisk } from './nbd/nbd-disk.ts';
 export type { NbdExport, NbdExports } from './nbd/nbd-export.ts';
 export { NbdServer, type NbdServerOptions, type NbdServerTls } from './nbd/nbd-server.ts';
 export { listNbdExports, type OpenNbdDiskOptions, openNbdDisk, type ReachNbdOptions } from './nbd/open-nbd-disk.ts';
+export { type AbandonedOperation, type AbandonOptions, abandonOperation } from './operations/abandon-operation.ts';
 export { type AllocatedRange, type AllocationMapOptions, allocationMap } from './operations/allocation-map.ts';
 export {
   type AllocationOptions,

@@ -1,4 +1,5 @@
 import type { CommandDefinition } from '../command-context.ts';
+import { defineDiskAbandon } from './disk-abandon.ts';
 import { defineDiskAllocation } from './disk-allocation.ts';
 import { defineDiskCheck } from './disk-check.ts';
 import { defineDiskCommit } from './disk-commit.ts';
@@ -28,6 +29,7 @@ const parts: readonly CommandDefinition[] = [
   defineDiskRebase,
   defineDiskCommit,
   defineDiskConsolidate,
+  defineDiskAbandon,
   defineDiskResize,
   defineDiskAllocation,
   defineDiskConvert,
