@@ -68,7 +68,7 @@ export class PowerRecording {
   fileAfter(path: string, before: Buffer, end: number, kept: () => boolean): Buffer {
     const own = this.changes.slice(0, end).filter((change) => change.path === path);
     const durable = own.findLastIndex(({ kind }) => kind === 'sync');
-    let content = Buffer.from(before);
+    let content: Buffer = Buffer.from(before);
     for (const [index, change] of own.entries()) {
       if (change.kind === 'truncate') {
         if (index > durable && !kept()) continue;
