@@ -34,6 +34,7 @@ interface Inflation {
   pace: SettlePace;
   /** A guest waits for a block that cannot be read: the damage is looked for as fast as can be. */
   hurried: boolean;
+  readonly hurry: PromiseWithResolvers<void>;
   progress: number;
   /** While there is no room; called for a guest that has none, it gives away what was inflated. */
   giveRoom: (() => void) | undefined;
@@ -49,6 +50,8 @@ interface InflationListener {
 /** A guest that boots has the host to itself: for so long after its start, its disks settle no faster than that. */
 const bootMilliseconds = 20_000;
 const bootRate = 4 * 2 ** 20;
+/** Milliseconds after its start until threads are made for that at all: most guests are up by then. */
+const bootHead = 4_000;
 /** Milliseconds between looks at whether a datastore has room again. */
 const roomInterval = 1_000;
 /** Of the whole task's progress, what inflating is. */
@@ -176,6 +179,7 @@ export class SettleWork {
     if (inflation === undefined) this.begin(id);
     else {
       inflation.hurried = true;
+      inflation.hurry.resolve();
       inflation.pace.set(0);
     }
     return true;
@@ -257,6 +261,7 @@ export class SettleWork {
       abort: new AbortController(),
       pace: new SettlePace(),
       hurried: false,
+      hurry: Promise.withResolvers(),
       progress: 0,
       giveRoom: undefined,
       listeners: new Set(),
@@ -274,6 +279,7 @@ export class SettleWork {
     const disks = await settlingDisks(machine);
     const total = disks.reduce((sum, { places }) => sum + places.length, 0);
     const { signal } = inflation.abort;
+    await this.#letBoot(id, inflation);
     let before = 0;
     for (const disk of disks) {
       signal.throwIfAborted();
@@ -361,6 +367,16 @@ export class SettleWork {
     for (const [id, { giveRoom }] of this.#inflations) {
       if (this.#core.machines.find(id)?.datastore === datastore) giveRoom?.();
     }
+  }
+
+  /** Waits until a guest that was just started has had the host to itself for a while. */
+  async #letBoot(id: string, { hurried, hurry, abort: { signal } }: Inflation): Promise<void> {
+    const left = (this.#core.machines.engine(id)?.startedAt ?? 0) + bootHead - Date.now();
+    if (left <= 0 || hurried) return;
+    const over = new AbortController();
+    const waited = sleep(Math.min(left, bootHead), undefined, { signal: AbortSignal.any([signal, over.signal]) });
+    await Promise.race([waited.catch(() => {}), hurry.promise]);
+    over.abort();
   }
 
   #rate(id: string, { hurried }: Inflation): number {
