@@ -57,15 +57,20 @@ function hardware(options: GuestOptions, disks: readonly DiskHardware[]): Machin
     ],
     disks,
     cdroms: [{ id: 'cdrom0', controllerId: 'ide0', unit: 1 }],
-    nics: [
-      {
-        id: 'ethernet0',
-        model: 'virtio',
-        mac: '52:54:00:12:34:56',
-        connected: true,
-        network: { kind: 'nat', forwards: [] },
-      },
-    ],
+    // The disk has no loader for EFI: the firmware's shell starts its system. With a network card the firmware would try
+    // that first where it does not follow the boot order, for minutes.
+    nics:
+      options.firmware === 'efi'
+        ? []
+        : [
+            {
+              id: 'ethernet0',
+              model: 'virtio',
+              mac: '52:54:00:12:34:56',
+              connected: true,
+              network: { kind: 'nat', forwards: [] },
+            },
+          ],
     serials: [{ id: 'serial0', logPath: join(options.folder, 'serial0.log') }],
     balloon: true,
     rng: true,

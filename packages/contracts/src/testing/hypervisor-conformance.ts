@@ -296,8 +296,8 @@ export function hypervisorConformance({ name, driver, guest }: HypervisorConform
       const machine = await hypervisor.start(asked);
       const session = await guest.open(machine);
       const up = session.ready();
-      // OVMF under emulation was seen to hang once in dozens of boots: it gets a second one.
-      const hangs = await Promise.race([up.then(() => false), sleep(60_000, true, { ref: false })]);
+      // Firmware that misses the disk once stays in its shell for ever: it gets a second look.
+      const hangs = await Promise.race([up.then(() => false), sleep(90_000, true, { ref: false })]);
       if (hangs) await machine.reset();
       assert.equal(await up, asked.uuid);
       session.close();
