@@ -402,6 +402,36 @@ it(
   },
 );
 
+it('merges a layer that was enlarged, and does not know any more what changed', options, async () => {
+  const bench = await Bench.make();
+  const machine = await bench.start();
+  await machine.beginGenerations([{ diskId: 'd', generation: 'g1' }]);
+  await bench.snapshot('g2');
+  await machine.growDisk('d', 2 * virtualBytes);
+  await bench.guest('write -P 1 10M 64k');
+  await assert.rejects(bench.changesNow('g1', 'g2'), { code: 'block-failed' });
+  await bench.merge(0);
+  await bench.guest('write -P 1 12M 64k');
+  await machine.powerOff();
+  assert.deepEqual(await bench.off(), ['d-flat.vmdk g1*']);
+  const bytes = await readFile(bench.base.path);
+  assert.deepEqual([bytes.length, bytes[10 * mebi], bytes[12 * mebi]], [2 * virtualBytes, 1, 1]);
+});
+
+it('goes on while a disk is enlarged', options, async () => {
+  const bench = await Bench.make();
+  const machine = await bench.start();
+  await machine.beginGenerations([{ diskId: 'd', generation: 'g1' }]);
+  await bench.guest('write -P 1 1M 64k');
+  await machine.growDisk('d', 2 * virtualBytes);
+  await bench.guest('write -P 1 10M 64k');
+  assert.deepEqual(await bench.changesNow('g1'), [[1, 10]]);
+  await machine.powerOff();
+  assert.deepEqual(await bench.off(), ['d-flat.vmdk g1*']);
+  assert.deepEqual(await bench.changesOff('g1'), [[1, 10]]);
+  await run('qemu-img', ['check', join(bench.folder, 'd-ctk.qcow2')], { cwd: bench.folder });
+});
+
 it('is read by the tools of others, a running disk and a snapshot of it', options, async () => {
   const bench = await Bench.make();
   const machine = await bench.start();

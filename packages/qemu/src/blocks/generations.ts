@@ -58,6 +58,8 @@ export async function passGenerations(engine: Monitor, diskId: string, path: str
   const at = layers.findIndex((layer) => layer.path === path);
   const [layer, base, below] = layers.slice(at);
   if (at === -1 || layer === undefined || base === undefined || !base.keeps) return;
+  // Bitmaps of different sizes cannot be merged: what a disk had before it was enlarged is not known any more.
+  if (layer.virtualBytes !== base.virtualBytes) return;
   const passed = layer.generations.filter(({ consistent }) => consistent);
   if (passed.length === 0) return;
   // Bitmaps can be changed in an image that is open for writing alone.

@@ -44,9 +44,11 @@ export async function forgetImageGenerations(
 
 /** Before `layer` is merged into `base`: its generations are kept there from now on, and those before are ended. */
 export async function passImageGenerations(run: ProgramRunner, layer: BlockLayer, base: BlockLayer): Promise<void> {
-  const passed = (await generationsOf(layer)).filter(({ consistent }) => consistent);
-  if (passed.length === 0 || imageOf(base) === undefined) return;
-  const kept = await generationsOf(base);
+  const [above, below] = [await readImage(layer), await readImage(base)];
+  // Bitmaps of different sizes cannot be merged: what a disk had before it was enlarged is not known any more.
+  if (above === undefined || below?.virtualBytes !== above.virtualBytes) return;
+  const passed = above.bitmaps.filter(({ consistent }) => consistent);
+  const kept = passed.length === 0 ? [] : below.bitmaps;
   for (const { name, recording } of passed) {
     const known = kept.find((one) => one.name === name);
     if (known?.consistent === false) await bitmap(run, base, name, ['--remove']);
@@ -62,8 +64,13 @@ export async function passImageGenerations(run: ProgramRunner, layer: BlockLayer
 }
 
 async function generationsOf(layer: BlockLayer): Promise<readonly Generation[]> {
+  return (await readImage(layer))?.bitmaps ?? [];
+}
+
+/** Undefined: the layer can keep nothing. */
+async function readImage(layer: BlockLayer): Promise<Awaited<ReturnType<typeof readQcow2Bitmaps>> | undefined> {
   const path = imageOf(layer);
-  if (path === undefined) return [];
+  if (path === undefined) return undefined;
   try {
     const file = await open(path, 'r');
     try {

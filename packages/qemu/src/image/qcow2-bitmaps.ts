@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { Generation } from '@hypostyle/contracts';
-import { magic } from './qcow2.ts';
+import { magic, qcow2VirtualBytes } from './qcow2.ts';
 
 // docs/interop/qcow2.txt, "Bitmaps extension" and "Bitmap directory"; numbers are big-endian.
 const bitmapsExtension = 0x23852875;
@@ -11,13 +11,17 @@ const maxHeaderBytes = 65_536;
 const maxDirectoryBytes = 1 << 20;
 const entryBytes = 24;
 
-/** Dirty bitmaps of a qcow2 image that no engine has. Throws where the image cannot be one. */
-export async function readQcow2Bitmaps(file: FileHandle): Promise<Generation[]> {
-  const directory = parseBitmapsExtension(await readAt(file, 0, maxHeaderBytes));
-  if (directory === undefined) return [];
+/** Size and dirty bitmaps of a qcow2 image that no engine has. Throws where the image cannot be one. */
+export async function readQcow2Bitmaps(
+  file: FileHandle,
+): Promise<{ readonly virtualBytes: number; readonly bitmaps: readonly Generation[] }> {
+  const header = await readAt(file, 0, maxHeaderBytes);
+  const directory = parseBitmapsExtension(header);
+  const virtualBytes = qcow2VirtualBytes(header) ?? 0;
+  if (directory === undefined) return { virtualBytes, bitmaps: [] };
   if (directory.size > maxDirectoryBytes) throw new Error('its list of bitmaps is too long');
   const entries = await readAt(file, directory.offset, directory.size);
-  return parseBitmapDirectory(entries, directory);
+  return { virtualBytes, bitmaps: parseBitmapDirectory(entries, directory) };
 }
 
 interface BitmapDirectory {
