@@ -5,26 +5,39 @@ import { runClient } from './harness/client-script.ts';
 import { Daemon } from './harness/daemon.ts';
 import { writeGuestFolder } from './harness/guest-folder.ts';
 
-describe('guest operations', () => {
-  let daemon: Daemon;
-  before(async () => {
-    daemon = await Daemon.start();
-    await writeGuestFolder({ directory: join(daemon.datastore, 'guest'), name: 'guest', agent: true });
-  });
-  after(() => daemon.remove());
+for (const mode of ['host', 'center'] as const) {
+  describe(`a real guest at a ${mode}`, () => {
+    let daemon: Daemon;
+    before(async () => {
+      daemon = await Daemon.start({ mode });
+      await writeGuestFolder({ directory: join(daemon.datastore, 'guest'), name: 'guest', agent: true });
+    });
+    after(() => daemon.remove());
 
-  it('are done in a real guest, as the user who signs in there', async () => {
-    assert.deepEqual(await runClient('pyvmomi_guest_operations.py', daemon, { limitMs: 300_000 }), [
-      'ready',
-      'names, passwords and tickets',
-      'programs run as who signed in',
-      'processes listed and ended',
-      'environment',
-      'files and folders',
-      'folders listed, attributes changed',
-      'files transferred',
-      'aliases',
-      'events',
-    ]);
+    it('is seen and typed to', async () => {
+      assert.deepEqual(await runClient('pyvmomi_console.py', daemon, { limitMs: 300_000 }), [
+        'ready',
+        'keys',
+        'screen',
+        'webmks',
+        'interrupt',
+        'what the guest tells',
+      ]);
+    });
+
+    it('runs programs and keeps files for the user who signs in there', async () => {
+      assert.deepEqual(await runClient('pyvmomi_guest_operations.py', daemon, { limitMs: 300_000 }), [
+        'ready',
+        'names, passwords and tickets',
+        'programs run as who signed in',
+        'processes listed and ended',
+        'environment',
+        'files and folders',
+        'folders listed, attributes changed',
+        'files transferred',
+        'aliases',
+        'events',
+      ]);
+    });
   });
-});
+}

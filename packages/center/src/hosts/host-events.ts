@@ -123,6 +123,8 @@ export class HostEvents {
       chainId: tasks.chain(chainId),
       createdTime,
       members,
+      // These bring their own words: there is no format to make them from.
+      ...(type === 'EventEx' && typeof members.message === 'string' ? { message: members.message } : {}),
     };
   }
 }

@@ -11,6 +11,7 @@ import { defineExport } from './export.ts';
 import { defineField } from './field.ts';
 import { defineFolder } from './folder.ts';
 import { defineGroup } from './group.ts';
+import { defineGuest } from './guest.ts';
 import { defineHost } from './host.ts';
 import { defineInfo } from './info.ts';
 import { defineLogs } from './logs.ts';
@@ -52,6 +53,7 @@ export const commands: readonly CommandDefinition[] = [
   defineVm,
   defineSnapshot,
   defineConsole,
+  defineGuest,
   defineLogs,
   defineEvents,
   defineTasks,

@@ -1,4 +1,4 @@
-import type { HypervisorCapabilities } from '@hypostyle/contracts';
+import type { GuestFacts, HypervisorCapabilities } from '@hypostyle/contracts';
 import {
   data,
   type GuestInfo,
@@ -80,6 +80,7 @@ export function guestInfo(machine: MachineRecord, names: InventoryNames): GuestI
     ...(facts?.hostName === undefined ? {} : { hostName: facts.hostName }),
     ...(address === undefined ? {} : { ipAddress: address }),
     net: guestNics(machine),
+    ...(facts === undefined ? {} : guestPlaces(facts)),
     guestState: machine.powerState === 'poweredOn' ? (running ? 'running' : 'unknown') : 'notRunning',
     appHeartbeatStatus: 'appStatusGray',
     guestKernelCrashed: false,
@@ -89,6 +90,65 @@ export function guestInfo(machine: MachineRecord, names: InventoryNames): GuestI
     guestStateChangeSupported: running,
     hwVersion: hardwareVersion(machine),
   });
+}
+
+/** File systems, name servers and routes, where the guest tells of them. */
+function guestPlaces({ fileSystems, resolver, routes, hostName, interfaces }: GuestFacts): Partial<GuestInfo> {
+  const [host = '', ...domain] = (hostName ?? '').split('.');
+  return {
+    ...(fileSystems === undefined
+      ? {}
+      : {
+          disk: fileSystems.map(({ mountPoint, type, totalBytes, usedBytes }) =>
+            data('GuestDiskInfo', {
+              diskPath: mountPoint,
+              filesystemType: type,
+              ...(totalBytes === undefined ? {} : { capacity: totalBytes }),
+              ...(totalBytes === undefined || usedBytes === undefined
+                ? {}
+                : { freeSpace: Math.max(0, totalBytes - usedBytes) }),
+            }),
+          ),
+        }),
+    ...(resolver === undefined && routes === undefined
+      ? {}
+      : {
+          ipStack: [
+            data('GuestStackInfo', {
+              ...(resolver === undefined
+                ? {}
+                : {
+                    dnsConfig: data('NetDnsConfigInfo', {
+                      dhcp: false,
+                      hostName: host,
+                      domainName: domain.join('.') || (resolver.searchDomains[0] ?? ''),
+                      ipAddress: resolver.servers,
+                      ...(resolver.searchDomains.length === 0 ? {} : { searchDomain: resolver.searchDomains }),
+                    }),
+                  }),
+              ...(routes === undefined
+                ? {}
+                : {
+                    ipRouteConfig: data('NetIpRouteConfigInfo', {
+                      ipRoute: routes.map(({ network, prefixLength, gateway, device }) =>
+                        data('NetIpRouteConfigInfoIpRoute', {
+                          network,
+                          prefixLength,
+                          gateway: data('NetIpRouteConfigInfoGateway', {
+                            ...(gateway === undefined ? {} : { ipAddress: gateway }),
+                            // The place of the interface in the list of them.
+                            device: String(
+                              interfaces.filter(({ name }) => name !== 'lo').findIndex(({ name }) => name === device),
+                            ),
+                          }),
+                        }),
+                      ),
+                    }),
+                  }),
+            }),
+          ],
+        }),
+  };
 }
 
 function guestNics(machine: MachineRecord): GuestInfo['net'] {

@@ -108,6 +108,7 @@ export function diskPath(datastore: Datastore, vmxPath: string, fileName: string
 }
 
 const types: readonly [RegExp, string][] = [
+  [/-\d+\.png$/i, 'screenshot'],
   [/\.vmx$/i, 'config'],
   [/\.vmxf$/i, 'extendedConfig'],
   [/\.nvram$/i, 'nvram'],
