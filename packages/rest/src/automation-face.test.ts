@@ -166,6 +166,64 @@ test('a machine is told whole; maps are lists in the old style', async () => {
   assert.deepEqual(await get('/api/vcenter/vm/vm-1/hardware/disk'), [{ disk: '2000' }]);
 });
 
+test('programs and files of guests are what vim25 makes of them', async () => {
+  const credentials = { interactive_session: false, type: 'USERNAME_PASSWORD', user_name: 'ann', password: 'secret' };
+  const send = (path: string, body: object) =>
+    http.send('POST', `/api/vcenter/vm/vm-1/guest/${path}`, { token, body: { credentials, ...body } });
+  const started = await send('processes?action=create', {
+    spec: { path: '/bin/sh', arguments: '-c true', environment_variables: { A: 'b' } },
+  });
+  assert.deepEqual([started.status, started.json], [201, 812]);
+  const [, args] = center.inGuests.at(-1) ?? [];
+  assert.deepEqual(args?.auth, {
+    _typeName: 'NamePasswordAuthentication',
+    interactiveSession: false,
+    username: 'ann',
+    password: 'secret',
+  });
+  const { programPath, envVariables } = (args?.spec ?? {}) as { programPath?: string; envVariables?: string[] };
+  assert.deepEqual([programPath, envVariables], ['/bin/sh', ['A=b']]);
+  const process = {
+    name: 'sh',
+    owner: 'ann',
+    command: 'sh -c true',
+    started: '2026-01-01T00:00:00Z',
+    finished: '2026-01-01T00:00:01Z',
+    exit_code: 3,
+  };
+  assert.deepEqual((await send('processes?action=list', {})).json, [{ ...process, pid: 812 }]);
+  assert.deepEqual((await send('processes/812?action=get', {})).json, process);
+  assert.equal((await send('processes/812?action=delete', {})).status, 404);
+  assert.equal((await send('processes/x?action=get', {})).status, 404);
+  assert.deepEqual((await send('environment?action=list', {})).json, { A: 'b=c' });
+  assert.equal((await send('environment/A?action=get', {})).json, 'b=c');
+  const list = await send('filesystem/files?action=list', { path: '/', iteration: { index: 2, size: 1 } });
+  assert.deepEqual(list.json, {
+    files: [{ filename: 'a', type: 'DIRECTORY', size: 10 }],
+    total: 7,
+    start_index: 2,
+    end_index: 2,
+    status: 'READY',
+  });
+  const update = { path: '/x', file_attributes: { posix: { permissions: '0640', owner_id: 7 } } };
+  assert.equal((await send('filesystem/files?action=update', update)).status, 204);
+  const { permissions, ownerId } = (center.inGuests.at(-1)?.[1].fileAttributes ?? {}) as Record<string, unknown>;
+  assert.deepEqual([permissions, ownerId], [0o640, 7]);
+  const upload = await send('filesystem?action=create', { spec: { path: '/x', attributes: { size: 3 } } });
+  assert.deepEqual([upload.status, upload.json], [201, 'https://*:443/guestFile?id=1&token=x']);
+  const missing = { credentials: { interactive_session: false, type: 'USERNAME_PASSWORD' } };
+  assert.equal(
+    (await http.send('POST', '/api/vcenter/vm/vm-1/guest/processes?action=list', { token, body: missing })).status,
+    400,
+  );
+});
+
+test('a console has an address', async () => {
+  const tickets = '/api/vcenter/vm/vm-1/console/tickets';
+  const made = await http.send('POST', tickets, { token, body: { type: 'WEBMKS' } });
+  assert.deepEqual([made.status, made.json], [201, { ticket: 'wss://*/ticket/x' }]);
+});
+
 test('what the guest tells is told, where tools run', async () => {
   assert.equal((await get('/api/vcenter/vm/vm-1/guest/identity')).family, 'LINUX');
   assert.deepEqual((await get('/rest/vcenter/vm/vm-1/guest/local-filesystem')).value, [

@@ -36,10 +36,15 @@ const ids: Readonly<Record<string, string>> = {
   cdrom: '16000',
   floppy: '8000',
   port: '9000',
+  pid: '812',
+  name: 'HOME',
 };
 const adapters: Readonly<Record<string, string>> = { scsi: '1000', sata: '15000', nvme: '31000' };
 const unknown = 'urn:vmomi:InventoryServiceTag:00000000-0000-4000-8000-000000000000:GLOBAL';
 const object = { id: 'vm-2', type: 'VirtualMachine' };
+
+const credentials = { interactive_session: false, type: 'USERNAME_PASSWORD', user_name: 'ann', password: 'x' };
+const inGuest = { credentials, path: '/tmp/x' };
 
 /** What each operation is sent, where it wants a body. */
 const bodies: Readonly<Record<string, unknown>> = {
@@ -78,6 +83,23 @@ const bodies: Readonly<Record<string, unknown>> = {
   'vcenter.vm.hardware.adapter.scsi.update': { sharing: 'VIRTUAL' },
   'vcenter.vm.hardware.adapter.sata.create': {},
   'vcenter.vm.hardware.adapter.nvme.create': {},
+  'vcenter.vm.console.tickets.create': { type: 'WEBMKS' },
+  'vcenter.vm.guest.processes.create': { credentials, spec: { path: '/bin/true' } },
+  'vcenter.vm.guest.processes.list': { credentials },
+  'vcenter.vm.guest.processes.get': { credentials },
+  'vcenter.vm.guest.processes.delete': { credentials },
+  'vcenter.vm.guest.environment.list': { credentials },
+  'vcenter.vm.guest.environment.get': { credentials },
+  'vcenter.vm.guest.filesystem.directories.create': inGuest,
+  'vcenter.vm.guest.filesystem.directories.createTemporary': { credentials, prefix: '', suffix: '' },
+  'vcenter.vm.guest.filesystem.directories.delete': inGuest,
+  'vcenter.vm.guest.filesystem.directories.move': { ...inGuest, new_path: '/tmp/y' },
+  'vcenter.vm.guest.filesystem.files.createTemporary': { credentials, prefix: '', suffix: '' },
+  'vcenter.vm.guest.filesystem.files.delete': inGuest,
+  'vcenter.vm.guest.filesystem.files.move': { ...inGuest, new_path: '/tmp/y' },
+  'vcenter.vm.guest.filesystem.files.update': { ...inGuest, file_attributes: {} },
+  'vcenter.vm.guest.filesystem.files.list': inGuest,
+  'vcenter.vm.guest.filesystem.transfers.create': { credentials, spec: { path: '/tmp/x' } },
   'vcenter.vm.tools.update': { upgrade_policy: 'MANUAL' },
   'cis.tagging.category.create': { name: 'c', description: '', cardinality: 'SINGLE', associable_types: [] },
   'cis.tagging.category.update': { description: 'x' },

@@ -5,8 +5,10 @@ import { applianceOperations } from './appliance.ts';
 import { listOperations } from './inventory-lists.ts';
 import { objectOperations } from './inventory-objects.ts';
 import { adapterOperations } from './machine-adapters.ts';
+import { consoleOperations } from './machine-console.ts';
 import { deviceOperations } from './machine-devices.ts';
 import { guestOperations } from './machine-guest.ts';
+import { guestWorkOperations } from './machine-guest-work.ts';
 import { hardwareOperations } from './machine-hardware.ts';
 import { machineOperations } from './machines.ts';
 import type { Operation } from './operation.ts';
@@ -30,6 +32,8 @@ export function automationOperations({ sessions, tags, product }: AutomationOper
     ...deviceOperations,
     ...adapterOperations,
     ...guestOperations,
+    ...guestWorkOperations,
+    ...consoleOperations,
     ...taggingOperations(tags),
     ...applianceOperations(product),
   ];

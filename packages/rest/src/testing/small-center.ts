@@ -118,6 +118,63 @@ export class SmallCenter {
     return task;
   }
 
+  /** What was asked of guests, by method. */
+  readonly inGuests: [method: string, args: Readonly<Record<string, unknown>>][] = [];
+
+  #inGuest<R>(method: string, result: R) {
+    return (_call: unknown, args: object): R => {
+      this.inGuests.push([method, args as Readonly<Record<string, unknown>>]);
+      return result;
+    };
+  }
+
+  readonly #guestFiles: ManagedObjectClass<'GuestFileManager'> = {
+    type: 'GuestFileManager',
+    methods: {
+      MakeDirectoryInGuest: this.#inGuest('MakeDirectoryInGuest', undefined),
+      MoveFileInGuest: this.#inGuest('MoveFileInGuest', undefined),
+      ChangeFileAttributesInGuest: this.#inGuest('ChangeFileAttributesInGuest', undefined),
+      CreateTemporaryFileInGuest: this.#inGuest('CreateTemporaryFileInGuest', '/tmp/a1b'),
+      InitiateFileTransferToGuest: this.#inGuest('InitiateFileTransferToGuest', 'https://*:443/guestFile?id=1&token=x'),
+      ListFilesInGuest: this.#inGuest(
+        'ListFilesInGuest',
+        data('GuestListFileInfo', {
+          files: [
+            data('GuestFileInfo', {
+              path: 'a',
+              type: 'directory',
+              size: 10n,
+              attributes: data('GuestFileAttributes', {}),
+            }),
+          ],
+          remaining: 4,
+        }),
+      ),
+    },
+  };
+
+  readonly #guestProcesses: ManagedObjectClass<'GuestProcessManager'> = {
+    type: 'GuestProcessManager',
+    methods: {
+      StartProgramInGuest: this.#inGuest('StartProgramInGuest', 812n),
+      ListProcessesInGuest: this.#inGuest('ListProcessesInGuest', [
+        data('GuestProcessInfo', {
+          name: 'sh',
+          pid: 812n,
+          owner: 'ann',
+          cmdLine: 'sh -c true',
+          startTime: '2026-01-01T00:00:00Z',
+          endTime: '2026-01-01T00:00:01Z',
+          exitCode: 3,
+        }),
+      ]),
+      ReadEnvironmentVariableInGuest: this.#inGuest('ReadEnvironmentVariableInGuest', ['A=b=c']),
+      TerminateProcessInGuest: (_call, { pid }) => {
+        throw fault('GuestProcessNotFound', { pid }, 'no such process');
+      },
+    },
+  };
+
   #require(session: Session | undefined, object: ManagedObject, privilege: string): void {
     if (session === undefined || !this.authorizer.holds(session, object.ref, privilege)) {
       throw noPermission(object.ref, privilege);
@@ -167,6 +224,10 @@ export class SmallCenter {
     type: 'VirtualMachine',
     methods: {
       ...this.#destroy,
+      AcquireTicket: ({ self, session }) => {
+        this.#require(session, self, 'VirtualMachine.Interact.ConsoleInteract');
+        return data('VirtualMachineTicket', { ticket: 'x', cfgFile: '', url: 'wss://*/ticket/x' });
+      },
       PowerOnVM_Task: this.#power('PowerOnVM_Task', 'poweredOn'),
       PowerOffVM_Task: this.#power('PowerOffVM_Task', 'poweredOff'),
       SuspendVM_Task: this.#power('SuspendVM_Task', 'suspended'),
@@ -328,6 +389,14 @@ export class SmallCenter {
         resourcePool: ref('ResourcePool', 'resgroup-2'),
         datastore: [ref('Datastore', 'datastore-1')],
       });
+      const guestFiles = ref('GuestFileManager', 'guestOperationsFileManager');
+      const guestProcesses = ref('GuestProcessManager', 'guestOperationsProcessManager');
+      draft.add({ type: 'GuestOperationsManager', methods: {} } as const, 'guestOperationsManager', {
+        fileManager: guestFiles,
+        processManager: guestProcesses,
+      });
+      draft.add(this.#guestFiles, guestFiles.value, {});
+      draft.add(this.#guestProcesses, guestProcesses.value, {});
       draft.add(hostClass, 'host-1', {
         name: 'host1.example',
         parent: ref('ClusterComputeResource', 'domain-c1'),
