@@ -9,7 +9,7 @@ import type { Client, ManagedObjectReference } from '@hypostyle/vim';
 import { run } from '../packages/cli/src/run.ts';
 import { memoryContext } from '../packages/cli/src/testing/memory-terminal.ts';
 import { Daemon, hypo } from './harness/daemon.ts';
-import { signedIn } from './harness/guest-machine.ts';
+import { eventually, signedIn } from './harness/guest-machine.ts';
 import { descriptorOf, streamDisk } from './harness/package-files.ts';
 
 // The `hypo` command as a person uses it at a center that runs as a process; what it did is looked up by the API and in
@@ -274,6 +274,27 @@ test('a user may do what the roles of their groups allow, where they have them',
   assert.ok(!(await does('user', 'ls')).includes('Ann Example'));
 });
 
+test('what hosts use is listed and sampled, and kept as somebody asks', async () => {
+  const counters = async () => json<{ name: string; instances: string[] }[]>('metric', 'ls', own, '-g', 'cpu');
+  await eventually(async () => (await counters()).some(({ name }) => name === 'cpu.usage.average'), 'a sample', 60_000);
+  const usage = (await counters()).find(({ name }) => name === 'cpu.usage.average');
+  assert.ok(usage?.instances.includes('0'));
+  const [sample] = await json<{ values: number[]; times: string[]; interval: number }[]>(
+    ...['metric', 'sample', own, 'cpu.usage.average', '-n', '1'],
+  );
+  assert.equal(sample?.interval, 20);
+  assert.equal(sample?.times.length, 1);
+  assert.ok((sample?.values[0] ?? -1) >= 0 && (sample?.values[0] ?? 101) <= 100, 'percent');
+  assert.match(await does('metric', 'sample', own, 'cpu.usage.average'), /cpu\.usage\.average .* % .*[▁▂▃▄▅▆▇█]/);
+  assert.match(await does('metric', 'info', 'mem.usage.average'), /mem\.usage\.average +24 +Percentage/);
+  assert.match(await does('metric', 'interval', 'ls'), /5m +Past day +1d +1 +yes/);
+  await does('metric', 'interval', 'change', 'day', '--level', '2', '--days', '2');
+  assert.match(await does('metric', 'interval', 'ls'), /5m +Past day +2d +2 +yes/);
+  await refuses(1, /cannot keep more/, 'metric', 'interval', 'change', 'week', '--level', '3');
+  await refuses(4, /no counter/, 'metric', 'sample', own, 'cpu.warmth.average');
+  await refuses(2, /No counter/, 'metric', 'sample', own);
+});
+
 test('machines are cloned, whole, linked and from templates', async () => {
   const whole = await json<{ id: string }>('vm', 'clone', 'web1', 'copy', '--disks', 'thick', '--annotation', 'a copy');
   assert.match(whole.id, /^vm-\d+$/);
@@ -292,6 +313,23 @@ test('machines are cloned, whole, linked and from templates', async () => {
     await does('rm', name);
     assert.ok(!existsSync(join(center.datastore, name)));
   }
+});
+
+test('events and tasks are those of an object, of a kind, of a state', async () => {
+  type Told = { type: string; user: string };
+  const events = async (...args: string[]) =>
+    (await does('events', ...args, '--json'))
+      .trimEnd()
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as Told);
+  const created = await events('web1', '--type', 'VmCreatedEvent', 'VmDeployedEvent', 'VmRegisteredEvent');
+  assert.ok(created.length > 0 && created.every(({ type }) => /^Vm(Created|Deployed|Registered)Event$/.test(type)));
+  assert.deepEqual(await events('--user', 'nobody'), []);
+  assert.match(await does('events', '-l', '-n', '5'), /Event {2}/);
+  const tasks = await json<{ state: string; entity: string }[]>('tasks', 'web1', '--state', 'success');
+  assert.ok(tasks.length > 0 && tasks.every(({ state, entity }) => state === 'success' && entity === 'web1'));
+  await refuses(2, /no state/, 'tasks', '--state', 'done');
 });
 
 test('machines, folders and hosts go; what is let go runs on where it is', async () => {

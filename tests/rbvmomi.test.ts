@@ -14,6 +14,7 @@ test("Debian's rbvmomi reads, and drives the power of a machine", async () => {
     'powered on',
     'again: InvalidPowerState',
     'reset, suspended, resumed, powered off',
+    'counters of the host',
     'destroyed',
   ]);
 });

@@ -140,6 +140,17 @@ machine.PowerOffVM_Task.wait_for_completion
 check(machine.runtime.powerState == 'poweredOff' && engines.empty?, 'powered off')
 step 'reset, suspended, resumed, powered off'
 
+stats = nil
+400.times do
+  stats = content.perfManager.retrieve_stats([host], ['cpu.usagemhz', 'mem.consumed'], instance: '', max_samples: 1)
+  break unless stats[host][:metrics].empty?
+  sleep 0.1
+end
+check(stats[host][:metrics].keys.sort == ['cpu.usagemhz', 'mem.consumed'], stats.inspect)
+check(stats[host][:metrics]['mem.consumed'][0] > 100 * 1024, stats.inspect)
+check(content.perfManager.active_intervals[1].length == 4, 'intervals')
+step 'counters of the host'
+
 machine.Destroy_Task.wait_for_completion
 check(!File.exist?(folder), 'the folder is there')
 check(datacenter.find_vm('from ruby').nil?, 'the machine is there')

@@ -132,7 +132,7 @@ export class HistoryPuller {
   ): Promise<IntervalSample[]> {
     const { metrics, performance, clock } = this.#options;
     const { store } = this.#core;
-    const period = await metrics.finest(link);
+    const period = await metrics.finest(link, interval.level);
     if (period === undefined) return [];
     const now = clock.now();
     const known = (await store.get<number>(collection, link.host)) ?? 0;

@@ -29,7 +29,7 @@ export interface HostQuery {
 interface HostCatalogue {
   readonly toHost: ReadonlyMap<number, number>;
   readonly toCenter: ReadonlyMap<number, number>;
-  readonly finest: number | undefined;
+  readonly finest: PerfInterval | undefined;
 }
 
 /** The performance counters of hosts, as their own managers tell. */
@@ -43,9 +43,19 @@ export class HostMetrics {
     this.#counters = counters;
   }
 
-  /** Seconds of the finest interval that the host keeps; undefined where it keeps none. */
-  async finest(link: HostLink): Promise<number | undefined> {
-    return (await this.#catalogue(link))?.finest;
+  /**
+   * Seconds of the finest interval that the host keeps; undefined where it keeps none. It keeps at least the counters of
+   * the level from now on: what a center is to keep, its hosts must.
+   */
+  async finest(link: HostLink, level: number): Promise<number | undefined> {
+    const { layout } = link;
+    const { perfManager } = layout.content;
+    const finest = (await this.#catalogue(link))?.finest;
+    if (finest !== undefined && perfManager !== undefined && (finest.level ?? 1) < level) {
+      await link.call(perfManager, 'UpdatePerfInterval', { interval: { ...finest, level } });
+      this.#catalogues.delete(layout);
+    }
+    return finest?.samplingPeriod;
   }
 
   /** Series of an entity that have samples of that interval. */
@@ -106,8 +116,8 @@ export class HostMetrics {
       toCenter.set(key, own);
     }
     const intervals = (found?.values.historicalInterval ?? []) as readonly PerfInterval[];
-    const periods = intervals.filter(({ enabled }) => enabled).map(({ samplingPeriod }) => samplingPeriod);
-    return { toHost, toCenter, finest: periods.length === 0 ? undefined : Math.min(...periods) };
+    const kept = intervals.filter(({ enabled }) => enabled).sort((a, b) => a.samplingPeriod - b.samplingPeriod);
+    return { toHost, toCenter, finest: kept[0] };
   }
 }
 

@@ -85,6 +85,12 @@ test('a center keeps what its hosts measured, adds it up, and makes up for an ab
   assert.ok((await kept(compute, 'mem.totalmb.average')) > 0);
   assert.ok((await kept(center.named('Datastore', 'datastore1'), 'disk.capacity.latest')) > 0);
 
+  const intervals = center.read(perfManager, 'historicalInterval') ?? [];
+  await center.call(perfManager, 'UpdatePerfInterval', { interval: { ...intervals[0], level: 2 } });
+  await clock.step();
+  const there = { type: 'PerformanceManager', value: 'ha-perfmgr' } as const;
+  assert.equal(far.daemon.host.registry.read(there, 'historicalInterval')?.[0]?.level, 2);
+
   network.cut('far');
   await center.until(() => center.state(hosts[1]) === 'notResponding');
   assert.deepEqual(await valuesOf(center, two, 'cpu.usagemhz.average', 20), [], 'nobody to ask');
@@ -96,6 +102,7 @@ test('a center keeps what its hosts measured, adds it up, and makes up for an ab
   await clock.step();
   assert.equal((await valuesOf(center, two, 'cpu.usagemhz.average', 300)).length, 2);
   assert.ok((await kept(two)) > ofTwo);
+  assert.ok((await kept(two, 'mem.granted.average')) > 0, 'a counter of level 2');
   assert.deepEqual(center.defects, []);
   await center.close();
 
