@@ -148,13 +148,19 @@ function samplesOf(metric: PerfEntityMetricCSV | PerfEntityMetric, { toCenter }:
   const series = ((metric.value ?? []) as readonly (PerfMetricSeriesCSV | PerfMetricIntSeries)[]).flatMap(
     ({ id, value = '' }) => {
       const counterId = toCenter.get(id.counterId);
-      const values = typeof value === 'string' ? value.split(',').map(Number) : value.map(Number);
+      const values = (typeof value === 'string' ? value.split(',') : value).map(sampleOf);
       return counterId === undefined || values.length !== times.length
         ? []
         : [{ counterId, instance: id.instance, values }];
     },
   );
   return times.some(Number.isNaN) ? noSamples : { times, series };
+}
+
+/** -1 is a value that is missing, and so is what is none. */
+function sampleOf(value: string | number | bigint): number {
+  const sample = value === '' ? Number.NaN : Number(value);
+  return Number.isSafeInteger(sample) && sample >= 0 ? sample : -1;
 }
 
 /** `20,2026-01-01T00:00:20Z,20,…` */

@@ -127,8 +127,9 @@ export class PerformanceSampler {
       const machine = machines.find(id);
       if (machine === undefined) continue;
       const { uuid } = machine.datastore;
-      writeMachine(samples.at(id, tick), sample, { configuration: machine.configuration, datastore: uuid, hostMHz });
-      writeSpace(samples.at(id, tick), machine.files);
+      const writer = samples.at(id, tick);
+      writeMachine(writer, sample, { configuration: machine.configuration, datastore: uuid, hostMHz });
+      writeSpace(writer, machine.files);
       ofHost.add(machine, sample);
       ofDatastores.get(uuid)?.add(machine, sample);
       for (const pool of pools.withAbove(machine.resourcePool.value)) ofPools.get(pool)?.add(machine, sample);

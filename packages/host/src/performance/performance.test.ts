@@ -36,7 +36,7 @@ async function values(
   return (series?.value ?? []).map(Number);
 }
 
-test('what a machine uses is seen of it, of its host, its pool and its datastore, and is history after a restart', async () => {
+test('what a machine uses is seen of it, of its host, its pool and its datastore, and is history after a kill', async () => {
   const computer = await Computer.make();
   const clock = new SteppedClock();
   computer.clock = clock;
@@ -64,8 +64,8 @@ test('what a machine uses is seen of it, of its host, its pool and its datastore
     assert.ok(((await last(host, 'sys.uptime.latest')) ?? 0) > 0);
     const summary = daemon.host.registry.read(host, 'summary') as HostListSummary;
     assert.ok((summary.quickStats.overallMemoryUsage ?? 0) > 0);
-    for (let index = 0; index < 14; index += 1) await clock.step();
-    await daemon.host.close();
+    for (let index = 0; index < 16; index += 1) await clock.step();
+    daemon.die();
     const again = await computer.start();
     const [kept] = await values(again, web, 'cpu.usage.average', { intervalId: 300 });
     assert.ok(kept !== undefined && kept > 0);

@@ -44,7 +44,7 @@ class EntityRings implements SampleWriter {
   readonly #wholes = new Map<number, Series>();
   readonly #parts = new Map<string, Map<number, Series>>();
   #size = 0;
-  tick = Number.NEGATIVE_INFINITY;
+  tick = -1;
 
   /** Values that are not known are left out. */
   set(counterId: number, value: number | undefined, instance = ''): void {

@@ -8,12 +8,14 @@ const empty = 0xffff_ffff;
 export class SampleRing {
   readonly #values: Uint32Array | Float64Array;
   readonly #empty: number;
-  /** Tick of the last sample. */
-  newest = Number.NEGATIVE_INFINITY;
+  readonly #most: number;
+  /** Tick of the last sample; -1 before the first. */
+  newest = -1;
 
   constructor(wide: boolean) {
     this.#values = wide ? new Float64Array(ringLength) : new Uint32Array(ringLength);
     this.#empty = wide ? missing : empty;
+    this.#most = wide ? Number.MAX_SAFE_INTEGER : empty - 1;
     this.#values.fill(this.#empty);
   }
 
@@ -29,9 +31,5 @@ export class SampleRing {
     if (tick > this.newest || tick <= this.newest - ringLength) return missing;
     const value = this.#values[tick % ringLength] ?? this.#empty;
     return value === this.#empty ? missing : value;
-  }
-
-  get #most(): number {
-    return this.#empty === empty ? empty - 1 : Number.MAX_SAFE_INTEGER;
   }
 }
