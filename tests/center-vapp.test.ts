@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { bootableDisk } from '@hypostyle/contracts/testing';
 import { formatEnvelope, parseEnvelope, type VirtualSystem } from '@hypostyle/ovf';
 import type { ManagedObjectReference, VAppConfigInfo } from '@hypostyle/vim';
 import { run } from '../packages/cli/src/run.ts';
@@ -28,14 +29,34 @@ after(async () => {
   await daemon?.remove();
 });
 
+/** Longer than a test may take, seconds. */
+const longDelay = 3_600;
+
+interface ShopOptions {
+  readonly damage?: 'db.vmdk' | 'web.vmdk';
+  /** The database is a guest with an agent, and the web waits for it. */
+  readonly guest?: boolean;
+}
+
 /** Two machines, of which the database starts first, with a disk each. */
-async function shop(damage?: 'db.vmdk' | 'web.vmdk'): Promise<string> {
+async function shop({ damage, guest = false }: ShopOptions = {}): Promise<string> {
   const systems: VirtualSystem[] = [];
-  const disks = await Promise.all([streamDisk(mebibyte), streamDisk(2 * mebibyte)]);
+  const boot = guest ? await readFile(await bootableDisk({ agent: true })) : undefined;
+  const sizes = [boot?.length ?? mebibyte, 2 * mebibyte];
+  let read = 0;
+  const content =
+    boot &&
+    ((bytes: number) => {
+      read += bytes;
+      return boot.subarray(read - bytes, read);
+    });
+  const disks = await Promise.all([streamDisk(sizes[0] as number, content), streamDisk(2 * mebibyte)]);
   const parts = ['db', 'web'].map((name, index) => {
     const disk = disks[index] as Buffer;
-    const one = { name, href: `${name}.vmdk`, fileBytes: disk.length, capacityBytes: (index + 1) * mebibyte };
-    const text = descriptorOf(one).replaceAll('file1', `file-${name}`).replaceAll('disk1', `disk-${name}`);
+    const one = { name, href: `${name}.vmdk`, fileBytes: disk.length, capacityBytes: sizes[index] as number };
+    const small = descriptorOf(one).replaceAll('file1', `file-${name}`).replaceAll('disk1', `disk-${name}`);
+    // What a guest needs to boot.
+    const text = guest ? small.replace('lsilogic', 'VirtualSCSI').replace('>64<', '>192<') : small;
     const envelope = parseEnvelope(Buffer.from(text));
     systems.push(envelope.content as VirtualSystem);
     return { envelope, member: { name: one.href, content: disk } };
@@ -57,7 +78,9 @@ async function shop(damage?: 'db.vmdk' | 'web.vmdk'): Promise<string> {
       startup: {
         info: { text: 'order' },
         items: [
-          { id: 'db', order: 1, startDelay: 2 },
+          guest
+            ? { id: 'db', order: 1, startDelay: longDelay, waitingForGuest: true }
+            : { id: 'db', order: 1, startDelay: 2 },
           { id: 'web', order: 2 },
         ],
       },
@@ -94,7 +117,7 @@ const machinesOf = async () =>
   );
 
 test('a damaged file of one machine leaves nothing of any', { timeout: 120_000 }, async () => {
-  const { code, errors } = await command('deploy', await shop('web.vmdk'), '--name', 'broken');
+  const { code, errors } = await command('deploy', await shop({ damage: 'web.vmdk' }), '--name', 'broken');
   assert.notEqual(code, 0);
   assert.match(errors, /web\.vmdk/);
   for (let round = 0; round < 200 && (await machinesOf()).length > 0; round += 1) await new Promise(setImmediate);
@@ -120,6 +143,22 @@ test('an appliance of two machines is deployed, and starts in its order', { time
   for (const { ref } of machines) assert.equal((await center.property<typeof vApp>(ref, 'parentVApp')).value, id);
   const stopped = await command('vapp', 'stop', 'our shop', '--force');
   assert.equal(stopped.code, 0, stopped.errors);
+});
+
+test('the next order waits for a real guest to answer, and no longer', { timeout: 300_000 }, async () => {
+  const { code, errors } = await command('deploy', await shop({ guest: true }), '--name', 'waiting', '--power-on');
+  assert.equal(code, 0, errors);
+  const machines = await machinesOf();
+  const [db, web] = ['db', 'web'].map((each) => machines.find((machine) => machine.name === each));
+  assert.ok(db?.bootTime && web?.bootTime);
+  // It started though the delay is far from over, and not before the guest's agent was there.
+  const guest = await center.property<{ toolsRunningStatus?: string; guestState?: string }>(db.ref, 'guest');
+  assert.equal(guest.guestState, 'running');
+  const waited = +new Date(web.bootTime) - +new Date(db.bootTime);
+  assert.ok(waited > 500 && waited < longDelay * 1_000, `${waited} ms`);
+  const stopped = await command('vapp', 'stop', 'waiting', '--force');
+  assert.equal(stopped.code, 0, stopped.errors);
+  assert.equal((await command('vapp', 'rm', 'waiting')).code, 0);
 });
 
 test('a vApp becomes a package with its order, and the same vApp again', { timeout: 240_000 }, async () => {
