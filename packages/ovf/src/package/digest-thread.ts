@@ -13,24 +13,53 @@ export type StreamDigestAnswer =
   | { readonly digests: readonly (readonly [DigestAlgorithm, string])[] };
 
 const bufferLength = 512 * 1024;
-/** Buffers that go to the thread and back. */
+/** Buffers that go to a thread and back. */
 const bufferCount = 8;
 
 /**
- * Digests of what passes by, by every algorithm: SHA-256 here, the others on a thread of their own. For one file after
- * another.
+ * Digests of what passes by, by every algorithm: SHA-256 here, each other on a thread of its own, so that the slowest
+ * of them is waited for and not their sum. For one file after another.
  */
-export class DigestThread {
+export class DigestThreads {
+  readonly #lanes = (['SHA512', 'SHA1'] as const).map((algorithm) => new DigestLane(algorithm));
+  #own = new FileDigest([]);
+
+  start(): void {
+    this.#own = new FileDigest(['SHA256']);
+    for (const lane of this.#lanes) lane.start();
+  }
+
+  /** Takes bytes; waits while a thread has all its buffers. */
+  async update(chunk: Uint8Array): Promise<void> {
+    // The threads have theirs to do meanwhile.
+    for (const lane of this.#lanes) await lane.update(chunk);
+    this.#own.update(chunk);
+  }
+
+  async finish(): Promise<ReadonlyMap<DigestAlgorithm, string>> {
+    for (const lane of this.#lanes) lane.end();
+    const digests = await Promise.all(this.#lanes.map((lane) => lane.digests()));
+    return new Map([...this.#own.finish(), ...digests.flat()]);
+  }
+
+  async close(): Promise<void> {
+    for (const lane of this.#lanes) await lane.close();
+  }
+}
+
+/** A thread that digests by one algorithm. */
+class DigestLane {
+  readonly #algorithm: DigestAlgorithm;
   readonly #worker = new Worker(new URL('./stream-digest-worker.ts', import.meta.url));
   readonly #free = Array.from({ length: bufferCount }, () => new ArrayBuffer(bufferLength));
-  #own = new FileDigest([]);
   #buffer: ArrayBuffer | undefined;
   #filled = 0;
   #failure: Error | undefined;
   #digests: readonly (readonly [DigestAlgorithm, string])[] | undefined;
   #wake: () => void = () => undefined;
 
-  constructor() {
+  constructor(algorithm: DigestAlgorithm) {
+    this.#algorithm = algorithm;
     this.#worker.on('message', (answer: StreamDigestAnswer) => {
       if ('buffer' in answer) this.#free.push(answer.buffer);
       else this.#digests = answer.digests;
@@ -43,14 +72,11 @@ export class DigestThread {
   }
 
   start(): void {
-    this.#own = new FileDigest(['SHA256']);
     this.#digests = undefined;
-    this.#post({ algorithms: ['SHA1', 'SHA512'] });
+    this.#post({ algorithms: [this.#algorithm] });
   }
 
-  /** Takes bytes; waits while the thread has all buffers. */
   async update(chunk: Uint8Array): Promise<void> {
-    this.#own.update(chunk);
     for (let at = 0; at < chunk.length; ) {
       while (this.#buffer === undefined) {
         this.#buffer = this.#free.pop();
@@ -64,11 +90,14 @@ export class DigestThread {
     }
   }
 
-  async finish(): Promise<ReadonlyMap<DigestAlgorithm, string>> {
+  end(): void {
     this.#send();
     this.#post({ end: true });
+  }
+
+  async digests(): Promise<readonly (readonly [DigestAlgorithm, string])[]> {
     while (this.#digests === undefined) await this.#answer();
-    return new Map([...this.#own.finish(), ...this.#digests]);
+    return this.#digests;
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,7 @@
 import type { FileReference } from '../envelope/envelope.ts';
 import { OvfError, type OvfWarning } from '../errors.ts';
 import { verifySignature } from '../signature/verify-signature.ts';
-import { DigestThread } from './digest-thread.ts';
+import { DigestThreads } from './digest-thread.ts';
 import { FileDigest } from './file-digests.ts';
 import { FileSet } from './file-set.ts';
 import type { DigestAlgorithm, Manifest } from './manifest.ts';
@@ -36,7 +36,7 @@ export async function verifyOvaStream(
   options: VerifyOptions = {},
 ): Promise<PackageVerdict> {
   const source = new StreamSource(stream);
-  const threads: DigestThread[] = [];
+  const threads: DigestThreads[] = [];
   try {
     return await verifyEntries(source, options, threads);
   } finally {
@@ -48,7 +48,7 @@ export async function verifyOvaStream(
 async function verifyEntries(
   source: StreamSource,
   options: VerifyOptions,
-  threads: DigestThread[],
+  threads: DigestThreads[],
 ): Promise<PackageVerdict> {
   const { signal, onProgress } = options;
   const seen = new Map<string, SeenFile>();
@@ -110,10 +110,10 @@ const worthThread = 4 * 1024 * 1024;
 function digestFor(
   algorithms: readonly DigestAlgorithm[] | undefined,
   size: number,
-  threads: DigestThread[],
-): FileDigest | DigestThread {
+  threads: DigestThreads[],
+): FileDigest | DigestThreads {
   if (algorithms !== undefined || size < worthThread) return new FileDigest(algorithms);
-  const thread = threads[0] ?? new DigestThread();
+  const thread = threads[0] ?? new DigestThreads();
   threads[0] = thread;
   thread.start();
   return thread;
