@@ -17,8 +17,8 @@ export function applyDeviceChanges(
   before: MachineConfiguration,
   changes: readonly VirtualDeviceConfigSpec[],
   context: SpecContext,
-): Pick<DeviceDraft, 'configuration' | 'effects' | 'keys'> {
-  const draft: DeviceDraft = { configuration: before, keys: new Map(), effects: [], context };
+): Pick<DeviceDraft, 'configuration' | 'effects' | 'keys' | 'connections'> {
+  const draft: DeviceDraft = { configuration: before, keys: new Map(), effects: [], connections: new Map(), context };
   // Clients list devices before their controllers too: controllers are added first, and removed last.
   const order = changes.map((change, index) => ({ change, index, rank: rank(change) }));
   order.sort((a, b) => a.rank - b.rank || a.index - b.index);
@@ -67,11 +67,19 @@ const nicModelOf = {
   VirtualEthernetCard: 'virtio',
 } as const;
 
-function startConnected(device: VirtualDevice): boolean {
-  return device.connectable?.startConnected ?? true;
+/** An edit that says nothing of it changes nothing. */
+function startConnected(device: VirtualDevice, old: { readonly startConnected: boolean } | undefined): boolean {
+  return device.connectable?.startConnected ?? old?.startConnected ?? true;
 }
 
-function applyCdrom(draft: DeviceDraft, { operation, device }: VirtualDeviceConfigSpec, index: number): void {
+/** Whether a device is connected while the machine runs is the matter of an edit: one that is added is as at a start. */
+function connect(draft: DeviceDraft, { operation, device }: VirtualDeviceConfigSpec, key: number): void {
+  const connected = device.connectable?.connected;
+  if (operation === 'edit' && connected !== undefined) draft.connections.set(key, connected);
+}
+
+function applyCdrom(draft: DeviceDraft, change: VirtualDeviceConfigSpec, index: number): void {
+  const { operation, device } = change;
   const { configuration: c } = draft;
   const old = operation === 'add' ? undefined : existing(c.cdroms, device.key, index);
   if (operation === 'remove') {
@@ -88,20 +96,26 @@ function applyCdrom(draft: DeviceDraft, { operation, device }: VirtualDeviceConf
     key: deviceKey(controller.family, controller.bus, unit),
     controllerKey: controller.key,
     unit,
-    kind: iso ? 'iso' : backing?._typeName === 'VirtualCdromAtapiBackingInfo' ? 'atapi' : 'passthrough',
-    fileName: iso && backing.fileName ? backing.fileName : undefined,
-    startConnected: startConnected(device),
+    ...(backing === undefined && old !== undefined
+      ? { kind: old.kind, fileName: old.fileName }
+      : {
+          kind: iso ? 'iso' : backing?._typeName === 'VirtualCdromAtapiBackingInfo' ? 'atapi' : 'passthrough',
+          fileName: iso && backing.fileName ? backing.fileName : undefined,
+        }),
+    startConnected: startConnected(device, old),
   };
   draft.keys.set(device.key, cdrom.key);
+  connect(draft, change, cdrom.key);
   draft.configuration = { ...c, cdroms: [...c.cdroms.filter((known) => known !== old), cdrom] };
 }
 
 function applyNic(
   draft: DeviceDraft,
-  { operation, device: any }: VirtualDeviceConfigSpec,
+  change: VirtualDeviceConfigSpec,
   device: VirtualEthernetCard,
   index: number,
 ): void {
+  const { operation, device: any } = change;
   const { configuration: c } = draft;
   const old = operation === 'add' ? undefined : existing(c.nics, any.key, index);
   if (operation === 'remove') {
@@ -125,11 +139,12 @@ function applyNic(
     networkName: networkName(draft, device, old, index),
     addressType,
     mac: addressType === 'static' || old?.mac === mac ? mac : '',
-    startConnected: device.connectable === undefined && old !== undefined ? old.startConnected : startConnected(device),
+    startConnected: startConnected(device, old),
     wakeOnLan: device.wakeOnLanEnabled ?? old?.wakeOnLan ?? false,
     forwards: old?.forwards ?? [],
   };
   draft.keys.set(device.key, nic.key);
+  connect(draft, change, nic.key);
   const nics = [...c.nics.filter((known) => known !== old), nic].sort((a, b) => a.number - b.number);
   draft.configuration = { ...c, nics };
 }
@@ -206,21 +221,25 @@ function applySerial(draft: DeviceDraft, { operation, device }: VirtualDeviceCon
     VirtualSerialPortURIBackingInfo: ['network', backing?.serviceURI],
     VirtualSerialPortDeviceBackingInfo: ['device', backing?.deviceName],
   } as const;
-  const [kind, fileName] = kinds[backing?._typeName as keyof typeof kinds] ?? ['device', ''];
+  const [kind, fileName] =
+    backing === undefined && old !== undefined
+      ? ([old.kind, old.fileName] as const)
+      : (kinds[backing?._typeName as keyof typeof kinds] ?? ['device', '']);
   const serial: Serial = {
     key: serialKey(number),
     number,
     kind,
     // A port to a file that nobody named writes beside the machine.
     fileName: fileName || (kind === 'file' ? `serial${number}.log` : ''),
-    startConnected: startConnected(device),
-    yieldOnPoll: (device as { readonly yieldOnPoll?: boolean }).yieldOnPoll ?? true,
+    startConnected: startConnected(device, old),
+    yieldOnPoll: (device as { readonly yieldOnPoll?: boolean }).yieldOnPoll ?? old?.yieldOnPoll ?? true,
   };
   draft.keys.set(device.key, serial.key);
   draft.configuration = { ...c, serials: [...c.serials.filter((known) => known !== old), serial] };
 }
 
-function applyFloppy(draft: DeviceDraft, { operation, device }: VirtualDeviceConfigSpec, index: number): void {
+function applyFloppy(draft: DeviceDraft, change: VirtualDeviceConfigSpec, index: number): void {
+  const { operation, device } = change;
   const { configuration: c } = draft;
   const old = operation === 'add' ? undefined : existing(c.floppies, device.key, index);
   if (operation === 'remove') {
@@ -231,7 +250,13 @@ function applyFloppy(draft: DeviceDraft, { operation, device }: VirtualDeviceCon
   if (number === undefined) throw badDevice(index, 'device', 'a machine has at most 2 floppy drives');
   const backing = device.backing as { readonly _typeName?: string; readonly fileName?: string } | undefined;
   const image = backing?._typeName === 'VirtualFloppyImageBackingInfo' ? backing.fileName : undefined;
-  const floppy: Floppy = { key: floppyKey(number), number, fileName: image, startConnected: startConnected(device) };
+  const floppy: Floppy = {
+    key: floppyKey(number),
+    number,
+    fileName: backing === undefined ? old?.fileName : image,
+    startConnected: startConnected(device, old),
+  };
   draft.keys.set(device.key, floppy.key);
+  connect(draft, change, floppy.key);
   draft.configuration = { ...c, floppies: [...c.floppies.filter((known) => known !== old), floppy] };
 }

@@ -14,6 +14,8 @@ import { isReservedExtraKey } from './vmx-keys.ts';
 export interface AppliedSpec {
   readonly configuration: MachineConfiguration;
   readonly effects: readonly DeviceEffect[];
+  /** Devices by key that are to be connected now, or not. */
+  readonly connections: ReadonlyMap<number, boolean>;
 }
 
 const normalAllocation = (normal: number): Allocation => ({
@@ -139,7 +141,7 @@ export function applySpec(
   if (spec.changeTrackingEnabled && !context.changedBlocks) {
     throw fault('NotSupported', {}, 'configSpec.changeTrackingEnabled: changed blocks cannot be told here.');
   }
-  return { configuration, effects: devices.effects };
+  return { configuration, effects: devices.effects, connections: devices.connections };
 }
 
 function integer(

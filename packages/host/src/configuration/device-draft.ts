@@ -43,6 +43,8 @@ export interface DeviceDraft {
   /** Keys that the client gave to new devices, by the key that they got. */
   readonly keys: Map<number, number>;
   readonly effects: DeviceEffect[];
+  /** Devices by their new keys that are to be connected now, or not, whatever they are at a start. */
+  readonly connections: Map<number, boolean>;
   readonly context: SpecContext;
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import type { ManagedObjectReference } from '@hypostyle/vim';
 import fc from 'fast-check';
@@ -74,9 +74,9 @@ function after(before: Expected | undefined, action: Action): Expected | 'none' 
     case 'reset':
       return power === 'poweredOn' ? before : undefined;
     case 'addDisk':
-      return power === 'poweredOff' && disks < 4 ? { ...before, disks: disks + 1 } : undefined;
+      return power !== 'suspended' && disks < 4 ? { ...before, disks: disks + 1 } : undefined;
     case 'removeDisk':
-      return power === 'poweredOff' && disks > 0 ? { ...before, disks: disks - 1 } : undefined;
+      return power !== 'suspended' && disks > 0 ? { ...before, disks: disks - 1 } : undefined;
     case 'annotate':
       return before;
     default:
@@ -141,6 +141,10 @@ async function observe(computer: Computer, daemon: Daemon, name: string): Promis
   }
   const vmx = await readFile(join(folder, `${name}.vmx`), 'utf8');
   const disks = [...vmx.matchAll(/^scsi0:\d+\.fileName = "(.*)\.vmdk"/gm)].map((match) => match[1] as string);
+  if (engine !== undefined) {
+    const open = [...engine.disks.values()].map(([top]) => basename(top?.path ?? ''));
+    assert.deepEqual(open.sort(), disks.map((disk) => `${disk}-flat.vmdk`).sort(), 'disks of the engine');
+  }
   const image = /^checkpoint\.vmState = "(.*)"/m.exec(vmx)?.[1];
   const power = (machine && daemon.read(machine, 'runtime')?.powerState) ?? 'poweredOff';
   assert.equal(engine !== undefined, power === 'poweredOn', `shown as ${power}`);

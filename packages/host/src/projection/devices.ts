@@ -2,7 +2,7 @@ import { data, type VirtualDevice, type VirtualDeviceConnectInfo } from '@hypost
 import { fixedKeys } from '../configuration/device-keys.ts';
 import { type Equipment, equipmentKeys, equipmentOf, soundModels } from '../configuration/equipment.ts';
 import type { Cdrom, Controller, Disk, Floppy, Nic, Serial } from '../configuration/machine-configuration.ts';
-import type { DiskFacts, MachineRecord } from '../machine/record/machine-record.ts';
+import { type DiskFacts, isConnected, type MachineRecord } from '../machine/record/machine-record.ts';
 import type { InventoryNames } from './inventory-names.ts';
 
 const description = (label: string, summary: string) => data('Description', { label, summary });
@@ -119,7 +119,7 @@ export function virtualDevices(
     devices.push(diskDevice(disk, number, machine, names, changeIds.get(disk.key)));
   }
   for (const floppy of configuration.floppies) devices.push(floppyDevice(floppy, machine, running));
-  for (const nic of configuration.nics) devices.push(nicDevice(nic, names, running));
+  for (const nic of configuration.nics) devices.push(nicDevice(nic, machine, names, running));
   for (const serial of configuration.serials) devices.push(serialDevice(serial, machine, running));
   return devices;
 }
@@ -201,12 +201,16 @@ function controllerDevice(controller: Controller, device: readonly number[]): Vi
   }
 }
 
-function connectable(startConnected: boolean, running: boolean, allowGuestControl = true): VirtualDeviceConnectInfo {
+function connectable(
+  machine: MachineRecord,
+  device: { readonly key: number; readonly startConnected: boolean },
+  running: boolean,
+): VirtualDeviceConnectInfo {
   return data('VirtualDeviceConnectInfo', {
     migrateConnect: 'unset',
-    startConnected,
-    allowGuestControl,
-    connected: running && startConnected,
+    startConnected: device.startConnected,
+    allowGuestControl: true,
+    connected: running && isConnected(machine, device),
     status: running ? 'ok' : 'untried',
   });
 }
@@ -277,7 +281,7 @@ function cdromDevice(cdrom: Cdrom, number: number, machine: MachineRecord, runni
     key: cdrom.key,
     deviceInfo: description(`CD/DVD drive ${number + 1}`, path === undefined ? 'Remote device' : `ISO ${path}`),
     backing,
-    connectable: connectable(cdrom.startConnected, running && path !== undefined),
+    connectable: connectable(machine, cdrom, running && path !== undefined),
     controllerKey: cdrom.controllerKey,
     unitNumber: cdrom.unit,
   });
@@ -292,7 +296,7 @@ function floppyDevice(floppy: Floppy, machine: MachineRecord, running: boolean):
       path === undefined
         ? data('VirtualFloppyRemoteDeviceBackingInfo', { deviceName: '', useAutoDetect: false })
         : data('VirtualFloppyImageBackingInfo', { fileName: path }),
-    connectable: connectable(floppy.startConnected, running && path !== undefined),
+    connectable: connectable(machine, floppy, running && path !== undefined),
     controllerKey: fixedKeys.superIo,
     unitNumber: floppy.number,
   });
@@ -307,7 +311,7 @@ const nicTypes = {
   virtio: 'VirtualEthernetCard',
 } as const;
 
-function nicDevice(nic: Nic, names: InventoryNames, running: boolean): VirtualDevice {
+function nicDevice(nic: Nic, machine: MachineRecord, names: InventoryNames, running: boolean): VirtualDevice {
   const network = names.network(nic.networkName);
   return data(nicTypes[nic.model], {
     key: nic.key,
@@ -318,7 +322,7 @@ function nicDevice(nic: Nic, names: InventoryNames, running: boolean): VirtualDe
       ...(network === undefined ? {} : { network }),
       inPassthroughMode: false,
     }),
-    connectable: connectable(nic.startConnected, running),
+    connectable: connectable(machine, nic, running),
     controllerKey: fixedKeys.pci,
     unitNumber: 7 + nic.number,
     addressType: nic.addressType === 'vpx' ? 'assigned' : nic.addressType === 'static' ? 'manual' : 'generated',
@@ -345,7 +349,7 @@ function serialDevice(serial: Serial, machine: MachineRecord, running: boolean):
     key: serial.key,
     deviceInfo: description(`Serial port ${serial.number + 1}`, serial.fileName || 'Console'),
     backing,
-    connectable: connectable(serial.startConnected, running),
+    connectable: connectable(machine, serial, running),
     controllerKey: fixedKeys.superIo,
     unitNumber: serial.number,
     yieldOnPoll: serial.yieldOnPoll,

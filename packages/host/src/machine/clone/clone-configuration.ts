@@ -67,7 +67,7 @@ export function withSpec(
   const all = applySpec(devices.configuration, { ...rest, _typeName: 'VirtualMachineConfigSpec' }, context);
   // A disk that the copy is not to have is not made, and that of the original stays.
   const effects = [...devices.effects, ...all.effects].filter(({ kind }) => kind !== 'destroy-disk');
-  return { configuration: { ...all.configuration, template }, effects };
+  return { configuration: { ...all.configuration, template }, effects, connections: new Map() };
 }
 
 function diskName(stem: string, index: number): string {

@@ -194,6 +194,7 @@ export class MachineWatch {
           agentConnected: false,
           stats: undefined,
           question: undefined,
+          ...(runtime.powerState === 'suspended' ? {} : { connections: new Map() }),
           files,
           cleanPowerOff: event.reason !== 'crashed',
         },

@@ -15,7 +15,7 @@ import type { MachineConfiguration, Nic } from '../../configuration/machine-conf
 import { parseForward } from '../../configuration/port-forward.ts';
 import { setting } from '../../configuration/settings.ts';
 import { HostError } from '../../errors.ts';
-import type { MachineRecord } from '../record/machine-record.ts';
+import { isConnected, type MachineRecord } from '../record/machine-record.ts';
 
 export interface HardwareOptions {
   /** Layers of each disk by device key, top first. */
@@ -89,15 +89,19 @@ export function machineHardware(machine: MachineRecord, options: HardwareOptions
       id: idOf(cdrom),
       controllerId: controllerIds.get(cdrom.controllerKey) ?? '',
       unit: cdrom.unit,
-      ...(cdrom.fileName !== undefined && cdrom.startConnected ? { path: options.imagePath(cdrom.fileName) } : {}),
+      ...(cdrom.fileName !== undefined && isConnected(machine, cdrom)
+        ? { path: options.imagePath(cdrom.fileName) }
+        : {}),
     }),
   );
-  const nics = c.nics.map((nic) => nicHardware(nic, options));
+  const nics = c.nics.map((nic) => nicHardware(machine, nic, options));
   const floppies = c.floppies.map(
     (floppy): FloppyHardware => ({
       id: `floppy${floppy.number}`,
       unit: floppy.number,
-      ...(floppy.fileName !== undefined && floppy.startConnected ? { path: options.imagePath(floppy.fileName) } : {}),
+      ...(floppy.fileName !== undefined && isConnected(machine, floppy)
+        ? { path: options.imagePath(floppy.fileName) }
+        : {}),
     }),
   );
   const { usb, ehci, xhci, sound, videoRamKiB } = equipmentOf(c);
@@ -178,14 +182,14 @@ function diskSerial(machine: MachineRecord, key: number): { readonly serial?: st
   return { serial: uuid.replaceAll('-', '').slice(0, 20) };
 }
 
-function nicHardware(nic: Nic, options: HardwareOptions): NicHardware {
+function nicHardware(machine: MachineRecord, nic: Nic, options: HardwareOptions): NicHardware {
   const exists = options.networkExists(nic.networkName);
   return {
     id: `ethernet${nic.number}`,
     model: nic.model,
     mac: nic.mac,
     slot: nic.number,
-    connected: nic.startConnected && exists,
+    connected: isConnected(machine, nic) && exists,
     network: exists ? { kind: 'nat', forwards: nic.forwards.map(forwardOf) } : { kind: 'none' },
   };
 }

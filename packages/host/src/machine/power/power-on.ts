@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { type BlockLayer, HypervisorError, type RunningMachine } from '@hypostyle/contracts';
+import { HypervisorError, type RunningMachine } from '@hypostyle/contracts';
 import {
   checkExtents,
   createDelta,
@@ -113,6 +113,7 @@ async function startEngine(
   const found = configurationFromVmx(vmx, core.guestOs, name);
   let configuration = withIdentity({ ...found, name: before.configuration.name }, core);
   const prepared = await prepareDisks(core, before, configuration);
+  const layers = await core.changes.open(before, configuration, prepared.opened);
   configuration = { ...configuration, disks: prepared.disks };
   if (configuration.nvram === '') configuration = { ...configuration, nvram: `${name}.nvram` };
   writeConfiguration(vmx, configuration, core.guestOs);
@@ -135,7 +136,7 @@ async function startEngine(
     before.powerState === 'suspended' && suspended !== '' ? join(folder, splitPath(suspended).name) : undefined;
   const environment = resume === undefined ? await makeEnvironment(machine) : await findEnvironment(datastore, vmxPath);
   const plain = machineHardware(machine, {
-    layers: prepared.layers,
+    layers,
     imagePath: (fileName) => diskPath(datastore, vmxPath, fileName),
     networkExists: (network) => core.networks.find(network) !== undefined,
     limits: core.limits,
@@ -218,7 +219,7 @@ async function discardMemoryImage({ datastore, vmxPath }: MachineRecord): Promis
 }
 
 /** What a machine that came without them is given at its first power-on. */
-function withIdentity(c: MachineConfiguration, core: HostCore): MachineConfiguration {
+export function withIdentity(c: MachineConfiguration, core: HostCore): MachineConfiguration {
   const taken = new Set<string>();
   if (c.nics.some((nic) => nic.mac === ''))
     for (const machine of core.machines.all()) for (const { mac } of machine.configuration.nics) taken.add(mac);
@@ -251,11 +252,11 @@ function newMac(taken: ReadonlySet<string>): string {
  * Makes each disk ready to be written: a foreign one gets a delta of ours on top and is never written itself, and what
  * will be written has a new CID on disk first.
  */
-async function prepareDisks(
+export async function prepareDisks(
   core: HostCore,
   machine: MachineRecord,
-  configuration: MachineConfiguration,
-): Promise<{ readonly disks: Disk[]; readonly layers: ReadonlyMap<number, readonly BlockLayer[]> }> {
+  configuration: Pick<MachineConfiguration, 'disks'>,
+): Promise<{ readonly disks: Disk[]; readonly opened: readonly OpenedDisk[] }> {
   const { datastore, vmxPath } = machine;
   const allowOutside = (path: string) => path.startsWith(`${datastore.directory}/`);
   const disks: Disk[] = [];
@@ -286,7 +287,7 @@ async function prepareDisks(
   }
   // Once nothing speaks against any of them: a disk that was given a new one counts as written.
   for (const { disk, chain } of opened) if (disk.mode !== 'independent_nonpersistent') await renewContentId(chain);
-  return { disks, layers: await core.changes.open(machine, configuration, opened) };
+  return { disks, opened };
 }
 
 /** A link in a folder that was brought may lead anywhere, and the engine would write there. */

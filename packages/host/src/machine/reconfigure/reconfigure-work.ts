@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { growMachineDisk, machineDiskFiles } from '@hypostyle/services';
+import { deltaFiles, machineDiskFiles } from '@hypostyle/services';
 import {
   actingUser,
   type Call,
@@ -9,8 +9,9 @@ import {
   type RunningTask,
   type VirtualMachineConfigSpec,
 } from '@hypostyle/vim';
-import { applySpec, machineName } from '../../configuration/apply-spec.ts';
+import { type AppliedSpec, applySpec, machineName } from '../../configuration/apply-spec.ts';
 import { configurationFromVmx } from '../../configuration/from-vmx.ts';
+import type { MachineConfiguration } from '../../configuration/machine-configuration.ts';
 import { checkFiles } from '../../configuration/refused-members.ts';
 import { writeConfiguration } from '../../configuration/to-vmx.ts';
 import type { HostCore } from '../../host-core.ts';
@@ -19,9 +20,20 @@ import { writeVApp } from '../../vapp/vapp-file.ts';
 import { applyEffects, type DiskGrowth, type DoomedDisk, destroyDisks, doomedDisks } from '../files/disk-effects.ts';
 import { readVmx, writeVmx } from '../files/machine-files.ts';
 import { checkDuplicate, claimName, mustBeFree, specContext } from '../lifecycle/lifecycle-work.ts';
-import { invalidPowerState } from '../power/power-work.ts';
+import { withIdentity } from '../power/power-on.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
-import { putMachine, readMachine } from '../registration/registration.ts';
+import { putMachine, readMachine, saveRuntime } from '../registration/registration.ts';
+import {
+  changeEngine,
+  connectionsOf,
+  digestOf,
+  forgetFormer,
+  growDisks,
+  keepFormer,
+  readyDisks,
+  tellEngine,
+} from './change-engine.ts';
+import { checkHotChange } from './hot-change.ts';
 
 interface ReconfigureInput {
   readonly id: string;
@@ -34,6 +46,8 @@ interface ReconfigureJournal {
   readonly destroyed: readonly DoomedDisk[];
   /** Disks that become larger once the configuration is written. */
   readonly growths?: readonly DiskGrowth[];
+  /** Digest of the `.vmx` once it is written: from then on the change is brought to its end. */
+  readonly written?: string;
 }
 
 export interface ReconfigureWork {
@@ -46,40 +60,14 @@ export interface ReconfigureWork {
   rename(call: Call, name: string): Promise<ManagedObjectReference<'Task'>>;
 }
 
-/** Members that may change while the machine runs: they are no hardware. */
-const liveMembers = new Set([
-  '_typeName',
-  'changeVersion',
-  'name',
-  // The name that a center knows the machine by: no engine has it.
-  'instanceUuid',
-  'annotation',
-  'createDate',
-  'locationId',
-  'managedBy',
-  'consolePreferences',
-  'maxMksConnections',
-  'guestAutoLockEnabled',
-  'swapPlacement',
-  'files',
-  'extraConfig',
-  // The guest hears of it at its next start.
-  'vAppConfig',
-  'vAppConfigRemoved',
-  'bootOptions',
-  'tools',
-  'powerOpInfo',
-  'flags',
-  // It begins with the next start, or the next snapshot.
-  'changeTrackingEnabled',
-]);
-
 export function defineReconfigureWork(core: HostCore): ReconfigureWork {
   const reconfigure = core.tasks.define<ReconfigureInput>('VirtualMachine.reconfigure', {
     method: 'ReconfigVM_Task',
     run: async (task, { id, spec }) => changeMachine(core, task, id, spec),
-    resume: async (task, { id }) => {
-      await settleFiles(core, id, task.journaled as ReconfigureJournal | undefined);
+    resume: async (task, { id, spec }) => {
+      const journal = task.journaled as ReconfigureJournal | undefined;
+      if (await finishChange(core, task, id, spec, journal)) return;
+      await settleFiles(core, id, journal);
       throw fault(
         'SystemError',
         { reason: 'interrupted' },
@@ -98,7 +86,8 @@ export function defineReconfigureWork(core: HostCore): ReconfigureWork {
       mustBeFree(core, machine);
       checkState(machine, spec);
       checkFiles(spec, machine.datastore.format(machine.vmxPath));
-      applySpec(machine.configuration, spec, specContext(core));
+      const applied = applySpec(machine.configuration, spec, specContext(core));
+      checkLive(core, machine, machine.configuration, applied, spec);
       applyVApp(machine.vApp, spec);
       return reconfigure(call, { input: { id: machine.id, spec }, entity: machine.ref, queueKey: machine.id });
     },
@@ -117,9 +106,19 @@ function checkState(machine: MachineRecord, spec: VirtualMachineConfigSpec): voi
   if (spec.changeVersion !== undefined && spec.changeVersion !== '' && spec.changeVersion !== machine.modified) {
     throw fault('ConcurrentAccess', {}, 'The configuration was changed after it was read; read it again.');
   }
-  if (machine.powerState === 'poweredOff') return;
-  const hardware = Object.entries(spec).find(([member, value]) => value !== undefined && !liveMembers.has(member));
-  if (hardware !== undefined) throw invalidPowerState(machine, 'poweredOff');
+}
+
+/** Whether an engine must be told; throws where a machine that is on or suspended cannot be changed so. */
+function checkLive(
+  core: HostCore,
+  machine: MachineRecord,
+  before: MachineConfiguration,
+  { configuration: after, connections }: AppliedSpec,
+  spec: VirtualMachineConfigSpec,
+): boolean {
+  if (machine.powerState === 'poweredOff') return false;
+  const { hotPlug } = core.hypervisorInfo.capabilities;
+  return checkHotChange(machine, { before, after, spec, connections, hotPlug });
 }
 
 /** What the `.vmx` names was finished; what it does not name was being made, or is to be deleted. */
@@ -132,16 +131,13 @@ async function settleFiles(core: HostCore, id: string, journal: ReconfigureJourn
   const named = new Set<string>();
   for (const disk of configuration.disks) {
     const path = datastore.relative(vmxPath, disk.fileName);
-    if (path !== undefined) for (const file of machineDiskFiles(datastore, path)) named.add(file);
+    if (path === undefined) continue;
+    const files = [...machineDiskFiles(datastore, path), ...deltaFiles(datastore.absolute(path))];
+    for (const file of files) named.add(file);
   }
   for (const path of journal.made) if (!named.has(path)) await rm(path, { force: true });
-  await growDisks(machine, journal.growths ?? []);
   const gone = journal.destroyed.filter((disk) => !named.has(disk.path));
   await destroyDisks(core, datastore, gone);
-}
-
-async function growDisks({ datastore }: MachineRecord, growths: readonly DiskGrowth[]): Promise<void> {
-  for (const { path, capacityBytes } of growths) await growMachineDisk({ root: datastore, path, capacityBytes });
 }
 
 async function changeMachine(
@@ -166,12 +162,15 @@ async function change(
   machine: MachineRecord,
   spec: VirtualMachineConfigSpec,
 ): Promise<void> {
-  const { id } = machine;
   checkState(machine, spec);
-  const { datastore, vmxPath } = machine;
+  const { id, datastore, vmxPath } = machine;
   const vmx = await readVmx(datastore, vmxPath);
+  const original = vmx.toString();
   const found = configurationFromVmx(vmx, core.guestOs, machine.configuration.name);
-  const applied = applySpec({ ...found, name: machine.configuration.name }, spec, specContext(core));
+  const before = { ...found, name: machine.configuration.name };
+  const applied = applySpec(before, spec, specContext(core));
+  const engine = core.machines.engine(id);
+  const isLive = checkLive(core, machine, before, applied, spec) && engine !== undefined;
   const vApp = applyVApp(machine.vApp, spec);
   const vAppChanges = spec.vAppConfig !== undefined || spec.vAppConfigRemoved === true;
   const destroyed = await doomedDisks(datastore, vmxPath, applied.effects);
@@ -185,35 +184,67 @@ async function change(
     task,
     planned: (made) => task.journal({ made, destroyed } satisfies ReconfigureJournal),
   });
+  const { growths } = effected;
+  const made = [...effected.made];
   try {
+    let configuration = effected.configuration;
+    if (isLive) {
+      const ready = await readyDisks(core, machine, withIdentity(configuration, core));
+      configuration = ready.configuration;
+      made.push(...ready.made);
+    }
     if (vAppChanges && vApp !== undefined) await writeVApp(datastore, vmxPath, vApp);
     const hasVApp = vAppChanges ? vApp !== undefined : found.hasVApp;
-    writeConfiguration(vmx, { ...effected.configuration, hasVApp }, core.guestOs);
-    if (effected.growths.length > 0)
-      await task.journal({ made: effected.made, destroyed, growths: effected.growths } satisfies ReconfigureJournal);
+    writeConfiguration(vmx, { ...configuration, hasVApp }, core.guestOs);
+    if (isLive || growths.length > 0) {
+      const written = digestOf(vmx);
+      await task.journal({ made, destroyed, growths, written } satisfies ReconfigureJournal);
+    }
+    if (isLive) await keepFormer(machine, original);
     await writeVmx(datastore, vmxPath, vmx);
-    await growDisks(machine, effected.growths);
+    if (isLive) await changeEngine(core, machine, engine, applied.connections);
     if (vAppChanges && vApp === undefined) await writeVApp(datastore, vmxPath, undefined);
   } catch (error) {
     if (vAppChanges && machine.vApp !== undefined) await writeVApp(datastore, vmxPath, machine.vApp).catch(() => {});
-    for (const path of effected.made) await rm(path, { force: true });
+    for (const path of made) await rm(path, { force: true });
+    await forgetFormer(machine);
     throw error;
   }
-  await core.store.transact([
-    putMachine({
-      id,
-      datastore: datastore.uuid,
-      vmxPath,
-      created: spec.createDate ?? machine.created,
-    }),
-  ]);
-  if (machine.configuration.changeTracking && !effected.configuration.changeTracking) {
+  await conclude(core, task, machine, spec, { destroyed, growths, connections: applied.connections });
+}
+
+/** What is left to be done once the configuration is written and the engine has it. */
+async function conclude(
+  core: HostCore,
+  task: RunningTask,
+  machine: MachineRecord,
+  spec: VirtualMachineConfigSpec,
+  rest: {
+    readonly destroyed: readonly DoomedDisk[];
+    readonly growths: readonly DiskGrowth[];
+    readonly connections: ReadonlyMap<number, boolean>;
+  },
+): Promise<void> {
+  const { id, datastore, vmxPath } = machine;
+  const created = spec.createDate ?? machine.created;
+  const connections = connectionsOf(machine, rest.connections);
+  if (rest.connections.size > 0 && machine.powerState === 'poweredOn') {
+    const { bootTime } = machine;
+    await saveRuntime(core, id, { powerState: 'poweredOn', bootTime, connections: Object.fromEntries(connections) });
+  }
+  await core.store.transact([putMachine({ id, datastore: datastore.uuid, vmxPath, created })]);
+  const grown = await growDisks(core, machine, rest.growths).then(
+    () => undefined,
+    (error: unknown) => ({ error }),
+  );
+  let now = await readMachine(core, datastore, vmxPath);
+  if (machine.configuration.changeTracking && !now.configuration.changeTracking) {
     await core.changes.end(id);
     await core.changes.removeImages(id);
+    now = await readMachine(core, datastore, vmxPath);
   }
-  const now = await readMachine(core, datastore, vmxPath);
   core.registry.commit((draft) => {
-    core.machines.change(id, { ...now, created: spec.createDate ?? machine.created }, draft);
+    core.machines.change(id, { ...now, created, connections }, draft);
     core.inventory.networksChanged(draft);
     if (now.configuration.name !== machine.configuration.name) {
       task.post(draft, {
@@ -229,7 +260,50 @@ async function change(
       members: { configSpec: withoutSecrets(spec) },
     });
   });
-  await destroyDisks(core, datastore, destroyed);
+  await destroyDisks(core, datastore, rest.destroyed);
+  await forgetFormer(machine);
+  if (grown !== undefined) throw grown.error;
+}
+
+/** Brings a change to its end that a restart cut off after its configuration was written. False: it was not. */
+async function finishChange(
+  core: HostCore,
+  task: RunningTask,
+  id: string,
+  spec: VirtualMachineConfigSpec,
+  journal: ReconfigureJournal | undefined,
+): Promise<boolean> {
+  const machine = core.machines.find(id);
+  if (machine === undefined || machine.problem !== undefined) return false;
+  const engine = core.machines.engine(id);
+  const { datastore, vmxPath } = machine;
+  const current = digestOf(await readVmx(datastore, vmxPath));
+  if (journal?.written !== current) {
+    // The former configuration stands: the engine gets back what it may have lost.
+    if (journal?.written !== undefined && engine !== undefined) await tellEngine(core, engine, machine, machine);
+    await forgetFormer(machine);
+    return false;
+  }
+  const { connections } = applySpec(machine.configuration, { ...spec, deviceChange: edits(spec) }, specContext(core));
+  if (engine !== undefined) {
+    await changeEngine(core, machine, engine, connections).catch(async (error: unknown) => {
+      for (const path of journal.made) await rm(path, { force: true });
+      const now = await readMachine(core, datastore, vmxPath);
+      core.machines.change(id, now);
+      throw error;
+    });
+  }
+  const { destroyed, growths = [] } = journal;
+  await conclude(core, task, machine, spec, { destroyed, growths, connections });
+  return true;
+}
+
+/** Changes that can be read a second time: whether devices are connected. */
+function edits({ deviceChange = [] }: VirtualMachineConfigSpec) {
+  return deviceChange.filter(
+    ({ operation, device }) =>
+      operation === 'edit' && device.connectable !== undefined && device._typeName !== 'VirtualDisk',
+  );
 }
 
 /** Two machines of one instance UUID are allowed, as copies of a folder have it, and told. */

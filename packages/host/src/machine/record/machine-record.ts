@@ -42,6 +42,8 @@ export interface MachineRecord {
   /** True between the agent's first answer and the engine's end or the agent's silence. */
   readonly agentConnected: boolean;
   readonly stats: MachineStats | undefined;
+  /** Devices by key that are connected now, or not, other than at a start. */
+  readonly connections?: ReadonlyMap<number, boolean>;
   /** What it stands still for until somebody answers. */
   readonly question: MachineQuestion | undefined;
   /** Set when the folder cannot be read: the machine is shown, but inaccessible. */
@@ -72,4 +74,12 @@ export interface MachineStats {
   readonly balloonedMiB: number;
   readonly uptimeSeconds: number;
   readonly usage: MachineUsage;
+}
+
+/** Whether a device of a machine is connected, now or at its next start. */
+export function isConnected(
+  { connections }: Pick<MachineRecord, 'connections'>,
+  { key, startConnected }: { readonly key: number; readonly startConnected: boolean },
+): boolean {
+  return connections?.get(key) ?? startConnected;
 }

@@ -24,6 +24,7 @@ const shownBy: { readonly [M in keyof MachineRecord]?: readonly string[] } = {
   agentConnected: ['guest', 'config'],
   stats: ['summary'],
   question: ['runtime'],
+  connections: ['config'],
   problem: ['runtime', 'config', 'summary'],
 };
 

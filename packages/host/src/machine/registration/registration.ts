@@ -38,6 +38,8 @@ export interface RuntimeDocument {
   readonly suspending?: string | undefined;
   /** The engine is being started; without one, nothing has run. */
   readonly starting?: boolean | undefined;
+  /** Devices that are connected now, or not, other than at a start. */
+  readonly connections?: Readonly<Record<string, boolean>> | undefined;
   /** Memory image being read by an engine whose guest has not gone on yet; without the engine it is suspended still. */
   readonly resuming?: string | undefined;
 }
@@ -115,6 +117,9 @@ export async function loadMachine(
     stats: undefined,
     guestEnvironment: undefined,
     question: undefined,
+    connections: new Map(
+      Object.entries(runtime?.connections ?? {}).map(([key, connected]) => [Number(key), connected] as const),
+    ),
   };
   try {
     if (datastore === undefined) throw new Error(`its datastore ${document.datastore} is not known here`);
