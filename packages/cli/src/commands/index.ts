@@ -5,6 +5,7 @@ import { defineConsole } from './console.ts';
 import { defineDatacenter } from './datacenter.ts';
 import { defineDatastore } from './datastore.ts';
 import { defineDeploy } from './deploy.ts';
+import { defineDevice } from './device.ts';
 import { defineDisk } from './disk.ts';
 import { defineEvents } from './events.ts';
 import { defineExport } from './export.ts';
@@ -51,6 +52,7 @@ export const commands: readonly CommandDefinition[] = [
   definePower,
   defineVApp,
   defineVm,
+  defineDevice,
   defineSnapshot,
   defineConsole,
   defineGuest,
