@@ -1,7 +1,7 @@
 import type { ManagedObjectReference } from '../../schema/values.ts';
 import { counterKey, extremes } from './counter-table.ts';
 import { type CurrentRequest, type CurrentSamples, currentInterval } from './current-samples.ts';
-import { ringLength, SampleRing } from './sample-ring.ts';
+import { hour, SampleColumns } from './sample-columns.ts';
 import {
   type EntitySamples,
   inOrder,
@@ -32,7 +32,8 @@ export function tickOf(time: number): number {
 const extremesOf = Map.groupBy(extremes.keys(), (extreme) => extremes.get(extreme));
 
 interface Series extends SeriesId {
-  readonly ring: SampleRing;
+  readonly columns: SampleColumns;
+  readonly column: number;
 }
 
 /** Takes the samples of one entity at one tick. */
@@ -40,16 +41,19 @@ export interface SampleWriter {
   set(counterId: number, value: number | undefined, instance?: string): void;
 }
 
-class EntityRings implements SampleWriter {
+/** The last hour of one entity. */
+class EntityTable implements SampleWriter {
   readonly #wholes = new Map<number, Series>();
   readonly #parts = new Map<string, Map<number, Series>>();
-  #size = 0;
+  readonly #usual = new SampleColumns(false);
+  readonly #wide = new SampleColumns(true);
   tick = -1;
 
   /** Values that are not known are left out. */
   set(counterId: number, value: number | undefined, instance = ''): void {
     if (value === undefined || !Number.isFinite(value)) return;
-    this.#ring(counterId, instance)?.set(this.tick, value);
+    const series = this.find(counterId, instance) ?? this.#add(counterId, instance);
+    series?.columns.set(series.column, this.tick, value);
   }
 
   *series(): Iterable<Series> {
@@ -61,40 +65,41 @@ class EntityRings implements SampleWriter {
     return instance === '' ? this.#wholes.get(counterId) : this.#parts.get(instance)?.get(counterId);
   }
 
-  /** Forgets series that ended before the tick; answers whether any is left. */
-  prune(before: number): boolean {
-    for (const { counterId, instance, ring } of this.series()) {
-      if (ring.newest >= before) continue;
-      this.#size -= 1;
-      if (instance === '') this.#wholes.delete(counterId);
-      else {
-        const part = this.#parts.get(instance);
-        part?.delete(counterId);
-        if (part?.size === 0) this.#parts.delete(instance);
+  /** The same without series that ended before the tick; this one where none did. */
+  pruned(before: number): EntityTable | undefined {
+    const all = [...this.series()];
+    const lasting = all.filter(({ columns, column }) => columns.newest(column) >= before);
+    if (lasting.length === all.length) return this;
+    if (lasting.length === 0) return undefined;
+    const table = new EntityTable();
+    for (let tick = before; tick <= this.tick; tick += 1) {
+      table.tick = tick;
+      for (const { counterId, instance, columns, column } of lasting) {
+        const value = columns.get(column, tick);
+        if (value !== missing) table.set(counterId, value, instance);
       }
     }
-    return this.#size > 0;
+    table.tick = this.tick;
+    return table;
   }
 
-  #ring(counterId: number, instance: string): SampleRing | undefined {
-    const known = this.find(counterId, instance);
-    if (known !== undefined) return known.ring;
-    if (this.#size >= seriesLimit) return undefined;
-    this.#size += 1;
-    const series = { counterId, instance, ring: new SampleRing(space.has(counterId)) };
+  #add(counterId: number, instance: string): Series | undefined {
+    if (this.#usual.size + this.#wide.size >= seriesLimit) return undefined;
+    const columns = space.has(counterId) ? this.#wide : this.#usual;
+    const series = { counterId, instance, columns, column: columns.add() };
     if (instance === '') this.#wholes.set(counterId, series);
     else {
       const part = this.#parts.get(instance) ?? new Map<number, Series>();
       this.#parts.set(instance, part.set(counterId, series));
     }
-    return series.ring;
+    return series;
   }
 }
 
-/** The last hour of everything that is measured here: 720 bytes a series, in memory only. */
+/** The last hour of everything that is measured here: about 720 bytes a series, in memory only. */
 export class RealtimeSamples implements CurrentSamples {
   readonly #types: ReadonlySet<string>;
-  readonly #entities = new Map<string, EntityRings>();
+  readonly #entities = new Map<string, EntityTable>();
   #pruned = 0;
 
   /** `types` are those of the entities that are measured. */
@@ -104,20 +109,24 @@ export class RealtimeSamples implements CurrentSamples {
 
   /** The writer for an entity's samples of a tick. Ticks rise. */
   at(entity: string, tick: number): SampleWriter {
-    let rings = this.#entities.get(entity);
-    if (rings === undefined) {
-      rings = new EntityRings();
-      this.#entities.set(entity, rings);
+    let table = this.#entities.get(entity);
+    if (table === undefined) {
+      table = new EntityTable();
+      this.#entities.set(entity, table);
     }
-    rings.tick = tick;
-    return rings;
+    table.tick = tick;
+    return table;
   }
 
   /** Forgets what has not been measured for an hour. */
   prune(tick: number): void {
-    if (tick < this.#pruned + ringLength / 10) return;
+    if (tick < this.#pruned + hour / 10) return;
     this.#pruned = tick;
-    for (const [entity, rings] of this.#entities) if (!rings.prune(tick - ringLength)) this.#entities.delete(entity);
+    for (const [entity, table] of this.#entities) {
+      const lasting = table.pruned(tick - hour);
+      if (lasting === undefined) this.#entities.delete(entity);
+      else if (lasting !== table) this.#entities.set(entity, lasting);
+    }
   }
 
   forget(entity: string): void {
@@ -134,9 +143,10 @@ export class RealtimeSamples implements CurrentSamples {
 
   /** Value at the last look, when that was at most two ticks ago. */
   latest(entity: string, counterId: number, instance: string, now: number): number | undefined {
-    const ring = this.#entities.get(entity)?.find(extremes.get(counterId) ?? counterId, instance)?.ring;
-    if (ring === undefined || ring.newest < tickOf(now) - 2) return undefined;
-    const value = ring.get(ring.newest);
+    const series = this.#entities.get(entity)?.find(extremes.get(counterId) ?? counterId, instance);
+    const newest = series?.columns.newest(series.column) ?? -1;
+    if (series === undefined || newest < tickOf(now) - 2) return undefined;
+    const value = series.columns.get(series.column, newest);
     return value === missing ? undefined : value;
   }
 
@@ -159,22 +169,22 @@ export class RealtimeSamples implements CurrentSamples {
     { after, until }: SampleRange,
     isWanted: (counterId: number, instance: string) => boolean,
   ): EntitySamples {
-    const rings = this.#entities.get(entity);
-    if (rings === undefined) return noSamples;
-    const newest = Math.min(rings.tick, until === undefined ? rings.tick : tickOf(until));
-    const oldest = Math.max(rings.tick - ringLength + 1, after === undefined ? 0 : tickOf(after) + 1);
+    const table = this.#entities.get(entity);
+    if (table === undefined) return noSamples;
+    const newest = Math.min(table.tick, until === undefined ? table.tick : tickOf(until));
+    const oldest = Math.max(table.tick - hour + 1, after === undefined ? 0 : tickOf(after) + 1);
     const found: Series[] = [];
-    for (const series of rings.series()) {
-      const { counterId, instance, ring } = series;
+    for (const series of table.series()) {
+      const { counterId, instance } = series;
       if (isWanted(counterId, instance)) found.push(series);
       for (const extreme of extremesOf.get(counterId) ?? [])
-        if (isWanted(extreme, instance)) found.push({ counterId: extreme, instance, ring });
+        if (isWanted(extreme, instance)) found.push({ ...series, counterId: extreme });
     }
     const ticks: number[] = [];
     for (let tick = oldest; tick <= newest; tick += 1)
-      if (found.some(({ ring }) => ring.get(tick) !== missing)) ticks.push(tick);
-    const series = found.flatMap(({ counterId, instance, ring }) => {
-      const values = ticks.map((tick) => ring.get(tick));
+      if (found.some(({ columns, column }) => columns.get(column, tick) !== missing)) ticks.push(tick);
+    const series = found.flatMap(({ counterId, instance, columns, column }) => {
+      const values = ticks.map((tick) => columns.get(column, tick));
       return values.some((value) => value !== missing) ? [{ counterId, instance, values }] : [];
     });
     return { times: ticks.map((tick) => tick * milliseconds), series: inOrder(series) };
