@@ -1,44 +1,53 @@
 import { readlinkSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import files from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
+import { relative } from 'node:path';
 
-/** A change of a file, in the order in which it was asked for. */
+/** A change of files, in the order in which it was asked for. Names are relative to the recorded folder. */
 type Change =
-  | { readonly kind: 'write'; readonly path: string; readonly data: Buffer; readonly position: number }
-  | { readonly kind: 'truncate'; readonly path: string; readonly length: number }
-  /** What was asked of the file before is on the medium. */
-  | { readonly kind: 'sync'; readonly path: string };
+  | { readonly kind: 'write'; readonly name: string; readonly data: Buffer; readonly position: number }
+  | { readonly kind: 'truncate'; readonly name: string; readonly length: number }
+  /** What was asked of the file, or of names where it is a folder, is on the medium. */
+  | { readonly kind: 'sync'; readonly name: string }
+  | { readonly kind: 'create' | 'remove'; readonly name: string }
+  | { readonly kind: 'rename'; readonly name: string; readonly to: string };
 
-type Methods = Record<string, (this: FileHandle, ...args: unknown[]) => Promise<unknown>>;
+type Methods = Record<string, (this: unknown, ...args: unknown[]) => Promise<unknown>>;
 
-/** Writes of files as a medium gets them: since the last sync of a file, any of them may be there or not. */
+/** Files by name, as they are on the medium. */
+export type Medium = ReadonlyMap<string, Buffer>;
+
+/** What a process does to files, as a medium gets it: since the last sync of a file, any of its writes may be there or not. */
 export class PowerRecording {
   readonly changes: Change[] = [];
-  readonly #restore: () => void;
+  readonly #folder: string;
+  #restore: () => void = () => {};
 
-  private constructor(restore: () => void) {
-    this.#restore = restore;
+  private constructor(folder: string) {
+    this.#folder = folder;
   }
 
-  /** Records what this process does to files below `folder` from now on, through handles of `node:fs/promises`. */
+  /** Records what this process does in `folder` from now on, by `node:fs/promises`. */
   static async begin(folder: string): Promise<PowerRecording> {
+    const recording = new PowerRecording(folder);
     const handle = await files.open('/dev/null');
-    const methods = Object.getPrototypeOf(handle) as Methods;
+    const undo = [
+      ...(['write', 'writeFile', 'truncate', 'sync', 'datasync'] as const).map((name) =>
+        recording.#watch(Object.getPrototypeOf(handle) as Methods, name, (self, args) =>
+          recording.#handled(name, self as FileHandle, args),
+        ),
+      ),
+      ...(['open', 'rename', 'rm', 'unlink', 'truncate'] as const).map((name) =>
+        recording.#watch(files as unknown as Methods, name, (_self, args) => recording.#named(name, args)),
+      ),
+    ];
     await handle.close();
-    const names = ['write', 'truncate', 'sync', 'datasync'] as const;
-    const originals = names.map((name) => [name, methods[name]] as const);
-    const recording = new PowerRecording(() => {
-      for (const [name, original] of originals) if (original) methods[name] = original;
-    });
-    for (const [name, original] of originals) {
-      if (original === undefined) throw new Error(`no ${name}`);
-      methods[name] = async function (...args) {
-        const path = readlinkSync(`/proc/self/fd/${this.fd}`);
-        const result = await original.apply(this, args);
-        if (path.startsWith(`${folder}/`)) recording.#record(name, path, args);
-        return result;
-      };
-    }
+    syncBuiltinESMExports();
+    recording.#restore = () => {
+      for (const restore of undo) restore();
+      syncBuiltinESMExports();
+    };
     return recording;
   }
 
@@ -46,9 +55,30 @@ export class PowerRecording {
     this.#restore();
   }
 
-  #record(name: string, path: string, args: readonly unknown[]): void {
-    if (name === 'truncate') this.changes.push({ kind: 'truncate', path, length: Number(args[0] ?? 0) });
-    else if (name !== 'write') this.changes.push({ kind: 'sync', path });
+  #watch(methods: Methods, name: string, record: (self: unknown, args: readonly unknown[]) => void): () => void {
+    const original = methods[name];
+    if (original === undefined) throw new Error(`no ${name}`);
+    methods[name] = async function (...args) {
+      const result = await original.apply(this, args);
+      record(this, args);
+      return result;
+    };
+    return () => {
+      methods[name] = original;
+    };
+  }
+
+  #name(path: string): string | undefined {
+    return path === this.#folder || path.startsWith(`${this.#folder}/`) ? relative(this.#folder, path) : undefined;
+  }
+
+  #handled(kind: string, handle: FileHandle, args: readonly unknown[]): void {
+    const name = this.#name(readlinkSync(`/proc/self/fd/${handle.fd}`));
+    if (name === undefined) return;
+    if (kind === 'truncate') this.changes.push({ kind, name, length: Number(args[0] ?? 0) });
+    else if (kind === 'writeFile')
+      this.changes.push({ kind: 'write', name, data: Buffer.from(args[0] as string | Buffer), position: 0 });
+    else if (kind !== 'write') this.changes.push({ kind: 'sync', name });
     else {
       const [buffer, offset = 0, length = (buffer as Buffer).length, position] = args as [
         Buffer,
@@ -56,37 +86,90 @@ export class PowerRecording {
         number,
         number,
       ];
-      const data = Buffer.from(buffer.subarray(offset, offset + length));
-      this.changes.push({ kind: 'write', path, data, position });
+      this.changes.push({ kind, name, data: Buffer.from(buffer.subarray(offset, offset + length)), position });
     }
   }
 
+  #named(kind: string, args: readonly unknown[]): void {
+    const name = this.#name(String(args[0]));
+    if (name === undefined) return;
+    if (kind === 'rename') this.changes.push({ kind, name, to: this.#name(String(args[1])) ?? '' });
+    else if (kind === 'truncate') this.changes.push({ kind, name, length: Number(args[1]) });
+    else if (kind !== 'open') this.changes.push({ kind: 'remove', name });
+    else if (typeof args[1] === 'string' && args[1].startsWith('w')) this.changes.push({ kind: 'create', name });
+  }
+
   /**
-   * A file as it may be after the power failed behind change number `end`: `before`, all that was synced, and of the
-   * rest what `kept` says, in pieces of a sector.
+   * The files as they may be after the power failed behind change number `end`: what was synced, and of the rest what
+   * `kept` says, writes in pieces of a sector, changes of names in their order.
    */
-  fileAfter(path: string, before: Buffer, end: number, kept: () => boolean): Buffer {
-    const own = this.changes.slice(0, end).filter((change) => change.path === path);
-    const durable = own.findLastIndex(({ kind }) => kind === 'sync');
-    let content: Buffer = Buffer.from(before);
-    for (const [index, change] of own.entries()) {
-      if (change.kind === 'truncate') {
-        if (index > durable && !kept()) continue;
-        content = resized(content, change.length);
-      } else if (change.kind === 'write') {
-        for (let at = 0; at < change.data.length; ) {
-          const piece = change.data.subarray(at, at + 512 - ((change.position + at) % 512));
-          if (index < durable || kept()) {
-            const place = change.position + at;
-            if (content.length < place + piece.length) content = resized(content, place + piece.length);
-            piece.copy(content, place);
-          }
-          at += piece.length;
+  mediumAfter(before: Medium, end: number, kept: () => boolean): Medium {
+    const done = this.changes.slice(0, end);
+    const file = (content: Buffer) => ({ content, changes: [] as { change: Change; at: number }[], synced: -1 });
+    type File = ReturnType<typeof file>;
+    const now = new Map([...before].map(([name, content]) => [name, file(content)]));
+    const namesSynced = done.findLastIndex((change) => change.kind === 'sync' && !isFileName(change.name));
+    const medium = new Map<string, File>(now);
+    let namesLost = false;
+    for (const [at, change] of done.entries()) {
+      const known = now.get(change.name);
+      if (change.kind === 'sync') {
+        if (known !== undefined) known.synced = at;
+        continue;
+      }
+      if (change.kind === 'write' || change.kind === 'truncate') {
+        known?.changes.push({ change, at });
+        continue;
+      }
+      namesLost ||= at > namesSynced && !kept();
+      const made = known ?? file(Buffer.alloc(0));
+      for (const names of namesLost ? [now] : [now, medium]) rename(names, change, made);
+    }
+    return new Map([...medium].map(([name, known]) => [name, contentOf(known, kept)]));
+  }
+}
+
+function isFileName(name: string): boolean {
+  return name !== '' && name.includes('.');
+}
+
+function rename<File>(names: Map<string, File>, change: Change, made: File): void {
+  const known = names.get(change.name);
+  // Whoever opens it twice means one file.
+  if (change.kind === 'create') {
+    if (known === undefined) names.set(change.name, made);
+    return;
+  }
+  names.delete(change.name);
+  if (change.kind === 'rename' && known !== undefined) names.set(change.to, known);
+}
+
+function contentOf(
+  {
+    content: before,
+    changes,
+    synced,
+  }: { readonly content: Buffer; readonly changes: readonly { change: Change; at: number }[]; readonly synced: number },
+  kept: () => boolean,
+): Buffer {
+  let content: Buffer = Buffer.from(before);
+  for (const { change, at } of changes) {
+    const durable = at < synced;
+    if (change.kind === 'truncate') {
+      if (durable || kept()) content = resized(content, change.length);
+    } else if (change.kind === 'write') {
+      for (let done = 0; done < change.data.length; ) {
+        const place = change.position + done;
+        const piece = change.data.subarray(done, done + 512 - (place % 512));
+        if (durable || kept()) {
+          if (content.length < place + piece.length) content = resized(content, place + piece.length);
+          piece.copy(content, place);
         }
+        done += piece.length;
       }
     }
-    return content;
   }
+  return content;
 }
 
 function resized(content: Buffer, length: number): Buffer {

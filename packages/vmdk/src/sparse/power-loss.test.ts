@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { checkDisk } from '../check/check-disk.ts';
@@ -132,7 +132,10 @@ test('after a loss of power a sparse disk holds what was flushed, and is whole o
         }
         let turn = 0;
         const kept = () => coins[turn++ % coins.length] ?? false;
-        await writeFile(path, recording.fileAfter(path, before, end, kept));
+        await writeFile(
+          path,
+          recording.mediumAfter(new Map([[basename(path), before]]), end, kept).get(basename(path)) as Buffer,
+        );
         const { findings } = await checkDisk(path);
         await repairDisk(path);
         const after = await openDisk(path, { writable: true });
