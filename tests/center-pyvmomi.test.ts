@@ -39,6 +39,16 @@ describe("Debian's pyVmomi at a center", () => {
     ]);
   });
 
+  it('clones machines, whole, linked, from templates and customized', async () => {
+    assert.deepEqual(await runAtCenter('center_clones.py', center, target), [
+      'a whole clone, with a configuration of its own',
+      'linked clones, many at a time',
+      'what they stand on stays',
+      'a template, and a machine of it that is told who it is',
+      'thick disks, and nothing left at the end',
+    ]);
+  });
+
   it('makes, moves, renames and destroys what an inventory has', async () => {
     assert.deepEqual(await runAtCenter('center_inventory.py', center, target), [
       'datacenters and folders',

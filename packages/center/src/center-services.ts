@@ -12,6 +12,7 @@ import {
   type Clock,
   type CurrentSamples,
   CustomFields,
+  CustomizationSpecs,
   createPropertyCollector,
   createSearchIndex,
   createViewManager,
@@ -99,6 +100,7 @@ export async function openCenterServices(options: CenterServicesOptions): Promis
     foreignKinds: forwardedTasks(registry.schema),
     onDefect,
   });
+  const customizationSpecs = await CustomizationSpecs.open({ registry, persistence: store });
   const customFields = await CustomFields.open({ registry, persistence: store, events, authorizer });
   const authorizationManager = addAuthorizationManager({
     registry,
@@ -183,6 +185,7 @@ export async function openCenterServices(options: CenterServicesOptions): Promis
       licenseManager,
       searchIndex,
       customFieldsManager: customFields.ref,
+      customizationSpecManager: customizationSpecs.ref,
       fileManager: services.fileManager,
       virtualDiskManager: services.virtualDiskManager,
       ovfManager: services.ovfManager,

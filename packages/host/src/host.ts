@@ -43,9 +43,13 @@ import { Networks } from './inventory/networks.ts';
 import { references } from './inventory/references.ts';
 import { ChangeTracking } from './machine/changes/change-tracking.ts';
 import { defineCloneWork } from './machine/clone/clone-work.ts';
+import { definePromoteWork } from './machine/clone/promote-work.ts';
+import { defineRelocateWork } from './machine/clone/relocate-work.ts';
 import { type Console, ConsoleTickets } from './machine/console/console-tickets.ts';
 import { screenResponse } from './machine/console/screen-face.ts';
 import { defineScreenshotWork, type ScreenshotWork } from './machine/console/screenshots.ts';
+import { defineCustomizeWork } from './machine/customize/customize-work.ts';
+import { customizationSeen } from './machine/customize/pending-customization.ts';
 import { adoptMachines } from './machine/engine/adoption.ts';
 import { FullDisks } from './machine/engine/full-disks.ts';
 import { MachineWatch } from './machine/engine/machine-watch.ts';
@@ -196,6 +200,10 @@ export class Host {
       onDefect: (error) => onDefect('transfer lease', error),
     });
     const settle = new SettleWork(core);
+    watch.onHostName = (id, hostName) => {
+      const machine = core.machines.find(id);
+      return machine === undefined ? Promise.resolve() : customizationSeen(core, machine, hostName);
+    };
     watch.onDiskPaused = (id, diskId, detail) => settle.diskPaused(id, diskId, detail);
     const full = new FullDisks(core, (datastore) => settle.giveRoom(datastore));
     watch.onDiskFull = (id, diskId) => full.paused(id, diskId);
@@ -210,6 +218,9 @@ export class Host {
         powerOn(core, task, id, (machine, engine) => watch.follow(machine, engine), settle),
       ),
       templates: defineTemplateWork(core),
+      customizing: defineCustomizeWork(core),
+      relocating: defineRelocateWork(core),
+      promoting: definePromoteWork(core),
       reconfigure: defineReconfigureWork(core),
       exporting,
       snapshots,

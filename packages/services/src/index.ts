@@ -1,10 +1,19 @@
 export { systemClock } from '@hypostyle/vim';
 export { newContentId, SettlePace } from '@hypostyle/vmdk';
+export {
+  type Customization,
+  type CustomizedAdapter,
+  type CustomizedMachine,
+  checkCustomization,
+  customizationDisc,
+  customize,
+} from './customization/customization.ts';
 export { changeImagePath, isChangeImage } from './disks/change-image.ts';
 export { type ChangedStretch, changedStretches, storedStretches } from './disks/changed-stretches.ts';
 export { checkExtents } from './disks/check-extents.ts';
 export {
   type CopyMachineDisk,
+  changeDiskRoom,
   copyMachineDisk,
   type DiskAllocation,
   storedBytes,

@@ -57,6 +57,7 @@ export {
   CustomFields,
   type CustomFieldsOptions,
 } from './services/custom-fields/custom-fields.ts';
+export { CustomizationSpecs } from './services/customization/customization-specs.ts';
 export { fromDocument, toDocument } from './services/document.ts';
 export type { EventPoster, EventRequest } from './services/events/event-poster.ts';
 export { EventService, type EventServiceOptions } from './services/events/event-service.ts';

@@ -9,6 +9,7 @@ import { type CreateWork, defineCreateWork } from './create-work.ts';
 import { defineImports, type Imports } from './imports.ts';
 import { poolOf } from './machine-place.ts';
 import { PendingNames } from './pending-names.ts';
+import { defineRelocateWork, type RelocateWork } from './relocate-work.ts';
 import { defineMachineRename, type MachineRename } from './rename-work.ts';
 
 /** Work on machines that the center has a part in, beside what it passes on. Defined once a center. */
@@ -17,6 +18,7 @@ export interface MachineWork {
   readonly forwarding: Forwarding;
   readonly creating: CreateWork;
   readonly cloning: CloneWork;
+  readonly relocating: RelocateWork;
   readonly importing: Imports;
   readonly rename: MachineRename;
 }
@@ -27,6 +29,7 @@ export function defineMachineWork(core: CenterCore, forwarding: Forwarding, pool
     forwarding,
     creating: defineCreateWork(core, forwarding),
     cloning: defineCloneWork(core, forwarding),
+    relocating: defineRelocateWork(core, forwarding),
     importing: defineImports(core, forwarding, pools),
     rename: defineMachineRename(core, forwarding, new PendingNames()),
   };

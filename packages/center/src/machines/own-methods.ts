@@ -39,7 +39,13 @@ function ticketPrivilege(ticketType: string): string {
 }
 
 /** Methods of a machine that need rights on more than it, or in which its center has a word. All else is passed on. */
-export function ownMethodsOfMachine({ core, forwarding, rename, cloning }: MachineWork): MethodTable<'VirtualMachine'> {
+export function ownMethodsOfMachine({
+  core,
+  forwarding,
+  rename,
+  cloning,
+  relocating,
+}: MachineWork): MethodTable<'VirtualMachine'> {
   const scope = privilegeScope(core);
   /** Machines stay on their hosts: what would be another one's is said before the host is asked. */
   const mustStay = (call: Call, refs: readonly (ManagedObjectReference | undefined)[]) => {
@@ -77,7 +83,7 @@ export function ownMethodsOfMachine({ core, forwarding, rename, cloning }: Machi
       const { spec } = args;
       requireForRelocate(scope, call, call.self.ref, spec);
       mustStay(call, [spec.host, spec.datastore, ...(spec.disk ?? []).map(({ datastore }) => datastore)]);
-      return forwarding.task(call, args as unknown as Arguments);
+      return relocating(call, spec);
     },
     MigrateVM_Task: (call, args) => {
       requireForMigrate(scope, call, call.self.ref, { pool: args.pool });

@@ -2,6 +2,7 @@ import type { CommandDefinition } from '../command-context.ts';
 import { defineCluster } from './cluster.ts';
 import { defineCompletion } from './completion.ts';
 import { defineConsole } from './console.ts';
+import { defineCustomization } from './customization.ts';
 import { defineDatacenter } from './datacenter.ts';
 import { defineDatastore } from './datastore.ts';
 import { defineDeploy } from './deploy.ts';
@@ -52,6 +53,7 @@ export const commands: readonly CommandDefinition[] = [
   definePower,
   defineVApp,
   defineVm,
+  defineCustomization,
   defineDevice,
   defineSnapshot,
   defineConsole,

@@ -1,10 +1,11 @@
-import type { ManagedObjectReference, VirtualMachineConfigInfo } from '@hypostyle/vim';
+import type { CustomizationSpecItem, ManagedObjectReference, VirtualMachineConfigInfo } from '@hypostyle/vim';
 import { type Command, Option } from 'commander';
 import { type CommandContext, onServer, optionsOf } from '../command-context.ts';
 import type { ServerSession } from '../connection/server-session.ts';
 import { CliError } from '../errors.ts';
+import { customizationSpecs } from '../inventory/customization-specs.ts';
+import { datastoreNamed } from '../inventory/datastore-named.ts';
 import { findMachine } from '../inventory/find-object.ts';
-import { loadInventory } from '../inventory/load-inventory.ts';
 import { machinePlace } from '../inventory/machine-place.ts';
 import { runTask } from '../inventory/run-task.ts';
 import { findSnapshot, readSnapshots } from '../inventory/snapshots.ts';
@@ -21,6 +22,7 @@ interface CloneOptions extends PlaceOptions {
   readonly cpus?: string;
   readonly memory?: string;
   readonly annotation?: string;
+  readonly customization?: string;
 }
 
 /** `hypo vm clone`: a copy of a machine, or one that stands on its snapshot. */
@@ -44,7 +46,8 @@ export function defineClone(vm: Command, context: CommandContext): void {
     )
     .option('--cpus <number>', 'its number of processors')
     .option('--memory <MiB>', 'its memory')
-    .option('--annotation <text>', 'what it is for');
+    .option('--annotation <text>', 'what it is for')
+    .option('--customization <name>', 'specification by which its guest is told who it is');
   placeOptions(clone)
     .addHelpText(
       'after',
@@ -68,7 +71,7 @@ Examples:
           options.snapshot === undefined
             ? undefined
             : findSnapshot(await readSnapshots(session, ref), options.snapshot).tree.snapshot;
-        const result = await runTask(session, context, name, () =>
+        const result = await runTask(session, context, name, async () =>
           session.client.call(ref, 'CloneVM_Task', {
             folder,
             name,
@@ -78,6 +81,9 @@ Examples:
               powerOn: options.on ?? false,
               ...(snapshot === undefined ? {} : { snapshot }),
               ...configOf(options),
+              ...(options.customization === undefined
+                ? {}
+                : { customization: await specNamed(session, options.customization) }),
             } as never,
           }),
         );
@@ -85,6 +91,11 @@ Examples:
       });
       answer(context, command, made, `${name}: cloned from ${machine}`);
     });
+}
+
+async function specNamed(session: ServerSession, name: string) {
+  const specs = await customizationSpecs(session);
+  return ((await session.client.call(specs, 'GetCustomizationSpec', { name })) as CustomizationSpecItem).spec;
 }
 
 /** In the folder of the original, and in its pool, unless told; a template has none. */
@@ -115,13 +126,6 @@ async function placeOfClone(
     readonly folder: ManagedObjectReference<'Folder'>;
     readonly location: Readonly<Record<string, unknown>>;
   };
-}
-
-export async function datastoreNamed(
-  session: ServerSession,
-  name: string,
-): Promise<ManagedObjectReference<'Datastore'>> {
-  return (await loadInventory(session)).find('Datastore', name).ref as ManagedObjectReference<'Datastore'>;
 }
 
 /** Room that is filled with zeros is said disk by disk. */

@@ -3,6 +3,7 @@ import {
   requireForDestroy,
   requireForPool,
   requireForReconfigure,
+  requireForRelocate,
   requireForRename,
   requirePrivilege,
 } from '@hypostyle/services';
@@ -25,9 +26,12 @@ import {
 import { rootSnapshots, snapshotInfo } from '../projection/snapshot-info.ts';
 import { queryChangedAreas } from './changes/query-areas.ts';
 import type { CloneWork } from './clone/clone-work.ts';
+import type { PromoteWork } from './clone/promote-work.ts';
+import type { RelocateWork } from './clone/relocate-work.ts';
 import type { ConsoleTickets } from './console/console-tickets.ts';
 import { keyStrokes } from './console/scan-codes.ts';
 import { runningEngine, type ScreenshotWork } from './console/screenshots.ts';
+import type { CustomizeWork } from './customize/customize-work.ts';
 import { type DiskTickets, isDiskTicket } from './export/disk-tickets.ts';
 import type { ExportWork } from './export/export-work.ts';
 import type { LifecycleWork } from './lifecycle/lifecycle-work.ts';
@@ -43,6 +47,9 @@ export interface MachineWork {
   readonly lifecycle: LifecycleWork;
   readonly cloning: CloneWork;
   readonly templates: TemplateWork;
+  readonly customizing: CustomizeWork;
+  readonly relocating: RelocateWork;
+  readonly promoting: PromoteWork;
   readonly reconfigure: ReconfigureWork;
   readonly exporting: ExportWork;
   readonly snapshots: SnapshotWork;
@@ -120,6 +127,13 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
           throw fault('NotSupported', {}, 'A host clones machines for its center only; ask that.');
         return work.cloning.clone(call, record(call.self), name, spec);
       },
+      RelocateVM_Task: (call, { spec }) => {
+        requireForRelocate(scope, call, call.self.ref, spec);
+        return work.relocating.relocate(call, spec);
+      },
+      CustomizeVM_Task: (call, { spec }) => work.customizing.customize(call, spec),
+      CheckCustomizationSpec: (call, { spec }) => work.customizing.check(call, spec),
+      PromoteDisks_Task: (call, { disks }) => work.promoting.promote(call, disks),
       MarkAsTemplate: (call) => work.templates.markAsTemplate(call),
       MarkAsVirtualMachine: (call, { pool, host }) => {
         requireForPool(scope, call, pool);

@@ -1,7 +1,7 @@
 import { rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { DiskCopying } from '@hypostyle/contracts';
-import { type AdapterType, flatDescriptor, flatNameOf, thickenDisk, writeDescriptor } from '@hypostyle/vmdk';
+import { type AdapterType, flatDescriptor, flatNameOf, thickenDisk, thinDisk, writeDescriptor } from '@hypostyle/vmdk';
 import { chainLayers, type DiskChain } from './disk-chain.ts';
 
 /** Room for a copied disk: taken as it is written, reserved, or filled with zeros. */
@@ -30,7 +30,8 @@ export async function copyMachineDisk(copy: CopyMachineDisk): Promise<void> {
   const flat = join(dirname(path), flatName);
   try {
     await images.copyDisk({
-      layers: chainLayers(source),
+      // The flat extent has every byte, whether or not changes of it are kept.
+      layers: chainLayers(source).map(({ changesPath: _changes, ...layer }) => layer),
       path: flat,
       sparse: allocation === 'thin' && !source.thin,
       signal,
@@ -55,6 +56,20 @@ export async function copyMachineDisk(copy: CopyMachineDisk): Promise<void> {
     for (const file of [path, flat]) await rm(file, { force: true });
     throw error;
   }
+}
+
+/**
+ * Has a flat disk take its room as it is written, have it reserved, or filled with zeros. No byte of it changes, so it
+ * may be cut off at any moment, and done again. Nobody may write the disk meanwhile.
+ */
+export async function changeDiskRoom(
+  change: Pick<CopyMachineDisk, 'path' | 'allocation' | 'signal' | 'onProgress'>,
+): Promise<void> {
+  const { path, allocation, signal } = change;
+  const onProgress = ({ doneBytes, totalBytes }: { doneBytes: number; totalBytes: number }) =>
+    change.onProgress?.(doneBytes / Math.max(1, totalBytes));
+  if (allocation === 'thin') await thinDisk({ path, signal, onProgress });
+  else await thickenDisk({ path, allocation, signal, onProgress });
 }
 
 /** Bytes that the files of a disk take now. */

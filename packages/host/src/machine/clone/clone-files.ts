@@ -12,7 +12,7 @@ import {
   splitPath,
   storedBytes,
 } from '@hypostyle/services';
-import { fault, type RunningTask, type VmConfigInfo } from '@hypostyle/vim';
+import { type CustomizationSpec, fault, type RunningTask, type VmConfigInfo } from '@hypostyle/vim';
 import type { DeviceEffect } from '../../configuration/device-draft.ts';
 import type { Disk, MachineConfiguration } from '../../configuration/machine-configuration.ts';
 import { writeConfiguration } from '../../configuration/to-vmx.ts';
@@ -21,6 +21,7 @@ import { spaceOf } from '../../datastore/datastores.ts';
 import type { HostCore } from '../../host-core.ts';
 import { writeVApp } from '../../vapp/vapp-file.ts';
 import type { VmxFile } from '../../vmx/vmx-file.ts';
+import { putCustomization } from '../customize/pending-customization.ts';
 import { adapterOf, applyEffects } from '../files/disk-effects.ts';
 import { diskPath, writeVmx } from '../files/machine-files.ts';
 import { writeWhole } from '../snapshot/snapshot-files.ts';
@@ -35,6 +36,7 @@ export interface CloneFiles {
   readonly vmx: VmxFile;
   readonly nvram: Uint8Array | undefined;
   readonly vApp: VmConfigInfo | undefined;
+  readonly customization: CustomizationSpec | undefined;
   readonly configuration: MachineConfiguration;
   readonly effects: readonly DeviceEffect[];
   readonly task: RunningTask;
@@ -68,6 +70,7 @@ export async function makeCloneFiles(core: HostCore, files: CloneFiles): Promise
   if (files.nvram !== undefined)
     await writeWhole(join(dirname(datastore.absolute(vmxPath)), `${stemOf(vmxPath)}.nvram`), files.nvram);
   if (files.vApp !== undefined) await writeVApp(datastore, vmxPath, files.vApp);
+  if (files.customization !== undefined) await putCustomization({ datastore, vmxPath }, files.customization);
   writeConfiguration(files.vmx, { ...applied.configuration, hasVApp: files.vApp !== undefined }, core.guestOs);
   await writeVmx(datastore, vmxPath, files.vmx);
 }
@@ -159,7 +162,7 @@ async function copyDisks(core: HostCore, files: CloneFiles, disks: readonly Plan
 }
 
 /** A copy that failed in the specification's words: what tools say of room is in their last words only. */
-function copyFault(error: unknown, datastore: Datastore, path: string) {
+export function copyFault(error: unknown, datastore: Datastore, path: string) {
   if (!(error instanceof HypervisorError)) return diskFault(error, datastore, path);
   const file = datastore.format(path);
   if (/no space left|disk quota exceeded/i.test(error.message)) return faults.noSpace(file, datastore.name, error);

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { joinPath, splitPath } from '@hypostyle/services';
+import { checkCustomization, joinPath, splitPath } from '@hypostyle/services';
 import {
   asFault,
   type Call,
@@ -99,6 +99,7 @@ function plan(
 ) {
   const copied = copiedConfiguration(source.configuration, { name, stem, from: source.machine });
   const { configuration, effects } = withSpec(copied, spec, specContext(core));
+  if (spec.customization !== undefined) checkCustomization(spec.customization, { name, adapters: configuration.nics });
   const vApp = source.configuration.hasVApp ? source.machine.vApp : undefined;
   return { configuration, effects, vApp: spec.config === undefined ? vApp : applyVApp(vApp, spec.config) };
 }
@@ -199,6 +200,7 @@ class Cloning {
           vmx: withoutOriginal(vmx),
           nvram,
           vApp,
+          customization: spec.customization,
           configuration,
           effects,
           task,

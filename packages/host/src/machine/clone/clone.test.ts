@@ -171,6 +171,29 @@ test('a machine that runs is copied as it was at one moment, and runs on', async
   );
 });
 
+test('a linked clone gets bytes of its own, and stands on nothing any more', async (t) => {
+  const { daemon, web, folder, write, clone, take } = await withMachine(t);
+  await daemon.task(web, 'PowerOnVM_Task');
+  write('web', 0, 1);
+  const snapshot = await take(web, 'base');
+  await daemon.task(web, 'PowerOffVM_Task');
+  const thin = await clone('thin', { snapshot }, linked);
+  await daemon.task(thin, 'PowerOnVM_Task');
+  write('thin', 1, 2);
+  await assert.rejects(daemon.task(thin, 'PromoteDisks_Task', { unlink: true }), named('InvalidPowerState'));
+  await daemon.task(thin, 'PowerOffVM_Task');
+  await daemon.task(thin, 'PromoteDisks_Task', { unlink: true });
+  assert.deepEqual(await readFakeDisk(join(folder('thin'), 'thin-whole.vmdk'), 3), [1, 2, 0]);
+  assert.deepEqual(
+    (await visibleFiles(folder('thin'))).filter((name) => /\.(vmdk|qcow2)$/.test(name)),
+    ['thin-whole-flat.vmdk', 'thin-whole.vmdk'],
+  );
+  await daemon.task(thin, 'PromoteDisks_Task', { unlink: true });
+  await daemon.task(web, 'Destroy_Task');
+  assert.deepEqual(await visibleFiles(folder('')), ['thin']);
+  await daemon.task(thin, 'PowerOnVM_Task');
+});
+
 test('many linked clones at a time, each its own', async (t) => {
   const { computer, daemon, web, center, take, disk, config } = await withMachine(t);
   const snapshot = await take(web, 'base');

@@ -27,6 +27,7 @@ interface Followed {
   readonly end: PromiseWithResolvers<void>;
   ending: boolean;
   readonly meter: MachineMeter;
+  hostName?: string;
 }
 
 /** Follows every running engine: its end, its guest's facts and its use become state and events. */
@@ -38,6 +39,8 @@ export class MachineWatch {
   /** Told of a disk that made its machine stand still: one that cannot be read, or that has no room. */
   onDiskPaused: (id: string, diskId: string, detail: string) => Promise<unknown> = async () => undefined;
   onDiskFull: (id: string, diskId: string) => void = () => {};
+  /** Told what a guest calls itself, once its agent says so. */
+  onHostName: (id: string, hostName: string) => Promise<void> = async () => {};
 
   constructor(core: HostCore, clock: Clock = systemClock) {
     this.#core = core;
@@ -247,6 +250,11 @@ export class MachineWatch {
           );
         });
         const machine = machines.find(id);
+        // Said once a run, and again when it changes.
+        if (facts?.hostName !== undefined && facts.hostName !== followed.hostName) {
+          followed.hostName = facts.hostName;
+          await this.onHostName(id, facts.hostName);
+        }
         const settled = machine !== undefined && facts !== undefined && primaryAddress(machine) !== undefined;
         followed.factsTimer = setTimeout(() => this.#askGuest(id), settled ? factsInterval : firstFactsInterval);
       })(),

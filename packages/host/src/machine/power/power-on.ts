@@ -24,6 +24,7 @@ import { checkEnvironment, findEnvironment, makeEnvironment } from '../../vapp/e
 import { withEnvironmentDisc } from '../../vapp/environment-drive.ts';
 import type { VmxFile } from '../../vmx/vmx-file.ts';
 import type { OpenedDisk } from '../changes/open-tracked.ts';
+import { customizationAtStart, customizationOfRun, customizationStarted } from '../customize/pending-customization.ts';
 import { diskPath, readVmx, writeVmx } from '../files/machine-files.ts';
 import { heldDisks } from '../record/held-files.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
@@ -77,7 +78,7 @@ export async function powerOn(
   try {
     await settle.checkSources(machine, task.signal);
     // Whoever reads its disks just now is waited for.
-    await core.changes.gate.exclusive(id, () => startEngine(core, machine, began));
+    await core.changes.gate.exclusive(id, () => startEngine(core, task, machine, began));
     settle.begin(id);
   } catch (error) {
     // What was made ready for an engine that never ran is as whole as it was.
@@ -102,6 +103,7 @@ export async function powerOn(
 /** `started` is told of the engine at once, before anything else is waited for: its end must not be missed. */
 async function startEngine(
   core: HostCore,
+  task: RunningTask,
   before: MachineRecord,
   started: (engine: RunningMachine) => void,
 ): Promise<void> {
@@ -141,7 +143,11 @@ async function startEngine(
     networkExists: (network) => core.networks.find(network) !== undefined,
     limits: core.limits,
   });
-  const hardware = environment.disc === undefined ? plain : withEnvironmentDisc(plain, environment.disc);
+  const customization = await (resume === undefined ? customizationAtStart(machine) : customizationOfRun(machine));
+  const hardware = [environment.disc, customization].reduce(
+    (built, disc) => (disc === undefined ? built : withEnvironmentDisc(built, disc)),
+    plain,
+  );
   core.machines.change(id, { guestEnvironment: environment.guestInfo });
   const runtime: RuntimeDocument = { powerState: 'poweredOn', bootTime: new Date().toISOString() };
   const resuming = resume === undefined ? undefined : basename(resume);
@@ -161,6 +167,7 @@ async function startEngine(
     // What its end writes down comes later than this, or has been written already.
     if (resume === undefined && engine.state !== 'stopped') await saveRuntime(core, id, runtime);
     await afterStart(machine, vmx, engine, resume);
+    if (customization !== undefined && resume === undefined) await customizationStarted(core, task, machine);
   } catch (error) {
     core.onDefect('after a start', error);
   }

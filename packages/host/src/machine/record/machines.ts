@@ -5,6 +5,8 @@ import { SharedEntries } from './shared-entries.ts';
 
 /** Which properties of the managed object say what a member of the record says. */
 const shownBy: { readonly [M in keyof MachineRecord]?: readonly string[] } = {
+  datastore: ['datastore', 'config', 'layoutEx', 'storage', 'summary'],
+  vmxPath: ['config', 'layoutEx', 'summary'],
   resourcePool: ['resourcePool'],
   configuration: ['config', 'name', 'network', 'runtime'],
   modified: ['config'],
@@ -99,6 +101,15 @@ export class Machines {
     this.#engines.delete(id);
     this.#byPath.delete(`${record.datastore.uuid}/${record.vmxPath}`);
     this.#countName(record, -1);
+  }
+
+  /** Its files are elsewhere from now on. */
+  move(id: string, place: Pick<MachineRecord, 'datastore' | 'vmxPath'>, draft: Draft): void {
+    const record = this.#records.get(id);
+    if (record === undefined) return;
+    this.#byPath.delete(`${record.datastore.uuid}/${record.vmxPath}`);
+    this.#byPath.set(`${place.datastore.uuid}/${place.vmxPath}`, id);
+    this.change(id, place, draft);
   }
 
   /** Replaces members of a record, in a commit: followers of the properties that show them are woken. */

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { smallMachine } from '@hypostyle/host/testing';
+import type { ManagedObjectReference, VimFault } from '@hypostyle/vim';
+import { HostNetwork, TestCenter } from '../testing/center-fixture.ts';
+
+type Machine = ManagedObjectReference<'VirtualMachine'>;
+const named = (type: string) => (error: unknown) => (error as VimFault).type === type;
+
+test('a center moves a machine to another datastore, folder and pool of its host', { timeout: 60_000 }, async (t) => {
+  const network = new HostNetwork();
+  const daemon = await network.add('local');
+  const center = await TestCenter.open(network, undefined, 'local');
+  t.after(async () => {
+    await center.close();
+    await network.remove();
+  });
+  const [datacenter] = center.all('Datacenter');
+  const [root] = center.all('ResourcePool');
+  assert.ok(datacenter && root);
+  const vmFolder = center.read(datacenter, 'vmFolder') as ManagedObjectReference<'Folder'>;
+  const folder = (await center.call(vmFolder, 'CreateFolder', { name: 'data' })) as ManagedObjectReference<'Folder'>;
+  const { config } = smallMachine('web') as { config: object };
+  const web = (await center.task(vmFolder, 'CreateVM_Task', { config, pool: root })) as Machine;
+  await daemon.call({ type: 'HostDatastoreSystem', value: 'ha-datastoresystem' }, 'CreateLocalDatastore', {
+    name: 'fast',
+    path: join(network.computers.get('local')?.directory ?? '', 'fast'),
+  });
+  await center.until(() => center.all('Datastore').length === 2);
+  const fast = center.named('Datastore', 'fast');
+  const relocate = (spec: object) =>
+    center.task(web, 'RelocateVM_Task', { spec: { _typeName: 'VirtualMachineRelocateSpec', ...spec } });
+  await relocate({ datastore: fast, folder });
+  assert.deepEqual(center.read(web, 'datastore'), [fast]);
+  assert.deepEqual(center.read(web, 'parent'), folder);
+  assert.equal(center.read(web, 'config')?.files.vmPathName, '[fast] web/web.vmx');
+  await relocate({ folder: vmFolder, pool: root });
+  assert.deepEqual(center.read(web, 'parent'), vmFolder);
+  await assert.rejects(relocate({ folder: datacenter }), named('ManagedObjectNotFound'));
+  await assert.rejects(
+    relocate({ host: { _typeName: 'ManagedObjectReference', type: 'HostSystem', value: 'host-999' } }),
+    named('NotSupported'),
+  );
+  assert.deepEqual(center.defects, []);
+});

@@ -1,0 +1,102 @@
+import { readdir } from 'node:fs/promises';
+import { type DiskAllocation, joinPath, splitPath } from '@hypostyle/services';
+import { fault, type VirtualMachineRelocateSpec } from '@hypostyle/vim';
+import type { Datastore } from '../../datastore/datastore.ts';
+import type { HostCore } from '../../host-core.ts';
+import { fileType } from '../files/machine-files.ts';
+import { heldFiles } from '../record/held-files.ts';
+import type { MachineRecord } from '../record/machine-record.ts';
+import { allocationOf, invalid, targetDatastore } from './clone-request.ts';
+
+/** A disk that gets bytes of its own on the way: all of its chain in one flat file. */
+export interface FlattenedDisk {
+  /** Device key. */
+  readonly key: number;
+  readonly fileName: string;
+  readonly allocation: DiskAllocation;
+}
+
+/** What a move of a machine's files is to do. */
+export interface RelocatePlan {
+  readonly datastore: Datastore;
+  /** Names in the machine's folder that are copied as they are. */
+  readonly copied: readonly string[];
+  readonly flattened: readonly FlattenedDisk[];
+}
+
+const moveTypes = new Set([
+  'moveAllDiskBackingsAndAllowSharing',
+  'moveAllDiskBackingsAndDisallowSharing',
+  'moveAllDiskBackingsAndConsolidate',
+  'moveChildMostDiskBacking',
+]);
+
+/**
+ * Understands a spec for a machine as it is now; undefined where nothing of it is to be moved. Throws the documented
+ * faults.
+ */
+export async function relocatePlan(
+  core: HostCore,
+  machine: MachineRecord,
+  spec: VirtualMachineRelocateSpec,
+): Promise<RelocatePlan | undefined> {
+  if (machine.problem !== undefined) throw fault('InvalidVmConfig', {}, machine.problem);
+  if (spec.deviceChange !== undefined)
+    throw fault('NotSupported', {}, 'spec.deviceChange: devices are changed by ReconfigVM_Task.');
+  const datastore = targetDatastore(core, machine, spec);
+  const { configuration, disks, vmxPath } = machine;
+  for (const { diskId } of spec.disk ?? [])
+    if (!disks.has(diskId)) throw invalid('disk.diskId', `the machine has no disk ${diskId}`);
+  const { folder } = splitPath(vmxPath);
+  const flattened: FlattenedDisk[] = [];
+  for (const disk of configuration.disks) {
+    const facts = disks.get(disk.key);
+    if (facts === undefined || facts.problem !== undefined)
+      throw fault('FileFault', { file: disk.fileName }, facts?.problem ?? 'The disk cannot be read.');
+    const locator = spec.disk?.find(({ diskId }) => diskId === disk.key);
+    const moveType = locator?.diskMoveType ?? spec.diskMoveType;
+    if (moveType !== undefined && !moveTypes.has(moveType))
+      throw invalid('diskMoveType', `'${moveType.slice(0, 60)}' is not for moves`);
+    const { thinProvisioned, eagerlyScrub } = (locator?.diskBackingInfo ?? {}) as {
+      readonly thinProvisioned?: boolean;
+      readonly eagerlyScrub?: boolean;
+    };
+    const asked = spec.transform !== undefined || thinProvisioned !== undefined || eagerlyScrub !== undefined;
+    const allocation = allocationOf(locator?.diskBackingInfo, spec, facts);
+    const changes = asked && (allocation === 'eager' || facts.thin !== (allocation === 'thin'));
+    const outside = facts.chain.flat().some((path) => splitPath(path).folder !== folder);
+    const moves = datastore !== machine.datastore;
+    if (changes || (moves && outside) || (moves && moveType === 'moveAllDiskBackingsAndConsolidate'))
+      flattened.push({ key: disk.key, fileName: splitPath(disk.fileName).name, allocation });
+  }
+  if (flattened.length > 0 && machine.snapshots.entries.length > 0)
+    throw fault(
+      'NotSupported',
+      {},
+      'A machine with snapshots is moved with its disks as they are; remove the snapshots, or leave out the transform. One that stands on disks of another folder is made whole by PromoteDisks_Task first.',
+    );
+  if (datastore === machine.datastore && flattened.length === 0) return undefined;
+  const copied = datastore === machine.datastore ? [] : await namesToCopy(machine, flattened);
+  return { datastore, copied, flattened };
+}
+
+/** Files of the machine in its folder, without disks that are made anew on the way. */
+async function namesToCopy(machine: MachineRecord, flattened: readonly FlattenedDisk[]): Promise<string[]> {
+  const { datastore, vmxPath, disks } = machine;
+  const { folder, name: vmxName } = splitPath(vmxPath);
+  const stem = vmxName.replace(/\.[^.]*$/, '');
+  const anew = new Set(flattened.flatMap(({ key }) => disks.get(key)?.chain.flat() ?? []));
+  const held = heldFiles(machine);
+  const entries = await readdir(datastore.absolute(folder), { withFileTypes: true });
+  const alone = folder !== '' && !entries.some(({ name }) => /\.vmx$/i.test(name) && name !== vmxName);
+  return entries
+    .filter((entry) => entry.isFile() && !entry.name.startsWith('.') && entry.name !== vmxName)
+    .map(({ name }) => name)
+    .filter((name) => {
+      const path = joinPath(folder, name);
+      if (anew.has(path)) return false;
+      if (held.has(path)) return true;
+      if (fileType(name) === undefined || /\.(vmdk|qcow2)$/i.test(name)) return false;
+      return alone || name.startsWith(`${stem}.`) || name.startsWith(`${stem}-`);
+    });
+}
