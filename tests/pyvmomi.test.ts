@@ -18,6 +18,8 @@ describe("Debian's pyVmomi", () => {
       'a second of that name: DuplicateName',
       'WaitForUpdatesEx around a power-on',
       'what cannot be done while it runs: InvalidPowerState',
+      'what is not plugged while it runs: a fault for each',
+      'a disk and an adapter come, change and go while it runs',
       'reset',
       'powered off',
       'reconfigured memory',

@@ -40,6 +40,9 @@ class Engine:
     def option(self, name):
         return self.arguments[self.arguments.index(name) + 1]
 
+    def files(self):
+        return list(_files_of(self.pid))
+
     @property
     def memory_kib(self):
         return int(re.fullmatch(r'(\d+)K', self.option('-m')).group(1))

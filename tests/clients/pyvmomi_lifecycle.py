@@ -103,7 +103,7 @@ except vim.fault.InvalidPowerState as fault:
     assert fault.existingState == 'poweredOn' and fault.requestedState == 'poweredOn', fault
 assert only_engine().pid == engine.pid
 for refused in (lambda: wait(service, machine.Destroy_Task()), machine.UnregisterVM,
-                lambda: wait(service, machine.ReconfigVM_Task(vim.vm.ConfigSpec(memoryMB=64)))):
+                lambda: wait(service, machine.ReconfigVM_Task(vim.vm.ConfigSpec(firmware='efi')))):
     try:
         refused()
         raise SystemExit('done while it runs')
@@ -111,6 +111,50 @@ for refused in (lambda: wait(service, machine.Destroy_Task()), machine.Unregiste
         pass
 assert only_engine().pid == engine.pid
 step('what cannot be done while it runs: InvalidPowerState')
+
+for change, refusal in ((vim.vm.ConfigSpec(memoryMB=64), vim.fault.MemoryHotPlugNotSupported),
+                        (vim.vm.ConfigSpec(numCPUs=4), vim.fault.CpuHotPlugNotSupported),
+                        (vim.vm.ConfigSpec(deviceChange=[device(device=vim.vm.device.VirtualAHCIController(
+                            key=-1, busNumber=0))]), vim.fault.DeviceHotPlugNotSupported)):
+    try:
+        wait(service, machine.ReconfigVM_Task(change))
+        raise SystemExit('%s was done while it runs' % refusal)
+    except refusal:
+        pass
+step('what is not plugged while it runs: a fault for each')
+
+
+def devices(kind):
+    return [one for one in machine.config.hardware.device if isinstance(one, kind)]
+
+
+controller = devices(vim.vm.device.ParaVirtualSCSIController)[0]
+wait(service, machine.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=[
+    device(fileOperation='create', device=vim.vm.device.VirtualDisk(
+        key=-2, controllerKey=controller.key, unitNumber=5, capacityInKB=8 * 1024,
+        backing=vim.vm.device.VirtualDisk.FlatVer2BackingInfo(
+            diskMode='persistent', thinProvisioned=True, fileName='[datastore1] %s/hot.vmdk' % name))),
+    device(device=vim.vm.device.VirtualE1000(
+        key=-3, backing=vim.vm.device.VirtualEthernetCard.NetworkBackingInfo(deviceName='VM Network'))),
+])))
+hot = os.path.join(folder, 'hot-flat.vmdk')
+disk = next(one for one in devices(vim.vm.device.VirtualDisk) if one.unitNumber == 5)
+card = devices(vim.vm.device.VirtualE1000)[0]
+assert card.connectable.connected and card.macAddress.startswith('00:0c:29:'), card
+assert only_engine().pid == engine.pid and hot in only_engine().files(), only_engine().files()
+disk.capacityInKB = 16 * 1024
+disk.capacityInBytes = None
+card.connectable.connected = False
+wait(service, machine.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=[
+    vim.vm.device.VirtualDeviceSpec(operation='edit', device=disk),
+    vim.vm.device.VirtualDeviceSpec(operation='edit', device=card)])))
+assert os.stat(hot).st_size == 16 * 1024 * 1024
+card = devices(vim.vm.device.VirtualE1000)[0]
+assert not card.connectable.connected and card.connectable.startConnected, card
+wait(service, machine.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=[
+    vim.vm.device.VirtualDeviceSpec(operation='remove', fileOperation='destroy', device=disk)])))
+assert hot not in only_engine().files() and not os.path.exists(hot)
+step('a disk and an adapter come, change and go while it runs')
 
 wait(service, machine.ResetVM_Task())
 assert only_engine().pid == engine.pid and machine.runtime.powerState == 'poweredOn'
