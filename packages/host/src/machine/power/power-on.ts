@@ -72,6 +72,9 @@ export async function powerOn(
         draft,
       );
       task.post(draft, { type: 'VmPoweredOnEvent', entity: machine.ref });
+      for (const message of unenforced(machine.configuration)) {
+        task.post(draft, { type: 'GeneralVmWarningEvent', entity: machine.ref, members: { message } });
+      }
     });
     watch(id, engine);
   };
@@ -98,6 +101,17 @@ export async function powerOn(
   } finally {
     ended();
   }
+}
+
+/** What a machine's owner wants of its run and does not get here: said at each start. */
+function unenforced({ cpuAllocation, memoryAllocation, secureBoot }: MachineConfiguration): string[] {
+  const words: string[] = [];
+  if (cpuAllocation.limit >= 0)
+    words.push(`The limit of ${cpuAllocation.limit} MHz is kept and not enforced on this host.`);
+  if (memoryAllocation.limit >= 0)
+    words.push(`The limit of ${memoryAllocation.limit} MiB of memory is kept and not enforced on this host.`);
+  if (secureBoot) words.push('Secure boot is kept and not enforced here: the machine boots whatever is signed or not.');
+  return words;
 }
 
 /** `started` is told of the engine at once, before anything else is waited for: its end must not be missed. */

@@ -168,3 +168,22 @@ test('an engine that does not answer keeps no other from its service, and is fou
     await next.host.close();
   });
 });
+
+test('what is wanted of a run and not enforced here is said at each start', async () => {
+  await withMachine(async (_computer, daemon, web) => {
+    const spec = { cpuAllocation: { limit: 500n }, memoryAllocation: { limit: 64n } };
+    await daemon.task(web, 'ReconfigVM_Task', { spec });
+    await daemon.task(web, 'PowerOnVM_Task');
+    const eventManager = { type: 'EventManager', value: 'ha-eventmgr' };
+    const events = (await daemon.call(eventManager, 'QueryEvents', { filter: {} })) as {
+      readonly _typeName: string;
+      readonly message?: string;
+    }[];
+    const said = events.filter((event) => event._typeName === 'GeneralVmWarningEvent').map(({ message }) => message);
+    assert.deepEqual(said, [
+      'The limit of 500 MHz is kept and not enforced on this host.',
+      'The limit of 64 MiB of memory is kept and not enforced on this host.',
+    ]);
+    await daemon.host.close();
+  });
+});
