@@ -85,7 +85,7 @@ export class PerformanceSampler {
     this.#showHost(host);
     await this.#record(tick, machines, host);
     samples.prune(tick);
-    await this.#keeper.keep(tick);
+    if (!this.#stopped) await this.#keeper.keep(tick);
   }
 
   async #showMachines(samples: ReadonlyMap<string, MachineSample>): Promise<void> {
@@ -161,7 +161,10 @@ export class PerformanceSampler {
   }
 
   #background(work: Promise<void>): void {
-    work.catch((error: unknown) => this.#core.onDefect('performance samples', error));
+    work.catch((error: unknown) => {
+      // The store may be closed before the last look is kept.
+      if (!this.#stopped) this.#core.onDefect('performance samples', error);
+    });
   }
 }
 
