@@ -93,6 +93,8 @@ test('a disk is marked unclean while it is written, and then refused for writing
   await disk.write(0, Buffer.from('kept'));
   assert.equal(await unclean(), true);
   await assert.rejects(openDisk(path, { writable: true }), { code: 'unclean', message: /disk\.vmdk/ });
+  // Others see what was flushed.
+  await disk.flush();
   const reader = await openDisk(path);
   assert.equal((await reader.read(0, 4)).toString(), 'kept');
   await assert.rejects(reader.write(0, Buffer.from('x')), { code: 'read-only' });
