@@ -172,5 +172,6 @@ test("Debian's pyVmomi takes, reverts, renames and removes", async () => {
     'removed with its children',
     'documented faults',
     'all removed',
+    'changed blocks',
   ]);
 });

@@ -106,3 +106,73 @@ wait(service, machine.ConsolidateVMDisks_Task())
 wait(service, machine.Destroy_Task())
 assert not os.path.exists(folder)
 step('all removed')
+
+name = 'tracked by pyVmomi'
+folder = os.path.join(os.path.dirname(folder), name)
+spec.name = name
+tracked = wait(service, datacenter.vmFolder.CreateVM_Task(config=spec, pool=pool))
+[disk] = [one for one in tracked.config.hardware.device if isinstance(one, vim.vm.device.VirtualDisk)]
+assert tracked.capability.changeTrackingSupported and not tracked.config.changeTrackingEnabled
+
+
+def change_id(config):
+    [one] = [one for one in config.hardware.device if isinstance(one, vim.vm.device.VirtualDisk)]
+    return one.backing.changeId
+
+
+def changed(change, snapshot=None):
+    """Areas as backup programs ask for them: an answer goes as far as it goes."""
+    areas, position = [], 0
+    while position < disk.capacityInBytes:
+        info = tracked.QueryChangedDiskAreas(
+            snapshot=snapshot, deviceKey=disk.key, startOffset=position, changeId=change)
+        assert info.startOffset == position and info.length > 0, info
+        areas += [(one.start, one.length) for one in info.changedArea]
+        position += info.length
+    return areas
+
+
+def write(offset, data):
+    """As somebody who knows nothing of us."""
+    with open(os.path.join(folder, '%s-flat.vmdk' % name), 'r+b') as flat:
+        flat.seek(offset)
+        flat.write(data)
+
+
+write(128 * 1024, b'before anybody asked')
+wait(service, tracked.ReconfigVM_Task(vim.vm.ConfigSpec(changeTrackingEnabled=True)))
+assert tracked.config.changeTrackingEnabled and change_id(tracked.config) is None
+wait(service, tracked.PowerOnVM_Task())
+since = change_id(tracked.config)
+assert since, tracked.config
+full = wait(service, tracked.CreateSnapshot_Task(name='full', memory=False, quiesce=False))
+assert change_id(full.config) and changed(since, full) == []
+assert changed('*', full) == [(128 * 1024, 64 * 1024)], changed('*', full)
+wait(service, full.RemoveSnapshot_Task(removeChildren=False))
+assert changed(since) == []
+wait(service, tracked.PowerOffVM_Task())
+assert changed(since) == []
+for wrong in [dict(changeId='no id'), dict(startOffset=disk.capacityInBytes), dict(deviceKey=1)]:
+    arguments = dict(dict(deviceKey=disk.key, startOffset=0, changeId=since), **wrong)
+    try:
+        tracked.QueryChangedDiskAreas(**arguments)
+        raise SystemExit('answered %s' % wrong)
+    except vim.fault.FileFault:
+        assert 'changeId' in wrong
+    except vmodl.fault.InvalidArgument:
+        assert 'changeId' not in wrong
+write(512 * 1024, b'while it was off')
+try:
+    changed(since)
+    raise SystemExit('told what nobody saw')
+except vim.fault.FileFault:
+    pass
+wait(service, tracked.PowerOnVM_Task())
+assert change_id(tracked.config) not in (None, since)
+wait(service, tracked.PowerOffVM_Task())
+assert '%s-ctk.qcow2' % name in os.listdir(folder)
+wait(service, tracked.ReconfigVM_Task(vim.vm.ConfigSpec(changeTrackingEnabled=False)))
+assert '%s-ctk.qcow2' % name not in os.listdir(folder)
+wait(service, tracked.Destroy_Task())
+assert not os.path.exists(folder)
+step('changed blocks')

@@ -1,5 +1,5 @@
 export { systemClock } from '@hypostyle/vim';
-export { newContentId, SettlePace } from '@hypostyle/vmdk';
+export { changeImagePath, isChangeImage, newContentId, SettlePace } from '@hypostyle/vmdk';
 export {
   type Customization,
   type CustomizedAdapter,
@@ -8,8 +8,12 @@ export {
   customizationDisc,
   customize,
 } from './customization/customization.ts';
-export { changeImagePath, isChangeImage } from './disks/change-image.ts';
-export { type ChangedStretch, changedStretches, storedStretches } from './disks/changed-stretches.ts';
+export {
+  type ChangedStretch,
+  changedStretches,
+  changeMapOfStretches,
+  storedStretches,
+} from './disks/changed-stretches.ts';
 export { checkExtents } from './disks/check-extents.ts';
 export {
   type CopyMachineDisk,

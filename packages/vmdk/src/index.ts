@@ -76,6 +76,7 @@ export { type OpenDiskOptions, openDisk } from './disk/open-disk.ts';
 export type { OperationRecord } from './disk/operation-record.ts';
 export { readRecord as pendingOperation } from './disk/operation-record.ts';
 export { VmdkError, type VmdkErrorCode, type VmdkErrorDetails, vmdkErrors } from './errors.ts';
+export { changeImagePath, isChangeImage } from './flat/change-image.ts';
 export {
   type CreateFlatDiskOptions,
   createFlatDisk,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { smallMachine } from '@hypostyle/host/testing';
-import type { ManagedObjectReference, TaskInfo, VimFault } from '@hypostyle/vim';
+import type { DiskChangeInfo, ManagedObjectReference, TaskInfo, VimFault } from '@hypostyle/vim';
 import { HostNetwork, TestCenter } from '../testing/center-fixture.ts';
 
 type Machine = ManagedObjectReference<'VirtualMachine'>;
@@ -59,5 +59,42 @@ test('snapshots are taken, shown, reverted and removed through the center, under
   await take('third');
   await center.task(machine, 'Destroy_Task');
   assert.deepEqual(center.all('VirtualMachineSnapshot'), []);
+  assert.deepEqual(center.defects, []);
+});
+
+test('changed blocks are asked for through the center', { timeout: 60_000 }, async (t) => {
+  const network = new HostNetwork();
+  await network.add('local');
+  const center = await TestCenter.open(network, undefined, 'local');
+  t.after(async () => {
+    await center.close();
+    await network.remove();
+  });
+  const [datacenter] = center.all('Datacenter');
+  const [pool] = center.all('ResourcePool');
+  assert.ok(datacenter && pool);
+  const folder = center.read(datacenter, 'vmFolder') as ManagedObjectReference<'Folder'>;
+  const create = async (name: string) => {
+    const { config } = smallMachine(name) as { config: object };
+    return (await center.task(folder, 'CreateVM_Task', { config, pool })) as Machine;
+  };
+  const [machine, other] = [await create('web'), await create('other')];
+  const spec = { _typeName: 'VirtualMachineConfigSpec', changeTrackingEnabled: true };
+  await center.task(machine, 'ReconfigVM_Task', { spec });
+  assert.equal(center.read(machine, 'config')?.changeTrackingEnabled, true);
+  await center.task(machine, 'PowerOnVM_Task');
+  const take = (of: Machine) =>
+    center.task(of, 'CreateSnapshot_Task', { name: 'full', memory: false, quiesce: false }) as Promise<Snapshot>;
+  const full = await take(machine);
+  const disk = center.read(full, 'config')?.hardware.device?.find(({ key }) => key === 2000);
+  const changeId = (disk?.backing as { readonly changeId?: string } | undefined)?.changeId;
+  const ask = (args: object) =>
+    center.call(machine, 'QueryChangedDiskAreas', { deviceKey: 2000, startOffset: 0, changeId, ...args });
+  const info = (await ask({ snapshot: full })) as DiskChangeInfo;
+  assert.deepEqual([Number(info.startOffset), Number(info.length), info.changedArea], [0, 1 << 20, undefined]);
+  const all = (await ask({ snapshot: full, changeId: '*' })) as DiskChangeInfo;
+  assert.equal(all.changedArea?.length, 1);
+  await assert.rejects(ask({ snapshot: await take(other) }), named('NotFound'));
+  await assert.rejects(ask({ changeId: `${changeId}9` }), named('FileFault'));
   assert.deepEqual(center.defects, []);
 });

@@ -13,6 +13,9 @@ import { CliError } from '../errors.ts';
 import { answer } from '../output/answer.ts';
 import { note, print, printJson } from '../output/terminal.ts';
 
+/** What hosts call the change map of a disk. */
+const machineChangeMap = 'changes';
+
 interface ServeOptions extends SourceOptions, GlobalOptions {
   readonly vm?: string;
   readonly disk?: string;
@@ -46,7 +49,10 @@ export const defineDiskServe: CommandDefinition = (program, context) => {
     .option('--writable', 'let clients write; one at a time, please')
     .option('--name <export>', 'name of the export', '')
     .addOption(
-      new Option('--since <file>', "tell what changed: JSON such as 'hypo disk map --changes --json' gives; repeatable")
+      new Option(
+        '--since <what>',
+        "tell what changed: a file of JSON such as 'hypo disk map --changes --json' gives, repeatable; with --vm the id of a change",
+      )
         .argParser((file: string, before: readonly string[]) => [...before, file])
         .default([] as readonly string[], 'none'),
     )
@@ -73,31 +79,41 @@ Examples:
         throw new CliError('usage', 'Say which disk: a file, or a machine with --vm.');
       }
       if (options.vm !== undefined) {
-        const asked = { ...options, vm: options.vm };
+        const { since, ...place } = options;
+        if (since.length > 1) throw new CliError('usage', 'With --vm, --since is one id.');
+        const asked = { ...place, vm: options.vm, ...(since[0] === undefined ? {} : { since: since[0] }) };
         const found = await onServer(command, context, (session) => acquireMachineDisk(session, asked));
         if (!listens) return tellMachineDisk(context, command, found);
         const { writable = false } = options;
-        const open = () => openNbdDisk(found.address, found.exportName, { writable });
-        return serve(context, options, options.vm, open);
+        const changeMaps = since.length === 0 ? [] : [machineChangeMap];
+        const open = () => openNbdDisk(found.address, found.exportName, { writable, changeMaps });
+        return serve(context, options, options.vm, open, async (disk) =>
+          changeMaps.map((name) => ({ name, changes: (range) => disk.changes(name, range) })),
+        );
       }
       if (!listens) throw new CliError('usage', 'Say where to listen: --socket or --port.');
-      return serve(context, options, text ?? '', () => openSource(text ?? '', options));
+      const files = async (disk: Disk) => {
+        const changeMaps: ChangeMap[] = [];
+        for (const file of options.since) changeMaps.push(await readChangeMap(file, disk.virtualBytes));
+        return changeMaps;
+      };
+      return serve(context, options, text ?? '', () => openSource(text ?? '', options), files);
     });
 };
 
 /** Serves until somebody says to stop. */
-async function serve(
+async function serve<Served extends Disk>(
   context: CommandContext,
   options: ServeOptions,
   what: string,
-  open: () => Promise<Disk>,
+  open: () => Promise<Served>,
+  mapsOf: (disk: Served) => Promise<ChangeMap[]>,
 ): Promise<void> {
   const tls = options.tls === undefined ? undefined : await serverTls(options.tls, options.tlsVerifyPeer ?? false);
   const disk = await open();
   let server: NbdServer | undefined;
   try {
-    const changeMaps: ChangeMap[] = [];
-    for (const file of options.since) changeMaps.push(await readChangeMap(file, disk.virtualBytes));
+    const changeMaps = await mapsOf(disk);
     const exported = { disk, writable: options.writable ?? false, changeMaps };
     server = new NbdServer({
       exports: { find: (name) => (name === options.name ? exported : undefined), list: () => [options.name] },

@@ -1,6 +1,7 @@
 import type { CommandDefinition } from '../command-context.ts';
 import { defineDiskAbandon } from './disk-abandon.ts';
 import { defineDiskAllocation } from './disk-allocation.ts';
+import { defineDiskChanged } from './disk-changed.ts';
 import { defineDiskCheck } from './disk-check.ts';
 import { defineDiskCommit } from './disk-commit.ts';
 import { defineDiskCompare } from './disk-compare.ts';
@@ -34,6 +35,7 @@ const parts: readonly CommandDefinition[] = [
   defineDiskAllocation,
   defineDiskConvert,
   defineDiskServe,
+  defineDiskChanged,
 ];
 
 /** `hypo disk`: virtual disks as files. */

@@ -19,6 +19,7 @@ interface ChangeOptions {
   readonly cpuHotRemove?: boolean;
   readonly memoryHotAdd?: boolean;
   readonly diskUuid?: boolean;
+  readonly changeTracking?: boolean;
   readonly syncTime?: boolean;
   readonly lockMemory?: boolean;
   readonly latency?: string;
@@ -67,6 +68,7 @@ export function defineChange(vm: Command, context: CommandContext): void {
     .option('--cpu-hot-remove <yes|no>', 'processors go while it runs', yesNo)
     .option('--memory-hot-add <yes|no>', 'memory comes while it runs', yesNo)
     .option('--disk-uuid <yes|no>', 'the guest sees the UUIDs of its disks', yesNo)
+    .option('--change-tracking <yes|no>', 'what changes on its disks is known, from its next start or snapshot', yesNo)
     .option('--sync-time <yes|no>', 'keep the guest at the time of the host', yesNo)
     .option('--lock-memory <yes|no>', 'all of its memory is reserved', yesNo)
     .addOption(new Option('--latency <level>', 'how much delays matter').choices(['low', 'normal', 'medium', 'high']))
@@ -88,6 +90,7 @@ export function defineChange(vm: Command, context: CommandContext): void {
 Examples:
   hypo vm change web --cpus 4 --memory 8192
   hypo vm change web --cpu-hot-add yes --memory-hot-add yes
+  hypo vm change web --change-tracking yes
   hypo vm change web -e guestinfo.role=front -e guestinfo.old=
   hypo vm change web --boot ethernet-0,disk --boot-delay 5000`,
     )
@@ -130,6 +133,7 @@ export function specOf(options: ChangeOptions, bootDeviceOf: (text: string) => o
       cpuHotRemoveEnabled: options.cpuHotRemove,
       memoryHotAddEnabled: options.memoryHotAdd,
       memoryReservationLockedToMax: options.lockMemory,
+      changeTrackingEnabled: options.changeTracking,
       latencySensitivity: options.latency && { level: options.latency },
       flags: given({ diskUuidEnabled: options.diskUuid }),
       tools: given({ syncTimeWithHost: options.syncTime }),

@@ -13,6 +13,8 @@ export interface MachineDiskOptions {
   /** Name of a snapshot; the machine as it is unless told. */
   readonly snapshot?: string;
   readonly writable?: boolean;
+  /** Id of a change, or `*`: what changed since is told as the change map `changes`. */
+  readonly since?: string;
 }
 
 /** A disk of a machine that a server exports over NBD, until its clients have left. */
@@ -26,14 +28,10 @@ export interface MachineDisk {
 
 /** Asks a server for a disk of a machine. Throws `not-found`, `usage`, and the server's faults. */
 export async function acquireMachineDisk(session: ServerSession, options: MachineDiskOptions): Promise<MachineDisk> {
-  const machine = await findMachine(session, options.vm);
-  const [found] = await session.client.retrieve(machine.ref, ['config', 'snapshot']);
-  const key = chooseDisk(machine.name, found?.values.config?.hardware.device ?? [], options.disk);
-  const snapshot =
-    options.snapshot === undefined
-      ? ''
-      : `@${findSnapshot(machine.name, found?.values.snapshot?.rootSnapshotList ?? [], options.snapshot)}`;
-  const ticketType = `nbd:${key}${snapshot}${options.writable ? ':rw' : ''}`;
+  const { machine, key, snapshot } = await findMachineDisk(session, options);
+  const at = snapshot === undefined ? '' : `@${snapshot.id}`;
+  const since = options.since === undefined ? '' : `?since=${options.since}`;
+  const ticketType = `nbd:${key}${at}${options.writable ? ':rw' : ''}${since}`;
   const ticket = await session.client.call(machine.ref, 'AcquireTicket', { ticketType }).catch((error: unknown) => {
     throw withName(machine.name, error);
   });
@@ -44,6 +42,27 @@ export async function acquireMachineDisk(session: ServerSession, options: Machin
   const tls = host === own || !sslThumbprint ? session.tls : { thumbprint: sslThumbprint };
   const address = { host, port, tls };
   return { address, exportName: ticket.ticket, uri: nbdUri(address, ticket.ticket), thumbprint: sslThumbprint };
+}
+
+/** One disk of a machine, and the snapshot of it that is meant. */
+export interface FoundMachineDisk {
+  readonly machine: Awaited<ReturnType<typeof findMachine>>;
+  /** Device key. */
+  readonly key: number;
+  readonly snapshot: VirtualMachineSnapshotTree | undefined;
+}
+
+/** Finds a disk by what a person calls it. Throws `not-found` and `usage`. */
+export async function findMachineDisk(
+  session: ServerSession,
+  options: Pick<MachineDiskOptions, 'vm' | 'disk' | 'snapshot'>,
+): Promise<FoundMachineDisk> {
+  const machine = await findMachine(session, options.vm);
+  const [found] = await session.client.retrieve(machine.ref, ['config', 'snapshot']);
+  const key = chooseDisk(machine.name, found?.values.config?.hardware.device ?? [], options.disk);
+  const trees = found?.values.snapshot?.rootSnapshotList ?? [];
+  const snapshot = options.snapshot === undefined ? undefined : findSnapshot(machine.name, trees, options.snapshot);
+  return { machine, key, snapshot };
 }
 
 function chooseDisk(machine: string, devices: readonly VirtualDevice[], wanted: string | undefined): number {
@@ -65,14 +84,18 @@ function chooseDisk(machine: string, devices: readonly VirtualDevice[], wanted: 
   return disk.key;
 }
 
-/** `VirtualMachineSnapshotTree.id` of the snapshot of that name. */
-function findSnapshot(machine: string, trees: readonly VirtualMachineSnapshotTree[], name: string): number {
+/** The snapshot of that name. */
+function findSnapshot(
+  machine: string,
+  trees: readonly VirtualMachineSnapshotTree[],
+  name: string,
+): VirtualMachineSnapshotTree {
   const all = flat(trees);
   const found = all.filter((snapshot) => snapshot.name === name);
   const [snapshot] = found;
   if (snapshot === undefined) throw new CliError('not-found', `${machine} has no snapshot ${name}.`);
   if (found.length > 1) throw new CliError('usage', `${machine} has ${found.length} snapshots called ${name}.`);
-  return snapshot.id;
+  return snapshot;
 }
 
 function flat(trees: readonly VirtualMachineSnapshotTree[]): VirtualMachineSnapshotTree[] {

@@ -1,4 +1,4 @@
-import type { NbdDisk, RangeOptions } from '@hypostyle/vmdk';
+import type { ChangedRange, ChangeMap, NbdDisk, RangeOptions } from '@hypostyle/vmdk';
 
 /** A stretch of a disk, in bytes. */
 export interface ChangedStretch {
@@ -66,4 +66,24 @@ async function* joined(
     }
     at = reach;
   }
+}
+
+/** A change map that is told as NBD clients ask for it; `stretches` are in order, within what is asked. */
+export function changeMapOfStretches(
+  name: string,
+  virtualBytes: number,
+  stretches: (options: RangeOptions) => AsyncIterable<ChangedStretch>,
+): ChangeMap {
+  return {
+    name,
+    async *changes({ offset: start = 0, length: asked = virtualBytes - start, ...options }) {
+      let at = start;
+      for await (const { offset, length } of stretches({ offset: start, length: asked, ...options })) {
+        if (offset > at) yield { offset: at, length: offset - at, changed: false } satisfies ChangedRange;
+        yield { offset, length, changed: true } satisfies ChangedRange;
+        at = offset + length;
+      }
+      if (start + asked > at) yield { offset: at, length: start + asked - at, changed: false };
+    },
+  };
 }

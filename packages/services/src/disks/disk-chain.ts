@@ -2,6 +2,7 @@ import { open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { BlockLayer } from '@hypostyle/contracts';
 import {
+  changeImagePath,
   type Descriptor,
   decodeDescriptor,
   deltaCreateType,
@@ -15,7 +16,6 @@ import {
   settlingPlaces,
   VmdkError,
 } from '@hypostyle/vmdk';
-import { changeImagePath } from './change-image.ts';
 
 /** Longest chain that a machine may run on: a base, and 32 levels of snapshots. */
 export const maximumChainLength = 33;

@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { syncFolder } from '../descriptor/descriptor-file.ts';
 import { readRecord, unfinished } from '../disk/operation-record.ts';
 import { fileError, VmdkError } from '../errors.ts';
+import { changeImagesOf } from '../flat/change-image.ts';
 import { type ChildrenOptions, refuseChildren } from './children.ts';
 import { diskFiles, removeFiles } from './disk-files.ts';
 import type { OperationOptions } from './operation-options.ts';
@@ -53,7 +54,8 @@ async function removeHidden(
   options: Pick<OperationOptions, 'allowOutside'>,
 ): Promise<void> {
   const files = (await diskFiles(hidden, options)).filter((file) => file !== resolve(hidden) && !keep.has(file));
-  await removeFiles(path, [...files, resolve(hidden)], options);
+  // What is kept of its changes goes with it.
+  await removeFiles(path, [...changeImagesOf(files), ...files, resolve(hidden)], options);
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -127,3 +127,15 @@ test('killed at any step, one name is the whole disk, and the same call finishes
     }
   }
 });
+
+test('what is kept of the changes of a disk goes with its name', async (t) => {
+  const folder = await temporaryFolder(t);
+  const [one, two] = [join(folder, 'one.vmdk'), join(folder, 'two.vmdk')];
+  await make(one, 'vmfs', 1 << 20);
+  await writeFile(join(folder, 'one-ctk.qcow2'), '');
+  await renameDisk(one, two);
+  assert.deepEqual((await readdir(folder)).sort(), ['two-flat.vmdk', 'two.vmdk']);
+  await writeFile(join(folder, 'two-ctk.qcow2'), '');
+  await deleteDisk(two);
+  assert.deepEqual(await readdir(folder), []);
+});

@@ -5,6 +5,7 @@ import { type DescriptorChanges, editDescriptor } from '../descriptor/descriptor
 import { syncFolder, writeDescriptor } from '../descriptor/descriptor-file.ts';
 import { readRecord, unfinished } from '../disk/operation-record.ts';
 import { fileError, VmdkError } from '../errors.ts';
+import { changeImagesOf } from '../flat/change-image.ts';
 import { type ChildrenOptions, findChildren } from './children.ts';
 import { changeDescriptor, findDescriptor } from './disk-descriptor.ts';
 import { extentFiles } from './disk-files.ts';
@@ -59,7 +60,8 @@ export async function renameDisk(from: string, to: string, options: RenameDiskOp
   }
   await moveChildren(children, to);
   const old = moves.filter((move) => move.from !== move.to).map((move) => move.from);
-  await removeOld([...new Set(old), resolve(from)]);
+  // What is kept of its changes is kept under its name, and over with that.
+  await removeOld([...changeImagesOf(old), ...new Set(old), resolve(from)]);
 }
 
 /** What else a descriptor says of places. */

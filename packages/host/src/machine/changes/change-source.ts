@@ -1,6 +1,14 @@
 import type { DiskExport } from '@hypostyle/contracts';
 import { HypervisorError } from '@hypostyle/contracts';
-import { type ExportedDisk, openExportedDisk } from '@hypostyle/services';
+import {
+  type ChangedStretch,
+  changedStretches,
+  changeMapOfStretches,
+  type ExportedDisk,
+  type LeasedDisk,
+  openExportedDisk,
+  storedStretches,
+} from '@hypostyle/services';
 import { fault, type VimFault } from '@hypostyle/vim';
 import type { Disk } from '../../configuration/machine-configuration.ts';
 import type { HostCore } from '../../host-core.ts';
@@ -12,6 +20,11 @@ import { everything, generationName, parseChangeId } from './change-id.ts';
 import { untrackable } from './trackable.ts';
 import { generationsSince } from './tracked-disk.ts';
 import { baseNameOf, chainOfDisk, findTracked, trackedLayers } from './tracked-files.ts';
+
+/** NBD clients know the change map of a disk as `qemu:dirty-bitmap:changes`. */
+const changeMapName = 'changes';
+
+type RangeOptions = Parameters<typeof storedStretches>[1];
 
 /** A disk that changes are asked of: as the machine has it, or as a snapshot has it. */
 export interface AskedDisk {
@@ -45,26 +58,56 @@ export function askedDisk(machine: MachineRecord, key: number, snapshot: number 
  * merged. Throws FileFault for an id that says nothing (any more), and for a disk whose changes are not told.
  */
 export async function openChanges(core: HostCore, asked: AskedDisk, since: string): Promise<ChangeSource> {
+  const names = await namesOf(core, asked, since);
+  try {
+    const exported = await exportOf(core, asked, names ?? []);
+    const { disk, close } = await openExportedDisk(exported, { generations: names ?? [] });
+    return { disk, names, close };
+  } catch (error) {
+    // The engine or its tools found that a generation is missing, or says nothing.
+    if (error instanceof HypervisorError && names !== undefined)
+      throw unknownOf(asked)(error.message.replace(/\.$/, ''), error);
+    throw error;
+  }
+}
+
+/** Generations that answer what is asked; undefined for what is stored. Throws as `openChanges`. */
+export async function namesOf(core: HostCore, asked: AskedDisk, since: string): Promise<string[] | undefined> {
   const { machine, disk, facts } = asked;
-  const unknown = (reason: string, cause?: unknown): VimFault => {
-    const file = facts.chain[0]?.[0] === undefined ? disk.fileName : machine.datastore.format(facts.chain[0][0]);
-    return fault('FileFault', { file }, `What changed on ${file} cannot be told: ${reason}.`, { cause });
-  };
+  const unknown = unknownOf(asked);
   if (facts.problem !== undefined) throw unknown(facts.problem);
   const reason = core.hypervisorInfo.capabilities.changedBlocks
     ? untrackable(machine.configuration, disk, facts.kinds)
     : 'this host cannot';
   if (reason !== undefined) throw unknown(reason);
-  const names = since === everything ? undefined : await namesSince(core, asked, since, unknown);
-  try {
-    const exported = await exportOf(core, asked, names ?? []);
-    const { disk: opened, close } = await openExportedDisk(exported, { generations: names ?? [] });
-    return { disk: opened, names, close };
-  } catch (error) {
-    // The engine or its tools found that a generation is missing, or says nothing.
-    if (error instanceof HypervisorError && names !== undefined) throw unknown(error.message.replace(/\.$/, ''), error);
-    throw error;
-  }
+  return since === everything ? undefined : await namesSince(core, asked, since, unknown);
+}
+
+function unknownOf({ machine, disk, facts }: AskedDisk) {
+  const file = facts.chain[0]?.[0] === undefined ? disk.fileName : machine.datastore.format(facts.chain[0][0]);
+  return (reason: string, cause?: unknown): VimFault =>
+    fault('FileFault', { file }, `What changed on ${file} cannot be told: ${reason}.`, { cause });
+}
+
+/** As `openChanges`, for clients that go about in the disk: its change map is called `changes`. */
+export async function openChangedDisk(core: HostCore, asked: AskedDisk, since: string): Promise<LeasedDisk> {
+  const { disk, names, close } = await openChanges(core, asked, since);
+  const stretches = (options: RangeOptions) => stretchesOf(disk, names, options);
+  return {
+    disk,
+    writable: false,
+    changeMaps: [changeMapOfStretches(changeMapName, disk.virtualBytes, stretches)],
+    close,
+  };
+}
+
+/** What was asked of a source: what changed, or what is stored. */
+export function stretchesOf(
+  disk: ChangeSource['disk'],
+  names: ChangeSource['names'],
+  options: RangeOptions,
+): AsyncIterable<ChangedStretch> {
+  return names === undefined ? storedStretches(disk, options) : changedStretches(disk, names, options);
 }
 
 async function namesSince(

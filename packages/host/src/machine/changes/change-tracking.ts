@@ -297,8 +297,31 @@ export class ChangeTracking {
     );
   }
 
-  /** Takes away the images of a machine that is off and whose changes are not to be told. */
-  async removeImages(id: string): Promise<void> {
+  /**
+   * After a machine was given another configuration than it had `before`: what came, went or grew under an engine is
+   * not known, and nothing is where it is not to be told.
+   */
+  async reconfigured(
+    id: string,
+    before: MachineRecord,
+    now: Pick<MachineRecord, 'configuration' | 'disks'>,
+    { grown }: { readonly grown: boolean },
+  ): Promise<void> {
+    if (before.changes.length === 0 && !before.configuration.changeTracking) return;
+    const ended = !now.configuration.changeTracking || grown;
+    const basesOf = (disks: MachineRecord['disks']) =>
+      new Set([...disks.values()].map((one) => baseNameOf(before, one)));
+    const [then, since] = [basesOf(before.disks), basesOf(now.disks)];
+    const running = before.powerState === 'poweredOn';
+    await this.#change(id, async (record) =>
+      record.map((disk) =>
+        ended || (running && !(then.has(disk.base) && since.has(disk.base))) ? withoutEpoch(disk) : disk,
+      ),
+    );
+    if (!now.configuration.changeTracking) await this.#removeImages(id);
+  }
+
+  async #removeImages(id: string): Promise<void> {
     const machine = this.#core.machines.find(id);
     if (machine === undefined || this.#core.machines.engine(id) !== undefined) return;
     for (const { fileName } of machine.configuration.disks) {

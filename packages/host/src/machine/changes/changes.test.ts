@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { open, readFile, writeFile } from 'node:fs/promises';
+import { cp, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { DiskChangeInfo, ManagedObjectReference, VirtualMachineConfigInfo } from '@hypostyle/vim';
 import { blockStride } from '../../testing/disk-reading.ts';
-import { Computer, type Daemon, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
+import { Computer, type Daemon, rootPool, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
 
 const key = 2000;
 const grain = 65_536;
@@ -67,11 +67,9 @@ class Tracked {
     this.computer.engines.write(join(this.folder, '.hypo', 'vm.lck'), diskId, block * blockStride, value);
   }
 
-  crash(): Promise<void> {
+  async crash(): Promise<void> {
     this.computer.engines.end(join(this.folder, '.hypo', 'vm.lck'), 'crashed');
-    return this.daemon
-      .task(this.machine, 'ReconfigVM_Task', { spec: { annotation: 'waits for its turn' } })
-      .then(() => {});
+    while (this.daemon.read(this.machine, 'runtime')?.powerState === 'poweredOn') await new Promise(setImmediate);
   }
 
   /** The id of the disk as it is, or as a snapshot has it. */
@@ -324,4 +322,35 @@ test('more generations than are kept: the oldest ids expire, the others go on', 
   web.write(3);
   await web.refused(ids[0]);
   assert.deepEqual(await web.changed(ids[60]), [3]);
+});
+
+test('a machine that is gone takes along what was kept; one that is unregistered keeps it', async (t) => {
+  const web = await Tracked.make(t);
+  await web.task('PowerOnVM_Task');
+  const since = web.id();
+  web.write(4);
+  await web.task('PowerOffVM_Task');
+  const files = web.daemon.read(web.machine, 'layoutEx')?.file?.map(({ name, type }) => [name.split('/').at(-1), type]);
+  assert.ok(files?.some(([name, type]) => name === 'web-ctk.qcow2' && type === 'diskExtent'));
+  await web.daemon.call(web.machine, 'UnregisterVM');
+  const args = { path: '[datastore1] web/web.vmx', asTemplate: false, pool: rootPool };
+  await web.daemon.task(vmFolder, 'RegisterVM_Task', args);
+  assert.deepEqual(await web.changed(since), [4]);
+  const task = (await web.daemon.call(web.machine, 'Destroy_Task')) as ManagedObjectReference<'Task'>;
+  await web.daemon.outcome(task);
+  assert.equal(existsSync(web.folder), false);
+});
+
+test('a folder that was copied is another disk: its ids are over', async (t) => {
+  const web = await Tracked.make(t);
+  await web.task('PowerOnVM_Task');
+  const since = web.id();
+  await web.task('PowerOffVM_Task');
+  await web.daemon.call(web.machine, 'UnregisterVM');
+  await cp(web.folder, `${web.folder}-copy`, { recursive: true, preserveTimestamps: true });
+  await rm(web.folder, { recursive: true });
+  await rename(`${web.folder}-copy`, web.folder);
+  const args = { path: '[datastore1] web/web.vmx', asTemplate: false, pool: rootPool };
+  await web.daemon.task(vmFolder, 'RegisterVM_Task', args);
+  await web.refused(since);
 });

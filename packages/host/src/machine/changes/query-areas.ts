@@ -1,8 +1,7 @@
-import { changedStretches, storedStretches } from '@hypostyle/services';
 import { type DiskChangeInfo, data, fault } from '@hypostyle/vim';
 import type { HostCore } from '../../host-core.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
-import { type AskedDisk, askedDisk, mustNotMerge, openChanges } from './change-source.ts';
+import { type AskedDisk, askedDisk, mustNotMerge, openChanges, stretchesOf } from './change-source.ts';
 
 /** Most areas of one answer: whoever asks goes on where it ends. */
 const mostAreas = 2_000;
@@ -53,14 +52,10 @@ async function lookFor(
   const source = await openChanges(core, asked, changeId);
   try {
     const { disk, names } = source;
-    const found =
-      names === undefined
-        ? storedStretches
-        : (one: typeof disk, options: object) => changedStretches(one, names, options);
     const started = performance.now();
     const areas: { start: number; length: number }[] = [];
     let reach = disk.virtualBytes;
-    for await (const { offset, length } of found(disk, { offset: startOffset })) {
+    for await (const { offset, length } of stretchesOf(disk, names, { offset: startOffset })) {
       areas.push({ start: offset, length });
       if (areas.length < mostAreas && performance.now() - started < longestLook) continue;
       reach = offset + length;

@@ -122,3 +122,48 @@ test('a snapshot is exported while its machine runs, and is not merged away mean
   await daemon.task(snapshot, 'RemoveSnapshot_Task', remove);
   await assert.rejects(acquire('nbd:2000@1'), named('NotFound'));
 });
+
+test('a disk is exported with what changed since an id: of a machine that runs, of a snapshot, and of one that is off', async (t) => {
+  const { computer, daemon, machine, acquire } = await withMachine(t);
+  const web = machine as ManagedObjectReference<'VirtualMachine'>;
+  const spec = { _typeName: 'VirtualMachineConfigSpec', changeTrackingEnabled: true };
+  await daemon.task(web, 'ReconfigVM_Task', { spec });
+  await daemon.task(web, 'PowerOnVM_Task');
+  const disk = daemon.read(web, 'config')?.hardware.device?.find(({ key }) => key === 2000);
+  const since = (disk?.backing as { readonly changeId?: string } | undefined)?.changeId;
+  assert.ok(since);
+  const [lockPath = ''] = [...computer.engines.engines.keys()];
+  const changed = async (ticket: VirtualMachineTicket) => {
+    const opened = await diskOf(daemon, ticket);
+    const [map] = opened.disk.changeMaps ?? [];
+    assert.equal(map?.name, 'changes');
+    const found: number[] = [];
+    let reach = 0;
+    for await (const { offset, length, changed: isChanged } of map?.changes({}) ?? []) {
+      assert.equal(offset, reach);
+      reach += length;
+      if (isChanged) found.push(offset / 65_536);
+    }
+    assert.equal(reach, 1 << 20);
+    await daemon.call(leaseOf(daemon, ticket), 'HttpNfcLeaseComplete');
+    await daemon.idle();
+    return found;
+  };
+  computer.engines.write(lockPath, 'scsi0u0', 3 * 128, 7);
+  assert.deepEqual(await changed(await acquire(`nbd:2000?since=${since}`)), [3]);
+  await daemon.task(web, 'CreateSnapshot_Task', { name: 'first', memory: false, quiesce: false });
+  computer.engines.write(lockPath, 'scsi0u0', 5 * 128, 7);
+  assert.deepEqual(await changed(await acquire(`nbd:2000@1?since=${since}`)), [3]);
+  await daemon.task(web, 'PowerOffVM_Task');
+  assert.deepEqual(await changed(await acquire(`nbd:2000?since=${since}`)), [3, 5]);
+  const other = since.replace(/.$/, '9');
+  await assert.rejects(acquire(`nbd:2000?since=${other}`), named('FileFault'));
+  for (const type of ['nbd:2000:rw?since=*', 'nbd:2000?since=', 'nbd:2000?since=it']) {
+    await assert.rejects(acquire(type), named('InvalidArgument'), type);
+  }
+  // Whoever writes the disk does not say what.
+  const writing = await acquire('nbd:2000:rw');
+  await daemon.call(leaseOf(daemon, writing), 'HttpNfcLeaseComplete');
+  await daemon.idle();
+  await assert.rejects(acquire(`nbd:2000?since=${since}`), named('FileFault'));
+});

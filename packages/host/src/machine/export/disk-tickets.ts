@@ -1,12 +1,16 @@
 import { openExportedDisk, requirePrivilege, type TransferLeases } from '@hypostyle/services';
 import { type Call, fault, type ManagedObjectReference, type VirtualMachineTicket } from '@hypostyle/vim';
 import type { HostCore } from '../../host-core.ts';
+import { askedDisk, namesOf, openChangedDisk } from '../changes/change-source.ts';
 import { diskIdOf } from '../power/hardware.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
-import { type ExportSubject, type ExportWork, exportedView, exportName } from './export-work.ts';
+import { type ExportedChanges, type ExportSubject, type ExportWork, exportedView, exportName } from './export-work.ts';
 
-/** `nbd:2000` for the disk with that key, `nbd:2000:rw` to write it, `nbd:2000@3` as the snapshot with that id has it. */
-const form = /^nbd:(\d{1,10})(?:@(\d{1,10})|(:rw))?$/;
+/**
+ * `nbd:2000` for the disk with that key, `nbd:2000:rw` to write it, `nbd:2000@3` as the snapshot with that id has it.
+ * With `?since=ID` to read, what changed since that id is told as well.
+ */
+const form = /^nbd:(\d{1,10})(?:(:rw)|(?:@(\d{1,10}))?(?:\?since=([0-9a-f/-]{1,80}|\*))?)$/;
 
 export function isDiskTicket(ticketType: string): boolean {
   return ticketType.startsWith('nbd');
@@ -37,9 +41,9 @@ export class DiskTickets {
   }
 
   async acquire(call: Call, machine: MachineRecord, ticketType: string): Promise<VirtualMachineTicket> {
-    const [, digits, uid, rw] = form.exec(ticketType) ?? [];
+    const [, digits, rw, uid, since] = form.exec(ticketType) ?? [];
     if (digits === undefined) {
-      const reason = `'${ticketType.slice(0, 40)}' is not nbd:KEY, nbd:KEY:rw or nbd:KEY@SNAPSHOT.`;
+      const reason = `'${ticketType.slice(0, 40)}' is not nbd:KEY, nbd:KEY:rw, nbd:KEY@SNAPSHOT, or one to read with ?since=ID.`;
       throw fault('InvalidArgument', { invalidProperty: 'ticketType' }, reason);
     }
     const writable = rw !== undefined;
@@ -55,11 +59,17 @@ export class DiskTickets {
     if (disk === undefined) {
       throw fault('InvalidArgument', { invalidProperty: 'ticketType' }, `The machine has no disk with key ${key}.`);
     }
+    const snapshot = uid === undefined ? undefined : Number(uid);
+    // An id that says nothing is refused before there is an export.
+    if (since !== undefined) await namesOf(this.#core, askedDisk(machine, key, snapshot), since);
     const port = await face();
     const live = subject.kind === 'machine' && machine.powerState === 'poweredOn';
     const ticket = live
-      ? await this.#ofRunning(call, machine, disk, writable)
-      : await this.#ofFiles(call, machine, subject, exportName(view, key).fileName);
+      ? await this.#ofRunning(call, machine, disk, { writable, since })
+      : await this.#ofFiles(call, machine, subject, {
+          fileName: exportName(view, key).fileName,
+          ...(since === undefined ? {} : { changes: { key, since } }),
+        });
     return {
       _typeName: 'VirtualMachineTicket',
       ticket,
@@ -71,8 +81,13 @@ export class DiskTickets {
   }
 
   /** A machine that is off, and a snapshot, has its disks by an export of its own. */
-  async #ofFiles(call: Call, machine: MachineRecord, subject: ExportSubject, fileName: string): Promise<string> {
-    const lease = await this.#options.exporting.begin(call, machine, subject, { endsWithClients: true });
+  async #ofFiles(
+    call: Call,
+    machine: MachineRecord,
+    subject: ExportSubject,
+    { fileName, ...told }: { readonly fileName: string; readonly changes?: ExportedChanges },
+  ): Promise<string> {
+    const lease = await this.#options.exporting.begin(call, machine, subject, { endsWithClients: true, ...told });
     await lease.ready;
     const { registry } = this.#core;
     if (registry.read(lease.ref, 'state') !== 'ready') {
@@ -83,7 +98,12 @@ export class DiskTickets {
   }
 
   /** The disk of a machine that runs is read through its engine, until that ends. */
-  async #ofRunning(call: Call, machine: MachineRecord, disk: Disk, writable: boolean): Promise<string> {
+  async #ofRunning(
+    call: Call,
+    machine: MachineRecord,
+    disk: Disk,
+    { writable, since }: { readonly writable: boolean; readonly since: string | undefined },
+  ): Promise<string> {
     const engine = this.#core.machines.engine(machine.id);
     if (engine === undefined || writable) {
       const states = { requestedState: 'poweredOff', existingState: machine.powerState } as const;
@@ -100,7 +120,12 @@ export class DiskTickets {
           ...names,
           disk: true,
           ...(facts === undefined ? {} : { capacityBytes: facts.capacityBytes }),
-          openDisk: async () => openExportedDisk(await engine.exportDisk(diskIdOf(machine.configuration, disk))),
+          openDisk: async () => {
+            if (since === undefined)
+              return openExportedDisk(await engine.exportDisk(diskIdOf(machine.configuration, disk)));
+            const now = this.#core.machines.get(machine.ref);
+            return openChangedDisk(this.#core, askedDisk(now, disk.key, undefined), since);
+          },
         },
       ],
       onComplete: async () => {},

@@ -7,7 +7,7 @@ import {
 } from '@hypostyle/services';
 import { asFault, type Call, fault, type ManagedObjectReference, type RunningTask } from '@hypostyle/vim';
 import type { HostCore } from '../../host-core.ts';
-import { mustNotMerge } from '../changes/change-source.ts';
+import { askedDisk, mustNotMerge, openChangedDisk } from '../changes/change-source.ts';
 import { freeSocketPath } from '../files/socket-path.ts';
 import { controllerTypes } from '../import/import-work.ts';
 import { holdMachine } from '../lifecycle/hold-machine.ts';
@@ -21,6 +21,14 @@ export type ExportSubject =
   | { readonly kind: 'machine'; readonly writable: boolean }
   | { readonly kind: 'snapshot'; readonly uid: number };
 
+/** What changed on one disk since an id, to be told with it. */
+export interface ExportedChanges {
+  /** Device key. */
+  readonly key: number;
+  /** An id, or `*`. */
+  readonly since: string;
+}
+
 export interface ExportWork {
   /**
    * VirtualMachine.ExportVm and VirtualMachineSnapshot.ExportSnapshot: a lease by which the client gets the disks, as
@@ -30,13 +38,14 @@ export interface ExportWork {
     call: Call,
     machine: MachineRecord,
     subject: ExportSubject,
-    options?: { readonly endsWithClients?: boolean },
+    options?: { readonly endsWithClients?: boolean; readonly changes?: ExportedChanges },
   ): Promise<OpenedLease>;
 }
 
 /** The two sides of an export: the task has the machine to itself, the lease gives its disks. */
 interface Meeting {
   readonly subject: ExportSubject;
+  readonly changes: ExportedChanges | undefined;
   readonly machine: PromiseWithResolvers<LeasedContents>;
   readonly end: PromiseWithResolvers<void>;
   progress: (percent: number) => void;
@@ -78,11 +87,12 @@ export function defineExportWork(core: HostCore, leases: TransferLeases, settle:
     run,
   });
   return {
-    begin: async (call, machine, subject, { endsWithClients = false } = {}) => {
+    begin: async (call, machine, subject, { endsWithClients = false, changes } = {}) => {
       mustBeFree(core, machine);
       if (subject.kind === 'machine') mustBeOff(machine);
       const meeting: Meeting = {
         subject,
+        changes,
         machine: Promise.withResolvers(),
         end: Promise.withResolvers(),
         progress: () => {},
@@ -138,7 +148,7 @@ async function runExport(
     meeting.progress = (percent) => task.progress(Math.min(percent, 99));
     meeting.machine.resolve({
       entity: record.ref as unknown as ManagedObjectReference<'ManagedEntity'>,
-      targets: exportTargets(core, exportedView(record, subject), subject),
+      targets: exportTargets(core, exportedView(record, subject), meeting),
     });
     await meeting.end.promise;
   } finally {
@@ -164,7 +174,11 @@ export function exportedView(record: MachineRecord, subject: ExportSubject): Mac
 }
 
 /** Every disk with its whole chain. Throws FileFault for one that cannot be read. */
-function exportTargets(core: HostCore, record: MachineRecord, subject: ExportSubject): TransferTarget[] {
+function exportTargets(
+  core: HostCore,
+  record: MachineRecord,
+  { subject, changes }: Pick<Meeting, 'subject' | 'changes'>,
+): TransferTarget[] {
   const writable = subject.kind === 'machine' && subject.writable;
   return record.configuration.disks.map((disk) => {
     const { fileName } = disk;
@@ -173,7 +187,7 @@ function exportTargets(core: HostCore, record: MachineRecord, subject: ExportSub
     if (facts === undefined || path === undefined || facts.problem !== undefined)
       throw fault('FileFault', { file: fileName }, facts?.problem ?? `The disk ${fileName} cannot be read.`);
     if (facts.settling) throw fault('InvalidState', {}, `The disk ${fileName} still settles.`);
-    return diskDownloadTarget(
+    const target = diskDownloadTarget(
       { ...exportName(record, disk.key), capacityBytes: facts.capacityBytes },
       {
         root: record.datastore,
@@ -183,6 +197,11 @@ function exportTargets(core: HostCore, record: MachineRecord, subject: ExportSub
         socketPath: () => freeSocketPath(core),
       },
     );
+    if (changes?.key !== disk.key) return target;
+    const snapshot = subject.kind === 'snapshot' ? subject.uid : undefined;
+    const openDisk = () =>
+      openChangedDisk(core, askedDisk(core.machines.get(record.ref), disk.key, snapshot), changes.since);
+    return { ...target, openDisk };
   });
 }
 

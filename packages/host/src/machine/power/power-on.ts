@@ -140,7 +140,6 @@ async function startEngine(
     vApp: machine.vApp,
     vAppProblem: machine.vAppProblem,
     disks: machine.disks,
-    changes: machine.changes,
     modified: machine.modified,
     files: machine.files,
   });

@@ -237,12 +237,10 @@ async function conclude(
     () => undefined,
     (error: unknown) => ({ error }),
   );
-  let now = await readMachine(core, datastore, vmxPath);
-  if (machine.configuration.changeTracking && !now.configuration.changeTracking) {
-    await core.changes.end(id);
-    await core.changes.removeImages(id);
-    now = await readMachine(core, datastore, vmxPath);
-  }
+  const written = await readMachine(core, datastore, vmxPath);
+  await core.changes.reconfigured(id, machine, written, { grown: rest.growths.length > 0 });
+  // What is known of changes is told by those who change it, in their turn.
+  const { changes: _told, ...now } = await readMachine(core, datastore, vmxPath);
   core.registry.commit((draft) => {
     core.machines.change(id, { ...now, created, connections }, draft);
     core.inventory.networksChanged(draft);
@@ -288,7 +286,7 @@ async function finishChange(
   if (engine !== undefined) {
     await changeEngine(core, machine, engine, connections).catch(async (error: unknown) => {
       for (const path of journal.made) await rm(path, { force: true });
-      const now = await readMachine(core, datastore, vmxPath);
+      const { changes: _told, ...now } = await readMachine(core, datastore, vmxPath);
       core.machines.change(id, now);
       throw error;
     });

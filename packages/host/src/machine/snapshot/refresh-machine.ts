@@ -6,7 +6,8 @@ import { showSnapshots } from './show-snapshots.ts';
 /** Takes over what a machine's folder says now. */
 export async function refreshMachine(core: HostCore, id: string): Promise<MachineRecord> {
   const machine = core.machines.get({ type: 'VirtualMachine', value: id });
-  const now = await readMachine(core, machine.datastore, machine.vmxPath);
+  // What is known of changes is told by those who change it, in their turn.
+  const { changes: _told, ...now } = await readMachine(core, machine.datastore, machine.vmxPath);
   const configuration = { ...now.configuration, name: machine.configuration.name };
   core.registry.commit((draft) => {
     core.machines.change(id, { ...now, configuration }, draft);
