@@ -92,6 +92,11 @@ export function defineImportWork(
       }
     },
     resume: async (task) => {
+      const made = wholeMachine(core, task);
+      if (made !== undefined) {
+        settle.begin(made.value);
+        return made;
+      }
       await undo(core, task);
       throw interrupted();
     },
@@ -173,6 +178,8 @@ async function runImport(
     const broken = [...now.disks.values()].find((disk) => disk.problem !== undefined);
     if (broken !== undefined) throw fault('InvalidDiskFormat', {}, broken.problem ?? 'A disk cannot be read.');
     core.machines.change(record.id, now);
+    // Known before the client is told: from then on the machine is its own.
+    await task.journal({ whole: record.id } satisfies WholeJournal);
     meeting.cleaned.resolve();
     return record.ref;
   } catch (error) {
@@ -302,9 +309,20 @@ async function createBlank(
   });
 }
 
+/** Of an import whose machine has all of its disks. */
+interface WholeJournal {
+  readonly whole: string;
+}
+
+/** The machine of an import that lacked nothing but the end of its task. */
+function wholeMachine(core: HostCore, task: RunningTask): ManagedObjectReference<'VirtualMachine'> | undefined {
+  const { whole } = (task.journaled ?? {}) as Partial<WholeJournal>;
+  return whole === undefined ? undefined : core.machines.find(whole)?.ref;
+}
+
 async function undo(core: HostCore, task: RunningTask): Promise<void> {
   const journal = task.journaled as Parameters<typeof undoCreate>[1] | undefined;
-  if (journal === undefined) return;
+  if (journal === undefined || 'whole' in journal) return;
   const machine = core.machines.at(journal.datastore, journal.vmxPath);
   if (machine !== undefined) {
     const release = holdMachine(core, task, machine.id);
