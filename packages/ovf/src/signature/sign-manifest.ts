@@ -49,9 +49,18 @@ function readKey(key: SigningOptions['key'], passphrase: string | undefined): Ke
     const bytes = typeof key === 'string' ? key : Buffer.from(key as Uint8Array);
     return createPrivateKey({ key: bytes, ...(passphrase === undefined ? {} : { passphrase }) });
   } catch (cause) {
-    const why = /passphrase|bad decrypt|interrupted or cancelled/i.test(String(cause))
-      ? ' without its right passphrase'
-      : '';
+    // About one wrong passphrase in 256 gives bytes that look decrypted, and are no key.
+    const encrypted = typeof key === 'string' || ArrayBuffer.isView(key) ? isEncrypted(key) : false;
+    const why =
+      encrypted || /passphrase|bad decrypt|interrupted or cancelled/i.test(String(cause))
+        ? ' without its right passphrase'
+        : '';
     throw new OvfError('signing-failed', `the private key cannot be read${why}`, {}, { cause });
   }
+}
+
+function isEncrypted(key: string | NodeJS.ArrayBufferView): boolean {
+  const text =
+    typeof key === 'string' ? key : Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1');
+  return /^-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(text);
 }
