@@ -75,7 +75,8 @@ test('it boots, shows its page with the OVF environment, answers as a guest, and
 });
 
 test('it reboots and shuts down when the guest agent says so', async () => {
-  await using machine = await TestMachine.start({ vmdk: appliance.vmdk, disk: disks.ide, card: 'e1000' });
+  // Firmware reads this disk in a moment, and an IDE disk in many seconds where processors are emulated.
+  await using machine = await TestMachine.start({ vmdk: appliance.vmdk, disk: disks.nvme, card: 'e1000' });
   const first = await machine.page(/<h1>Hypostyle demo appliance<\/h1>/);
   assert.match(first, /without properties/);
   const boots = async () => (await machine.console()).split('A page about this machine').length - 1;
@@ -98,6 +99,8 @@ const pairs = [
 ] as const;
 for (const [disk, card] of pairs) {
   test(`it boots from ${disk} with ${card}`, async (context) => {
+    const whole = process.env.HYPOSTYLE_RUNS !== undefined;
+    if (!whole && (disk === 'ahci' || disk === 'lsi parallel')) return context.skip('with HYPOSTYLE_RUNS=1');
     if (appliance.missingDrivers.length > 0) return context.skip('the cloud kernel lacks these drivers');
     await using machine = await TestMachine.start({ vmdk: appliance.vmdk, disk: disks[disk], card });
     // Some controllers take a moment to find their disk; the guest runs without it.

@@ -70,7 +70,12 @@ describe('clients at a center with three hosts', { skip }, () => {
     assert.deepEqual(await runAtCenter('rbvmomi_center.rb', center, targets[1] as Target), rubySteps);
   });
 
-  it('Ansible makes a machine on a remote host', async () => {
+  it('Ansible makes a machine on a remote host', {
+    skip:
+      process.env.HYPOSTYLE_RUNS === undefined
+        ? "tried at the center's own host; npm run test:clients tries both"
+        : false,
+  }, async () => {
     const { host, daemon, datastore } = targets[2] as Target;
     const where = { esxi: host.name, datastore };
     const facts = await runPlaybook('facts', center.daemon, where);
