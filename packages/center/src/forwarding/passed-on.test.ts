@@ -76,7 +76,7 @@ test('nothing at the center speaks in the references of a host, and what a host 
     for (const [name, method] of schema.managed(here.type)?.methods ?? []) {
       if (method.parameters.some(({ optional }) => !optional)) continue;
       if (
-        /^(Destroy|Unregister|PowerOn|PowerDown|Suspend|Disconnect|Reconnect|Shutdown|Reboot|Enter|Exit|Reset|Mark)/.test(
+        /^(Destroy|Unregister|PowerOn|PowerDown|Suspend|Disconnect|Reconnect|Shutdown|Reboot|Enter|Exit|Reset|Export|Mark)/.test(
           name,
         )
       )

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { createConnection, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -10,7 +11,6 @@ export class GuestConsole {
   #text = '';
   #wake: (() => void) | undefined;
   #closed = false;
-  #nextToken = 1;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
@@ -45,10 +45,14 @@ export class GuestConsole {
 
   /** Runs a shell command of one line in the guest; its output without the last line feed. Rejects when it fails. */
   async run(command: string, timeoutMs = 20_000): Promise<string> {
-    const token = `t${this.#nextToken++}`;
+    // Of no other console: a slow guest still answers commands whose console was given up.
+    const token = `t${randomUUID().slice(0, 8)}`;
     this.#socket.write(`${token} ${command}\n`);
     const match = await this.#find(new RegExp(`([\\s\\S]*?)END ${token} (\\d+)`), timeoutMs);
-    const output = (match[1] ?? '').replaceAll('\r', '').trim();
+    const output = (match[1] ?? '')
+      .replaceAll('\r', '')
+      .replace(/^[\s\S]*END t[0-9a-f]{8} \d+/, '')
+      .trim();
     if (match[2] !== '0') throw new Error(`in the guest, ${command} ended with ${match[2]}: ${output}`);
     return output;
   }

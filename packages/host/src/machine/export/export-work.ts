@@ -104,7 +104,12 @@ export function defineExportWork(core: HostCore, leases: TransferLeases, settle:
       byKey.set(key, meeting);
       const input = { id: machine.id, key };
       try {
-        if (subject.kind === 'machine') await ofMachine(call, { input, queueKey: machine.id });
+        if (subject.kind === 'machine') {
+          const task = await ofMachine(call, { input, queueKey: machine.id });
+          // Who comes after it hears so at once, and does not wait in the queue for as long as the lease lives.
+          const release = core.claims.take([claimOf.exporting(machine.id, key)], task, () => interrupted());
+          void core.tasks.finished(task).finally(release);
+        }
         // Beside whatever the machine does.
         else await ofSnapshot(call, { input, entity: machine.ref, queueKey: claimOf.chains(machine.id, key) });
       } catch (error) {

@@ -49,3 +49,15 @@ test('a lease that is aborted lets go of the machine', async (t) => {
   await daemon.task(machine, 'Destroy_Task');
   assert.deepEqual(daemon.machines(), []);
 });
+
+test('who asks for the machine right after an export was granted hears so at once', async (t) => {
+  const { daemon, machine } = await withMachine(t);
+  const lease = (await daemon.call(machine, 'ExportVm')) as Lease;
+  for (const method of ['MarkAsTemplate', 'ExportVm'])
+    await assert.rejects(daemon.call(machine, method), named('TaskInProgress'), method);
+  await assert.rejects(daemon.task(machine, 'PowerOnVM_Task'), named('TaskInProgress'));
+  await ready(daemon, lease);
+  await daemon.call(lease, 'HttpNfcLeaseComplete');
+  await daemon.idle();
+  await daemon.call(machine, 'MarkAsTemplate');
+});

@@ -176,10 +176,11 @@ export async function provisioning<R>(core: HostCore, work: () => Promise<R>): P
 /** Throws TaskInProgress while a task has the machine to itself, as the import or export of its disks does, or a copy. */
 export function mustBeFree(core: HostCore, machine: MachineRecord): void {
   const { name } = machine.configuration;
-  const task = core.claims.holder(claimOf.machine(machine.id));
+  const { claims } = core;
+  const task = claims.holder(claimOf.machine(machine.id)) ?? claims.holderWithin(claimOf.exporting(machine.id));
   if (task !== undefined)
     throw fault('TaskInProgress', { task }, `'${name}' is being imported or exported; wait until that has ended.`);
-  const copying = core.claims.holderWithin(claimOf.copying(machine.id));
+  const copying = claims.holderWithin(claimOf.copying(machine.id));
   if (copying !== undefined)
     throw fault('TaskInProgress', { task: copying }, `'${name}' is being cloned or moved; wait until that has ended.`);
 }

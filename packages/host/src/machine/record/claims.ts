@@ -45,6 +45,8 @@ export const claimOf = {
   /** A file or folder of a datastore. */
   place: (datastoreUuid: string, path: string) => `place ${datastoreUuid}/${path}`,
   machine: (id: string) => `machine ${id}`,
+  /** A lease over its disks was given; the task that holds them may still wait for those before it. */
+  exporting: (id: string, reader = '') => `exporting ${id} ${reader}`,
   /** Somebody reads disks of snapshots: their chains stay as they are. `reader` tells one from another. */
   chains: (id: string, reader = '') => `chains ${id} ${reader}`,
   /** Its disks are being copied: it is not started, changed or taken away. */
