@@ -1,6 +1,6 @@
 import type { Store } from '@hypostyle/contracts';
 import type { AboutInfo, EventService, Permissions, Registry, Schema, TaskService } from '@hypostyle/vim';
-import type { LastKnown } from './hosts/last-known.ts';
+import type { LastKnown } from './hosts/mirror/last-known.ts';
 import type { Inventory } from './inventory/inventory.ts';
 import type { ReferenceNumbers } from './references/reference-numbers.ts';
 import type { ReferenceRewriter } from './references/reference-rewriter.ts';

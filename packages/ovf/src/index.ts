@@ -44,22 +44,23 @@ export { OvfError, type OvfErrorCode, type OvfLocation, type OvfWarning } from '
 export { type HardwareOptions, resolveHardware } from './hardware/hardware.ts';
 export type * from './hardware/hardware-description.ts';
 export type { ControllerModel, NicModel } from './hardware/hardware-models.ts';
-export { type DiskLayer, diskLayers } from './package/disk-layers.ts';
+export type { OvaContent, OvaFile } from './package/archive/ova-file.ts';
+export { indexOva } from './package/archive/ova-index.ts';
+export { type OvaStream, readOva } from './package/archive/ova-reader.ts';
+export { type KeptManifest, type OvaInput, type OvaOutput, writeOva } from './package/archive/ova-writer.ts';
+export type { TarEntry } from './package/archive/tar-entries.ts';
+export { type DiskLayer, diskLayers } from './package/content/disk-layers.ts';
+export { openNameless, type RandomAccessFile, type RandomAccessOptions } from './package/content/random-access.ts';
 export {
   type DigestAlgorithm,
   formatManifest,
   type Manifest,
   type ManifestEntry,
   parseManifest,
-} from './package/manifest.ts';
-export type { OvaContent, OvaFile } from './package/ova-file.ts';
-export { indexOva } from './package/ova-index.ts';
-export { type OvaStream, readOva } from './package/ova-reader.ts';
-export { type KeptManifest, type OvaInput, type OvaOutput, writeOva } from './package/ova-writer.ts';
+} from './package/digests/manifest.ts';
 export { type OpenOptions, type OvfPackage, openOvf, openPackage } from './package/ovf-package.ts';
 export { packageName } from './package/package-name.ts';
 export type { PackageOptions } from './package/package-options.ts';
-export type { PackageChanges } from './package/package-plan.ts';
 export {
   type ByteRange,
   type FileLocation,
@@ -67,15 +68,14 @@ export {
   ovaSource,
   type PackageSource,
 } from './package/package-source.ts';
-export type { FileStatus, FileVerdict, PackageVerdict } from './package/package-verdict.ts';
-export { openNameless, type RandomAccessFile, type RandomAccessOptions } from './package/random-access.ts';
-export { type SaveOptions, saveArchive, saveFolder, streamArchive, unpackStream } from './package/save-package.ts';
-export { type SignFolderOptions, signFolder } from './package/sign-folder.ts';
-export type { TarEntry } from './package/tar-entries.ts';
-export { type PackageValidationOptions, validatePackage } from './package/validate-package.ts';
-export { type VerifyOptions, verifyPackage } from './package/verify-package.ts';
-export { verifyOvaStream } from './package/verify-stream.ts';
-export { onTarget, type TargetOptions, writeWholeFile } from './package/whole-file.ts';
+export type { PackageChanges } from './package/save/package-plan.ts';
+export { type SaveOptions, saveArchive, saveFolder, streamArchive, unpackStream } from './package/save/save-package.ts';
+export { type SignFolderOptions, signFolder } from './package/save/sign-folder.ts';
+export { onTarget, type TargetOptions, writeWholeFile } from './package/save/whole-file.ts';
+export type { FileStatus, FileVerdict, PackageVerdict } from './package/verify/package-verdict.ts';
+export { type PackageValidationOptions, validatePackage } from './package/verify/validate-package.ts';
+export { type VerifyOptions, verifyPackage } from './package/verify/verify-package.ts';
+export { verifyOvaStream } from './package/verify/verify-stream.ts';
 export { readCertificates } from './signature/certificate.ts';
 export { type ManifestSigner, manifestSigner, type SigningOptions } from './signature/sign-manifest.ts';
 export {

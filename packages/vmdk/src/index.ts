@@ -95,28 +95,36 @@ export type { NbdDisk } from './nbd/nbd-disk.ts';
 export type { NbdExport, NbdExports } from './nbd/nbd-export.ts';
 export { NbdServer, type NbdServerOptions, type NbdServerTls } from './nbd/nbd-server.ts';
 export { listNbdExports, type OpenNbdDiskOptions, openNbdDisk, type ReachNbdOptions } from './nbd/open-nbd-disk.ts';
-export { type AbandonedOperation, type AbandonOptions, abandonOperation } from './operations/abandon-operation.ts';
-export { type AllocatedRange, type AllocationMapOptions, allocationMap } from './operations/allocation-map.ts';
+export {
+  type AllocatedRange,
+  type AllocationMapOptions,
+  allocationMap,
+} from './operations/allocation/allocation-map.ts';
 export {
   type AllocationOptions,
   type ThickenOptions,
   thickenDisk,
   thinDisk,
-} from './operations/change-allocation.ts';
-export { type ChildrenOptions, findChildren } from './operations/children.ts';
-export { type CommitOptions, commitDisk } from './operations/commit-disk.ts';
+} from './operations/allocation/change-allocation.ts';
+export { type ChildrenOptions, findChildren } from './operations/chain/children.ts';
+export { type CommitOptions, commitDisk } from './operations/chain/commit-disk.ts';
+export { type ConsolidateOptions, consolidateDisk } from './operations/chain/consolidate-disk.ts';
+export { type CreateChildOptions, createChild } from './operations/chain/create-child.ts';
+export { type FlattenOptions, flattenDisk } from './operations/chain/flatten-disk.ts';
+export type { MergeOptions } from './operations/chain/merge-into-parent.ts';
+export type { HintStyle } from './operations/chain/parent-link.ts';
+export { type RebaseOptions, rebaseDisk } from './operations/chain/rebase-disk.ts';
 export { type CompareOptions, type Comparison, compareDisks } from './operations/compare-disks.ts';
-export { type ConsolidateOptions, consolidateDisk } from './operations/consolidate-disk.ts';
-export { type CreateChildOptions, createChild } from './operations/create-child.ts';
-export { type DeleteDiskOptions, deleteDisk } from './operations/delete-disk.ts';
-export { finishOperation } from './operations/finish-operation.ts';
-export { type FlattenOptions, flattenDisk } from './operations/flatten-disk.ts';
-export type { MergeOptions } from './operations/merge-into-parent.ts';
+export { type DeleteDiskOptions, deleteDisk } from './operations/files/delete-disk.ts';
+export { type RenameDiskOptions, renameDisk } from './operations/files/rename-disk.ts';
 export type { OperationOptions, Progress } from './operations/operation-options.ts';
-export type { HintStyle } from './operations/parent-link.ts';
-export { type RebaseOptions, rebaseDisk } from './operations/rebase-disk.ts';
-export { type RenameDiskOptions, renameDisk } from './operations/rename-disk.ts';
-export { type ResizeOptions, resizeDisk } from './operations/resize-disk.ts';
+export { type ResizeOptions, resizeDisk } from './operations/size/resize-disk.ts';
+export {
+  type AbandonedOperation,
+  type AbandonOptions,
+  abandonOperation,
+} from './operations/unfinished/abandon-operation.ts';
+export { finishOperation } from './operations/unfinished/finish-operation.ts';
 export { SettlePace } from './settle/pace.ts';
 export type { SettleDigestAlgorithm } from './settle/settle-messages.ts';
 export {

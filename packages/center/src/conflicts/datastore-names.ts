@@ -1,6 +1,6 @@
 import { type DatastoreSummary, VimFault } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
-import type { HostLink } from '../hosts/host-link.ts';
+import type { HostLink } from '../hosts/connection/host-link.ts';
 import { type DatastoreDocument, type EntityDocument, referenceOf } from '../inventory/entity-document.ts';
 import { TurnTaking } from '../inventory/turn-taking.ts';
 

@@ -1,7 +1,7 @@
 import type { ManagedObjectClass, MethodTable } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
 import type { Forwarding } from '../forwarding/forwarding.ts';
-import type { Route } from '../hosts/host-links.ts';
+import type { Route } from '../hosts/connection/host-links.ts';
 
 /** EnvironmentBrowser of a compute resource: the host that is asked about answers, or any that is connected. */
 export function environmentBrowserClass(

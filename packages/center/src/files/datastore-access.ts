@@ -1,6 +1,6 @@
 import { fault, type ManagedObjectReference } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
-import type { HostLink } from '../hosts/host-link.ts';
+import type { HostLink } from '../hosts/connection/host-link.ts';
 import { type DatastoreDocument, type HostAddress, referenceOf } from '../inventory/entity-document.ts';
 import { datacenterAt, datacenterPath } from '../inventory/inventory-path.ts';
 import { datastoresNamed, hostOfDatastores } from './file-place.ts';

@@ -1,7 +1,7 @@
 import { formatDatastorePath, parseDatastorePath } from '@hypostyle/services';
 import { fault, type ManagedObjectReference } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
-import type { HostLink } from '../hosts/host-link.ts';
+import type { HostLink } from '../hosts/connection/host-link.ts';
 import type { DatacenterDocument, DatastoreDocument, EntityDocument } from '../inventory/entity-document.ts';
 import { datacenterAt } from '../inventory/inventory-path.ts';
 

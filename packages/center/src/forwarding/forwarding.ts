@@ -12,9 +12,9 @@ import {
   VimFault,
 } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
-import { activationPrefix, type HostLink } from '../hosts/host-link.ts';
-import type { Route } from '../hosts/host-links.ts';
-import { taskToken } from '../hosts/task-token.ts';
+import { activationPrefix, type HostLink } from '../hosts/connection/host-link.ts';
+import type { Route } from '../hosts/connection/host-links.ts';
+import { taskToken } from '../hosts/following/task-token.ts';
 import { taskDescriptionId } from './task-names.ts';
 import { toHost } from './to-host.ts';
 

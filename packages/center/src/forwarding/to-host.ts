@@ -1,6 +1,6 @@
 import { fault, type ManagedObjectReference } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
-import type { HostLink } from '../hosts/host-link.ts';
+import type { HostLink } from '../hosts/connection/host-link.ts';
 
 /**
  * A reference of the center as one host has it. A host has one folder of each kind and one root pool: whatever folder

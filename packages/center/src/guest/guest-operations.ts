@@ -9,7 +9,7 @@ import type {
 import { fault } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
 import type { Forwarding } from '../forwarding/forwarding.ts';
-import type { HostLayout } from '../hosts/host-layout.ts';
+import type { HostLayout } from '../hosts/mirror/host-layout.ts';
 import { hostUrl } from '../machines/host-url.ts';
 import { services } from '../services.ts';
 

@@ -1,8 +1,8 @@
 import { type Call, type DataTypes, fault, type ManagedObjectReference, type RunningTask } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
-import { connectFailureEvent, connectFault } from '../hosts/connect-failure.ts';
-import type { HostCredentials } from '../hosts/host-connection.ts';
-import type { NewMachinesPlace } from '../hosts/mirror-context.ts';
+import { connectFailureEvent, connectFault } from '../hosts/connection/connect-failure.ts';
+import type { HostCredentials } from '../hosts/connection/host-connection.ts';
+import type { NewMachinesPlace } from '../hosts/mirror/mirror-context.ts';
 import { type HostAddress, type HostDocument, referenceOf } from '../inventory/entity-document.ts';
 import { confirmedAddress, type HostTarget, hostCredentials, hostTarget } from './connect-spec.ts';
 import { type HostPlace, hostOfIdentity, meetHost, mustBeNew, takeIn } from './host-joining.ts';

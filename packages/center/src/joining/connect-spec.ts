@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { type DataTypes, fault } from '@hypostyle/vim';
-import type { HostConnector, HostCredentials } from '../hosts/host-connection.ts';
+import type { HostConnector, HostCredentials } from '../hosts/connection/host-connection.ts';
 import type { HostAddress } from '../inventory/entity-document.ts';
 import { sameThumbprint, sslVerifyFault } from './host-certificate.ts';
 

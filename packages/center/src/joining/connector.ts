@@ -1,5 +1,5 @@
 import { fault } from '@hypostyle/vim';
-import type { HostConnection, HostConnector } from '../hosts/host-connection.ts';
+import type { HostConnection, HostConnector } from '../hosts/connection/host-connection.ts';
 
 export interface ConnectorOptions {
   /** Makes a connection to the host of this process, which has none unless told. */

@@ -1,10 +1,10 @@
 import { data, fault, type HostConnectInfo, type VimFault } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
-import { hostOverlay } from '../hosts/connection-overlay.ts';
-import type { HostConnection } from '../hosts/host-connection.ts';
-import { readHostLayout } from '../hosts/host-layout.ts';
-import type { NewMachinesPlace } from '../hosts/mirror-context.ts';
-import { unknownState } from '../hosts/unknown-state.ts';
+import { hostOverlay } from '../hosts/connection/connection-overlay.ts';
+import type { HostConnection } from '../hosts/connection/host-connection.ts';
+import { readHostLayout } from '../hosts/mirror/host-layout.ts';
+import type { NewMachinesPlace } from '../hosts/mirror/mirror-context.ts';
+import { unknownState } from '../hosts/mirror/unknown-state.ts';
 import { type HostAddress, type HostDocument, referenceOf } from '../inventory/entity-document.ts';
 import type { InventoryEdit } from '../inventory/inventory.ts';
 import { requireFreeName } from '../inventory/name-scope.ts';

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { HostCredentials } from '../hosts/host-connection.ts';
+import type { HostCredentials } from '../hosts/connection/host-connection.ts';
 
 /** Passwords of tasks that have not begun: in memory alone, as what a task is given is written down. */
 export class KeptPasswords {

@@ -1,9 +1,9 @@
 import { type Call, type DataTypes, fault, type ManagedObjectReference, type RunningTask } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
-import { connectFailureEvent, connectFault } from '../hosts/connect-failure.ts';
-import type { ConnectionState } from '../hosts/connection-overlay.ts';
-import type { HostConnection, HostCredentials } from '../hosts/host-connection.ts';
-import { changeState, changeStateUnfollowed } from '../hosts/host-presence.ts';
+import { connectFailureEvent, connectFault } from '../hosts/connection/connect-failure.ts';
+import type { ConnectionState } from '../hosts/connection/connection-overlay.ts';
+import type { HostConnection, HostCredentials } from '../hosts/connection/host-connection.ts';
+import { changeState, changeStateUnfollowed } from '../hosts/connection/host-presence.ts';
 import { type HostAddress, type HostDocument, referenceOf } from '../inventory/entity-document.ts';
 import { confirmedAddress, type HostTarget, hostCredentials, hostTarget } from './connect-spec.ts';
 import { meetHost } from './host-joining.ts';

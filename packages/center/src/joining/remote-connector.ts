@@ -11,8 +11,8 @@ import {
   retrieve,
   type Schema,
 } from '@hypostyle/vim';
-import { boundedCaller } from '../hosts/bounded-caller.ts';
-import type { HostConnection, HostConnector, HostCredentials } from '../hosts/host-connection.ts';
+import { boundedCaller } from '../hosts/connection/bounded-caller.ts';
+import type { HostConnection, HostConnector, HostCredentials } from '../hosts/connection/host-connection.ts';
 import type { HostAddress } from '../inventory/entity-document.ts';
 import { contactTime, noHost, readHostCertificate, sameThumbprint, sslVerifyFault } from './host-certificate.ts';
 

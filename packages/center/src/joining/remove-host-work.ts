@@ -1,7 +1,7 @@
 import { type Call, fault, type ManagedObjectReference, type RunningTask } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
-import { deleteHostEvents } from '../hosts/host-events.ts';
-import { deletePart } from '../hosts/host-parts.ts';
+import { deleteHostEvents } from '../hosts/following/host-events.ts';
+import { deletePart } from '../hosts/mirror/host-parts.ts';
 import { type HostDocument, notSharedBy, referenceOf } from '../inventory/entity-document.ts';
 import type { InventoryEdit } from '../inventory/inventory.ts';
 import { isInMaintenance, removeCompute } from './host-places.ts';

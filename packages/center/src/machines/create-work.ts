@@ -9,7 +9,7 @@ import {
 } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
 import type { Forwarding } from '../forwarding/forwarding.ts';
-import type { HostLink } from '../hosts/host-link.ts';
+import type { HostLink } from '../hosts/connection/host-link.ts';
 import { referenceOf } from '../inventory/entity-document.ts';
 import { type ExpectedBy, expectMachine, expectNoMore } from './expected-machine.ts';
 import { type AskedPlace, choosePlace, datastoresOf, type MachinePlace, machineName } from './machine-place.ts';

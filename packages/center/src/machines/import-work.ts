@@ -14,8 +14,8 @@ import {
 } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
 import type { Forwarding } from '../forwarding/forwarding.ts';
-import { activationPrefix, type HostLink } from '../hosts/host-link.ts';
-import { taskToken } from '../hosts/task-token.ts';
+import { activationPrefix, type HostLink } from '../hosts/connection/host-link.ts';
+import { taskToken } from '../hosts/following/task-token.ts';
 import { freeInstanceUuid, MachineMaking, type MakingJournal } from './create-work.ts';
 import { expectNoMore } from './expected-machine.ts';
 import { type AskedPlace, choosePlace, datastoresOf, type MachinePlace, machineName } from './machine-place.ts';

@@ -12,7 +12,7 @@ import {
   turnEnd,
 } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
-import type { HostLink } from '../hosts/host-link.ts';
+import type { HostLink } from '../hosts/connection/host-link.ts';
 import { referenceOf } from '../inventory/entity-document.ts';
 import { ContainerTotals } from './container-totals.ts';
 import type { HostMetrics } from './host-metrics.ts';

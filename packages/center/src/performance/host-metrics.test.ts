@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { data, type ManagedObjectReference } from '@hypostyle/vim';
 import fc from 'fast-check';
-import type { HostLink } from '../hosts/host-link.ts';
+import type { HostLink } from '../hosts/connection/host-link.ts';
 import { HostMetrics } from './host-metrics.ts';
 
 const perfManager = { type: 'PerformanceManager', value: 'ha-perfmgr' };

@@ -13,8 +13,8 @@ import {
   retrieve,
   type SeriesId,
 } from '@hypostyle/vim';
-import type { HostLayout } from '../hosts/host-layout.ts';
-import type { HostLink } from '../hosts/host-link.ts';
+import type { HostLink } from '../hosts/connection/host-link.ts';
+import type { HostLayout } from '../hosts/mirror/host-layout.ts';
 
 /** What is asked of a host, in its references and the center's counters. */
 export interface HostQuery {

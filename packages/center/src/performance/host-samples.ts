@@ -10,7 +10,7 @@ import {
   VimFault,
 } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
-import type { HostLink } from '../hosts/host-link.ts';
+import type { HostLink } from '../hosts/connection/host-link.ts';
 import type { HostMetrics, HostQuery } from './host-metrics.ts';
 
 /** The last hour of machines and hosts: their hosts have it, and are asked when somebody asks here. */

@@ -16,7 +16,7 @@ import {
   VimFault,
 } from '@hypostyle/vim';
 import { Center } from '../center.ts';
-import type { HostConnection, HostConnector } from '../hosts/host-connection.ts';
+import type { HostConnection, HostConnector } from '../hosts/connection/host-connection.ts';
 import type { HostAddress } from '../inventory/entity-document.ts';
 
 const schema = loadSchema();

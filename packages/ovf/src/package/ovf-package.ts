@@ -1,22 +1,22 @@
 import type { Envelope, FileReference } from '../envelope/envelope.ts';
 import { readEnvelope } from '../envelope/envelope-reader.ts';
 import { OvfError, type OvfWarning } from '../errors.ts';
-import { refuseEncrypted } from './encrypted-files.ts';
-import { FileDigest } from './file-digests.ts';
-import { FileSet } from './file-set.ts';
-import { type Manifest, type ManifestEntry, parseManifest } from './manifest.ts';
-import { isExternal } from './package-name.ts';
-import { defaultMaxLength, type PackageOptions, tarLimitsOf } from './package-options.ts';
-import { orderWarnings } from './package-order.ts';
-import { type ByteRange, folderSource, ovaSource, type PackageSource } from './package-source.ts';
+import { refuseEncrypted } from './content/encrypted-files.ts';
 import {
   inflatedOnce,
   joinedPieces,
   type RandomAccessFile,
   type RandomAccessOptions,
   type StoredPiece,
-} from './random-access.ts';
-import { checkDigest, inflated, maxInflatedLength, readStored, readStoredRange } from './stored-content.ts';
+} from './content/random-access.ts';
+import { checkDigest, inflated, maxInflatedLength, readStored, readStoredRange } from './content/stored-content.ts';
+import { FileDigest } from './digests/file-digests.ts';
+import { type Manifest, type ManifestEntry, parseManifest } from './digests/manifest.ts';
+import { FileSet } from './file-set.ts';
+import { isExternal } from './package-name.ts';
+import { defaultMaxLength, type PackageOptions, tarLimitsOf } from './package-options.ts';
+import { orderWarnings } from './package-order.ts';
+import { type ByteRange, folderSource, ovaSource, type PackageSource } from './package-source.ts';
 import { certificateNameOf, manifestNameOf, readWhole, storedFiles } from './stored-files.ts';
 
 /** How {@link OvfPackage.open} reads. */

@@ -1,5 +1,5 @@
+import type { TarLimits } from './archive/tar-entries.ts';
 import type { ByteRange } from './package-source.ts';
-import type { TarLimits } from './tar-entries.ts';
 
 /** Bounds and policy for reading a package. */
 export interface PackageOptions {

@@ -1,9 +1,9 @@
 import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { OvfError, type OvfWarning } from '../errors.ts';
-import { indexOpenOva, readAt } from './ova-index.ts';
+import { indexOpenOva, readAt } from './archive/ova-index.ts';
+import type { TarEntry, TarLimits } from './archive/tar-entries.ts';
 import { packageName } from './package-name.ts';
-import type { TarEntry, TarLimits } from './tar-entries.ts';
 
 /** Bytes of a stored file to read: from `start`, `length` of them or to the end. */
 export interface ByteRange {

@@ -1,6 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
 import { OvfError, type OvfLocation } from '../errors.ts';
-import { type DigestAlgorithm, parseManifest } from '../package/manifest.ts';
+import { type DigestAlgorithm, parseManifest } from '../package/digests/manifest.ts';
 import { readCertificate } from './certificate.ts';
 
 /** What a `.cert` file holds (DSP0243 5.1), and the CMS form that newer tools write beside it or in its place. */

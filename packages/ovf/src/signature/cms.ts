@@ -1,6 +1,6 @@
 import { constants, createHash, timingSafeEqual, verify, type X509Certificate } from 'node:crypto';
 import { OvfError } from '../errors.ts';
-import type { DigestAlgorithm } from '../package/manifest.ts';
+import type { DigestAlgorithm } from '../package/digests/manifest.ts';
 import { readCertificate } from './certificate.ts';
 import { contentOf, contextTag, type DerElement, derTags, objectIdentifier, readDer, within } from './der.ts';
 

@@ -1,6 +1,6 @@
 import { createPrivateKey, type KeyObject, sign, type X509Certificate } from 'node:crypto';
 import { OvfError } from '../errors.ts';
-import type { DigestAlgorithm } from '../package/manifest.ts';
+import type { DigestAlgorithm } from '../package/digests/manifest.ts';
 import { readCertificates } from './certificate.ts';
 
 export interface SigningOptions {

@@ -7,7 +7,7 @@ import { checkDisk } from '../check/check-disk.ts';
 import { repairDisk } from '../check/repair-disk.ts';
 import { createDisk } from '../create/create-disk.ts';
 import { openDisk } from '../disk/open-disk.ts';
-import { createChild } from '../operations/create-child.ts';
+import { createChild } from '../operations/chain/create-child.ts';
 import { memoryFolder, patterned } from '../testing.ts';
 import { PowerRecording } from '../testing-power.ts';
 

@@ -6,7 +6,7 @@ import { createDisk } from '../create/create-disk.ts';
 import type { Disk } from '../disk/disk.ts';
 import { openDisk } from '../disk/open-disk.ts';
 import { punchHoles } from '../flat/punch-holes.ts';
-import { createChild } from '../operations/create-child.ts';
+import { createChild } from '../operations/chain/create-child.ts';
 import { collect, patterned, temporaryFolder } from '../testing.ts';
 
 const grainBytes = 65536;

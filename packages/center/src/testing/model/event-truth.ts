@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Daemon } from '@hypostyle/host/testing';
 import { type Caller, createLocalCaller, type ManagedObjectReference, type TaskInfo } from '@hypostyle/vim';
 import type { Center } from '../../center.ts';
-import { activationPrefix } from '../../hosts/host-link.ts';
+import { activationPrefix } from '../../hosts/connection/host-link.ts';
 import type { HostDocument } from '../../inventory/entity-document.ts';
 import type { TestCenter } from '../center-fixture.ts';
 

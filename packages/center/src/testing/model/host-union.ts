@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import type { Daemon } from '@hypostyle/host/testing';
 import type { ManagedObject, ManagedObjectReference } from '@hypostyle/vim';
-import { hostOverlay } from '../../hosts/connection-overlay.ts';
-import { followedParts, mirrored } from '../../hosts/host-layout.ts';
+import { hostOverlay } from '../../hosts/connection/connection-overlay.ts';
+import { followedParts, mirrored } from '../../hosts/mirror/host-layout.ts';
 import { type HostDocument, referenceOf } from '../../inventory/entity-document.ts';
 import type { TestCenter } from '../center-fixture.ts';
 

@@ -1,0 +1,85 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { type CommandDefinition, onServer, optionsOf } from '../../command-context.ts';
+import { CliError } from '../../errors.ts';
+import { loadInventory } from '../../inventory/load-inventory.ts';
+import { withName } from '../../inventory/run-task.ts';
+import { formatBytes } from '../../output/format.ts';
+import { formatTable } from '../../output/table.ts';
+import { print, printJson } from '../../output/terminal.ts';
+
+/** `hypo datastore`: where machines' folders lie. */
+export const defineDatastore: CommandDefinition = (program, context) => {
+  const datastore = program
+    .command('datastore')
+    .description('list and add datastores')
+    .addHelpText('after', '\nExamples:\n  hypo datastore ls\n  hypo datastore add fast /mnt/nvme/machines');
+  datastore
+    .command('ls')
+    .description('list datastores')
+    .addHelpText('after', '\nExample:\n  hypo datastore ls --json')
+    .action(async (_options: unknown, command: Command) => {
+      const rows = await onServer(command, context, async (session) => {
+        const all = (await loadInventory(session)).all('Datastore').map(({ ref }) => ref);
+        const found = all.length === 0 ? [] : await session.client.retrieve(all, ['summary']);
+        return found.flatMap(({ values: { summary } }) =>
+          summary === undefined
+            ? []
+            : [
+                {
+                  name: summary.name,
+                  type: summary.type,
+                  capacity: Number(summary.capacity),
+                  free: Number(summary.freeSpace),
+                  accessible: summary.accessible,
+                  url: summary.url,
+                },
+              ],
+        );
+      });
+      if (optionsOf(command).json) printJson(context.terminal, rows);
+      else {
+        const cells = rows.map(({ name, type, capacity, free, accessible, url }) => [
+          name,
+          accessible ? type : `${type}, not accessible`,
+          formatBytes(capacity),
+          formatBytes(free),
+          url,
+        ]);
+        print(context.terminal, formatTable(['NAME', 'TYPE', 'CAPACITY', 'FREE', 'URL'], cells));
+      }
+    });
+  datastore
+    .command('add')
+    .description("make a folder of the host's file system a datastore")
+    .argument('<name>')
+    .argument('<path>', 'absolute path on the host')
+    .option('--host <name>', 'host at a center; the only one unless told')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  hypo datastore add fast /mnt/nvme/machines\n  hypo datastore add fast /mnt/nvme --host esx2',
+    )
+    .action(async (name: string, folder: string, _options: unknown, command: Command) => {
+      await onServer(command, context, async (session) => {
+        const inventory = await loadInventory(session);
+        const { host: hostName } = optionsOf<{ host?: string }>(command);
+        const hosts = hostName === undefined ? inventory.all('HostSystem') : [inventory.find('HostSystem', hostName)];
+        const [host] = hosts;
+        if (hosts.length > 1) {
+          throw new CliError('usage', `The server has ${hosts.length} hosts.`, {
+            next: `Say whose folder it is with --host: ${hosts.map(({ name: one }) => one).join(', ')}.`,
+          });
+        }
+        const [found] = host === undefined ? [] : await session.client.retrieve(host.ref, ['configManager']);
+        const system = found?.values.configManager?.datastoreSystem;
+        if (system === undefined) throw new CliError('failed', 'The server has no host with datastores of its own.');
+        await session.client
+          .call(system, 'CreateLocalDatastore', { name, path: resolve(folder) })
+          .catch((error: unknown) => {
+            throw withName(name, error);
+          });
+      });
+      if (optionsOf(command).json) printJson(context.terminal, { name });
+      else print(context.terminal, `${name}: added`);
+    });
+};

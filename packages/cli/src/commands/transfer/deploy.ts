@@ -1,0 +1,201 @@
+import type { ManagedObjectReference } from '@hypostyle/vim';
+import { type Command, InvalidArgumentError } from 'commander';
+import { type CommandContext, type CommandDefinition, onServer, optionsOf } from '../../command-context.ts';
+import type { ServerSession } from '../../connection/server-session.ts';
+import { acceptPackage } from '../../deploy/acceptance.ts';
+import { parseForward, parseProperty } from '../../deploy/arguments.ts';
+import { openDatastorePackage } from '../../deploy/datastore-package.ts';
+import { type Deployed, deployPackage } from '../../deploy/deploy.ts';
+import { openDeployPackage } from '../../deploy/deploy-package.ts';
+import { CliError } from '../../errors.ts';
+import { runTask } from '../../inventory/run-task.ts';
+import { watchObject } from '../../inventory/watch.ts';
+import { note, print, printJson } from '../../output/terminal.ts';
+import { repeat, trustedOf } from '../../ovf/signing-options.ts';
+import { type PlaceOptions, placeOf, placeOptions } from '../inventory/place-options.ts';
+import { seconds } from '../vm/power.ts';
+
+interface DeployOptions extends PlaceOptions {
+  readonly name?: string;
+  readonly datastore?: string;
+  readonly network: readonly string[];
+  readonly property: readonly { readonly key: string; readonly value: string }[];
+  readonly forward: readonly string[];
+  readonly disks: string;
+  readonly option?: string;
+  readonly acceptEula?: boolean;
+  readonly trust: readonly string[];
+  readonly requireSignature?: boolean;
+  readonly verify?: string;
+  readonly settleRate?: number;
+  readonly powerOn?: boolean;
+  readonly waitIp?: boolean;
+  readonly timeout: number;
+  readonly json?: boolean;
+}
+
+/** `hypo deploy`: a machine or vApp from an OVA or OVF. */
+export const defineDeploy: CommandDefinition = (program, context) => {
+  const deploy = program
+    .command('deploy')
+    .description('make a machine, or a vApp, of an OVA, an OVF, or the address of one')
+    .argument('<package>', "file.ova, file.ovf, '[datastore] file.ova', or https://…")
+    .option('--name <name>', 'name of the machine or vApp; that of the package unless told')
+    .option('--datastore <name>', 'where its files go; the one of the host with most room unless told')
+    .option('--network <name>', "network for every card, or 'NETWORK OF THE PACKAGE=NAME'; may be repeated", repeat, [])
+    .option('--property <key=value>', 'property of the package; may be repeated', collectProperty, [])
+    .option(
+      '--forward <host:guest>',
+      'TCP port of this host, or address and port, that leads to one of the guest; may be repeated',
+      collectForward,
+      [],
+    )
+    .option('--disks <kind>', 'thin or thick', 'thin')
+    .option('--option <id>', 'deployment option of the package')
+    .option('--verify <when>', 'check compressed disks before the machine can start, or in the background')
+    .option(
+      '--settle-rate <megabytes>',
+      'how fast such disks become plain ones, in MB a second; 0: at full speed',
+      rate,
+    )
+    .option('--accept-eula', 'accept the licences of the package')
+    .option(
+      '--trust <file>',
+      'certificates in PEM, one of which must vouch for its signature; may be repeated',
+      repeat,
+      [],
+    )
+    .option('--require-signature', 'refuse a package that is not signed')
+    .option('--power-on', 'start it')
+    .option('--wait-ip', 'start it, wait for its address and print it')
+    .option('--timeout <seconds>', 'how long to wait for the address', seconds, 300);
+  placeOptions(deploy)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  hypo deploy appliance.ova
+  hypo deploy appliance.ova --name web --property hostname=web --forward 8080:80 --power-on --wait-ip
+  hypo deploy appliance.ova --host esx2 --folder /Datacenter/vm/web --pool production
+  hypo deploy '[datastore1] library/appliance.ova' --verify before --power-on
+  hypo deploy https://example.org/appliance.ova --network 'VM Network'`,
+    )
+    .action(async (source: string, _options: unknown, command: Command) => {
+      const options = optionsOf<DeployOptions>(command);
+      if (options.disks !== 'thin' && options.disks !== 'thick') {
+        throw new CliError('usage', `'${options.disks}' is no kind of disk.`, { next: 'Use thin or thick.' });
+      }
+      const { verify, settleRate } = options;
+      if (verify !== undefined && verify !== 'before' && verify !== 'background') {
+        throw new CliError('usage', `'${verify}' is no time to verify at.`, { next: 'Use before or background.' });
+      }
+      // A package that cannot be read needs no server.
+      const local = /^\[/.test(source) ? undefined : await openDeployPackage(source, context.signal);
+      await using _closed = local;
+      const acceptance = {
+        acceptEula: options.acceptEula ?? false,
+        trusted: await trustedOf(options.trust, false),
+        requireSignature: options.requireSignature ?? false,
+      };
+      if (local !== undefined) await acceptPackage(context, local, acceptance);
+      await onServer(command, context, async (session) => {
+        await using opened = local ?? (await openDatastorePackage(session, source, context.signal));
+        if (local === undefined) await acceptPackage(context, opened, acceptance);
+        const { name, datastore, network, property, forward, option } = options;
+        const machine = await deployPackage(session, context, opened, {
+          network,
+          properties: property,
+          forwards: forward,
+          disks: options.disks as 'thin' | 'thick',
+          datastore,
+          place: placeOf(options),
+          ...(name === undefined ? {} : { name }),
+          ...(option === undefined ? {} : { deploymentOption: option }),
+          ...(verify === undefined ? {} : { verify }),
+          ...(settleRate === undefined ? {} : { settleRate }),
+        });
+        await finish(session, context, machine, options);
+      });
+    });
+};
+
+async function finish(
+  session: ServerSession,
+  context: CommandContext,
+  deployed: Deployed,
+  { powerOn, waitIp, timeout, json }: DeployOptions,
+): Promise<void> {
+  const name = await nameOf(session, deployed);
+  if (deployed.type === 'VirtualApp') {
+    const vApp = deployed as ManagedObjectReference<'VirtualApp'>;
+    if (!json && (powerOn || waitIp)) note(context.terminal, `${name}: deployed`);
+    if (powerOn || waitIp)
+      await runTask(session, context, name, () => session.client.call(vApp, 'PowerOnVApp_Task', {}));
+    if (waitIp) note(context.terminal, `hypo: warning: ${name} is a vApp: ask its machines for their addresses.`);
+    if (json) printJson(context.terminal, { id: vApp.value, name });
+    else print(context.terminal, `${name}: ${powerOn || waitIp ? 'started' : 'deployed'}`);
+    return;
+  }
+  const machine = deployed as ManagedObjectReference<'VirtualMachine'>;
+  if (!json && (powerOn || waitIp)) note(context.terminal, `${name}: deployed`);
+  if (powerOn || waitIp) {
+    await runTask(session, context, name, () => session.client.call(machine, 'PowerOnVM_Task', {}));
+    if (!json && waitIp) note(context.terminal, `${name}: powered on`);
+  }
+  const ip = waitIp ? await waitForAddress(session, machine, name, timeout, context.signal) : undefined;
+  if (json) printJson(context.terminal, { id: machine.value, name, ...(ip === undefined ? {} : { ip }) });
+  else print(context.terminal, ip ?? `${name}: ${powerOn ? 'powered on' : 'deployed'}`);
+}
+
+async function nameOf({ client }: ServerSession, deployed: Deployed): Promise<string> {
+  const [found] =
+    deployed.type === 'VirtualApp'
+      ? await client.retrieve(deployed as ManagedObjectReference<'VirtualApp'>, ['name'])
+      : await client.retrieve(deployed as ManagedObjectReference<'VirtualMachine'>, ['name']);
+  return found?.values.name ?? deployed.value;
+}
+
+async function waitForAddress(
+  session: ServerSession,
+  machine: ManagedObjectReference<'VirtualMachine'>,
+  name: string,
+  timeout: number,
+  signal: AbortSignal,
+): Promise<string> {
+  const patience = AbortSignal.timeout(timeout * 1000);
+  const paths = ['guest.ipAddress', 'runtime.powerState'] as const;
+  try {
+    for await (const values of watchObject(session, machine, paths, AbortSignal.any([signal, patience]))) {
+      const address = values['guest.ipAddress'];
+      if (typeof address === 'string' && address !== '') return address;
+      if (values['runtime.powerState'] === 'poweredOff') {
+        throw new CliError('failed', `${name} powered itself off before it had an address.`, {
+          next: `See 'hypo logs ${name}'.`,
+        });
+      }
+    }
+  } catch (error) {
+    if (!patience.aborted) throw error;
+  }
+  throw new CliError('failed', `${name} told no address within ${timeout} seconds.`, {
+    next: `Its guest may lack an agent; look at it with 'hypo console ${name}'.`,
+  });
+}
+
+function rate(text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value < 0) throw new InvalidArgumentError('Write it as a number of MB, such as 50.');
+  return value;
+}
+
+function collectProperty(text: string, before: DeployOptions['property']): DeployOptions['property'] {
+  const property = parseProperty(text);
+  if (property === undefined) throw new InvalidArgumentError('Write it as KEY=VALUE.');
+  return [...before, property];
+}
+
+function collectForward(text: string, before: readonly string[]): readonly string[] {
+  const forward = parseForward(text);
+  if (forward === undefined) throw new InvalidArgumentError('Write it as 8080:80 or 0.0.0.0:8080:80.');
+  return [...before, forward];
+}
