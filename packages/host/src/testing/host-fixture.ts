@@ -12,7 +12,8 @@ import {
   VimFault,
 } from '@hypostyle/vim';
 import { Host } from '../host.ts';
-import { FakeComputer, FakeHypervisor } from './fake-hypervisor.ts';
+import { FakeComputer } from './fake-engine.ts';
+import { FakeHypervisor } from './fake-hypervisor.ts';
 import { fillDatastore } from './filled-datastore.ts';
 import { processOf } from './mortal-files.ts';
 import { MortalStore } from './mortal-store.ts';

@@ -1,4 +1,5 @@
-export { FakeComputer, FakeHypervisor } from './fake-hypervisor.ts';
+export { FakeComputer } from './fake-engine.ts';
+export { FakeHypervisor } from './fake-hypervisor.ts';
 export { Computer, type ComputerIdentity, Daemon, newDisk, rootPool, smallMachine, vmFolder } from './host-fixture.ts';
 export { gateFiles } from './mortal-files.ts';
 export { MortalStore } from './mortal-store.ts';

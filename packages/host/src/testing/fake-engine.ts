@@ -1,0 +1,61 @@
+import type { BlockLayer, DiskExport, MachineEvent, MachineHardware, MachineUsage } from '@hypostyle/contracts';
+import { readFakeBlock, writeFakeBlock } from './fake-disks.ts';
+import { FakeExports } from './fake-exports.ts';
+import { closeFakeLayers } from './fake-generations.ts';
+
+export type EndReason = (MachineEvent & { kind: 'ended' })['reason'];
+
+/** An engine as a process of its own: it outlives the daemon that started it. */
+export interface FakeEngine {
+  readonly uuid: string;
+  readonly lockPath: string;
+  readonly startedAt: number;
+  /** What the machine remembers, which a memory image keeps. */
+  readonly memory: string;
+  /** Layers of each disk, top first. */
+  readonly disks: Map<string, readonly BlockLayer[]>;
+  /** What the machine has now. */
+  hardware: MachineHardware;
+  /** Sizes that the guest was told of. */
+  readonly grown: Map<string, number>;
+  /** Disks that are let be read. */
+  readonly exports: Set<DiskExport>;
+  /** What it tells of its use. */
+  usage: MachineUsage;
+  /** The guest stands still for a layer that is being merged. */
+  pivoting: boolean;
+  /** The daemon's hold of it. */
+  owner: { ended(reason: EndReason): void } | undefined;
+}
+
+/** The engines of one computer. */
+export class FakeComputer {
+  readonly engines = new Map<string, FakeEngine>();
+  /** What engines and tools let be read. */
+  readonly exports = new FakeExports();
+  started = 0;
+
+  /** What the guest of an engine writes to, and reads from, a block of a disk. */
+  write(lockPath: string, diskId: string, block: number, value: number): void {
+    const top = this.engines.get(lockPath)?.disks.get(diskId)?.[0];
+    if (top === undefined) throw new Error(`no disk ${diskId} runs at ${lockPath}`);
+    writeFakeBlock(top, block, value);
+  }
+
+  read(lockPath: string, diskId: string, block: number): number {
+    return readFakeBlock(this.engines.get(lockPath)?.disks.get(diskId) ?? [], block);
+  }
+
+  /** Ends an engine and tells whoever follows it. */
+  end(lockPath: string, reason: EndReason): void {
+    const engine = this.engines.get(lockPath);
+    if (engine === undefined) return;
+    this.engines.delete(lockPath);
+    for (const exported of engine.exports) void exported.close();
+    if (reason !== 'crashed') for (const layers of engine.disks.values()) closeFakeLayers(layers);
+    engine.owner?.ended(reason);
+  }
+}
+
+/** Waits where a process may die; never answers once it is dead. */
+export type Gate = () => Promise<void>;
