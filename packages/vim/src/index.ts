@@ -105,4 +105,5 @@ export type {
   OwnedTasks,
 } from './services/tasks/owned-tasks.ts';
 export type { RunningTask, TaskKind, TaskOrigin, TaskRequest } from './services/tasks/task-kind.ts';
-export { TaskService, type TaskServiceOptions } from './services/tasks/task-service.ts';
+export { TaskService } from './services/tasks/task-service.ts';
+export type { TaskServiceOptions } from './services/tasks/task-service-options.ts';

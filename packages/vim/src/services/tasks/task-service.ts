@@ -7,8 +7,8 @@ import type { Draft, Registry } from '../../runtime/registry.ts';
 import type { ManagedObjectReference } from '../../schema/values.ts';
 import { type Clock, dateTime, systemClock } from '../clock.ts';
 import type { EventPoster } from '../events/event-poster.ts';
-import { entityName, inventoryReader, isEntity, withAncestors } from '../inventory.ts';
 import type { Persistence } from '../persistence.ts';
+import { type NewTask, newTaskRecord, systemReason, userReason } from './new-task.ts';
 import { type OwnedTaskRequest, OwnedTasks } from './owned-tasks.ts';
 import { RecentTasks } from './recent-tasks.ts';
 import { TaskActivations } from './task-activations.ts';
@@ -16,35 +16,11 @@ import { TaskHistory } from './task-history.ts';
 import type { TaskKind, TaskOrigin, TaskRequest } from './task-kind.ts';
 import { taskManagerClass } from './task-manager.ts';
 import { taskClass } from './task-object.ts';
+import { cancelled, interrupted, type TaskOutcome } from './task-outcome.ts';
 import { TaskQueue } from './task-queue.ts';
 import { type TaskInfo, type TaskRecord, TaskStore } from './task-record.ts';
+import type { TaskServiceOptions } from './task-service-options.ts';
 import { type TaskKeeper, TrackedTask } from './tracked-task.ts';
-
-export interface TaskServiceOptions {
-  readonly registry: Registry;
-  readonly persistence: Persistence;
-  readonly events: EventPoster;
-  readonly authorizer: Authorizer;
-  readonly clock?: Clock;
-  /** Reference value of the TaskManager. */
-  readonly referenceValue?: string;
-  /** Description ids of tasks whose work is done elsewhere, such as those of hosts: to be described as the own kinds are. */
-  readonly foreignKinds?: readonly string[];
-  /** Reference value of a task by its number, which is never reused. */
-  readonly taskReferenceValue?: (number: number) => string;
-  /** Most heavy tasks that run at a time. */
-  readonly heavyLimit?: number;
-  /** Most tasks that are queued or running. */
-  readonly unfinishedLimit?: number;
-  /** How long a finished task stays an object, in milliseconds. */
-  readonly keepFinished?: number;
-  /** Most finished tasks that stay objects. */
-  readonly keepFinishedLimit?: number;
-  /** Most tasks of the history. */
-  readonly historyLimit?: number;
-  /** Told of errors that are ours: work that failed with something other than a fault, records that could not be written. */
-  readonly onDefect?: (where: string, error: unknown) => void;
-}
 
 const progressInterval = 500;
 /** History is trimmed once in as many tasks. */
@@ -354,11 +330,7 @@ export class TaskService implements TaskKeeper {
     return task;
   }
 
-  #create(
-    entity: ManagedObjectReference | undefined,
-    spec: Pick<TaskRecord, 'kind' | 'input' | 'queueKey' | 'userName'> &
-      Partial<Pick<TaskRecord, 'owner' | 'journal'>> & { readonly info: Partial<TaskInfo> },
-  ): TrackedTask {
+  #create(entity: ManagedObjectReference | undefined, task: NewTask): TrackedTask {
     if (this.#closed) throw fault('SystemError', { reason: 'stopping' }, 'The service is stopping.');
     if (this.#unfinished.size >= this.#unfinishedLimit) {
       throw fault(
@@ -369,27 +341,7 @@ export class TaskService implements TaskKeeper {
     }
     this.#lastNumber += 1;
     const number = this.#lastNumber;
-    const key = this.#taskReferenceValue(number);
-    const onEntity = entity !== undefined && isEntity(this.registry, entity);
-    const { descriptionId = '', reason = systemReason, cancelable = false, ...rest } = spec.info;
-    const info: TaskInfo = {
-      _typeName: 'TaskInfo',
-      key,
-      task: { _typeName: 'ManagedObjectReference', type: 'Task', value: key },
-      state: 'queued',
-      cancelled: false,
-      queueTime: dateTime(this.clock),
-      eventChainId: rest.eventChainId ?? this.events.newChain(),
-      ...rest,
-      descriptionId,
-      entity: onEntity ? (entity as ManagedObjectReference<'ManagedEntity'>) : undefined,
-      entityName: onEntity ? (rest.entityName ?? entityName(this.registry.get(entity))) : rest.entityName,
-      cancelable,
-      reason,
-    };
-    const within = onEntity ? withAncestors(inventoryReader(this.registry), entity).map((ref) => ref.value) : [];
-    const { kind, owner, input, queueKey, userName, journal } = spec;
-    return this.#track({ number, kind, owner, input, queueKey, userName, within, journal, info });
+    return this.#track(newTaskRecord(this, { number, key: this.#taskReferenceValue(number) }, entity, task));
   }
 
   #track(record: TaskRecord): TrackedTask {
@@ -447,7 +399,7 @@ export class TaskService implements TaskKeeper {
     const kind = this.kinds.get(task.record.kind ?? '');
     if (kind === undefined) return;
     const begun = task.info.state === 'running';
-    let outcome: Outcome;
+    let outcome: TaskOutcome;
     try {
       // Before the work begins, so that a restart never runs it from the start again.
       if (!begun) await this.#begin(task);
@@ -473,7 +425,7 @@ export class TaskService implements TaskKeeper {
   }
 
   /** Ends the task: durable first, with its events; then state, result and error are seen at once. */
-  async #end(task: TrackedTask, outcome: Outcome): Promise<void> {
+  async #end(task: TrackedTask, outcome: TaskOutcome): Promise<void> {
     if (this.#closed) return;
     task.ending = true;
     task.quiet();
@@ -516,28 +468,4 @@ export class TaskService implements TaskKeeper {
     this.#activations.trim(below, new Set(this.#unfinished.keys()));
     this.#store.trim(below, this.#unfinished.keys()).catch((error: unknown) => this.#onDefect('task history', error));
   }
-}
-
-interface Outcome {
-  readonly result?: TaskInfo['result'];
-  readonly error?: TaskInfo['error'];
-  readonly completeTime?: TaskInfo['completeTime'];
-}
-
-const systemReason: DataTypes['TaskReason'] = { _typeName: 'TaskReasonSystem' };
-
-function userReason(userName: string): DataTypes['TaskReasonUser'] {
-  return { _typeName: 'TaskReasonUser', userName };
-}
-
-function cancelled(): DataTypes['LocalizedMethodFault'] {
-  return localizedFault(fault('RequestCanceled', {}, 'The task was canceled by a user.'));
-}
-
-function interrupted(task: TrackedTask): DataTypes['LocalizedMethodFault'] {
-  const reason =
-    task.info.state === 'queued'
-      ? 'The management service restarted before the task began, and does not know this kind of task any more.'
-      : 'The management service restarted while the task ran. What it had done until then stands.';
-  return localizedFault(fault('SystemError', { reason }, reason));
 }
