@@ -29,60 +29,35 @@ export function contests(folder: string): readonly Contest[] {
   const [image, stream, sparse] = [at('disk.raw'), at('stream.vmdk'), at('sparse.vmdk')];
   const vmdkOut = ['-f', 'raw', '-O', 'vmdk', '-o'];
   const rawOut = ['-f', 'vmdk', '-O', 'raw'];
+  /** Both make a file of a format out of one. */
+  const converting = (
+    name: string,
+    aim: number,
+    format: 'vmdk' | 'raw',
+    ours: readonly string[],
+    others: Contest['others'],
+  ): Contest => ({ name, aim, ours, others, makes, formats: { ours: format, theirs: format } });
+  const piped = `cat '${stream}' | '${process.execPath}' '${join(import.meta.dirname, 'subject.ts')}' stream '${makes.ours}' raw`;
   return [
-    {
-      name: 'write streamOptimized',
-      aim: 2.5,
-      ours: subject('convert', image, makes.ours, 'streamOptimized'),
-      others: { 'qemu-img': qemu(...vmdkOut, 'subformat=streamOptimized', image, makes.theirs) },
-      makes,
-      formats: { ours: 'vmdk', theirs: 'vmdk' },
-    },
-    {
-      name: 'read streamOptimized from a file',
-      aim: 1.5,
-      ours: subject('convert', stream, makes.ours, 'raw'),
-      others: { 'qemu-img': qemu(...rawOut, stream, makes.theirs) },
-      makes,
-      formats: { ours: 'raw', theirs: 'raw' },
-    },
-    {
-      name: 'read streamOptimized from a pipe',
-      aim: 1.5,
-      ours: [
-        `cat '${stream}' | '${process.execPath}' '${join(import.meta.dirname, 'subject.ts')}' stream '${makes.ours}' raw`,
-      ],
-      others: { 'qemu-img (a file)': qemu(...rawOut, stream, makes.theirs) },
-      makes,
-      formats: { ours: 'raw', theirs: 'raw' },
-    },
-    {
-      name: 'flat to flat',
-      aim: 1,
-      ours: subject('convert', image, makes.ours, 'raw'),
-      others: {
-        'qemu-img': qemu('-f', 'raw', '-O', 'raw', image, makes.theirs),
-        'cp --sparse': [`cp --sparse=always '${image}' '${makes.theirs}' && sync '${makes.theirs}'`],
-      },
-      makes,
-      formats: { ours: 'raw', theirs: 'raw' },
-    },
-    {
-      name: 'flat to sparse',
-      aim: 1,
-      ours: subject('convert', image, makes.ours, 'monolithicSparse'),
-      others: { 'qemu-img': qemu(...vmdkOut, 'subformat=monolithicSparse', image, makes.theirs) },
-      makes,
-      formats: { ours: 'vmdk', theirs: 'vmdk' },
-    },
-    {
-      name: 'sparse to flat',
-      aim: 1,
-      ours: subject('convert', sparse, makes.ours, 'raw'),
-      others: { 'qemu-img': qemu(...rawOut, sparse, makes.theirs) },
-      makes,
-      formats: { ours: 'raw', theirs: 'raw' },
-    },
+    converting('write streamOptimized', 2.5, 'vmdk', subject('convert', image, makes.ours, 'streamOptimized'), {
+      'qemu-img': qemu(...vmdkOut, 'subformat=streamOptimized', image, makes.theirs),
+    }),
+    converting('read streamOptimized from a file', 1.5, 'raw', subject('convert', stream, makes.ours, 'raw'), {
+      'qemu-img': qemu(...rawOut, stream, makes.theirs),
+    }),
+    converting('read streamOptimized from a pipe', 1.5, 'raw', [piped], {
+      'qemu-img (a file)': qemu(...rawOut, stream, makes.theirs),
+    }),
+    converting('flat to flat', 1, 'raw', subject('convert', image, makes.ours, 'raw'), {
+      'qemu-img': qemu('-f', 'raw', '-O', 'raw', image, makes.theirs),
+      'cp --sparse': [`cp --sparse=always '${image}' '${makes.theirs}' && sync '${makes.theirs}'`],
+    }),
+    converting('flat to sparse', 1, 'vmdk', subject('convert', image, makes.ours, 'monolithicSparse'), {
+      'qemu-img': qemu(...vmdkOut, 'subformat=monolithicSparse', image, makes.theirs),
+    }),
+    converting('sparse to flat', 1, 'raw', subject('convert', sparse, makes.ours, 'raw'), {
+      'qemu-img': qemu(...rawOut, sparse, makes.theirs),
+    }),
     {
       name: 'verify an OVA',
       aim: 1,

@@ -254,7 +254,6 @@ export class TrackedMachine {
     return found?.values[path] as T;
   }
 
-  // biome-ignore format: the overload is long
   async #task(self: ManagedObjectReference, method: string, args: object): Promise<unknown> {
     const call = this.#client.call.bind(this.#client) as (
       self: ManagedObjectReference,

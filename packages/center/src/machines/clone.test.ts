@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { smallMachine } from '@hypostyle/host/testing';
 import type { ManagedObjectReference, TaskInfo, VimFault } from '@hypostyle/vim';
-import { HostNetwork, TestCenter } from '../testing/center-fixture.ts';
+import { smallCenter } from '../testing/small-center.ts';
 
 type Machine = ManagedObjectReference<'VirtualMachine'>;
 type Snapshot = ManagedObjectReference<'VirtualMachineSnapshot'>;
@@ -17,20 +16,9 @@ const cloneSpec = (more: object = {}, location: object = {}) => ({
 });
 
 test('a center clones machines into its folders and pools, whole and linked', { timeout: 60_000 }, async (t) => {
-  const network = new HostNetwork();
-  const daemon = await network.add('local');
-  const center = await TestCenter.open(network, undefined, 'local');
-  t.after(async () => {
-    await center.close();
-    await network.remove();
-  });
-  const [datacenter] = center.all('Datacenter');
-  const [root] = center.all('ResourcePool');
-  assert.ok(datacenter && root);
-  const vmFolder = center.read(datacenter, 'vmFolder') as ManagedObjectReference<'Folder'>;
+  const { center, daemon, vmFolder, pool: root, create } = await smallCenter(t);
   const folder = (await center.call(vmFolder, 'CreateFolder', { name: 'copies' })) as ManagedObjectReference<'Folder'>;
-  const { config } = smallMachine('web') as { config: object };
-  const web = (await center.task(vmFolder, 'CreateVM_Task', { config, pool: root })) as Machine;
+  const web = await create('web');
   const seen = new Set<string>();
   const stop = center.center.registry.onCommit(() => {
     for (const ref of center.all('VirtualMachine'))

@@ -2,23 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { smallMachine } from '@hypostyle/host/testing';
 import { type ClusterPowerOnVmResult, type ManagedObjectReference, VimFault } from '@hypostyle/vim';
-import { HostNetwork, TestCenter } from '../testing/center-fixture.ts';
+import { smallCenter } from '../testing/small-center.ts';
 
 test('machines of several hosts are powered on by one call, which tells of each what became of it', {
   timeout: 60_000,
 }, async (t) => {
-  const network = new HostNetwork();
-  await network.add('local');
+  const { center, network, datacenter, vmFolder: folder } = await smallCenter(t);
   await network.add('esx2');
-  const center = await TestCenter.open(network, undefined, 'local');
-  t.after(async () => {
-    await center.close();
-    await network.remove();
-  });
   await center.addHost('esx2');
-  const [datacenter] = center.all('Datacenter');
-  assert.ok(datacenter);
-  const folder = center.read(datacenter, 'vmFolder') as ManagedObjectReference<'Folder'>;
   const machines: ManagedObjectReference<'VirtualMachine'>[] = [];
   for (const [index, host] of center.all('HostSystem').entries()) {
     const compute = center.read(host, 'parent') as ManagedObjectReference<'ComputeResource'>;
@@ -75,22 +66,8 @@ test('machines of several hosts are powered on by one call, which tells of each 
 });
 
 test('who may only look powers nothing on', { timeout: 60_000 }, async (t) => {
-  const network = new HostNetwork();
-  await network.add('local');
-  const center = await TestCenter.open(network, undefined, 'local');
-  t.after(async () => {
-    await center.close();
-    await network.remove();
-  });
-  const [datacenter] = center.all('Datacenter');
-  const [pool] = center.all('ResourcePool');
-  assert.ok(datacenter && pool);
-  const folder = center.read(datacenter, 'vmFolder') as ManagedObjectReference<'Folder'>;
-  const { config } = smallMachine('one') as { config: Record<string, unknown> };
-  const machine = (await center.task(folder, 'CreateVM_Task', {
-    config,
-    pool,
-  })) as ManagedObjectReference<'VirtualMachine'>;
+  const { center, datacenter, create } = await smallCenter(t);
+  const machine = await create('one');
   const content = center.read({ type: 'ServiceInstance', value: 'ServiceInstance' }, 'content');
   assert.ok(content?.accountManager && content.authorizationManager);
   await center.call(content.accountManager, 'CreateUser', {

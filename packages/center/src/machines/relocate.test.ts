@@ -1,28 +1,15 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { smallMachine } from '@hypostyle/host/testing';
 import type { ManagedObjectReference, VimFault } from '@hypostyle/vim';
-import { HostNetwork, TestCenter } from '../testing/center-fixture.ts';
+import { smallCenter } from '../testing/small-center.ts';
 
-type Machine = ManagedObjectReference<'VirtualMachine'>;
 const named = (type: string) => (error: unknown) => (error as VimFault).type === type;
 
 test('a center moves a machine to another datastore, folder and pool of its host', { timeout: 60_000 }, async (t) => {
-  const network = new HostNetwork();
-  const daemon = await network.add('local');
-  const center = await TestCenter.open(network, undefined, 'local');
-  t.after(async () => {
-    await center.close();
-    await network.remove();
-  });
-  const [datacenter] = center.all('Datacenter');
-  const [root] = center.all('ResourcePool');
-  assert.ok(datacenter && root);
-  const vmFolder = center.read(datacenter, 'vmFolder') as ManagedObjectReference<'Folder'>;
+  const { center, network, daemon, datacenter, vmFolder, pool: root, create } = await smallCenter(t);
   const folder = (await center.call(vmFolder, 'CreateFolder', { name: 'data' })) as ManagedObjectReference<'Folder'>;
-  const { config } = smallMachine('web') as { config: object };
-  const web = (await center.task(vmFolder, 'CreateVM_Task', { config, pool: root })) as Machine;
+  const web = await create('web');
   await daemon.call({ type: 'HostDatastoreSystem', value: 'ha-datastoresystem' }, 'CreateLocalDatastore', {
     name: 'fast',
     path: join(network.computers.get('local')?.directory ?? '', 'fast'),

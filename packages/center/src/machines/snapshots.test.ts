@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { smallMachine } from '@hypostyle/host/testing';
 import type { DiskChangeInfo, ManagedObjectReference, TaskInfo, VimFault } from '@hypostyle/vim';
-import { HostNetwork, TestCenter } from '../testing/center-fixture.ts';
+import { smallCenter } from '../testing/small-center.ts';
 
 type Machine = ManagedObjectReference<'VirtualMachine'>;
 type Snapshot = ManagedObjectReference<'VirtualMachineSnapshot'>;
@@ -11,19 +10,8 @@ const named = (type: string) => (error: unknown) => (error as VimFault).type ===
 test('snapshots are taken, shown, reverted and removed through the center, under references of its own', {
   timeout: 60_000,
 }, async (t) => {
-  const network = new HostNetwork();
-  const daemon = await network.add('local');
-  const center = await TestCenter.open(network, undefined, 'local');
-  t.after(async () => {
-    await center.close();
-    await network.remove();
-  });
-  const [datacenter] = center.all('Datacenter');
-  const [pool] = center.all('ResourcePool');
-  assert.ok(datacenter && pool);
-  const folder = center.read(datacenter, 'vmFolder') as ManagedObjectReference<'Folder'>;
-  const { config } = smallMachine('web') as { config: object };
-  const machine = (await center.task(folder, 'CreateVM_Task', { config, pool })) as Machine;
+  const { center, daemon, create } = await smallCenter(t);
+  const machine = await create('web');
   const take = (name: string) =>
     center.task(machine, 'CreateSnapshot_Task', { name, memory: false, quiesce: false }) as Promise<Snapshot>;
   const first = await take('first');
@@ -63,21 +51,7 @@ test('snapshots are taken, shown, reverted and removed through the center, under
 });
 
 test('changed blocks are asked for through the center', { timeout: 60_000 }, async (t) => {
-  const network = new HostNetwork();
-  await network.add('local');
-  const center = await TestCenter.open(network, undefined, 'local');
-  t.after(async () => {
-    await center.close();
-    await network.remove();
-  });
-  const [datacenter] = center.all('Datacenter');
-  const [pool] = center.all('ResourcePool');
-  assert.ok(datacenter && pool);
-  const folder = center.read(datacenter, 'vmFolder') as ManagedObjectReference<'Folder'>;
-  const create = async (name: string) => {
-    const { config } = smallMachine(name) as { config: object };
-    return (await center.task(folder, 'CreateVM_Task', { config, pool })) as Machine;
-  };
+  const { center, create } = await smallCenter(t);
   const [machine, other] = [await create('web'), await create('other')];
   const spec = { _typeName: 'VirtualMachineConfigSpec', changeTrackingEnabled: true };
   await center.task(machine, 'ReconfigVM_Task', { spec });

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { smallMachine } from '@hypostyle/host/testing';
 import type { ManagedObjectReference, VimFault } from '@hypostyle/vim';
-import { HostNetwork, TestCenter } from '../testing/center-fixture.ts';
+import { smallCenter } from '../testing/small-center.ts';
 
 type Machine = ManagedObjectReference<'VirtualMachine'>;
 const named = (type: string) => (error: unknown) => (error as VimFault).type === type;
@@ -10,20 +9,10 @@ const named = (type: string) => (error: unknown) => (error as VimFault).type ===
 test('templates of a center are in no pool, are copied, and become machines in the pool that is asked for', {
   timeout: 60_000,
 }, async (t) => {
-  const network = new HostNetwork();
-  await network.add('local');
-  const center = await TestCenter.open(network, undefined, 'local');
-  t.after(async () => {
-    await center.close();
-    await network.remove();
-  });
-  const [datacenter] = center.all('Datacenter');
-  const [root] = center.all('ResourcePool');
+  const { center, vmFolder: folder, pool: root, create } = await smallCenter(t);
   const [host] = center.all('HostSystem');
-  assert.ok(datacenter && root && host);
-  const folder = center.read(datacenter, 'vmFolder') as ManagedObjectReference<'Folder'>;
-  const { config } = smallMachine('golden') as { config: object };
-  const golden = (await center.task(folder, 'CreateVM_Task', { config, pool: root })) as Machine;
+  assert.ok(host);
+  const golden = await create('golden');
   await center.call(golden, 'MarkAsTemplate');
   assert.equal(center.read(golden, 'resourcePool'), undefined);
   assert.equal(center.read(golden, 'config')?.template, true);

@@ -14,9 +14,7 @@ export function diskConformance(world: ConformanceWorld): void {
   it('lets a disk be read while the machine runs, through a snapshot, and when it is off', async (test) => {
     if (!world.capabilities.diskSnapshots) return test.skip('the driver exports no disks');
     const asked = await world.request();
-    const machine = await world.hypervisor.start(asked);
-    const session = await world.guest.open(machine);
-    await session.ready();
+    const { machine, session } = await running(asked);
     await session.writeDisk('one');
     const exported = await machine.exportDisk('data');
     assert.equal(await readExport(exported, 3), 'one');
@@ -51,9 +49,7 @@ export function diskConformance(world: ConformanceWorld): void {
   it('puts overlays on disks of a running machine, and merges them', async (test) => {
     if (!world.capabilities.diskSnapshots) return test.skip('the driver takes no snapshots of disks');
     const asked = await world.request();
-    const machine = await world.hypervisor.start(asked);
-    const session = await world.guest.open(machine);
-    await session.ready();
+    const { machine, session } = await running(asked);
     await session.writeDisk('one');
     const first = await overlays(asked, 1);
     await machine.snapshotDisks(first);
@@ -119,9 +115,7 @@ export function diskConformance(world: ConformanceWorld): void {
   it('goes on with a merge whose owner was killed while the guest stood still', async (test) => {
     if (!world.capabilities.diskSnapshots) return test.skip('the driver takes no snapshots of disks');
     const asked = await world.request();
-    const machine = await world.hypervisor.start(asked);
-    const session = await world.guest.open(machine);
-    await session.ready();
+    const { machine, session } = await running(asked);
     await session.writeDisk('one');
     const made = await overlays(asked, 1);
     await machine.snapshotDisks(made);
@@ -160,9 +154,7 @@ export function diskConformance(world: ConformanceWorld): void {
     const asked = await world.request();
     const below = dataLayer(asked);
     const [{ layer }] = (await overlays(asked, 1)).filter(({ diskId }) => diskId === 'data') as [DiskOverlay];
-    const machine = await world.hypervisor.start(withDataLayers(asked, [layer, below]));
-    const session = await world.guest.open(machine);
-    await session.ready();
+    const { machine, session } = await running(withDataLayers(asked, [layer, below]));
     await session.writeDisk('two__');
     session.close();
     await machine.powerOff();
@@ -184,6 +176,14 @@ export function diskConformance(world: ConformanceWorld): void {
       'image-failed',
     );
   });
+
+  /** A machine whose guest is up. */
+  async function running(asked: StartRequest) {
+    const machine = await world.hypervisor.start(asked);
+    const session = await world.guest.open(machine);
+    await session.ready();
+    return { machine, session };
+  }
 
   /** An overlay over the top of each disk, or over those of the round before. */
   async function overlays({ hardware }: StartRequest, round: number): Promise<DiskOverlay[]> {
@@ -207,9 +207,7 @@ export function diskConformance(world: ConformanceWorld): void {
 
   /** What the data disk has when the machine is started with these layers on top of its base. */
   async function diskAfter(asked: StartRequest, layers: readonly BlockLayer[]): Promise<string> {
-    const machine = await world.hypervisor.start(withDataLayers(asked, layers));
-    const session = await world.guest.open(machine);
-    await session.ready();
+    const { machine, session } = await running(withDataLayers(asked, layers));
     const text = await session.readDisk(5);
     session.close();
     await machine.powerOff();

@@ -14,7 +14,7 @@ import type {
 } from './envelope.ts';
 import { envelopeNamespace, vmwareNamespace } from './namespaces.ts';
 import { readProductSection } from './product-section-reader.ts';
-import { readSections } from './section-reader.ts';
+import { readSections, type SectionsRead } from './section-reader.ts';
 import {
   readBootDeviceSection,
   readEnvironmentFilesSection,
@@ -46,6 +46,21 @@ function readHead(reader: ElementReader) {
   };
 }
 
+/** What a system and a collection have alike. */
+function commonContent(sections: SectionsRead<typeof common>) {
+  return {
+    annotations: sections.all('AnnotationSection'),
+    products: sections.all('ProductSection'),
+    eulas: sections.all('EulaSection'),
+    ...present('environmentFiles', sections.one('EnvironmentFilesSection')),
+    ...present('placements', sections.some('PlacementSection')),
+    ...present('ipAssignment', sections.one('vmw:IpAssignmentSection')),
+    ...present('storage', sections.some('vmw:StorageSection')),
+    otherSections: sections.others,
+    order: sections.order,
+  };
+}
+
 function readVirtualSystem(reader: ElementReader): VirtualSystem {
   const head = readHead(reader);
   const sections = readSections(reader, {
@@ -64,15 +79,7 @@ function readVirtualSystem(reader: ElementReader): VirtualSystem {
     ...present('install', sections.one('InstallSection')),
     ...present('bootDevices', sections.one('BootDeviceSection')),
     ...present('bootOrder', sections.some('vmw:BootOrderSection')),
-    annotations: sections.all('AnnotationSection'),
-    products: sections.all('ProductSection'),
-    eulas: sections.all('EulaSection'),
-    ...present('environmentFiles', sections.one('EnvironmentFilesSection')),
-    ...present('placements', sections.some('PlacementSection')),
-    ...present('ipAssignment', sections.one('vmw:IpAssignmentSection')),
-    ...present('storage', sections.some('vmw:StorageSection')),
-    otherSections: sections.others,
-    order: sections.order,
+    ...commonContent(sections),
     ...reader.rest(),
   };
 }
@@ -100,15 +107,7 @@ function readCollection(reader: ElementReader): VirtualSystemCollection {
     ...present('startup', sections.one('StartupSection')),
     ...present('resourceAllocation', sections.one('ResourceAllocationSection')),
     ...present('scaleOut', sections.some('ScaleOutSection')),
-    annotations: sections.all('AnnotationSection'),
-    products: sections.all('ProductSection'),
-    eulas: sections.all('EulaSection'),
-    ...present('environmentFiles', sections.one('EnvironmentFilesSection')),
-    ...present('placements', sections.some('PlacementSection')),
-    ...present('ipAssignment', sections.one('vmw:IpAssignmentSection')),
-    ...present('storage', sections.some('vmw:StorageSection')),
-    otherSections: sections.others,
-    order: sections.order,
+    ...commonContent(sections),
     contents,
     ...reader.rest(),
   };

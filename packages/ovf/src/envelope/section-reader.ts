@@ -35,7 +35,7 @@ const otherParts = new Set(['References', 'Info', 'Name', 'VirtualSystem', 'Virt
 
 type SectionReaders = Readonly<Record<string, (reader: ElementReader) => unknown>>;
 
-interface SectionsRead<Readers extends SectionReaders> {
+export interface SectionsRead<Readers extends SectionReaders> {
   all<Name extends keyof Readers & string>(name: Name): ReturnType<Readers[Name]>[];
   /** {@link SectionsRead.all}, or nothing where there is none. */
   some<Name extends keyof Readers & string>(name: Name): ReturnType<Readers[Name]>[] | undefined;

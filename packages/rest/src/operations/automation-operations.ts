@@ -2,13 +2,14 @@ import type { AboutInfo, SessionService } from '@hypostyle/vim';
 import { openApiOperation } from '../openapi/openapi-operation.ts';
 import type { TagService } from '../tagging/tag-service.ts';
 import { applianceOperations } from './appliance.ts';
+import { guestFileOperations } from './guest/files.ts';
+import { guestProcessOperations } from './guest/processes.ts';
 import { listOperations } from './inventory-lists.ts';
 import { objectOperations } from './inventory-objects.ts';
 import { adapterOperations } from './machine-adapters.ts';
 import { consoleOperations } from './machine-console.ts';
 import { deviceOperations } from './machine-devices.ts';
 import { guestOperations } from './machine-guest.ts';
-import { guestWorkOperations } from './machine-guest-work.ts';
 import { hardwareOperations } from './machine-hardware.ts';
 import { machineOperations } from './machines.ts';
 import type { Operation } from './operation.ts';
@@ -32,7 +33,8 @@ export function automationOperations({ sessions, tags, product }: AutomationOper
     ...deviceOperations,
     ...adapterOperations,
     ...guestOperations,
-    ...guestWorkOperations,
+    ...guestProcessOperations,
+    ...guestFileOperations,
     ...consoleOperations,
     ...taggingOperations(tags),
     ...applianceOperations(product),

@@ -7,11 +7,11 @@ import type { HttpMethod, Style } from '../edge/style.ts';
 type PathNames<Path extends string> = Path extends `${string}{${infer Name}}${infer Rest}`
   ? Name | PathNames<Rest>
   : never;
-type PathParameters<Path extends string> = { readonly [Name in PathNames<Path>]: string };
+export type PathParameters<Path extends string> = { readonly [Name in PathNames<Path>]: string };
 
 type Input<S extends TSchema | undefined> = S extends TSchema ? S['static'] : undefined;
 // biome-ignore lint/suspicious/noConfusingVoidType: it is what a handler returns.
-type Answer<S extends TSchema | undefined> = S extends TSchema ? S['static'] : void;
+export type Answer<S extends TSchema | undefined> = S extends TSchema ? S['static'] : void;
 
 /** One call of an operation: its parts are checked against their schemas. */
 export interface OperationCall<P = Readonly<Record<string, string>>, Q = unknown, B = unknown> {

@@ -19,21 +19,20 @@ async function library() {
 
 /** A certificate authority of one server: EC P-256, ten years, able to sign servers only. */
 export async function makeAuthority(name: string, now = new Date()): Promise<KeyAndCertificate> {
-  const x509 = await library();
-  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    name: `CN=${escapeName(name)}`,
-    keys,
-    signingAlgorithm: algorithm,
-    notBefore: new Date(now.getTime() - day),
-    notAfter: new Date(now.getTime() + 3650 * day),
-    extensions: [
-      new x509.BasicConstraintsExtension(true, 0, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-    ],
-  });
-  return { key: await pemOf(keys.privateKey), certificate: pemText(certificate.toString('pem')) };
+  return selfSigned(name, now, async (x509, publicKey) => [
+    new x509.BasicConstraintsExtension(true, 0, true),
+    new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+    await x509.SubjectKeyIdentifierExtension.create(publicKey),
+  ]);
+}
+
+/** A certificate that signs itself, for a client to be known by: EC P-256, ten years. */
+export async function makeClientCertificate(name: string, now = new Date()): Promise<KeyAndCertificate> {
+  return selfSigned(name, now, async (x509) => [
+    new x509.BasicConstraintsExtension(false, undefined, true),
+    new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+    new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth]),
+  ]);
 }
 
 /** A server's certificate: EC P-256, for host names and IP addresses, 397 days as browsers accept at most. */
@@ -69,8 +68,13 @@ export async function makeServerCertificate(
   return { key: await pemOf(keys.privateKey), certificate: pemText(certificate.toString('pem')) };
 }
 
-/** A certificate that signs itself, for a client to be known by: EC P-256, ten years. */
-export async function makeClientCertificate(name: string, now = new Date()): Promise<KeyAndCertificate> {
+type X509 = Awaited<ReturnType<typeof library>>;
+
+async function selfSigned(
+  name: string,
+  now: Date,
+  extensions: (x509: X509, publicKey: webcrypto.CryptoKey) => Promise<InstanceType<X509['Extension']>[]>,
+): Promise<KeyAndCertificate> {
   const x509 = await library();
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
@@ -79,11 +83,7 @@ export async function makeClientCertificate(name: string, now = new Date()): Pro
     signingAlgorithm: algorithm,
     notBefore: new Date(now.getTime() - day),
     notAfter: new Date(now.getTime() + 3650 * day),
-    extensions: [
-      new x509.BasicConstraintsExtension(false, undefined, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth]),
-    ],
+    extensions: await extensions(x509, keys.publicKey),
   });
   return { key: await pemOf(keys.privateKey), certificate: pemText(certificate.toString('pem')) };
 }

@@ -1,9 +1,8 @@
-import { dirname } from 'node:path';
 import { isCowdHeader } from '../cowd/cowd-header.ts';
-import { type Descriptor, descriptorBytes, formatContentId, noParent } from '../descriptor/descriptor.ts';
+import { type Descriptor, descriptorBytes, formatContentId } from '../descriptor/descriptor.ts';
 import { descriptorOfFile } from '../descriptor/descriptor-file.ts';
-import { resolveReference } from '../descriptor/extent-path.ts';
 import { expectOpenable } from '../disk/create-types.ts';
+import { maximumChainLength, parentPathOf } from '../disk/open-disk.ts';
 import { VmdkError } from '../errors.ts';
 import { FileWindow } from '../file-window.ts';
 import { sectorBytes } from '../size.ts';
@@ -11,8 +10,6 @@ import { embeddedDescriptor } from '../sparse/embedded-descriptor.ts';
 import { isSparseHeader, parseSparseHeader, type SparseHeader } from '../sparse/sparse-header.ts';
 import type { Findings } from './findings.ts';
 import type { DiskCheckOptions } from './repair-options.ts';
-
-const maximumChainLength = 256;
 
 /** One disk of a chain, as its descriptor says. */
 export interface ChainLink {
@@ -75,21 +72,12 @@ async function readLink(path: string): Promise<{ readonly link: ChainLink; reado
   }
 }
 
-function parentOf({ path, descriptor }: ChainLink, findings: Findings, options: DiskCheckOptions): string | undefined {
-  if (!descriptor || descriptor.parentContentId === noParent) return undefined;
-  if (!descriptor.parentFileNameHint) {
-    findings.add('parent-missing', path, 'parentCID is set, parentFileNameHint is not');
-    return undefined;
-  }
+function parentOf(link: ChainLink, findings: Findings, options: DiskCheckOptions): string | undefined {
   try {
-    return resolveReference(dirname(path), descriptor.parentFileNameHint, {
-      kind: 'parent',
-      from: path,
-      ...(options.allowOutside ? { allowOutside: options.allowOutside } : {}),
-    });
+    return parentPathOf(link, options.allowOutside ? { allowOutside: options.allowOutside } : {});
   } catch (error) {
     if (!(error instanceof VmdkError)) throw error;
-    findings.add('parent-missing', path, error.message);
+    findings.add('parent-missing', link.path, error.message);
     return undefined;
   }
 }

@@ -1,10 +1,10 @@
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isCowdHeader } from '../cowd/cowd-header.ts';
-import { type Descriptor, formatContentId, noParent } from '../descriptor/descriptor.ts';
+import { type Descriptor, formatContentId } from '../descriptor/descriptor.ts';
 import { descriptorOfFile } from '../descriptor/descriptor-file.ts';
 import { resolveReference } from '../descriptor/extent-path.ts';
-import type { OpenDiskOptions } from '../disk/open-disk.ts';
+import { maximumChainLength, type OpenDiskOptions, parentPathOf } from '../disk/open-disk.ts';
 import { readSparseHeader } from '../disk/open-extent.ts';
 import { VmdkError, type VmdkErrorCode } from '../errors.ts';
 import { FileWindow } from '../file-window.ts';
@@ -12,8 +12,6 @@ import { isSesparseHeader } from '../sesparse/sesparse-header.ts';
 import { sectorBytes } from '../size.ts';
 import { embeddedDescriptor } from '../sparse/embedded-descriptor.ts';
 import { isSparseHeader, sparseFlags } from '../sparse/sparse-header.ts';
-
-const maximumChainLength = 256;
 
 /** One extent of a disk as its descriptor lists it. */
 export interface ExtentFacts {
@@ -63,13 +61,7 @@ export async function describeChain(path: string, options: DescribeOptions = {})
   const top = await describe(path, options);
   const disks: [DiskFacts, ...DiskFacts[]] = [top];
   try {
-    for (let child = top; child.descriptor !== undefined && child.descriptor.parentContentId !== noParent; ) {
-      const { parentFileNameHint: hint, parentContentId: wanted } = child.descriptor;
-      if (!hint) {
-        const reason = 'parentCID is set, parentFileNameHint is not';
-        throw new VmdkError('parent-missing', { file: child.path, reason });
-      }
-      const at = resolveReference(dirname(child.path), hint, { kind: 'parent', from: child.path, ...outside });
+    for (let child = top, at = parentPathOf(top, outside); at !== undefined; at = parentPathOf(child, outside)) {
       if (disks.some((disk) => disk.path === at)) {
         throw new VmdkError('chain-cycle', { file: path, reason: `${at} comes twice` });
       }
@@ -78,6 +70,7 @@ export async function describeChain(path: string, options: DescribeOptions = {})
       }
       const parent = await describe(at, outside, 'parent-missing');
       disks.push(parent);
+      const wanted = child.descriptor?.parentContentId as number;
       const has = parent.descriptor?.contentId;
       if (has !== wanted) {
         const found = has === undefined ? 'has none' : `has ${formatContentId(has)}`;

@@ -19,7 +19,8 @@ import { LayeredDisk } from './layered-disk.ts';
 import { openExtent, openSparse, readSparseHeader } from './open-extent.ts';
 import { readRecord } from './operation-record.ts';
 
-const maximumChainLength = 256;
+/** Most disks of a chain. */
+export const maximumChainLength = 256;
 const maximumExtents = 4096;
 
 export interface OpenDiskOptions {
