@@ -114,7 +114,9 @@ describe("Debian's Ansible at a center", () => {
     assert.deepEqual((await runPlaybook('machines-removed', daemon, { esxi })).changed, []);
   });
 
-  it('brings files and appliances', { skip: isRoot ? false : 'Ansible needs port 443, and root for it' }, async () => {
+  it('brings files and appliances', {
+    skip: isRoot ? false : 'Ansible sends files to port 443 alone, which only root may open: run it as root',
+  }, async () => {
     const appliance = join(daemon.home, 'appliance.ova');
     const disk = await streamDisk(4 << 20);
     const href = 'appliance-disk1.vmdk';

@@ -15,7 +15,8 @@ const execute = promisify(execFile);
 const mebibyte = 2 ** 20;
 const imageBytes = 16 * mebibyte;
 const missing = ['guestfish', 'virt-v2v'].filter((name) => spawnSync(name, ['--version']).error !== undefined);
-const skip = missing.length > 0 ? `${missing.join(' and ')} is not installed: the group guestfs` : false;
+const skip =
+  missing.length > 0 ? `${missing.join(' and ')} is not installed: node scripts/debian-packages.mjs guestfs` : false;
 const content = createHash('shake256', { outputLength: 300_000 }).update('a file of the guest').digest();
 /** Their own small system runs on any computer: KVM may be there and not work. */
 const environment = { ...process.env, LIBGUESTFS_BACKEND: 'direct', LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg' };
@@ -40,7 +41,10 @@ async function hypo(...args: string[]): Promise<void> {
 }
 
 // It boots a system of its own, so not at every run.
-const skipBoot = skip !== false || process.env.HYPOSTYLE_RUNS !== undefined ? skip : 'with HYPOSTYLE_RUNS=1';
+const skipBoot =
+  skip !== false || process.env.HYPOSTYLE_RUNS !== undefined
+    ? skip
+    : 'guestfish boots a system of its own, which takes minutes: npm run test:clients runs it';
 
 test('guestfish finds the same file system in every kind of disk', { skip: skipBoot }, async () => {
   const kinds = ['streamOptimized', 'monolithicSparse', 'monolithicFlat', 'twoGbMaxExtentSparse', 'vmfs'];

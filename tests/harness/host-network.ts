@@ -20,7 +20,7 @@ export async function networksRefused(): Promise<string | undefined> {
     await ip('-n', name, 'link', 'add', 'probe0', 'type', 'bridge');
     return undefined;
   } catch (error) {
-    return `network namespaces are not permitted here: ${`${(error as { stderr?: string }).stderr ?? error}`.trim()}`;
+    return `hosts have network namespaces of their own here, which only root may make: run it as root. ${`${(error as { stderr?: string }).stderr ?? error}`.trim()}`;
   } finally {
     await ip('netns', 'del', name).catch(() => {});
   }

@@ -15,9 +15,15 @@ import { blocksOf, patterned, temporaryFolder } from './testing.ts';
 import { foreignChild } from './testing-extents.ts';
 
 const run = promisify(execFile);
-const qemu = spawnSync('qemu-img', ['--version']).status === 0 ? false : 'qemu-img is not installed';
+const qemu =
+  spawnSync('qemu-img', ['--version']).status === 0
+    ? false
+    : 'qemu-img is not installed: node scripts/debian-packages.mjs run';
 const python = '/usr/bin/python3';
-const libvmdk = spawnSync(python, ['-c', 'import pyvmdk']).status === 0 ? false : 'python3-libvmdk is not installed';
+const libvmdk =
+  spawnSync(python, ['-c', 'import pyvmdk']).status === 0
+    ? false
+    : 'python3-libvmdk is not installed: node scripts/debian-packages.mjs tests';
 
 const image = patterned(5 * 2 ** 20 + 3 * 512, 24 * 1024, [0, 1, 2, 0, 0, 0, 0, 1, 2, 2, 0, 0, 0]);
 /** Grains on both sides of the first seam of a split disk, and at its end. */

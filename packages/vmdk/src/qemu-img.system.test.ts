@@ -18,7 +18,10 @@ import { writeStreamOptimized } from './stream/stream-writer.ts';
 import { blocksOf, collect, imageOf, inChunks, patterned, temporaryFolder, writeStream } from './testing.ts';
 
 const run = promisify(execFile);
-const skip = spawnSync('qemu-img', ['--version']).status === 0 ? false : 'qemu-img is not installed';
+const skip =
+  spawnSync('qemu-img', ['--version']).status === 0
+    ? false
+    : 'qemu-img is not installed: node scripts/debian-packages.mjs run';
 const subformats = [
   'monolithicSparse',
   'monolithicFlat',

@@ -204,7 +204,10 @@ async function bigPackage(name: string, bytes: number): Promise<string> {
 
 test('a full disk is named, and leaves neither target nor part of one', async (t) => {
   const probe = spawnSync('unshare', ['-rm', 'true']);
-  if (probe.status !== 0) return t.skip("no mount namespace of one's own here");
+  if (probe.status !== 0)
+    return t.skip(
+      'no mount namespace may be made here: it runs as root, or where users may make namespaces (unshare -rm true)',
+    );
   const source = await bigPackage('fills', 24 * mebibyte);
   const full = join(folder, 'full');
   await mkdir(full);
@@ -233,7 +236,8 @@ test('a folder that may not be written is named', async (t) => {
   const [command, ...args] = [...user, process.execPath, main, 'ovf', 'pack', small, join(locked, 'x.ova')];
   await chmod(folder, 0o755);
   const { status, stderr, error } = spawnSync(command!, args, { encoding: 'utf8', timeout: 60_000 });
-  if (error !== undefined) return t.skip(String(error));
+  if (error !== undefined)
+    return t.skip(`another user cannot be become, who may not write the folder: ${error.message}`);
   assert.equal(status, 1, stderr);
   assert.match(stderr, /x\.ova cannot be written: permission denied/);
 });

@@ -17,7 +17,10 @@ const blockBytes = 65_536;
 /** What every driver keeps of the changes of disks. */
 export function changedBlocksConformance(world: ConformanceWorld): void {
   it('keeps what a guest changes, by generations, through a snapshot, another owner and a merge', async (test) => {
-    if (!world.capabilities.changedBlocks) return test.skip('the driver keeps no changes');
+    if (!world.capabilities.changedBlocks)
+      return test.skip(
+        'the driver does not keep which blocks change (capability changedBlocks): it runs with one that does',
+      );
     const asked = await world.request();
     const layers = asked.hardware.disks.find(({ id }) => id === 'data')?.layers ?? [];
     const [top] = layers as [BlockLayer];

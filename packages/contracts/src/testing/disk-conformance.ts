@@ -12,7 +12,8 @@ import { adopted, rejects } from './observed-machine.ts';
 /** What every driver does with the disks of machines: read beside the guest, overlays, merging. */
 export function diskConformance(world: ConformanceWorld): void {
   it('lets a disk be read while the machine runs, through a snapshot, and when it is off', async (test) => {
-    if (!world.capabilities.diskSnapshots) return test.skip('the driver exports no disks');
+    if (!world.capabilities.diskSnapshots)
+      return test.skip('the driver lets no disks be read (capability diskSnapshots): it runs with one that does');
     const asked = await world.request();
     const { machine, session } = await running(asked);
     await session.writeDisk('one');
@@ -47,7 +48,8 @@ export function diskConformance(world: ConformanceWorld): void {
   });
 
   it('puts overlays on disks of a running machine, and merges them', async (test) => {
-    if (!world.capabilities.diskSnapshots) return test.skip('the driver takes no snapshots of disks');
+    if (!world.capabilities.diskSnapshots)
+      return test.skip('the driver puts no layers on disks (capability diskSnapshots): it runs with one that does');
     const asked = await world.request();
     const { machine, session } = await running(asked);
     await session.writeDisk('one');
@@ -113,7 +115,8 @@ export function diskConformance(world: ConformanceWorld): void {
   });
 
   it('goes on with a merge whose owner was killed while the guest stood still', async (test) => {
-    if (!world.capabilities.diskSnapshots) return test.skip('the driver takes no snapshots of disks');
+    if (!world.capabilities.diskSnapshots)
+      return test.skip('the driver puts no layers on disks (capability diskSnapshots): it runs with one that does');
     const asked = await world.request();
     const { machine, session } = await running(asked);
     await session.writeDisk('one');
@@ -150,7 +153,8 @@ export function diskConformance(world: ConformanceWorld): void {
   });
 
   it('merges layers of a disk that no engine has', async (test) => {
-    if (!world.capabilities.diskSnapshots) return test.skip('the driver takes no snapshots of disks');
+    if (!world.capabilities.diskSnapshots)
+      return test.skip('the driver puts no layers on disks (capability diskSnapshots): it runs with one that does');
     const asked = await world.request();
     const below = dataLayer(asked);
     const [{ layer }] = (await overlays(asked, 1)).filter(({ diskId }) => diskId === 'data') as [DiskOverlay];

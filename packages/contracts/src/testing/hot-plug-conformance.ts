@@ -15,7 +15,10 @@ const guestDeadlineMs = 60_000;
 export function hotPlugConformance(world: ConformanceWorld): void {
   it('changes its hardware while it runs, and the guest sees it', async (test) => {
     const { hotPlug } = world.capabilities;
-    if (!hotPlug) return test.skip('the driver changes nothing of a machine that runs');
+    if (!hotPlug)
+      return test.skip(
+        'the driver changes nothing of a machine that runs (capability hotPlug): it runs with one that does',
+      );
     const asked = await world.request();
     const folder = dirname(asked.lockPath);
     const room = { maxCpus: 4, maxMemoryMiB: 1024 };

@@ -184,7 +184,8 @@ export function hypervisorConformance({ name, driver, guest }: HypervisorConform
     });
 
     it('suspends to a file and goes on from it', async (test) => {
-      if (!capabilities.suspend) return test.skip('the driver does not suspend');
+      if (!capabilities.suspend)
+        return test.skip('the driver does not suspend (capability suspend): it runs with one that does');
       const asked = await request();
       const machine = await hypervisor.start(asked);
       const events = record(machine);
@@ -212,7 +213,8 @@ export function hypervisorConformance({ name, driver, guest }: HypervisorConform
     });
 
     it('finishes a suspend whose owner was killed', async (test) => {
-      if (!capabilities.suspend) return test.skip('the driver does not suspend');
+      if (!capabilities.suspend)
+        return test.skip('the driver does not suspend (capability suspend): it runs with one that does');
       const asked = await request();
       const machine = await hypervisor.start(asked);
       const session = await guest.open(machine);
@@ -260,7 +262,8 @@ export function hypervisorConformance({ name, driver, guest }: HypervisorConform
     });
 
     it('speaks with a guest agent', async (test) => {
-      if (!capabilities.guestAgent) return test.skip('the driver has no guest agent');
+      if (!capabilities.guestAgent)
+        return test.skip('the driver asks no guest agent (capability guestAgent): it runs with one that does');
       const asked = await request({ agent: true });
       const machine = await hypervisor.start(asked);
       const events = record(machine);
@@ -291,7 +294,10 @@ export function hypervisorConformance({ name, driver, guest }: HypervisorConform
     });
 
     it('boots by EFI', async (test) => {
-      if (!capabilities.efi) return test.skip('there is no EFI firmware');
+      if (!capabilities.efi)
+        return test.skip(
+          'there is no EFI firmware for the driver (capability efi): QEMU has it with node scripts/debian-packages.mjs run',
+        );
       const asked = await request({ firmware: 'efi' });
       const machine = await hypervisor.start(asked);
       const session = await guest.open(machine);
@@ -311,7 +317,8 @@ export function hypervisorConformance({ name, driver, guest }: HypervisorConform
     changedBlocksConformance(world);
 
     it('asks a guest to hold its file systems', async (test) => {
-      if (!capabilities.diskSnapshots) return test.skip('the driver takes no snapshots of disks');
+      if (!capabilities.diskSnapshots)
+        return test.skip('the driver puts no layers on disks (capability diskSnapshots): it runs with one that does');
       const asked = await request();
       const machine = await hypervisor.start(asked);
       await rejects(machine.freezeGuest(), 'guest-agent-absent');

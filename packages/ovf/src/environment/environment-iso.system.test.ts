@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { writeIso } from './environment-iso.ts';
 
-const has = (tool: string, option: string) => (spawnSync(tool, [option]).status === 0 ? false : `${tool} is missing`);
+const has = (tool: string, option: string) =>
+  spawnSync(tool, [option]).status === 0 ? false : `${tool} is not installed: node scripts/debian-packages.mjs tests`;
 
 async function withImage(use: (path: string) => void): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'iso-'));

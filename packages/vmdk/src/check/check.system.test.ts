@@ -11,7 +11,10 @@ import { checkDisk } from './check-disk.ts';
 import { repairDisk } from './repair-disk.ts';
 
 const run = promisify(execFile);
-const skip = spawnSync('qemu-img', ['--version']).status === 0 ? false : 'qemu-img is not installed';
+const skip =
+  spawnSync('qemu-img', ['--version']).status === 0
+    ? false
+    : 'qemu-img is not installed: node scripts/debian-packages.mjs run';
 const image = patterned(40 * 2 ** 20 + 3 * 512, 100_000, [0, 1, 2, 0, 0]);
 
 async function madeByQemu(t: TestContext, subformat: string): Promise<{ folder: string; raw: string; path: string }> {

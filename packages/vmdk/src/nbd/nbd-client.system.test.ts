@@ -14,7 +14,8 @@ const run = promisify(execFile);
 const missing = ['qemu-nbd', 'qemu-storage-daemon', 'nbdkit'].filter(
   (command) => spawnSync(command, ['--version']).status !== 0,
 );
-const skip = missing.length === 0 ? false : `${missing.join(', ')} not installed`;
+const skip =
+  missing.length === 0 ? false : `${missing.join(', ')} not installed: node scripts/debian-packages.mjs run tests`;
 
 /** 5 MiB: data, a hole of 1 MiB from 2 MiB, and an end that is no whole block. */
 const image = patterned(5 * 2 ** 20 + 512, 2 ** 20, [2, 1, 0, 2]);

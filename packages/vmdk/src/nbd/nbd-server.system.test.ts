@@ -17,7 +17,8 @@ const run = promisify(execFile);
 const missing = ['qemu-img', 'qemu-io', 'nbdinfo', 'nbdcopy', 'nbdkit', 'openssl'].filter(
   (command) => spawnSync(command, ['--version']).error !== undefined,
 );
-const skip = missing.length === 0 ? false : `${missing.join(', ')} not installed`;
+const skip =
+  missing.length === 0 ? false : `${missing.join(', ')} not installed: node scripts/debian-packages.mjs run tests`;
 
 const image = patterned(9 * 2 ** 20 + 512, 2 ** 20, [2, 1, 0, 0, 2, 0]);
 const uriOf = (socketPath: string, name = 'disk') => `nbd+unix:///${name}?socket=${socketPath}`;

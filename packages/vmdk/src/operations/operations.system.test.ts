@@ -17,7 +17,10 @@ import { rebaseDisk } from './chain/rebase-disk.ts';
 import { resizeDisk } from './size/resize-disk.ts';
 
 const run = promisify(execFile);
-const skip = spawnSync('qemu-img', ['--version']).status === 0 ? false : 'qemu-img is not installed';
+const skip =
+  spawnSync('qemu-img', ['--version']).status === 0
+    ? false
+    : 'qemu-img is not installed: node scripts/debian-packages.mjs run';
 const depth = 32;
 const virtualBytes = 12 * 2 ** 20 + 1024;
 

@@ -17,7 +17,8 @@ import { flattenDisk } from '../chain/flatten-disk.ts';
 import { rebaseDisk } from '../chain/rebase-disk.ts';
 import { resizeDisk } from '../size/resize-disk.ts';
 
-const skip = process.getuid?.() === 0 ? false : 'only root can mount a small file system';
+const skip =
+  process.getuid?.() === 0 ? false : 'it fills a small file system, which only root may mount: run it as root';
 const virtualBytes = 3 * 2 ** 20;
 
 /** A folder of a small file system of its own. */
