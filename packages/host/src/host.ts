@@ -28,6 +28,7 @@ import { GuestOsNames } from './configuration/guest-os.ts';
 import { busyFiles } from './datastore/busy-files.ts';
 import { type DatastoreRename, defineDatastoreRename } from './datastore/datastore-rename.ts';
 import { Datastores, spaceOf } from './datastore/datastores.ts';
+import { defineDiskWork } from './disks/disk-work.ts';
 import { addGuestOperations } from './guest/guest-operations.ts';
 import type { GuestTransfers } from './guest/guest-transfers.ts';
 import type { HostCore } from './host-core.ts';
@@ -277,7 +278,7 @@ export class Host {
 
   /** Datastore files as the session may see them; nobody is signed in without one. */
   folderAccess(session: Session | undefined): FolderAccess {
-    const { datastores, machines } = this.#core;
+    const { datastores } = this.#core;
     const holds = (object: ManagedObjectReference, privilege: string) =>
       session !== undefined && this.authorizer.holds(session, object, privilege);
     return {
@@ -292,7 +293,7 @@ export class Host {
         // A name that is nowhere is said to be missing, not to be forbidden.
         return object === undefined || holds(object, privilege) ? 'ok' : 'denied';
       },
-      isBusy: busyFiles(machines),
+      isBusy: busyFiles(this.#core),
     };
   }
 
@@ -392,11 +393,12 @@ function showPermissions(core: HostCore): void {
 }
 
 function addManagers(core: HostCore, rename: DatastoreRename): void {
-  const browsers = new DatastoreBrowsers(core);
+  const disks = defineDiskWork(core);
+  const browsers = new DatastoreBrowsers(core, disks);
   core.registry.commit((draft) => {
-    draft.add(fileManagerClass(core, busyFiles(core.machines)), references.fileManager.value, {});
+    draft.add(fileManagerClass(core), references.fileManager.value, {});
     draft.add(autoStartManagerClass, references.autoStartManager.value, { config: noAutoStart });
-    draft.add(virtualDiskManagerClass(core), references.virtualDiskManager.value, {});
+    draft.add(virtualDiskManagerClass(core, disks), references.virtualDiskManager.value, {});
     draft.add(ovfManagerClass(core), references.ovfManager.value, {});
     draft.add(datastoreSystemClass(core, browsers, rename), references.datastoreSystem.value, {
       capabilities: datastoreSystemCapabilities,

@@ -43,6 +43,11 @@ export function fileFault(error: unknown, file: string, datastore: string): VimF
   switch (systemCode(error)) {
     case undefined:
       return asFault(error);
+    case 'image-failed':
+      // What tools say of room is in their last words only.
+      return /no space left|disk quota exceeded/i.test((error as Error).message)
+        ? faults.noSpace(file, datastore, error)
+        : faults.cannotAccess(file, 'copying it failed', error);
     case 'ENOENT':
       return faults.notFound(file);
     case 'EEXIST':

@@ -121,3 +121,24 @@ export { type SettlingDisk, settlingDisk } from './settle/settling-disk.ts';
 export { type SettlingTargetOptions, settlingTarget } from './settle/settling-target.ts';
 export { changedVApp, maximumVAppLength, type RefuseMember, vAppTransports } from './vapp/changed-vapp.ts';
 export { checkConfigured } from './vapp/property-faults.ts';
+export {
+  type DiskChange,
+  defragmentVirtualDisk,
+  deleteVirtualDisk,
+  extendVirtualDisk,
+  inflateVirtualDisk,
+  setVirtualDiskUuid,
+  shrinkVirtualDisk,
+  zeroFillVirtualDisk,
+} from './virtual-disks/change-virtual-disk.ts';
+export { copyVirtualDisk } from './virtual-disks/copy-virtual-disk.ts';
+export { createVirtualDisk } from './virtual-disks/create-virtual-disk.ts';
+export { type DiskForm, diskForm, refuseProfile } from './virtual-disks/disk-form.ts';
+export { deleteMoved, finishRename, moveVirtualDisk } from './virtual-disks/move-virtual-disk.ts';
+export { type DiskStep, undoStaged } from './virtual-disks/staged-disk.ts';
+export {
+  checkDiskName,
+  diskGeometry,
+  readVirtualDisk,
+  virtualDiskFragmentation,
+} from './virtual-disks/virtual-disk-facts.ts';

@@ -53,6 +53,7 @@ export {
 export { decodeDescriptor, encodeDescriptor } from './descriptor/descriptor-encoding.ts';
 export { readDescriptor, type WriteDescriptorOptions, writeDescriptor } from './descriptor/descriptor-file.ts';
 export { type DiskDatabaseOptions, diskDatabase } from './descriptor/disk-database.ts';
+export { formatDiskUuid } from './descriptor/disk-uuid.ts';
 export type { ExtentDescription } from './descriptor/extent-line.ts';
 export {
   type OutsideReference,
@@ -106,6 +107,9 @@ export {
   thickenDisk,
   thinDisk,
 } from './operations/allocation/change-allocation.ts';
+export { type DefragmentOptions, defragmentDisk } from './operations/allocation/defragment-disk.ts';
+export { diskFragmentation } from './operations/allocation/disk-fragmentation.ts';
+export { type ZeroOptions, zeroDisk } from './operations/allocation/zero-disk.ts';
 export { type ChildrenOptions, findChildren } from './operations/chain/children.ts';
 export { type CommitOptions, commitDisk } from './operations/chain/commit-disk.ts';
 export { type ConsolidateOptions, consolidateDisk } from './operations/chain/consolidate-disk.ts';
@@ -117,6 +121,7 @@ export { type RebaseOptions, rebaseDisk } from './operations/chain/rebase-disk.t
 export { type CompareOptions, type Comparison, compareDisks } from './operations/compare-disks.ts';
 export { type DeleteDiskOptions, deleteDisk } from './operations/files/delete-disk.ts';
 export { type RenameDiskOptions, renameDisk } from './operations/files/rename-disk.ts';
+export { setDiskUuid } from './operations/files/set-disk-uuid.ts';
 export type { OperationOptions, Progress } from './operations/operation-options.ts';
 export { type ResizeOptions, resizeDisk } from './operations/size/resize-disk.ts';
 export {

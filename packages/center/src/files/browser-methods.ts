@@ -22,7 +22,7 @@ export function browserMethods(core: CenterCore, forwarding: Forwarding): Method
   };
   const remove = async (call: Call, args: Arguments) => {
     const datastore = searched(core, call, args.datastorePath as string);
-    requirePrivilege(core, call, referenceOf(datastore), 'Datastore.FileManagement');
+    requirePrivilege(core, call, referenceOf(datastore), 'Datastore.DeleteFile');
     await forwarding.call(call, args);
   };
   const own: MethodTable<'HostDatastoreBrowser'> = {

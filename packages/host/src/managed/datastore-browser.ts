@@ -1,4 +1,4 @@
-import { requirePrivilege, searchDatastore } from '@hypostyle/services';
+import { deleteFile, readVirtualDisk, requirePrivilege, searchDatastore } from '@hypostyle/services';
 import {
   type Call,
   data,
@@ -7,8 +7,11 @@ import {
   type HostDatastoreBrowserSearchSpec,
   type ManagedObjectClass,
   type ManagedObjectReference,
+  VimFault,
 } from '@hypostyle/vim';
+import { busyFiles } from '../datastore/busy-files.ts';
 import type { Datastore } from '../datastore/datastore.ts';
+import type { DiskWork } from '../disks/disk-work.ts';
 import type { HostCore } from '../host-core.ts';
 import { browserReference } from '../inventory/datastore-object.ts';
 import { references } from '../inventory/references.ts';
@@ -26,7 +29,7 @@ export class DatastoreBrowsers {
   readonly #core: HostCore;
   readonly #class: ManagedObjectClass<'HostDatastoreBrowser'>;
 
-  constructor(core: HostCore) {
+  constructor(core: HostCore, disks: Pick<DiskWork, 'deleteNow'>) {
     this.#core = core;
     const define = (
       kind: string,
@@ -60,6 +63,13 @@ export class DatastoreBrowsers {
         SearchDatastore_Task: (call, { datastorePath, searchSpec }) => start(one, call, datastorePath, searchSpec),
         SearchDatastoreSubFolders_Task: (call, { datastorePath, searchSpec }) =>
           start(all, call, datastorePath, searchSpec),
+        DeleteFile: async (call, { datastorePath }) => {
+          const { datastore, path } = core.datastores.parse(datastorePath);
+          requirePrivilege(core, call, datastore.ref, 'Datastore.DeleteFile');
+          // Of a disk all its files go; what only has the name of one goes as the file that it is.
+          if (await isDisk(datastore, path)) await disks.deleteNow(call, datastorePath);
+          else await deleteFile(datastore, path, busyFiles(core));
+        },
       },
     };
     core.registry.commit((draft) =>
@@ -109,12 +119,24 @@ export class DatastoreBrowsers {
   }
 }
 
+async function isDisk(datastore: Datastore, path: string): Promise<boolean> {
+  try {
+    await readVirtualDisk(datastore, path);
+    return true;
+  } catch (error) {
+    if (error instanceof VimFault && error.type === 'IncorrectFileType') return false;
+    throw error;
+  }
+}
+
 function supportedTypes() {
   return [
     data('VmConfigFileQuery', {}),
+    data('TemplateConfigFileQuery', {}),
     data('VmDiskFileQuery', {}),
     data('FolderFileQuery', {}),
     data('IsoImageFileQuery', {}),
+    data('VmSnapshotFileQuery', {}),
     data('VmLogFileQuery', {}),
     data('VmNvramFileQuery', {}),
     data('FloppyImageFileQuery', {}),

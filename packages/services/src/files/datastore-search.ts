@@ -121,25 +121,26 @@ async function passes(root: DatastoreRoot, path: string, query: FileQuery, facts
   if (query._typeName === 'VmDiskFileQuery') {
     const { filter } = query as VmDiskFileQuery;
     if (filter === undefined) return true;
-    const { controllerType = [], matchHardwareVersion = [], diskType = [], thin } = filter;
+    const { controllerType = [], matchHardwareVersion = [], diskType = [], thin, encrypted } = filter;
+    // No disk here is encrypted.
+    if (encrypted === true) return false;
     if (thin !== undefined && facts?.thin !== thin) return false;
     if (controllerType.length > 0 && !controllerType.includes(facts?.controllerType ?? '')) return false;
     if (matchHardwareVersion.length > 0 && !matchHardwareVersion.includes(facts?.hardwareVersion ?? -1)) return false;
-    return diskType.length === 0 || diskType.includes(diskBacking);
+    return diskType.length === 0 || diskType.includes(facts?.backing ?? '');
   }
-  const versions = (query as VmConfigFileQuery).filter?.matchConfigVersion ?? [];
+  const { matchConfigVersion: versions = [], encrypted } = (query as VmConfigFileQuery).filter ?? {};
+  if (encrypted === true) return false;
   if (versions.length === 0) return true;
   return versions.includes((await configVersionOf(root, path)) ?? -1);
 }
-
-const diskBacking = 'VirtualDiskFlatVer2BackingInfo';
 
 function diskDetails(query: FileQuery | undefined, facts: DiskFacts | undefined) {
   const details = query?._typeName === 'VmDiskFileQuery' ? (query as VmDiskFileQuery).details : undefined;
   if (details === undefined || facts === undefined) return {};
   const { hardwareVersion, controllerType } = facts;
   return {
-    ...(details.diskType ? { diskType: diskBacking } : {}),
+    ...(details.diskType ? { diskType: facts.backing } : {}),
     ...(details.capacityKb ? { capacityKb: Math.ceil(facts.capacityBytes / 1024) } : {}),
     ...(details.hardwareVersion && hardwareVersion !== undefined ? { hardwareVersion } : {}),
     ...(details.controllerType && controllerType !== undefined ? { controllerType } : {}),

@@ -1,5 +1,5 @@
-import type { Descriptor } from '@hypostyle/vmdk';
-import { readDescriptor, sectorBytes } from '@hypostyle/vmdk';
+import { basename } from 'node:path';
+import { describeChain } from '@hypostyle/vmdk';
 import { findEntry } from './datastore-index.ts';
 import { formatDatastorePath, joinPath, splitPath } from './datastore-path.ts';
 import { type DatastoreRoot, openInRoot, resolveInRoot } from './datastore-root.ts';
@@ -8,6 +8,8 @@ import { type DatastoreRoot, openInRoot, resolveInRoot } from './datastore-root.
 export interface DiskFacts {
   readonly capacityBytes: number;
   readonly thin: boolean;
+  /** Type of the backing that a machine has it by. */
+  readonly backing: string;
   readonly hardwareVersion?: number;
   readonly controllerType?: string;
   /** Extents in datastore syntax. */
@@ -15,6 +17,12 @@ export interface DiskFacts {
   /** Bytes of descriptor and extents together. */
   readonly fileBytes: number;
 }
+
+const backings = {
+  flat: 'VirtualDiskFlatVer2BackingInfo',
+  sparse: 'VirtualDiskSparseVer2BackingInfo',
+  seSparse: 'VirtualDiskSeSparseBackingInfo',
+} as const;
 
 const controllerTypes: Readonly<Record<string, string>> = {
   ide: 'VirtualIDEController',
@@ -24,24 +32,28 @@ const controllerTypes: Readonly<Record<string, string>> = {
   pvscsi: 'ParaVirtualSCSIController',
 };
 
-/** Undefined where the file is no descriptor: a bare sparse disk, or something else of that name. */
+/** Undefined where the file is no disk that can be read, whatever its name says. */
 export async function diskFacts(root: DatastoreRoot, path: string): Promise<DiskFacts | undefined> {
-  const descriptor = await descriptorAt(root, path);
-  if (descriptor === undefined) return undefined;
+  const disk = await describedDisk(root, path);
+  if (disk?.descriptor === undefined) return undefined;
+  const { descriptor } = disk;
   const { folder } = splitPath(path);
   let fileBytes = (await findEntry(root, path))?.size ?? 0;
   const extents: string[] = [];
-  for (const { file } of descriptor.extents) {
-    if (file === undefined || file.includes('/')) continue;
-    const extent = joinPath(folder, file);
+  for (const { path: file, fileBytes: bytes = 0 } of disk.extents) {
+    // What lies in another folder is named there.
+    if (file === undefined || basename(file) === splitPath(path).name) continue;
+    const extent = joinPath(folder, basename(file));
     extents.push(formatDatastorePath({ datastore: root.name, path: extent }));
-    fileBytes += (await findEntry(root, extent))?.size ?? 0;
+    fileBytes += bytes;
   }
   const version = Number(descriptor.ddb.get('virtualHWVersion'));
   const controllerType = controllerTypes[descriptor.ddb.get('adapterType') ?? ''];
+  const sparse = disk.extents.some(({ type }) => type === 'SPARSE');
   return {
-    capacityBytes: descriptor.extents.reduce((sum, { sectors }) => sum + sectors, 0) * sectorBytes,
-    thin: descriptor.ddb.get('thinProvisioned') === '1',
+    capacityBytes: disk.virtualBytes,
+    thin: sparse || descriptor.ddb.get('thinProvisioned') === '1',
+    backing: disk.kind === 'seSparse' ? backings.seSparse : sparse ? backings.sparse : backings.flat,
     extents,
     fileBytes,
     ...(Number.isInteger(version) ? { hardwareVersion: version } : {}),
@@ -49,10 +61,11 @@ export async function diskFacts(root: DatastoreRoot, path: string): Promise<Disk
   };
 }
 
-async function descriptorAt(root: DatastoreRoot, path: string): Promise<Descriptor | undefined> {
+async function describedDisk(root: DatastoreRoot, path: string) {
   try {
+    // No pipes and no links: what reads descriptors would follow.
     await (await openInRoot(root, path)).close();
-    return await readDescriptor(await resolveInRoot(root, path));
+    return (await describeChain(await resolveInRoot(root, path))).disks[0];
   } catch {
     return undefined;
   }

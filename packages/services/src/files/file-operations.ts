@@ -1,14 +1,16 @@
 import { mkdir, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { DiskCopying } from '@hypostyle/contracts';
 import { VimFault } from '@hypostyle/vim';
 import { faults, fileFault, systemCode } from '../errors.ts';
 import { findEntry } from './datastore-index.ts';
 import { splitPath } from './datastore-path.ts';
 import { type DatastoreRoot, resolveInRoot, shownPath } from './datastore-root.ts';
 import { renameNew, renameOver, syncFolder } from './durable-rename.ts';
-import { copyTo } from './file-copy.ts';
+import { copyTo, storedBytesOf } from './file-copy.ts';
 import { type BusyCheck, checkIdle, deleteFile } from './file-removal.ts';
 import { checkOrdinaryPath } from './file-upload.ts';
+import { checkFreeSpace } from './free-space.ts';
 import { partialName } from './hidden-names.ts';
 
 /** A file or folder of a datastore. */
@@ -21,7 +23,15 @@ export interface TransferOptions {
   /** Take the place of a file that is there; never of a folder. */
   readonly force: boolean;
   readonly isBusy: BusyCheck;
+  /** Says whether a file changes while it is read: it is not copied. Default: none does. */
+  readonly isWritten?: BusyCheck;
+  /** Copies large files without passing their bytes through this process. */
+  readonly images?: DiskCopying;
   readonly signal: AbortSignal;
+  /** Told how far a copy is, 0 to 1. */
+  readonly onProgress?: (fraction: number) => void;
+  /** Of a move that had to copy: the copy is whole, and what was copied is deleted next. */
+  readonly onCopied?: () => Promise<void>;
 }
 
 /** FileManager.MakeDirectory. Throws FileAlreadyExists, and FileNotFound without its parents unless `createParents`. */
@@ -68,9 +78,13 @@ export async function removeEmptyFolders(root: DatastoreRoot, paths: readonly st
   }
 }
 
-/** FileManager.CopyDatastoreFile: files, and folders with all that is in them. What failed or was stopped leaves nothing. */
+/**
+ * FileManager.CopyDatastoreFile: files, and folders with all that is in them. What failed or was stopped leaves nothing.
+ * Throws FileLocked for what is written meanwhile.
+ */
 export async function copyFile(source: FilePlace, target: FilePlace, options: TransferOptions): Promise<void> {
   const kind = await checkTransfer(source, target, options);
+  if (options.isWritten !== undefined) await checkIdle(source.root, source.path, options.isWritten);
   await place(source, target, kind, options);
 }
 
@@ -87,6 +101,7 @@ export async function moveFile(source: FilePlace, target: FilePlace, options: Tr
   } catch (error) {
     if (systemCode(error) !== 'EXDEV') throw fileFault(error, shownPath(target.root, target.path), target.root.name);
     await place(source, target, kind, options);
+    await options.onCopied?.();
     await deleteFile(source.root, source.path, options.isBusy);
   }
 }
@@ -119,12 +134,22 @@ async function place(
   source: FilePlace,
   target: FilePlace,
   kind: 'file' | 'folder',
-  { force, signal }: TransferOptions,
+  { force, signal, images, onProgress }: TransferOptions,
 ): Promise<void> {
   const to = await resolveInRoot(target.root, target.path);
   const partial = join(dirname(to), partialName());
   try {
-    await copyTo(source.root, source.path, partial, signal);
+    const total = Math.max(1, await storedBytesOf(source.root, source.path));
+    let done = 0;
+    await checkFreeSpace(target.root, target.path, total);
+    await copyTo(source.root, source.path, partial, {
+      signal,
+      ...(images === undefined ? {} : { images }),
+      onBytes: (bytes) => {
+        done += bytes;
+        onProgress?.(Math.min(1, done / total));
+      },
+    });
     if (force && kind === 'file') await renameOver(partial, to);
     else await renameNew(partial, to, kind);
   } catch (error) {

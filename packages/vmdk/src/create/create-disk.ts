@@ -1,4 +1,5 @@
 import type { Descriptor } from '../descriptor/descriptor.ts';
+import { formatDiskUuid } from '../descriptor/disk-uuid.ts';
 import type { AdapterType } from '../descriptor/geometry.ts';
 import { VmdkError } from '../errors.ts';
 import { createFlatDisk } from '../flat/create-flat.ts';
@@ -54,7 +55,7 @@ export async function createDisk(options: CreateDiskOptions): Promise<Descriptor
   const { kind, uuid, allocation, grainBytes, zeroedGrains, parent, signal, onProgress, ...rest } = options;
   const common = {
     ...rest,
-    ddb: { ...(uuid === undefined ? {} : { uuid: ddbUuid(uuid, options.path) }), ...rest.ddb },
+    ddb: { ...(uuid === undefined ? {} : { uuid: formatDiskUuid(uuid, options.path) }), ...rest.ddb },
   };
   const watched = { ...(signal ? { signal } : {}), ...(onProgress ? { onProgress } : {}) };
   const sparse = {
@@ -91,14 +92,4 @@ function refuse(options: CreateDiskOptions, unfit: object): void {
   const [name] = Object.keys(unfit);
   if (name === undefined) return;
   throw new VmdkError('option-invalid', { file: options.path, reason: `a ${options.kind} disk has no ${name}` });
-}
-
-/** UUID in the spaced pairs of a descriptor. */
-function ddbUuid(uuid: string, file: string): string {
-  const digits = uuid.replace(/[\s-]/g, '');
-  if (!/^[0-9a-f]{32}$/i.test(digits)) {
-    throw new VmdkError('option-invalid', { file, reason: `"${uuid.slice(0, 100)}" is no UUID` });
-  }
-  const pairs = digits.toLowerCase().match(/../g) ?? [];
-  return `${pairs.slice(0, 8).join(' ')}-${pairs.slice(8).join(' ')}`;
 }

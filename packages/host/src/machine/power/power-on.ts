@@ -18,6 +18,7 @@ import { configurationFromVmx } from '../../configuration/from-vmx.ts';
 import type { Disk, MachineConfiguration, Nic } from '../../configuration/machine-configuration.ts';
 import { writeConfiguration } from '../../configuration/to-vmx.ts';
 import type { Datastore } from '../../datastore/datastore.ts';
+import { checkDisksUnclaimed } from '../../disks/disk-locks.ts';
 import { HostError } from '../../errors.ts';
 import type { HostCore } from '../../host-core.ts';
 import { checkEnvironment, findEnvironment, makeEnvironment } from '../../vapp/environment.ts';
@@ -128,6 +129,7 @@ async function startEngine(
   const name = splitPath(vmxPath).name.replace(/\.vmx$/i, '');
   const found = configurationFromVmx(vmx, core.guestOs, name);
   let configuration = withIdentity({ ...found, name: before.configuration.name }, core);
+  checkDisksUnclaimed(core, before);
   const prepared = await prepareDisks(core, before, configuration);
   const layers = await core.changes.open(before, configuration, prepared.opened);
   configuration = { ...configuration, disks: prepared.disks };

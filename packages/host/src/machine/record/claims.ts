@@ -44,6 +44,8 @@ export const claimOf = {
   name: (name: string) => `name ${name}`,
   /** A file or folder of a datastore. */
   place: (datastoreUuid: string, path: string) => `place ${datastoreUuid}/${path}`,
+  /** Somebody reads a disk of a datastore by its descriptor's path. `reader` tells one from another. */
+  diskReader: (datastoreUuid: string, path: string, reader = '') => `reading ${datastoreUuid}/${path} ${reader}`,
   machine: (id: string) => `machine ${id}`,
   /** A lease over its disks was given; the task that holds them may still wait for those before it. */
   exporting: (id: string, reader = '') => `exporting ${id} ${reader}`,
