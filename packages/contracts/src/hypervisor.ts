@@ -4,6 +4,7 @@ import type { DiskCopying } from './disk-copy.ts';
 import type { GuestFileSystem, GuestResolver, GuestRoute, GuestWork } from './guest-work.ts';
 import type { BlockLayer, ControllerModel, MachineHardware, NicModel } from './hardware.ts';
 import type { HotPlug, HotPlugCapabilities } from './hot-plug.ts';
+import type { MachineSnapshots } from './machine-snapshots.ts';
 
 /**
  * Hypervisor: starts, finds again and commands virtual machines.
@@ -61,6 +62,8 @@ export interface HypervisorCapabilities {
   readonly liveMigration: boolean;
   /** `snapshotDisks`, `commitLayer`, `freezeGuest` and `exportDisk`, and the `commit` and `exportDisk` of `ImageTool`. */
   readonly diskSnapshots: boolean;
+  /** `snapshotMachine`, where there is `diskSnapshots` and `suspend`. */
+  readonly memorySnapshots: boolean;
   /** Layers inside archives, `DiskHardware.pauseOnReadError`, `pause` and `replaceBacking`. */
   readonly instantDisks: boolean;
   /** `ChangedBlocksOfMachine`, `ChangedBlocksOfImages`, `DiskOverlay.generation` and `DiskExportOptions`. */
@@ -108,7 +111,7 @@ export interface MachinePlatform {
 
 export type MachineState = 'running' | 'paused' | 'stopped';
 
-export interface RunningMachine extends GuestWork, ChangedBlocksOfMachine, HotPlug {
+export interface RunningMachine extends GuestWork, ChangedBlocksOfMachine, HotPlug, MachineSnapshots {
   readonly uuid: string;
   readonly platform: MachinePlatform;
   readonly pid: number;
@@ -159,9 +162,9 @@ export interface RunningMachine extends GuestWork, ChangedBlocksOfMachine, HotPl
   replaceBacking(change: BackingChange): Promise<void>;
   /**
    * Asks the guest's agent to flush and hold its file systems, for some seconds at most; the answer lets go. Rejects
-   * with `guest-agent-absent`, or `quiesce-failed` where the guest refuses.
+   * with `guest-agent-absent`, or `quiesce-failed` where the guest refuses or takes longer than it may.
    */
-  freezeGuest(): Promise<() => Promise<void>>;
+  freezeGuest(options?: { readonly timeoutMs?: number }): Promise<() => Promise<void>>;
   /**
    * Lets a disk be read as the guest has it, moment by moment, for as long as the machine runs; snapshots and merges go
    * on meanwhile. Exports of an owner that was killed are ended by `adopt`. Rejects with `block-failed`.
@@ -312,6 +315,7 @@ export type HypervisorErrorCode =
   | 'engine-missing'
   | 'engine-lost'
   | 'block-failed'
+  | 'memory-failed'
   | 'quiesce-failed'
   | 'hot-plug-failed'
   | 'image-failed';

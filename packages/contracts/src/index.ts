@@ -5,4 +5,5 @@ export * from './guest-work.ts';
 export * from './hardware.ts';
 export type * from './hot-plug.ts';
 export * from './hypervisor.ts';
+export type * from './machine-snapshots.ts';
 export * from './store.ts';

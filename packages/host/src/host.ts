@@ -21,6 +21,7 @@ import {
   type ManagedObjectReference,
   RealtimeSamples,
   Registry,
+  type RunningTask,
   type Schema,
   type Session,
 } from '@hypostyle/vim';
@@ -211,13 +212,13 @@ export class Host {
     const lifecycle = defineLifecycleWork(core, settle);
     const exporting = defineExportWork(core, leases, settle);
     const screenshots = defineScreenshotWork(core);
-    const snapshots = defineSnapshotWork(core, watch);
+    const start = (task: RunningTask, id: string) =>
+      powerOn(core, task, id, (machine, engine) => watch.follow(machine, engine), settle);
+    const snapshots = defineSnapshotWork(core, watch, start);
     const work: MachineWork = {
       power: definePowerWork(core, watch, settle),
       lifecycle,
-      cloning: defineCloneWork(core, snapshots.parts, (task, id) =>
-        powerOn(core, task, id, (machine, engine) => watch.follow(machine, engine), settle),
-      ),
+      cloning: defineCloneWork(core, snapshots.parts, start),
       templates: defineTemplateWork(core),
       customizing: defineCustomizeWork(core),
       relocating: defineRelocateWork(core),

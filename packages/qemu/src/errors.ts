@@ -27,6 +27,7 @@ export const qemuErrors = {
   screenFailed: (why: string, cause?: unknown) => new HypervisorError('screen-failed', why, { cause }),
   suspendFailed: (why: string, cause?: unknown) => new HypervisorError('suspend-failed', why, { cause }),
   blockFailed: (why: string, cause?: unknown) => new HypervisorError('block-failed', why, { cause }),
+  memoryFailed: (why: string, cause?: unknown) => new HypervisorError('memory-failed', why, { cause }),
   hotPlugFailed: (why: string, cause?: unknown) => new HypervisorError('hot-plug-failed', why, { cause }),
   quiesceFailed: (why: string, cause?: unknown) => new HypervisorError('quiesce-failed', why, { cause }),
   imageFailed: (why: string, cause?: unknown) => new HypervisorError('image-failed', why, { cause }),

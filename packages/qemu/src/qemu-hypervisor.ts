@@ -12,6 +12,7 @@ import { messageOf, qemuErrors } from './errors.ts';
 import { imageTool } from './image/image-tool.ts';
 import type { Engine } from './machine/engine.ts';
 import { hasEfiFirmware } from './machine/firmware.ts';
+import { adoptSaving } from './machine/machine-snapshot.ts';
 import { QemuMachine, readAgentConnected, readStatus } from './machine/qemu-machine.ts';
 import { hypervisorInfo, type ProbeVerdict, probeEngine } from './probe/probe.ts';
 import { Spawner } from './process/spawner.ts';
@@ -71,6 +72,7 @@ export class QemuHypervisor implements Hypervisor {
     if (present) return present;
     const engine = await adoptEngine(request);
     if (!engine) return undefined;
+    await adoptSaving(engine);
     const [{ state, status }, agentConnected] = await Promise.all([readStatus(engine), readAgentConnected(engine)]);
     const machine = this.#take(engine, { state, agentConnected, diskFailed: status === 'io-error' });
     // A suspend that the last owner began goes on by itself; its end is an event.

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { it } from 'node:test';
 import type { DiskExport, DiskOverlay, LayerCommit } from '../block-work.ts';
 import type { BlockLayer, DiskHardware } from '../hardware.ts';
 import type { StartRequest } from '../hypervisor.ts';
 import type { ConformanceWorld } from './conformance-world.ts';
+import { makeOverlays } from './disk-overlays.ts';
 import { adopted, rejects } from './observed-machine.ts';
 
 /** What every driver does with the disks of machines: read beside the guest, overlays, merging. */
@@ -189,24 +190,8 @@ export function diskConformance(world: ConformanceWorld): void {
     return { machine, session };
   }
 
-  /** An overlay over the top of each disk, or over those of the round before. */
-  async function overlays({ hardware }: StartRequest, round: number): Promise<DiskOverlay[]> {
-    const made: DiskOverlay[] = [];
-    for (const { id, layers } of hardware.disks) {
-      const [top] = layers as [BlockLayer];
-      const named = (number: number): BlockLayer =>
-        number === 0 ? top : { format: 'qcow2', path: join(dirname(top.path), `${id}-${number}.qcow2`) };
-      const backing = named(round - 1);
-      const { virtualBytes } = await world.hypervisor.images.inspect(top);
-      const layer = named(round);
-      await world.hypervisor.images.createDelta({
-        path: layer.path,
-        virtualBytes,
-        backing: { ...backing, relativePath: basename(backing.path) },
-      });
-      made.push({ diskId: id, layer });
-    }
-    return made;
+  function overlays(asked: StartRequest, round: number): Promise<DiskOverlay[]> {
+    return makeOverlays(world.hypervisor.images, asked, round);
   }
 
   /** What the data disk has when the machine is started with these layers on top of its base. */

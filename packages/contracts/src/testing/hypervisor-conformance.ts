@@ -18,6 +18,7 @@ import { guestWorkConformance } from './guest-work-conformance.ts';
 import { hotPlugConformance } from './hot-plug-conformance.ts';
 import { importHypervisorDriver } from './hypervisor-driver.ts';
 import type { OwnerWork } from './hypervisor-owner-work.ts';
+import { machineSnapshotConformance } from './machine-snapshot-conformance.ts';
 import { adopted, endOrSilence, record, rejects, untilAgent } from './observed-machine.ts';
 
 export interface HypervisorConformanceOptions {
@@ -312,6 +313,7 @@ export function hypervisorConformance({ name, driver, guest }: HypervisorConform
     });
 
     diskConformance(world);
+    machineSnapshotConformance(world);
 
     hotPlugConformance(world);
     changedBlocksConformance(world);
@@ -338,7 +340,7 @@ export function hypervisorConformance({ name, driver, guest }: HypervisorConform
       await rejects(hypervisor.images.inspect({ format: 'qcow2', path: base }), 'image-failed');
     });
 
-    /** Starts or adopts in another process and kills that; in the middle of a suspend or a merge when one is given. */
+    /** Starts or adopts in another process and kills that; in the middle of what is given, if anything. */
     async function ownedByAnother(asked: StartRequest, amidst: OwnerWork = {}): Promise<number> {
       const requestPath = join(root, `${asked.uuid}.json`);
       await writeFile(requestPath, JSON.stringify({ request: asked, ...amidst }));

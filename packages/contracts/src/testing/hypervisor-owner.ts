@@ -7,7 +7,9 @@ import type { OwnerWork } from './hypervisor-owner-work.ts';
 
 const [, , driver = '', folder = '', requestPath = ''] = process.argv;
 const hypervisor = await (await importHypervisorDriver(new URL(driver))).open(folder);
-const { request, suspendPath, commit, hardware } = JSON.parse(await readFile(requestPath, 'utf8')) as OwnerWork & {
+const { request, suspendPath, commit, hardware, snapshot } = JSON.parse(
+  await readFile(requestPath, 'utf8'),
+) as OwnerWork & {
   readonly request: StartRequest;
 };
 const machine = (await hypervisor.adopt(request)) ?? (await hypervisor.start(request));
@@ -30,5 +32,11 @@ if (commit !== undefined) {
 if (hardware !== undefined) {
   process.stdout.write('changing\n');
   await machine.changeHardware(hardware);
+}
+if (snapshot !== undefined) {
+  machine.subscribe((event) => {
+    if (event.kind === 'state') process.stdout.write('standing still\n');
+  });
+  await machine.snapshotMachine(snapshot);
 }
 setInterval(() => {}, 1 << 30);

@@ -39,6 +39,7 @@ import type { TemplateWork } from './lifecycle/template-work.ts';
 import type { PowerWork } from './power/power-work.ts';
 import type { ReconfigureWork } from './reconfigure/reconfigure-work.ts';
 import type { MachineRecord } from './record/machine-record.ts';
+import { quiesceOf } from './snapshot/quiesce-spec.ts';
 import { parseSnapshotReference } from './snapshot/snapshot-reference.ts';
 import type { SnapshotWork } from './snapshot/snapshot-work.ts';
 
@@ -142,7 +143,7 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
       CreateSnapshot_Task: (call, { name, description = '', memory, quiesce }) =>
         work.snapshots.create(call, { name, description, memory, quiesce }),
       CreateSnapshotEx_Task: (call, { name, description = '', memory, quiesceSpec }) =>
-        work.snapshots.create(call, { name, description, memory, quiesce: quiesceSpec !== undefined }),
+        work.snapshots.create(call, { name, description, memory, ...quiesceOf(quiesceSpec) }),
       RevertToCurrentSnapshot_Task: (call, { host, suppressPowerOn }) =>
         work.snapshots.revertToCurrent(call, { host, suppressPowerOn: suppressPowerOn ?? false }),
       RemoveAllSnapshots_Task: (call, { consolidate, spec }) =>

@@ -11,7 +11,11 @@ export interface FakeEngine {
   readonly lockPath: string;
   readonly startedAt: number;
   /** What the machine remembers, which a memory image keeps. */
-  readonly memory: string;
+  memory: string;
+  /** Memory on its way to a file, of the moment at which the disks were taken. */
+  saving: { readonly path: string; readonly memory: string } | undefined;
+  /** The guest holds its file systems. */
+  frozen: boolean;
   /** Layers of each disk, top first. */
   readonly disks: Map<string, readonly BlockLayer[]>;
   /** What the machine has now. */
@@ -44,6 +48,13 @@ export class FakeComputer {
 
   read(lockPath: string, diskId: string, block: number): number {
     return readFakeBlock(this.engines.get(lockPath)?.disks.get(diskId) ?? [], block);
+  }
+
+  /** What the guest of an engine has in its memory from now on. */
+  remember(lockPath: string, text: string): void {
+    const engine = this.engines.get(lockPath);
+    if (engine === undefined) throw new Error(`no engine runs at ${lockPath}`);
+    engine.memory = text;
   }
 
   /** Ends an engine and tells whoever follows it. */

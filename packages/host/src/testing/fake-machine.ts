@@ -16,6 +16,8 @@ import {
   type LayerGenerations,
   type MachineEvent,
   type MachineHardware,
+  type MachineSnapshot,
+  type MachineSnapshotTaken,
   type MachineState,
   type MachineUsage,
   type RunningMachine,
@@ -28,10 +30,10 @@ import {
   closeFakeLayers,
   fakeGenerationsOf,
   forgetFakeGenerations,
-  openFakeLayers,
   passFakeGenerations,
   reopenFakeLayer,
 } from './fake-generations.ts';
+import { hasFakeOverlays, putFakeOverlays, takeFakeSnapshot } from './fake-machine-snapshots.ts';
 
 /** Calls that can be made to fail. */
 export type FakeFailure = 'start' | 'adopt' | MachineFailure;
@@ -40,6 +42,7 @@ type MachineFailure =
   | 'suspend'
   | 'powerOff'
   | 'snapshotDisks'
+  | 'saveMemory'
   | 'commitLayer'
   | 'replaceBacking'
   | 'changeHardware'
@@ -134,18 +137,32 @@ export class FakeMachine implements RunningMachine {
     await this.#gate();
     this.#mustRun();
     this.#fail('snapshotDisks');
-    checkFakeLayers(overlays.map(({ layer }) => layer));
-    const { disks } = this.#engine;
-    for (const { diskId, layer, generation } of overlays) {
-      const layers = disks.get(diskId);
-      if (layers === undefined) throw new HypervisorError('block-failed', `no disk ${diskId}`);
-      if (layers[0]?.path === layer.path) continue;
-      closeFakeLayers(layers.slice(0, 1));
-      openFakeLayers([layer]);
-      if (generation !== undefined) beginFakeGeneration(layer, generation);
-      disks.set(diskId, [layer, ...layers]);
-    }
+    putFakeOverlays(this.#engine, overlays);
     await this.#gate();
+  }
+
+  async snapshotMachine(snapshot: MachineSnapshot): Promise<MachineSnapshotTaken> {
+    await this.#gate();
+    this.#mustRun();
+    this.#fail('snapshotDisks');
+    const step = async () => {
+      await this.#gate();
+      this.#mustRun();
+    };
+    const { failures } = this.#hypervisor;
+    const saveFails = () => {
+      const failure = failures.get('saveMemory');
+      failures.delete('saveMemory');
+      if (failure?.message === 'died') this.#computer.end(this.#engine.lockPath, 'crashed');
+      return failure;
+    };
+    return takeFakeSnapshot(this.#engine, snapshot, { step, saveFails });
+  }
+
+  async hasOverlays(overlays: readonly DiskOverlay[]): Promise<boolean> {
+    await this.#gate();
+    this.#mustRun();
+    return hasFakeOverlays(this.#engine, overlays);
   }
 
   async beginGenerations(starts: readonly GenerationStart[]): Promise<void> {
@@ -236,7 +253,14 @@ export class FakeMachine implements RunningMachine {
     const { agents } = this.#hypervisor;
     if (agents === 'absent') throw new HypervisorError('guest-agent-absent', 'no agent');
     if (agents === 'refuse') throw new HypervisorError('quiesce-failed', 'the guest refuses');
-    return async () => {};
+    this.#engine.frozen = true;
+    await this.#gate();
+    return () => this.thawGuest();
+  }
+
+  async thawGuest(): Promise<void> {
+    await this.#gate();
+    this.#engine.frozen = false;
   }
 
   async exportDisk(diskId: string, { layer, generations = [] }: DiskExportOptions = {}): Promise<DiskExport> {

@@ -19,6 +19,8 @@ const mostSnapshots = 6;
 interface Contents {
   readonly blocks: readonly number[];
   readonly annotation: string;
+  /** What a guest was told to remember; undefined of one that was told nothing, or that is off. */
+  readonly memory: string | undefined;
 }
 
 /** What must be true of a machine with snapshots. */
@@ -35,7 +37,8 @@ export type SnapshotAction =
   | { readonly kind: 'write'; readonly block: number; readonly value: number }
   | { readonly kind: 'powerOn' | 'powerOff' | 'suspend' | 'crash' | 'removeAll' | 'consolidate' | 'revertToCurrent' }
   | { readonly kind: 'annotate'; readonly text: string }
-  | { readonly kind: 'take'; readonly name: string }
+  | { readonly kind: 'remember'; readonly text: string }
+  | { readonly kind: 'take'; readonly name: string; readonly memory?: boolean }
   | { readonly kind: 'revert'; readonly name: string }
   | { readonly kind: 'remove'; readonly name: string; readonly withChildren: boolean; readonly consolidate: boolean };
 
@@ -44,6 +47,7 @@ export const newModel: SnapshotModel = {
   power: 'poweredOff',
   blocks: Array.from({ length: modelBlocks }, () => 0),
   annotation: '',
+  memory: undefined,
   current: undefined,
   snapshots: {},
 };
@@ -58,7 +62,15 @@ export function possibleActions(model: SnapshotModel, number: number): SnapshotA
   });
   return [
     ...(on
-      ? [...writes, ...writes, { kind: 'powerOff' } as const, { kind: 'suspend' } as const, { kind: 'crash' } as const]
+      ? [
+          ...writes,
+          ...writes,
+          { kind: 'remember', text: `words ${number}` } as const,
+          { kind: 'take', name: `s${number}`, memory: true } as const,
+          { kind: 'powerOff' } as const,
+          { kind: 'suspend' } as const,
+          { kind: 'crash' } as const,
+        ].filter(({ kind }) => kind !== 'take' || names.length < mostSnapshots)
       : []),
     ...(on ? [] : [{ kind: 'powerOn' } as const, { kind: 'powerOn' } as const]),
     { kind: 'annotate', text: `note ${number}` },
@@ -85,22 +97,25 @@ export function modelAfter(model: SnapshotModel, action: SnapshotAction): Snapsh
       return { ...model, power: 'poweredOn' };
     case 'powerOff':
     case 'crash':
-      return { ...model, power: 'poweredOff' };
+      return { ...model, power: 'poweredOff', memory: undefined };
+    case 'remember':
+      return { ...model, memory: action.text };
     case 'suspend':
       return { ...model, power: 'suspended' };
     case 'annotate':
       return { ...model, annotation: action.text };
     case 'take': {
       const { blocks, annotation, current } = model;
-      const power: Power = model.power === 'suspended' ? 'suspended' : 'poweredOff';
-      const taken = { parent: current, blocks, annotation, power };
+      const withMemory = model.power === 'suspended' || (action.memory === true && model.power === 'poweredOn');
+      const power: Power = withMemory ? model.power : 'poweredOff';
+      const taken = { parent: current, blocks, annotation, power, memory: withMemory ? model.memory : undefined };
       return { ...model, current: action.name, snapshots: { ...model.snapshots, [action.name]: taken } };
     }
     case 'revert':
     case 'revertToCurrent': {
       const name = action.kind === 'revert' ? action.name : (model.current ?? '');
-      const { blocks, annotation, power } = model.snapshots[name] ?? model;
-      return { ...model, blocks, annotation, power, current: name };
+      const { blocks, annotation, power, memory } = model.snapshots[name] ?? model;
+      return { ...model, blocks, annotation, power, memory, current: name };
     }
     case 'remove':
       return without(model, action.withChildren ? below(model, action.name) : new Set([action.name]));
@@ -170,10 +185,12 @@ export class ModelMachine {
         const spec = { _typeName: 'VirtualMachineConfigSpec', annotation: action.text };
         return void (await daemon.task(machine, 'ReconfigVM_Task', { spec }));
       }
+      case 'remember':
+        return this.#computer.engines.remember(this.lock, action.text);
       case 'take':
         return void (await daemon.task(machine, 'CreateSnapshot_Task', {
           name: action.name,
-          memory: false,
+          memory: action.memory ?? false,
           quiesce: false,
         }));
       case 'revert':
@@ -199,6 +216,8 @@ export class ModelMachine {
     assert.equal(daemon.read(machine, 'runtime')?.connectionState, 'connected');
     assert.equal(engine !== undefined, power === 'poweredOn', `shown as ${power}`);
     assert.ok(engine?.pivoting !== true, 'the guest stands still');
+    assert.equal(engine?.saving, undefined, 'memory is on its way');
+    assert.ok(engine?.frozen !== true, 'the guest holds its file systems');
     const vmx = await readFile(join(this.folder, `${this.#name}.vmx`), 'utf8');
     const disk = /^scsi0:0\.fileName = "(.*)"/m.exec(vmx)?.[1] ?? '';
     const image = /^checkpoint\.vmState = "(.*)"/m.exec(vmx)?.[1];
@@ -208,7 +227,9 @@ export class ModelMachine {
       const running = blocks.map((_, block) => this.#computer.engines.read(this.lock, diskId, block * blockStride));
       assert.deepEqual(running, blocks, 'the engine has other bytes than the descriptors say');
     }
+    const memory = wordsOf(engine?.memory ?? (image === undefined ? undefined : await this.#read(image)));
     const info = daemon.read(machine, 'snapshot');
+    const layouts = daemon.read(machine, 'layout')?.snapshot ?? [];
     const found: Record<string, SnapshotModel['snapshots'][string]> = {};
     const named = [disk];
     let current: string | undefined;
@@ -218,17 +239,27 @@ export class ModelMachine {
       const file = (device?.backing as { readonly fileName?: string } | undefined)?.fileName?.split('/').at(-1) ?? '';
       named.push(file);
       const state = tree.state as Power;
+      const kept = layouts
+        .find(({ key }) => key.value === tree.snapshot.value)
+        ?.snapshotFile.find((name) => name.endsWith('.vmem'));
+      assert.equal(kept !== undefined, state !== 'poweredOff', `a snapshot as ${state} has ${kept}`);
       found[tree.name] = {
         parent,
         blocks: await readFakeDisk(join(this.folder, file), modelBlocks, blockStride),
         annotation: config?.annotation ?? '',
         power: state,
+        memory: kept === undefined ? undefined : wordsOf(await this.#read(kept)),
       };
       if (tree.snapshot.value === info?.currentSnapshot?.value) current = tree.name;
     }
     assert.equal(info?.currentSnapshot !== undefined, current !== undefined, 'the current snapshot is in the tree');
     await this.#checkFiles(daemon, named, image);
-    return { power, blocks, annotation: daemon.read(machine, 'config')?.annotation ?? '', current, snapshots: found };
+    const annotation = daemon.read(machine, 'config')?.annotation ?? '';
+    return { power, blocks, annotation, memory, current, snapshots: found };
+  }
+
+  #read(name: string): Promise<string> {
+    return readFile(join(this.folder, name), 'utf8');
   }
 
   async #checkFiles(daemon: Daemon, disks: readonly string[], image: string | undefined): Promise<void> {
@@ -260,4 +291,9 @@ function flat(
   parent: string | undefined,
 ): { readonly tree: VirtualMachineSnapshotTree; readonly parent: string | undefined }[] {
   return trees.flatMap((tree) => [{ tree, parent }, ...flat(tree.childSnapshotList ?? [], tree.name)]);
+}
+
+/** What a guest was told to remember. */
+function wordsOf(memory: string | undefined): string | undefined {
+  return memory?.startsWith('words') ? memory : undefined;
 }

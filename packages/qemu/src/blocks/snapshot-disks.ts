@@ -7,10 +7,34 @@ import type { Engine } from '../machine/engine.ts';
 import { dropLayer, findDiskNodes } from './disk-nodes.ts';
 import { beginGeneration } from './generations.ts';
 
+/** Overlays that the engine has open, beside the disks that they are to lie on. */
+export interface OpenedOverlays {
+  /** Puts all on top in one transaction. Rejects with `block-failed`. */
+  put(): Promise<void>;
+  /** Takes those out of the engine again that were not put. */
+  drop(): Promise<void>;
+}
+
 /** Puts overlays on top of disks in one transaction. Rejects with `block-failed`: all disks are then as they were. */
 export async function snapshotDisks(engine: Engine, overlays: readonly DiskOverlay[]): Promise<void> {
+  const opened = await openOverlays(engine, overlays);
+  try {
+    await opened.put();
+  } catch (error) {
+    await opened.drop();
+    throw error;
+  }
+}
+
+/** Opens overlays, as far as an earlier call has not put them already. Rejects with `block-failed`. */
+export async function openOverlays(engine: Engine, overlays: readonly DiskOverlay[]): Promise<OpenedOverlays> {
   const actions: { readonly type: string; readonly data: object }[] = [];
   const added: string[] = [];
+  const drop = async () => {
+    for (const name of added) await dropLayer(engine, name).catch(() => false);
+  };
+  const failed = (error: unknown) =>
+    qemuErrors.blockFailed(`No snapshot of the disks was made: ${messageOf(error)}`, error);
   try {
     for (const { diskId, layer, generation } of overlays) {
       const nodes = await findDiskNodes(engine, diskId);
@@ -25,12 +49,28 @@ export async function snapshotDisks(engine: Engine, overlays: readonly DiskOverl
       actions.push({ type: 'blockdev-snapshot', data: { node: nodes.top, overlay } });
       if (generation !== undefined) actions.push(beginGeneration(overlay, generation));
     }
-    if (actions.length === 0) return;
-    await engine.execute('transaction', { actions });
   } catch (error) {
-    for (const name of added) await dropLayer(engine, name).catch(() => false);
-    throw qemuErrors.blockFailed(`No snapshot of the disks was made: ${messageOf(error)}`, error);
+    await drop();
+    throw failed(error);
   }
+  return {
+    put: async () => {
+      if (actions.length === 0) return;
+      await engine.execute('transaction', { actions }).catch((error: unknown) => {
+        throw failed(error);
+      });
+    },
+    drop,
+  };
+}
+
+/** Whether all of these lie on top of their disks. */
+export async function hasOverlays(engine: Engine, overlays: readonly DiskOverlay[]): Promise<boolean> {
+  for (const { diskId, layer } of overlays) {
+    const nodes = await findDiskNodes(engine, diskId);
+    if (nodes.layer(layer.path) !== nodes.top) return false;
+  }
+  return true;
 }
 
 /** Opens an image that is to be an overlay: what lies below is said when it is put on top. */

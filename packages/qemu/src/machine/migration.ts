@@ -6,10 +6,18 @@ import type { Engine } from './engine.ts';
 const bandwidth = 2 ** 40;
 const unsettled = new Set(['setup', 'cancelling', 'active', 'device', 'pre-switchover', 'wait-unplug']);
 
-/** Before `migrate` or `migrate-incoming`. */
-export async function prepareMigration(engine: Pick<Engine, 'execute'>): Promise<void> {
+/** Before `migrate` or `migrate-incoming`. `background`: the guest runs while its memory is sent, as it was at first. */
+export async function prepareMigration(
+  engine: Pick<Engine, 'execute'>,
+  { background = false }: { readonly background?: boolean } = {},
+): Promise<void> {
+  const capabilities = [
+    { capability: 'events', state: true },
+    // An owner that was killed may have left it on.
+    { capability: 'background-snapshot', state: background },
+  ];
   await Promise.all([
-    engine.execute('migrate-set-capabilities', { capabilities: [{ capability: 'events', state: true }] }),
+    engine.execute('migrate-set-capabilities', { capabilities }),
     engine.execute('migrate-set-parameters', { 'max-bandwidth': bandwidth }),
   ]);
 }
@@ -21,8 +29,20 @@ export async function migrationBlocked(engine: Pick<Engine, 'execute'>): Promise
   return Array.isArray(reasons) && reasons.length > 0 ? reasons.join('; ') : undefined;
 }
 
-/** Waits for the end of a migration in either direction. Undefined: completed; else why it did not. */
-export async function migrationSettled(engine: Engine): Promise<string | undefined> {
+/** Whether memory is on its way, in either direction. */
+export async function isMigrating(engine: Pick<Engine, 'execute'>): Promise<boolean> {
+  const answer = await engine.execute('query-migrate');
+  return isObject(answer) && typeof answer.status === 'string' && unsettled.has(answer.status);
+}
+
+/**
+ * Waits for the end of a migration in either direction. Undefined: completed; else why it did not. `onProgress` is told
+ * how much of the memory was sent, 0 to 1.
+ */
+export async function migrationSettled(
+  engine: Engine,
+  onProgress: (fraction: number) => void = () => {},
+): Promise<string | undefined> {
   let wake: (() => void) | undefined;
   const unsubscribe = engine.onEvent((event) => {
     if (event.name === 'MIGRATION') wake?.();
@@ -45,8 +65,16 @@ export async function migrationSettled(engine: Engine): Promise<string | undefin
         const detail = isObject(answer) ? answer['error-desc'] : undefined;
         return typeof detail === 'string' ? detail : `the engine's transfer of memory is ${status}`;
       }
+      onProgress(sentFraction(answer));
       // Events are missed while a connection is lost, so ask again now and then.
       await Promise.race([next, sleep(200)]);
     }
   }
+}
+
+function sentFraction(answer: unknown): number {
+  const ram = isObject(answer) && isObject(answer.ram) ? answer.ram : {};
+  const { remaining, total } = ram;
+  if (typeof remaining !== 'number' || typeof total !== 'number' || total <= 0) return 0;
+  return Math.min(1, Math.max(0, 1 - remaining / total));
 }

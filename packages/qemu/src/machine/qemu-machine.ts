@@ -16,6 +16,8 @@ import type {
   MachineEvent,
   MachineHardware,
   MachinePlatform,
+  MachineSnapshot,
+  MachineSnapshotTaken,
   MachineState,
   MachineUsage,
   RunningMachine,
@@ -26,13 +28,13 @@ import { commitLayer } from '../blocks/commit-layer.ts';
 import { exportDisk } from '../blocks/export-disk.ts';
 import { beginGenerations, forgetGenerations, readGenerations } from '../blocks/generations.ts';
 import { replaceBacking } from '../blocks/replace-backing.ts';
-import { snapshotDisks } from '../blocks/snapshot-disks.ts';
+import { hasOverlays, snapshotDisks } from '../blocks/snapshot-disks.ts';
 import { captureScreen } from '../console/capture-screen.ts';
 import { pressKeys } from '../console/press-keys.ts';
 import { qemuErrors } from '../errors.ts';
 import { GuestAgentError, withGuestAgent } from '../guest/guest-agent.ts';
 import { askGuestFacts } from '../guest/guest-facts.ts';
-import { freezeGuest } from '../guest/guest-freeze.ts';
+import { freezeGuest, thawGuest } from '../guest/guest-freeze.ts';
 import { lookAtGuestProgram, runGuestProgram, startGuestProgram } from '../guest/guest-programs.ts';
 import { changeHardware } from '../hotplug/change-hardware.ts';
 import { growDisk } from '../hotplug/grow-disk.ts';
@@ -41,6 +43,7 @@ import { isObject, type QmpEvent } from '../qmp/qmp-message.ts';
 import { deviceId, diskIdOf } from './device.ts';
 import type { Engine } from './engine.ts';
 import { MachineEvents } from './machine-events.ts';
+import { snapshotMachine } from './machine-snapshot.ts';
 import { removeRunFiles } from './run-files.ts';
 import { finishSuspend, suspendTo } from './suspend.ts';
 import { measureUsage } from './usage.ts';
@@ -184,9 +187,24 @@ export class QemuMachine implements RunningMachine {
     await replaceBacking(this.#engine, change);
   }
 
-  async freezeGuest(): Promise<() => Promise<void>> {
+  async snapshotMachine(snapshot: MachineSnapshot): Promise<MachineSnapshotTaken> {
+    this.#mustRun();
+    return snapshotMachine({ engine: this.#engine, spawner: this.#spawner, snapshot });
+  }
+
+  async hasOverlays(overlays: readonly DiskOverlay[]): Promise<boolean> {
+    this.#mustRun();
+    return hasOverlays(this.#engine, overlays);
+  }
+
+  async freezeGuest(options?: { readonly timeoutMs?: number }): Promise<() => Promise<void>> {
     this.#mustHearAgent();
-    return freezeGuest((use) => this.#withAgent(use));
+    return freezeGuest((use) => this.#withAgent(use), options);
+  }
+
+  async thawGuest(): Promise<void> {
+    this.#mustRun();
+    if (this.#agentConnected) await thawGuest((use) => this.#withAgent(use));
   }
 
   async exportDisk(diskId: string, options?: DiskExportOptions): Promise<DiskExport> {

@@ -59,6 +59,11 @@ export class RunDirectory {
     return this.#file('suspending');
   }
 
+  /** Written by the owner before it takes a snapshot with memory, so that the next owner can finish it. */
+  get saving(): string {
+    return this.#file('saving');
+  }
+
   /** There while the guest stands still for a layer of a disk that is being merged. */
   get pivoting(): string {
     return this.#file('pivoting');

@@ -1,16 +1,13 @@
-import { open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, qemuErrors } from '../errors.ts';
 import { readAddedMemory } from '../hotplug/engine-hardware.ts';
 import type { Spawner } from '../process/spawner.ts';
 import { isObject } from '../qmp/qmp-message.ts';
+import { readDrainError, readJson, syncFolder, waitUntilDrained } from './drained-image.ts';
 import type { Engine } from './engine.ts';
 import { encodeMemoryImageHeader } from './memory-image.ts';
 import { migrationBlocked, migrationSettled, prepareMigration } from './migration.ts';
-
-/** How long the memory image may take to be on disk after the engine has sent the last byte, milliseconds. */
-const syncDeadlineMs = 300_000;
 
 /**
  * Writes the machine's memory to `path`, durably; the engine then stands still, to be ended by the caller.
@@ -77,40 +74,4 @@ async function readPlan(path: string): Promise<{ path: string; partialPath: stri
   const value = await readJson(path);
   if (!isObject(value) || typeof value.path !== 'string' || typeof value.partialPath !== 'string') return undefined;
   return { path: value.path, partialPath: value.partialPath };
-}
-
-async function waitUntilDrained(markerPath: string): Promise<void> {
-  const deadline = performance.now() + syncDeadlineMs;
-  for (let pause = 2; ; pause = Math.min(pause * 2, 200)) {
-    const marker = await readJson(markerPath);
-    if (isObject(marker)) {
-      if (typeof marker.error === 'string') throw new Error(marker.error);
-      return;
-    }
-    if (performance.now() > deadline) throw new Error('the memory image did not reach the disk in time');
-    await sleep(pause);
-  }
-}
-
-async function readDrainError(markerPath: string): Promise<string | undefined> {
-  const marker = await readJson(markerPath);
-  return isObject(marker) && typeof marker.error === 'string' ? marker.error : undefined;
-}
-
-async function readJson(path: string): Promise<unknown> {
-  try {
-    return JSON.parse(await readFile(path, 'utf8')) as unknown;
-  } catch (error) {
-    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }

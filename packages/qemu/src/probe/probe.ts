@@ -95,6 +95,7 @@ export function hypervisorInfo(verdict: ProbeVerdict, efi: boolean): HypervisorI
       },
       liveMigration: false,
       diskSnapshots: true,
+      memorySnapshots: true,
       instantDisks: true,
       changedBlocks: true,
       nicModels,

@@ -1,7 +1,14 @@
-import { rm } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import type { ImageTool } from '@hypostyle/contracts';
-import { deltaDescriptor, editDescriptor, newContentId, replaceContentId, writeDescriptor } from '@hypostyle/vmdk';
+import {
+  deltaDescriptor,
+  editDescriptor,
+  encodeDescriptor,
+  newContentId,
+  replaceContentId,
+  writeDescriptor,
+} from '@hypostyle/vmdk';
 import type { DiskChain } from './disk-chain.ts';
 
 /** Name of the extent of a delta: `disk-000001.vmdk` has `disk-000001-delta.qcow2`. */
@@ -24,37 +31,66 @@ export function deltaFiles(descriptorPath: string): readonly [descriptor: string
   return [descriptorPath, join(dirname(descriptorPath), deltaExtentName(descriptorPath))];
 }
 
-/** Makes an empty delta on top of a chain, extent first and descriptor last; nothing stays when it fails. */
+/** Makes an empty delta on top of a chain; nothing stays when it fails. */
 export async function createDelta(options: {
   readonly path: string;
   readonly parent: DiskChain;
   readonly images: ImageTool;
+  /**
+   * The caller syncs the folder, before anything names the delta: the descriptor is written in its place, beside the
+   * extent. Otherwise it comes whole and last.
+   */
+  readonly folderIsSynced?: boolean;
 }): Promise<void> {
   const { path, parent, images } = options;
   const top = parent.links[0];
   const extentName = deltaExtentName(path);
   const extentPath = join(dirname(path), extentName);
-  await images.createDelta({
-    path: extentPath,
-    virtualBytes: parent.capacityBytes,
-    backing: { ...top.layer, relativePath: relative(dirname(path), top.layer.path) },
-  });
-  try {
-    const descriptor = deltaDescriptor({
+  const makeExtent = () =>
+    images.createDelta({
+      path: extentPath,
       virtualBytes: parent.capacityBytes,
-      extentName,
-      parentContentId: top.descriptor.contentId,
-      parentFileNameHint: relative(dirname(path), top.descriptorPath),
+      backing: { ...top.layer, relativePath: relative(dirname(path), top.layer.path) },
     });
-    // The guest sees one disk, whatever it is made of.
-    const { uuid } = parent;
-    await writeDescriptor(
-      path,
-      uuid === undefined ? descriptor : editDescriptor(descriptor, { ddb: { uuid: uuidText(uuid) } }),
-    );
+  const plain = deltaDescriptor({
+    virtualBytes: parent.capacityBytes,
+    extentName,
+    parentContentId: top.descriptor.contentId,
+    parentFileNameHint: relative(dirname(path), top.descriptorPath),
+  });
+  // The guest sees one disk, whatever it is made of.
+  const { uuid } = parent;
+  const descriptor = uuid === undefined ? plain : editDescriptor(plain, { ddb: { uuid: uuidText(uuid) } });
+  if (!options.folderIsSynced) {
+    await makeExtent();
+    try {
+      await writeDescriptor(path, descriptor);
+    } catch (error) {
+      await rm(extentPath, { force: true });
+      throw error;
+    }
+    return;
+  }
+  const made = await Promise.allSettled([makeExtent(), writeInPlace(path, encodeDescriptor(descriptor, path))]);
+  const [extent, named] = made;
+  const failed = made.find((end) => end.status === 'rejected');
+  if (failed === undefined) return;
+  // What was there before is not ours to remove.
+  if (extent.status === 'fulfilled') await rm(extentPath, { force: true });
+  if (named.status === 'fulfilled') await rm(path, { force: true });
+  throw failed.reason;
+}
+
+async function writeInPlace(path: string, bytes: Uint8Array): Promise<void> {
+  const handle = await open(path, 'wx', 0o644);
+  try {
+    await handle.writeFile(bytes);
+    await handle.sync();
   } catch (error) {
-    await rm(extentPath, { force: true });
+    await rm(path, { force: true });
     throw error;
+  } finally {
+    await handle.close();
   }
 }
 

@@ -139,6 +139,7 @@ export class ChangeTracking {
 
   /** What begins with a snapshot of disks. Nothing is written down before it is taken. */
   async plan(machine: MachineRecord, disks: readonly Disk[]): Promise<PlannedGeneration[]> {
+    if (!machine.configuration.changeTracking) return [];
     const running = this.#core.machines.engine(machine.id) !== undefined;
     const planned: PlannedGeneration[] = [];
     for (const disk of disks) {

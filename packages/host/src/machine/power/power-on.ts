@@ -227,8 +227,9 @@ async function afterStart(
   vmx.set('bios.forceSetupOnce', 'FALSE');
   if (!/bios\.forcesetuponce/i.test(before)) vmx.delete('bios.forceSetupOnce');
   vmx.delete(suspendKey);
-  if (vmx.toString() !== before) await writeVmx(datastore, vmxPath, vmx);
+  // The name goes last: a restart in between finds it, and does the rest again.
   if (resumed !== undefined) await rm(resumed, { force: true });
+  if (vmx.toString() !== before) await writeVmx(datastore, vmxPath, vmx);
 }
 
 /** A start that a restart cut off may have left the image that it went on from. */

@@ -1,57 +1,27 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type DiskOverlay, HypervisorError, type RunningMachine } from '@hypostyle/contracts';
-import {
-  createDelta,
-  deltaFiles,
-  joinPath,
-  maximumChainLength,
-  nextDeltaName,
-  readDiskChain,
-  splitPath,
-} from '@hypostyle/services';
-import { fault, type RunningTask } from '@hypostyle/vim';
-import type { Disk, MachineConfiguration } from '../../configuration/machine-configuration.ts';
+import { HypervisorError } from '@hypostyle/contracts';
+import { joinPath, splitPath } from '@hypostyle/services';
+import type { RunningTask } from '@hypostyle/vim';
 import type { HostCore } from '../../host-core.ts';
 import { vAppPath } from '../../vapp/vapp-file.ts';
-import type { VmxFile } from '../../vmx/vmx-file.ts';
-import { generationName } from '../changes/change-id.ts';
-import type { PlannedGeneration } from '../changes/change-tracking.ts';
-import { diskPath, readVmx, syncFolder, writeVmx } from '../files/machine-files.ts';
-import { diskIdOf, driveNode } from '../power/hardware.ts';
+import type { MachineWatch } from '../engine/machine-watch.ts';
+import { readVmx, syncFolder } from '../files/machine-files.ts';
+import { driveNode } from '../power/hardware.ts';
 import { suspendKey } from '../power/power-on.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
+import { abandonSnapshot } from './abandon-snapshot.ts';
+import { type CreateJournal, type CreateSnapshotInput, type CreateWork, memoryFiles } from './create-work.ts';
+import { makeDeltas, nameDeltas, namesDeltas, planDeltas, removeDeltas, snapshotDisks } from './planned-deltas.ts';
 import { refreshMachine } from './refresh-machine.ts';
 import { checkSnapshots, snapshotFault } from './snapshot-faults.ts';
-import { readOwnFile, readVmsd, shareFile, writeVmsd, writeVmsn } from './snapshot-files.ts';
-import { findSnapshot, type SnapshotEntry, withSnapshot } from './snapshot-list.ts';
+import { readOwnFile, readVmsd, shareFile, vmsdPath, writeVmsd } from './snapshot-files.ts';
+import { findSnapshot, withoutSnapshots, withSnapshot } from './snapshot-list.ts';
 import { type SnapshotReference, snapshotReference } from './snapshot-reference.ts';
-
-export interface CreateSnapshotInput {
-  readonly id: string;
-  readonly name: string;
-  readonly description: string;
-  readonly memory: boolean;
-  readonly quiesce: boolean;
-}
-
-/** A delta that takes the place of a disk in the `.vmx`. */
-export interface PlannedDelta {
-  /** Device key of the disk. */
-  readonly key: number;
-  /** As the `.vmx` names the disk that it lies on. */
-  readonly over: string;
-  /** As the `.vmx` is to name it: it lies in the machine's folder. */
-  readonly name: string;
-}
-
-/** Written down before the first file is made. */
-interface CreateJournal {
-  readonly entry: Omit<SnapshotEntry, 'parent'>;
-  readonly deltas: readonly PlannedDelta[];
-  /** What changes from here on, on disks of which it is told. */
-  readonly generations: readonly PlannedGeneration[];
-}
+import { allDone, StagedFiles, writeDurably } from './staged-files.ts';
+import { overlaysOf, type Taken, takeDisks, takeMachine } from './take-disks.ts';
+import { formatVmsd } from './vmsd-file.ts';
+import { formatVmsn } from './vmsn-file.ts';
 
 /** Largest file of the firmware that a snapshot keeps, in bytes. */
 const maximumNvramBytes = 8 << 20;
@@ -59,118 +29,35 @@ const maximumVAppBytes = 4 << 20;
 
 /**
  * Takes a snapshot: the machine's disks stay as they are, and it goes on with a delta over each. The `.vmx` that names
- * the deltas is the moment: before it all is taken back, after it the rest is done, whatever ends the process.
+ * the deltas is the moment: before it all is taken back, after it the rest is done, whatever ends the process. Memory
+ * that cannot be kept after that has the deltas merged again.
  */
 export async function createSnapshot(
   core: HostCore,
+  watch: MachineWatch,
   task: RunningTask,
   input: CreateSnapshotInput,
 ): Promise<SnapshotReference> {
   const machine = core.machines.get({ type: 'VirtualMachine', value: input.id });
-  checkSnapshots(machine);
+  const work: CreateWork = { core, watch, task, machine, input };
   const known = task.journaled as CreateJournal | undefined;
   try {
+    if (known?.failed !== undefined) return await abandonSnapshot(work, known, known.failed);
     if (known !== undefined) {
-      if (await isNamed(machine, known)) {
-        // Without an engine, nobody knows what was done to the disks meanwhile.
-        const generations = core.machines.engine(machine.id) === undefined ? [] : known.generations;
-        return await finish(core, task, machine, { ...known, generations });
-      }
-      await undo(machine, known);
+      if (await isNamed(machine, known)) return await finish(work, known, true);
+      await takeBack(machine, known);
     }
-    const plan = await planSnapshot(core, machine, input);
+    checkSnapshots(machine);
+    const plan = await planSnapshot(work);
     await task.journal(plan);
-    await prepare(core, machine, plan);
-    return await finish(core, task, machine, plan);
+    await prepare(work, plan);
+    return await finish(work, plan, false);
   } catch (error) {
     throw snapshotFault(error, machine);
   }
-
-  async function finish(core: HostCore, task: RunningTask, machine: MachineRecord, plan: CreateJournal) {
-    const taken = await takeDisks(core, machine, plan, input.quiesce);
-    return await conclude(core, task, machine, { ...plan, entry: { ...plan.entry, quiesced: taken.quiesced } }, taken);
-  }
 }
 
-/** Disks that are part of a snapshot: independent ones are left out. */
-export function snapshotDisks({ disks }: MachineConfiguration): readonly Disk[] {
-  return disks.filter(({ mode }) => mode === 'persistent');
-}
-
-/** Names deltas over disks in the machine's folder. Throws TooManySnapshotLevels. */
-export async function planDeltas(machine: MachineRecord, disks: readonly Disk[]): Promise<PlannedDelta[]> {
-  const { datastore, vmxPath } = machine;
-  const taken = new Set(await readdir(datastore.absolute(splitPath(vmxPath).folder)));
-  const deltas: PlannedDelta[] = [];
-  for (const { key, fileName } of disks) {
-    const chain = await readDiskChain(diskPath(datastore, vmxPath, fileName), {
-      allowOutside: (path) => path.startsWith(`${datastore.directory}/`),
-    });
-    if (chain.links.length >= maximumChainLength) {
-      throw fault(
-        'TooManySnapshotLevels',
-        {},
-        `A disk has ${maximumChainLength - 1} levels of snapshots at most; remove some that are not needed.`,
-      );
-    }
-    const name = nextDeltaName(splitPath(fileName).name, (candidate) => {
-      const [, extent] = deltaFiles(candidate);
-      return taken.has(candidate) || taken.has(splitPath(extent).name);
-    });
-    taken.add(name);
-    deltas.push({ key, over: fileName, name });
-  }
-  return deltas;
-}
-
-/** Makes the files of deltas. */
-export async function makeDeltas(core: HostCore, machine: MachineRecord, deltas: readonly PlannedDelta[]) {
-  const { datastore, vmxPath } = machine;
-  for (const { over, name } of deltas) {
-    const parent = await readDiskChain(diskPath(datastore, vmxPath, over), {
-      allowOutside: (path) => path.startsWith(`${datastore.directory}/`),
-    });
-    await createDelta({ path: diskPath(datastore, vmxPath, name), parent, images: core.hypervisor.images });
-  }
-}
-
-/** Removes the files of deltas, as far as they are there. */
-export async function removeDeltas(machine: MachineRecord, deltas: readonly PlannedDelta[]): Promise<void> {
-  for (const { name } of deltas) {
-    for (const path of deltaFiles(diskPath(machine.datastore, machine.vmxPath, name))) await rm(path, { force: true });
-  }
-}
-
-/** Names the deltas in a `.vmx`, or what they lie on. */
-export function nameDeltas(
-  vmx: VmxFile,
-  configuration: MachineConfiguration,
-  deltas: readonly PlannedDelta[],
-  which: 'name' | 'over',
-): void {
-  for (const delta of deltas) {
-    const disk = configuration.disks.find(({ key }) => key === delta.key);
-    if (disk !== undefined) vmx.set(`${driveNode(configuration, disk)}.fileName`, delta[which]);
-  }
-}
-
-/** Whether a `.vmx` names all the deltas. */
-export function namesDeltas(
-  vmx: VmxFile,
-  configuration: MachineConfiguration,
-  deltas: readonly PlannedDelta[],
-): boolean {
-  return deltas.every(({ key, name }) => {
-    const disk = configuration.disks.find((one) => one.key === key);
-    return disk !== undefined && vmx.get(`${driveNode(configuration, disk)}.fileName`) === name;
-  });
-}
-
-async function planSnapshot(
-  core: HostCore,
-  machine: MachineRecord,
-  input: CreateSnapshotInput,
-): Promise<CreateJournal> {
+async function planSnapshot({ core, machine, input }: CreateWork): Promise<CreateJournal> {
   const { datastore, vmxPath, configuration, powerState } = machine;
   const { list } = await readVmsd(datastore, vmxPath);
   const { folder, name } = splitPath(vmxPath);
@@ -179,7 +66,7 @@ async function planSnapshot(
   let uid = list.lastUid + 1;
   while (taken.has(`${stem}-Snapshot${uid}.vmsn`) || taken.has(`${stem}-Snapshot${uid}.vmem`)) uid += 1;
   const disks = snapshotDisks(configuration);
-  const suspended = powerState === 'suspended';
+  const withMemory = powerState === 'suspended' || (input.memory && powerState === 'poweredOn');
   return {
     entry: {
       uid,
@@ -187,9 +74,9 @@ async function planSnapshot(
       description: input.description,
       created: new Date().toISOString(),
       fileName: `${stem}-Snapshot${uid}.vmsn`,
-      state: suspended ? 'suspended' : 'poweredOff',
+      state: withMemory ? powerState : 'poweredOff',
       quiesced: false,
-      memoryFile: suspended ? `${stem}-Snapshot${uid}.vmem` : undefined,
+      memoryFile: withMemory ? `${stem}-Snapshot${uid}.vmem` : undefined,
       disks: disks.map((disk) => ({ node: driveNode(configuration, disk), fileName: disk.fileName })),
       cloned: false,
     },
@@ -198,44 +85,63 @@ async function planSnapshot(
   };
 }
 
-async function isNamed({ datastore, vmxPath, configuration }: MachineRecord, { entry, deltas }: CreateJournal) {
+async function isNamed({ datastore, vmxPath, configuration }: MachineRecord, { entry, deltas, named }: CreateJournal) {
+  if (deltas.length > 0) return namesDeltas(await readVmx(datastore, vmxPath), configuration, deltas);
   // Without a disk nothing in the `.vmx` says that it was taken.
-  if (deltas.length === 0)
-    return findSnapshot((await readVmsd(datastore, vmxPath)).list.entries, entry.uid) !== undefined;
-  return namesDeltas(await readVmx(datastore, vmxPath), configuration, deltas);
+  return named || findSnapshot((await readVmsd(datastore, vmxPath)).list.entries, entry.uid) !== undefined;
+}
+
+/** Whether a snapshot is in the list before the engine takes it: all that is said of it is known by then. */
+function isListedAtOnce({ core, machine, input }: CreateWork, { entry }: CreateJournal): boolean {
+  if (entry.state === 'poweredOn') return false;
+  return !input.quiesce || core.machines.engine(machine.id) === undefined;
 }
 
 /** Everything up to the moment; nothing of it stays when it fails. */
-async function prepare(core: HostCore, machine: MachineRecord, plan: CreateJournal): Promise<void> {
+async function prepare(work: CreateWork, plan: CreateJournal): Promise<void> {
+  const { core, machine, task } = work;
   const { datastore, vmxPath, configuration } = machine;
   const { entry, deltas } = plan;
-  const folder = datastore.absolute(splitPath(vmxPath).folder);
+  const { folder } = splitPath(vmxPath);
+  const directory = datastore.absolute(folder);
+  const staged = new StagedFiles();
   try {
     const vmx = await readVmx(datastore, vmxPath);
+    const { list, file } = await readVmsd(datastore, vmxPath);
     const nvramName = splitPath(configuration.nvram).name;
     const nvram =
-      nvramName === ''
-        ? undefined
-        : await readOwnFile(datastore, joinPath(splitPath(vmxPath).folder, nvramName), maximumNvramBytes);
+      nvramName === '' ? undefined : await readOwnFile(datastore, joinPath(folder, nvramName), maximumNvramBytes);
     const vApp = configuration.hasVApp
-      ? await readOwnFile(datastore, joinPath(splitPath(vmxPath).folder, vAppPath), maximumVAppBytes)
+      ? await readOwnFile(datastore, joinPath(folder, vAppPath), maximumVAppBytes)
       : undefined;
-    await writeVmsn(datastore, vmxPath, entry.fileName, {
+    const state = formatVmsn({
       vmx: Buffer.from(vmx.toString()),
       ...(nvram === undefined ? {} : { nvram }),
       ...(vApp === undefined ? {} : { vApp }),
     });
     const image = splitPath(vmx.get(suspendKey) ?? '').name;
-    if (entry.memoryFile !== undefined) await shareFile(join(folder, image), join(folder, entry.memoryFile));
-    await makeDeltas(core, machine, deltas);
-    if (core.machines.engine(machine.id) === undefined) await beginOffline(core, machine, plan);
-    await syncFolder(folder);
     if (deltas.length > 0) {
       nameDeltas(vmx, configuration, deltas, 'name');
-      await writeVmx(datastore, vmxPath, vmx);
+      staged.add(datastore.absolute(vmxPath), vmx.toString());
     }
+    if (isListedAtOnce(work, plan))
+      staged.add(datastore.absolute(vmsdPath(vmxPath)), formatVmsd(withSnapshot(list, entry), file));
+    // Nothing names any of these yet, so that all of them are made durable at a time.
+    await allDone([
+      writeDurably(join(directory, entry.fileName), state),
+      makeDeltas(core, machine, deltas),
+      ...(entry.state === 'suspended' && entry.memoryFile !== undefined
+        ? [shareFile(join(directory, image), join(directory, entry.memoryFile))]
+        : []),
+      staged.whole(),
+    ]);
+    if (core.machines.engine(machine.id) === undefined) await beginOffline(core, machine, plan);
+    await syncFolder(directory);
+    await staged.publish();
+    if (deltas.length === 0 && entry.state === 'poweredOn') await task.journal({ ...plan, named: true });
   } catch (error) {
-    await undo(machine, plan).catch(() => {});
+    await staged.discard();
+    await takeBack(machine, plan).catch((also: unknown) => core.onDefect('a snapshot that was not taken', also));
     throw error;
   }
 }
@@ -247,81 +153,58 @@ async function beginOffline(core: HostCore, machine: MachineRecord, plan: Create
   }
 }
 
-async function undo(machine: MachineRecord, { entry, deltas }: CreateJournal): Promise<void> {
+/** Everything after the moment. `isAgain`: an earlier process may have done some of it. */
+async function finish(work: CreateWork, plan: CreateJournal, isAgain: boolean): Promise<SnapshotReference> {
+  const { core, task, machine, input } = work;
+  const { entry } = plan;
+  let taken: Taken;
+  try {
+    taken =
+      entry.state === 'poweredOn'
+        ? await takeMachine(work, plan)
+        : await takeDisks({ core, task, machine, plan, input, isAgain });
+  } catch (error) {
+    const code = error instanceof HypervisorError ? error.code : undefined;
+    const words = error instanceof Error ? error.message : String(error);
+    if (entry.state === 'poweredOn' && (code === 'memory-failed' || code === 'not-running'))
+      return await abandonSnapshot(work, plan, words);
+    // An engine that does not answer may be writing the deltas.
+    if (code !== 'engine-lost') await takeBack(machine, plan);
+    throw error;
+  }
+  return await conclude(work, { ...plan, entry: { ...entry, quiesced: taken.quiesced } }, taken);
+}
+
+/** Whatever was named is what it was before, and nothing that was made stays. */
+async function takeBack(machine: MachineRecord, plan: CreateJournal): Promise<void> {
+  const { datastore, vmxPath, configuration } = machine;
+  const { deltas, entry } = plan;
+  const vmx = await readVmx(datastore, vmxPath);
+  const { list, file } = await readVmsd(datastore, vmxPath);
+  const staged = new StagedFiles();
+  if (deltas.length > 0 && namesDeltas(vmx, configuration, deltas)) {
+    nameDeltas(vmx, configuration, deltas, 'over');
+    staged.add(datastore.absolute(vmxPath), vmx.toString());
+  }
+  const listed = findSnapshot(list.entries, entry.uid) !== undefined;
+  // A machine of which no snapshot was ever taken has no list.
+  const isFirst = entry.uid === 1 && list.entries.length === 1;
+  const listPath = datastore.absolute(vmsdPath(vmxPath));
+  if (listed && !isFirst) staged.add(listPath, formatVmsd(withoutSnapshots(list, new Set([entry.uid])), file));
+  await staged.publish();
+  if (listed && isFirst) await rm(listPath, { force: true });
+  await removeMade(machine, plan);
+}
+
+async function removeMade(machine: MachineRecord, { entry, deltas }: CreateJournal): Promise<void> {
   const { datastore, vmxPath } = machine;
   const folder = datastore.absolute(splitPath(vmxPath).folder);
   await removeDeltas(machine, deltas);
-  for (const name of [entry.fileName, entry.memoryFile]) {
-    if (name !== undefined) await rm(join(folder, name), { force: true });
-  }
-}
-
-/** What came of asking an engine to go on with deltas. */
-interface Taken {
-  /** The guest held its file systems meanwhile. */
-  readonly quiesced: boolean;
-  /** An engine that was asked ended meanwhile. */
-  readonly lost: boolean;
-}
-
-/** Has a running engine go on with the deltas. */
-async function takeDisks(
-  core: HostCore,
-  machine: MachineRecord,
-  plan: CreateJournal,
-  quiesce: boolean,
-): Promise<Taken> {
-  const engine = core.machines.engine(machine.id);
-  if (engine === undefined) return { quiesced: false, lost: false };
-  if (engine.state === 'stopped') return { quiesced: false, lost: true };
-  let thaw: (() => Promise<void>) | undefined;
-  try {
-    thaw = quiesce ? await freeze(engine) : undefined;
-    await engine.snapshotDisks(overlaysOf(machine, plan));
-    return { quiesced: thaw !== undefined, lost: false };
-  } catch (error) {
-    // One that ended meanwhile has its disks as the `.vmx` says.
-    if (error instanceof HypervisorError && error.code === 'not-running') return { quiesced: false, lost: true };
-    await takeBack(machine, plan);
-    throw error;
-  } finally {
-    await thaw?.().catch((error: unknown) => core.onDefect('a guest that held its file systems', error));
-  }
-}
-
-/** The flag is for guests whose agent answers: for others it is ignored, as the specification has it. */
-async function freeze(engine: RunningMachine): Promise<(() => Promise<void>) | undefined> {
-  try {
-    return await engine.freezeGuest();
-  } catch (error) {
-    if (error instanceof HypervisorError && error.code === 'guest-agent-absent') return undefined;
-    throw error;
-  }
-}
-
-function overlaysOf({ datastore, vmxPath, configuration }: MachineRecord, plan: CreateJournal): DiskOverlay[] {
-  return plan.deltas.flatMap(({ key, name }) => {
-    const disk = configuration.disks.find((one) => one.key === key);
-    if (disk === undefined) return [];
-    const [, path] = deltaFiles(diskPath(datastore, vmxPath, name));
-    const begun = plan.generations.find((planned) => planned.key === key);
-    const generation = begun === undefined ? {} : { generation: generationName(begun.generation) };
-    return [{ diskId: diskIdOf(configuration, disk), layer: { format: 'qcow2', path }, ...generation }];
-  });
-}
-
-async function takeBack(machine: MachineRecord, plan: CreateJournal): Promise<void> {
-  const { datastore, vmxPath, configuration } = machine;
-  const vmx = await readVmx(datastore, vmxPath);
-  nameDeltas(vmx, configuration, plan.deltas, 'over');
-  await writeVmx(datastore, vmxPath, vmx);
-  await undo(machine, plan);
+  for (const name of [entry.fileName, ...memoryFiles(entry)]) await rm(join(folder, name), { force: true });
 }
 
 async function conclude(
-  core: HostCore,
-  task: RunningTask,
-  machine: MachineRecord,
+  { core, task, machine }: CreateWork,
   { entry, generations }: CreateJournal,
   { lost }: Taken,
 ): Promise<SnapshotReference> {

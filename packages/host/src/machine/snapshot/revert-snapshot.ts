@@ -9,11 +9,13 @@ import type { HostCore } from '../../host-core.ts';
 import { vAppPath } from '../../vapp/vapp-file.ts';
 import { maximumVmxBytes, VmxFile } from '../../vmx/vmx-file.ts';
 import type { MachineWatch } from '../engine/machine-watch.ts';
-import { diskPath, readVmx, writeVmx } from '../files/machine-files.ts';
+import { diskPath, readVmx, syncFolder } from '../files/machine-files.ts';
 import { suspendKey } from '../power/power-on.ts';
 import { heldFiles } from '../record/held-files.ts';
 import type { MachineRecord, PowerState } from '../record/machine-record.ts';
 import { saveRuntime } from '../registration/registration.ts';
+import { releasedFiles } from './disk-forest.ts';
+import { checkReadable } from './merge-disks.ts';
 import {
   makeDeltas,
   nameDeltas,
@@ -22,75 +24,111 @@ import {
   planDeltas,
   removeDeltas,
   snapshotDisks,
-} from './create-snapshot.ts';
-import { releasedFiles } from './disk-forest.ts';
-import { checkReadable } from './merge-disks.ts';
+} from './planned-deltas.ts';
 import { refreshMachine } from './refresh-machine.ts';
 import { removeFiles } from './remove-files.ts';
 import { checkSnapshots, snapshotFault } from './snapshot-faults.ts';
-import { readVmsd, readVmsn, shareFile, writeVmsd, writeWhole } from './snapshot-files.ts';
+import { readVmsd, readVmsn, shareFile, vmsdPath, writeVmsd } from './snapshot-files.ts';
 import { findSnapshot, type SnapshotEntry } from './snapshot-list.ts';
+import { allDone, StagedFiles } from './staged-files.ts';
+import { formatVmsd } from './vmsd-file.ts';
 import type { SnapshotState } from './vmsn-file.ts';
 
 export interface RevertInput {
   readonly id: string;
   /** The current snapshot when it is left out. */
   readonly uid?: number;
+  /** A machine that ran when the snapshot was taken is not started: it is suspended, with its memory. */
+  readonly suppressPowerOn?: boolean;
+}
+
+/** What a revert needs of the rest of the host. */
+export interface RevertParts {
+  readonly core: HostCore;
+  readonly watch: MachineWatch;
+  /** Starts a machine within a task; content with one that runs already. */
+  readonly powerOn: (task: RunningTask, id: string) => Promise<void>;
 }
 
 /** Written down before the first file is made. */
 interface RevertJournal {
   readonly uid: number;
   readonly deltas: readonly PlannedDelta[];
-  /** Memory image of the machine that was suspended when the snapshot was taken, under a name of its own. */
+  /** Memory image that belongs to the disks of the snapshot, under a name of its own. */
   readonly image: string | undefined;
   /** Memory of the machine as it is, which belongs to disks that go. */
   readonly oldImage: string | undefined;
   /** Files that nothing reads any more once the `.vmx` names the deltas; paths of the datastore. */
   readonly released: readonly string[];
+  /** The machine goes on with its memory once it is what it was. */
+  readonly starts?: boolean;
+  /** It is what it was, suspended: only its start is left. */
+  readonly concluded?: boolean;
 }
 
 /** What of a machine a revert does not bring back: who it is, and how it is called. */
 const lasting = ['displayName', 'uuid.bios', 'uuid.location', 'vc.uuid', 'template'];
 
 /**
- * Makes the machine what it was: its configuration, and new deltas over the disks of the snapshot. A machine that runs
- * is ended. The `.vmx` is the moment: before it a restart begins anew, after it the rest is done.
+ * Makes the machine what it was: its configuration, new deltas over the disks of the snapshot, and its memory where the
+ * snapshot has that. A machine that runs is ended. The `.vmx` is the moment: before it a restart begins anew, after it
+ * the rest is done.
  */
-export async function revertToSnapshot(
-  core: HostCore,
-  watch: MachineWatch,
-  task: RunningTask,
-  input: RevertInput,
-): Promise<void> {
+export async function revertToSnapshot(parts: RevertParts, task: RunningTask, input: RevertInput): Promise<void> {
+  const { core } = parts;
   const machine = core.machines.get({ type: 'VirtualMachine', value: input.id });
-  checkSnapshots(machine);
+  const known = task.journaled as RevertJournal | undefined;
+  let plan: RevertJournal;
   try {
-    const known = task.journaled as RevertJournal | undefined;
-    if (known !== undefined) {
-      if (await isReverted(core, machine, known)) return await conclude(core, task, machine, known);
-      await undo(machine, known);
+    if (known?.concluded || (known !== undefined && (await isReverted(core, machine, known)))) plan = known;
+    else {
+      if (known !== undefined) await undo(machine, known);
+      checkSnapshots(machine);
+      plan = await revert(parts, task, machine, input);
     }
-    const entry = entryOf(machine, input.uid);
-    const then = await readState(core, machine, entry);
-    const plan = await planRevert(machine, entry, then);
-    await task.journal(plan);
-    try {
-      await makeDeltas(core, machine, plan.deltas);
-      if (plan.image !== undefined && entry.memoryFile !== undefined)
-        await shareFile(inFolder(machine, entry.memoryFile), inFolder(machine, plan.image));
-    } catch (error) {
-      await undo(machine, plan).catch(() => {});
-      throw error;
-    }
+    if (!plan.concluded) await conclude(core, task, machine, plan);
+  } catch (error) {
+    throw snapshotFault(error, machine);
+  }
+  if (!plan.starts) return;
+  if (!plan.concluded) await task.journal({ ...plan, concluded: true } satisfies RevertJournal);
+  // Its faults are those of a start; the machine stays suspended then, and can be started again.
+  await parts.powerOn(task, machine.id);
+}
+
+async function revert(
+  { core, watch }: RevertParts,
+  task: RunningTask,
+  machine: MachineRecord,
+  input: RevertInput,
+): Promise<RevertJournal> {
+  const entry = entryOf(machine, input.uid);
+  const then = await readState(core, machine, entry);
+  const plan = await planRevert(machine, entry, then, input);
+  await task.journal(plan);
+  const staged = new StagedFiles();
+  try {
+    await stageThen(machine, then, plan, staged);
+    // Nothing names any of these yet, so that all of them are made durable at a time.
+    await allDone([
+      makeDeltas(core, machine, plan.deltas),
+      ...(plan.image !== undefined && entry.memoryFile !== undefined
+        ? [shareFile(inFolder(machine, entry.memoryFile), inFolder(machine, plan.image))]
+        : []),
+      staged.whole(),
+    ]);
+    await syncFolder(inFolder(machine, ''));
     task.progress(30);
     await endEngine(core, watch, task, machine);
     // What changed between then and now was kept by deltas that go.
     await core.changes.end(machine.id);
-    await writeThen(machine, then, plan);
-    await conclude(core, task, machine, plan);
+    await staged.publish();
+    return plan;
   } catch (error) {
-    throw snapshotFault(error, machine);
+    await staged.discard();
+    // What the `.vmx` names already is needed, and a restart does the rest.
+    if (!(await isReverted(core, machine, plan).catch(() => true))) await undo(machine, plan).catch(() => {});
+    throw error;
   }
 }
 
@@ -114,6 +152,8 @@ async function readState(core: HostCore, machine: MachineRecord, entry: Snapshot
   const vmx = VmxFile.parse(state.vmx.subarray(0, maximumVmxBytes + 1), entry.fileName);
   const now = await readVmx(datastore, vmxPath);
   for (const key of lasting) {
+    // A guest that goes on has seen who its machine is.
+    if (key === 'uuid.bios' && entry.memoryFile !== undefined) continue;
     const value = now.get(key);
     if (value === undefined) vmx.delete(key);
     else vmx.set(key, value);
@@ -128,7 +168,12 @@ async function readState(core: HostCore, machine: MachineRecord, entry: Snapshot
   return { state, vmx, configuration };
 }
 
-async function planRevert(machine: MachineRecord, entry: SnapshotEntry, then: Then): Promise<RevertJournal> {
+async function planRevert(
+  machine: MachineRecord,
+  entry: SnapshotEntry,
+  then: Then,
+  { suppressPowerOn = false }: RevertInput,
+): Promise<RevertJournal> {
   const { vmxPath, snapshots } = machine;
   const deltas = await planDeltas(machine, snapshotDisks(then.configuration));
   const stem = splitPath(vmxPath).name.replace(/\.vmx$/i, '');
@@ -139,7 +184,8 @@ async function planRevert(machine: MachineRecord, entry: SnapshotEntry, then: Th
   const disks = new Map([...machine.disks].filter(([, { chain }]) => chain.some(([path]) => held.has(path ?? ''))));
   const released = releasedFiles({ disks, snapshots }, { disks: new Map(), snapshots });
   const oldImage = splitPath((await readVmx(machine.datastore, vmxPath)).get(suspendKey) ?? '').name || undefined;
-  return { uid: entry.uid, deltas, image, oldImage, released };
+  const starts = image !== undefined && entry.state === 'poweredOn' && !suppressPowerOn;
+  return { uid: entry.uid, deltas, image, oldImage, released, starts };
 }
 
 async function isReverted(core: HostCore, machine: MachineRecord, { deltas }: RevertJournal): Promise<boolean> {
@@ -178,25 +224,27 @@ async function endEngine(
   await watch.ended(machine.id, 'requested');
 }
 
-/** Writes what the machine was over what it is; the `.vmx` last. */
-async function writeThen(
-  machine: MachineRecord,
+/** Writes what the machine was beside what it is, to take its place; the `.vmx` before the list. */
+async function stageThen(
+  { datastore, vmxPath }: MachineRecord,
   { state, vmx, configuration }: Then,
   plan: RevertJournal,
+  staged: StagedFiles,
 ): Promise<void> {
-  const { datastore, vmxPath } = machine;
   const { folder } = splitPath(vmxPath);
   const nvram = splitPath(configuration.nvram).name;
-  if (state.nvram !== undefined && nvram !== '')
-    await writeWhole(datastore.absolute(joinPath(folder, nvram)), state.nvram);
+  if (state.nvram !== undefined && nvram !== '') staged.add(datastore.absolute(joinPath(folder, nvram)), state.nvram);
   if (state.vApp !== undefined) {
     const path = datastore.absolute(joinPath(folder, vAppPath));
     await mkdir(dirname(path), { recursive: true });
-    await writeWhole(path, state.vApp);
+    staged.add(path, state.vApp);
   }
   nameDeltas(vmx, configuration, plan.deltas, 'name');
   if (plan.image !== undefined) vmx.set(suspendKey, plan.image);
-  await writeVmx(datastore, vmxPath, vmx);
+  staged.add(datastore.absolute(vmxPath), vmx.toString());
+  const { list, file } = await readVmsd(datastore, vmxPath);
+  if (list.current !== plan.uid)
+    staged.add(datastore.absolute(vmsdPath(vmxPath)), formatVmsd({ ...list, current: plan.uid }, file));
 }
 
 async function conclude(core: HostCore, task: RunningTask, before: MachineRecord, plan: RevertJournal): Promise<void> {
@@ -209,7 +257,11 @@ async function conclude(core: HostCore, task: RunningTask, before: MachineRecord
   task.progress(80);
   const now = await refreshMachine(core, id);
   core.registry.commit((draft) =>
-    core.machines.change(id, { powerState, suspendTime, bootTime: undefined, cleanPowerOff: true }, draft),
+    core.machines.change(
+      id,
+      { powerState, suspendTime, bootTime: undefined, cleanPowerOff: true, connections: new Map() },
+      draft,
+    ),
   );
   await removeFiles(core, now, plan.released);
   if (plan.oldImage !== undefined) await rm(inFolder(now, plan.oldImage), { force: true });

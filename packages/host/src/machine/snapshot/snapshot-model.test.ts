@@ -78,16 +78,34 @@ test('whatever is done with snapshots and wherever the process dies, every byte 
 });
 
 const write = (block: number, value: number): SnapshotAction => ({ kind: 'write', block, value });
-const take = (name: string): SnapshotAction => ({ kind: 'take', name });
+const take = (name: string, memory = false): SnapshotAction => ({ kind: 'take', name, memory });
+const remember = (text: string): SnapshotAction => ({ kind: 'remember', text: `words ${text}` });
 const remove = (name: string): SnapshotAction => ({ kind: 'remove', name, withChildren: false, consolidate: true });
 
 /** What is done before, and what the process is killed in; a machine that runs, without snapshots, begins each. */
 const scenarios: readonly (readonly [name: string, before: readonly SnapshotAction[], killed: SnapshotAction])[] = [
   ['a snapshot taken', [write(0, 1)], take('a')],
+  ['one with memory', [write(0, 1), remember('one')], take('a', true)],
   ['a revert', [write(0, 1), take('a'), write(0, 2)], { kind: 'revert', name: 'a' }],
+  [
+    'a revert with memory',
+    [write(0, 1), remember('one'), take('a', true), write(0, 2), remember('two')],
+    { kind: 'revert', name: 'a' },
+  ],
   ['the last snapshot removed', [write(0, 1), take('a'), write(0, 2), write(1, 2)], remove('a')],
   ['an inner one removed', [take('a'), write(0, 1), take('b'), write(0, 2)], remove('a')],
-  ['all removed', [take('a'), write(0, 1), take('b'), write(1, 2)], { kind: 'removeAll' }],
+  ['all removed', [take('a', true), write(0, 1), take('b', true), write(1, 2)], { kind: 'removeAll' }],
+  [
+    'what was left consolidated',
+    [
+      take('a', true),
+      write(0, 1),
+      take('b'),
+      write(1, 2),
+      { kind: 'remove', name: 'a', withChildren: true, consolidate: false },
+    ],
+    { kind: 'consolidate' },
+  ],
   ['one removed from a machine that is off', [take('a'), write(0, 1), { kind: 'powerOff' }], remove('a')],
 ];
 /** Of so many steps one is the last of the process; every one where a long run is asked for. */

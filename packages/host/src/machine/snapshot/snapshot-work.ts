@@ -1,3 +1,4 @@
+import type { HypervisorCapabilities } from '@hypostyle/contracts';
 import {
   type Call,
   fault,
@@ -13,10 +14,11 @@ import type { MachineWatch } from '../engine/machine-watch.ts';
 import { mustBeFree } from '../lifecycle/lifecycle-work.ts';
 import { claimOf } from '../record/claims.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
-import { type CreateSnapshotInput, createSnapshot } from './create-snapshot.ts';
+import { createSnapshot } from './create-snapshot.ts';
+import type { CreateSnapshotInput } from './create-work.ts';
 import { refreshMachine } from './refresh-machine.ts';
 import { type RemoveInput, removeSnapshots } from './remove-snapshot.ts';
-import { type RevertInput, revertToSnapshot } from './revert-snapshot.ts';
+import { type RevertInput, type RevertParts, revertToSnapshot } from './revert-snapshot.ts';
 import { checkSnapshots, mustTakeSnapshots, snapshotFault } from './snapshot-faults.ts';
 import { readVmsd, writeVmsd } from './snapshot-files.ts';
 import { changeSnapshot, findSnapshot } from './snapshot-list.ts';
@@ -31,7 +33,7 @@ export interface SnapshotPlace {
 
 interface RevertOptions {
   readonly host: ManagedObjectReference | undefined;
-  /** Nothing is powered on by a revert to disks alone. */
+  /** A machine that ran when the snapshot was taken stays suspended. */
   readonly suppressPowerOn: boolean;
 }
 
@@ -74,13 +76,13 @@ export interface SnapshotWork {
 /** Longest name of a snapshot, in characters. */
 const longestName = 255;
 
-export function defineSnapshotWork(core: HostCore, watch: MachineWatch): SnapshotWork {
+export function defineSnapshotWork(core: HostCore, watch: MachineWatch, powerOn: RevertParts['powerOn']): SnapshotWork {
   const again = <Input>(run: (task: RunningTask, input: Input) => Promise<unknown>) => ({ run, resume: run });
   const create = core.tasks.define<CreateSnapshotInput>('VirtualMachine.createSnapshot', {
     method: 'CreateSnapshot_Task',
-    ...again((task, input: CreateSnapshotInput) => createSnapshot(core, task, input)),
+    ...again((task, input: CreateSnapshotInput) => createSnapshot(core, watch, task, input)),
   });
-  const reverting = again((task, input: RevertInput) => revertToSnapshot(core, watch, task, input));
+  const reverting = again((task, input: RevertInput) => revertToSnapshot({ core, watch, powerOn }, task, input));
   /** What an export reads is not merged away under it. */
   const mustBeUnread = (id: string) => {
     const task = core.claims.holderWithin(claimOf.chains(id));
@@ -165,20 +167,23 @@ export function defineSnapshotWork(core: HostCore, watch: MachineWatch): Snapsho
       const machine = ready(call.self.ref);
       mustTakeSnapshots(machine);
       checkName(options.name);
-      checkCreate(machine, options.memory);
+      checkCreate(machine, options.memory, core.hypervisorInfo.capabilities);
       return create(call, { input: { id: machine.id, ...options }, ...on(machine) });
     },
-    revert: (call, place, { host }) => {
+    revert: (call, place, { host, suppressPowerOn }) => {
       const machine = at(place);
       checkHost(host);
-      return revert(call, { input: { id: machine.id, uid: place.uid }, ...on(machine) });
+      checkStart(core, machine, place.uid, suppressPowerOn);
+      return revert(call, { input: { id: machine.id, uid: place.uid, suppressPowerOn }, ...on(machine) });
     },
-    revertToCurrent: (call, { host }) => {
+    revertToCurrent: (call, { host, suppressPowerOn }) => {
       const machine = ready(call.self.ref);
       checkHost(host);
-      if (machine.snapshots.current === undefined)
+      const { current } = machine.snapshots;
+      if (current === undefined)
         throw fault('NotFound', {}, `'${machine.configuration.name}' has no current snapshot.`);
-      return revertToCurrent(call, { input: { id: machine.id }, ...on(machine) });
+      checkStart(core, machine, current, suppressPowerOn);
+      return revertToCurrent(call, { input: { id: machine.id, suppressPowerOn }, ...on(machine) });
     },
     remove: (call, place, { removeChildren, consolidate: merge }) => {
       const machine = unread(at(place));
@@ -254,7 +259,11 @@ function checkName(name: string): void {
     throw fault('InvalidName', { name }, `A snapshot's name has 1 to ${longestName} characters.`);
 }
 
-function checkCreate({ configuration, powerState }: MachineRecord, memory: boolean): void {
+function checkCreate(
+  { configuration, powerState }: MachineRecord,
+  memory: boolean,
+  { memorySnapshots }: HypervisorCapabilities,
+): void {
   const most = configuration.extra.find(([key]) => key.toLowerCase() === 'snapshot.maxsnapshots')?.[1];
   if (most === '0') throw fault('SnapshotDisabled', {}, 'snapshot.maxSnapshots is 0.');
   const withMemory = powerState === 'suspended' || (memory && powerState === 'poweredOn');
@@ -265,13 +274,14 @@ function checkCreate({ configuration, powerState }: MachineRecord, memory: boole
       'The machine has independent disks, which would not belong to its memory any more.',
     );
   }
-  if (memory && powerState === 'poweredOn') {
-    throw fault(
-      'NotSupported',
-      {},
-      'The memory of a running machine is not kept by snapshots here yet; take one without memory, or suspend the machine first.',
-    );
-  }
+  if (withMemory && powerState === 'poweredOn' && !memorySnapshots)
+    throw fault('NotSupported', {}, 'The engine of this host keeps no memory; take a snapshot without it.');
+}
+
+/** A host that is to be empty starts no machine, by a revert neither. */
+function checkStart(core: HostCore, { snapshots }: MachineRecord, uid: number, suppressPowerOn: boolean): void {
+  const entry = findSnapshot(snapshots.entries, uid);
+  if (entry?.state === 'poweredOn' && entry.memoryFile !== undefined && !suppressPowerOn) core.maintenance.check();
 }
 
 function checkHost(host: ManagedObjectReference | undefined): void {

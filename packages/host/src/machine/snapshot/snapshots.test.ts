@@ -1,47 +1,15 @@
 import assert from 'node:assert/strict';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
-import type { ManagedObjectReference, VimFault, VirtualMachineSnapshotTree } from '@hypostyle/vim';
+import { test } from 'node:test';
+import type { ManagedObjectReference, VimFault } from '@hypostyle/vim';
 import { readFakeDisk, visibleFiles } from '../../testing/disk-reading.ts';
-import { Computer, type Daemon, newDisk, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
+import { newDisk, vmFolder } from '../../testing/host-fixture.ts';
+import { snapshotTree, withMachine } from '../../testing/snapshot-fixture.ts';
 
 type Machine = ManagedObjectReference<'VirtualMachine'>;
 type Snapshot = ManagedObjectReference<'VirtualMachineSnapshot'>;
 const named = (type: string) => (error: unknown) => (error as VimFault).type === type;
-
-async function withMachine(t: TestContext) {
-  const computer = await Computer.make();
-  const daemon = await computer.start();
-  t.after(async () => {
-    await daemon.host.close().catch(() => {});
-    await computer.remove();
-  });
-  const web = (await daemon.task(vmFolder, 'CreateVM_Task', smallMachine('web'))) as Machine;
-  const folder = join(computer.datastore, 'web');
-  const lock = join(folder, '.hypo', 'vm.lck');
-  const take = (name: string, more: Record<string, unknown> = {}) =>
-    daemon.task(web, 'CreateSnapshot_Task', { name, memory: false, quiesce: false, ...more }) as Promise<Snapshot>;
-  return {
-    computer,
-    daemon,
-    web,
-    folder,
-    take,
-    write: (block: number, value: number) => computer.engines.write(lock, 'scsi0u0', block, value),
-    read: (block: number) => computer.engines.read(lock, 'scsi0u0', block),
-    diskName: async () =>
-      /^scsi0:0\.fileName = "(.*)"/m.exec(await readFile(join(folder, 'web.vmx'), 'utf8'))?.[1] ?? '',
-  };
-}
-
-function shape(trees: readonly VirtualMachineSnapshotTree[] = []): unknown[] {
-  return trees.map(({ name, childSnapshotList }) => (childSnapshotList ? [name, ...shape(childSnapshotList)] : name));
-}
-
-function tree(daemon: Daemon, machine: Machine): unknown[] {
-  return shape(daemon.read(machine, 'snapshot')?.rootSnapshotList);
-}
 
 test('a running machine is taken, goes on, and is brought back', async (t) => {
   const { daemon, web, folder, take, write, read, diskName } = await withMachine(t);
@@ -92,10 +60,10 @@ test('snapshots are removed while the machine runs, and it keeps every byte', as
     snapshots.push(await take(`s${number}`));
   }
   write(5, 5);
-  assert.deepEqual(tree(daemon, web), [['s1', ['s2', ['s3', 's4']]]]);
+  assert.deepEqual(snapshotTree(daemon, web), [['s1', ['s2', ['s3', 's4']]]]);
   const bytes = () => [1, 2, 3, 4, 5].map((block) => read(block));
   await daemon.task(snapshots[1] as Snapshot, 'RemoveSnapshot_Task', { removeChildren: false });
-  assert.deepEqual(tree(daemon, web), [['s1', ['s3', 's4']]]);
+  assert.deepEqual(snapshotTree(daemon, web), [['s1', ['s3', 's4']]]);
   assert.deepEqual(bytes(), [1, 2, 3, 4, 5]);
   assert.deepEqual(daemon.host.registry.read(snapshots[0] as Snapshot, 'childSnapshot'), [snapshots[2]]);
   await assert.rejects(
@@ -128,9 +96,9 @@ test('branches are kept apart, and merged when only one is left', async (t) => {
   write(1, 3);
   const right = await take('right');
   write(2, 4);
-  assert.deepEqual(tree(daemon, web), [['root', 'left', 'right']]);
+  assert.deepEqual(snapshotTree(daemon, web), [['root', 'left', 'right']]);
   await daemon.task(root, 'RemoveSnapshot_Task', { removeChildren: false });
-  assert.deepEqual(tree(daemon, web), ['left', 'right']);
+  assert.deepEqual(snapshotTree(daemon, web), ['left', 'right']);
   assert.deepEqual(daemon.read(web, 'rootSnapshot'), [left, right]);
   assert.deepEqual([read(0), read(1), read(2)], [1, 3, 4]);
   await daemon.task(left, 'RemoveSnapshot_Task', { removeChildren: true });
@@ -148,7 +116,6 @@ test('what cannot be done is said in the documented faults, and changes nothing'
   await assert.rejects(take(''), named('InvalidName'));
   await assert.rejects(daemon.task(web, 'RevertToCurrentSnapshot_Task'), named('NotFound'));
   await daemon.task(web, 'PowerOnVM_Task');
-  await assert.rejects(take('memory', { memory: true }), named('NotSupported'));
   daemon.hypervisor.agents = 'refuse';
   await assert.rejects(take('quiet', { quiesce: true }), named('FilesystemQuiesceFault'));
   daemon.hypervisor.failures.set('snapshotDisks', new Error('the engine says no'));
@@ -161,7 +128,7 @@ test('what cannot be done is said in the documented faults, and changes nothing'
   const [root] = daemon.read(web, 'snapshot')?.rootSnapshotList ?? [];
   assert.deepEqual([root?.quiesced, root?.childSnapshotList?.[0]?.quiesced], [false, true]);
   await daemon.call(ignored, 'RenameSnapshot', { name: 'Grüße "|"', description: 'two\nlines' });
-  assert.deepEqual(tree(daemon, web), [['Grüße "|"', 'quiet']]);
+  assert.deepEqual(snapshotTree(daemon, web), [['Grüße "|"', 'quiet']]);
   assert.match(await readFile(join(folder, 'web.vmsd'), 'utf8'), /snapshot0\.displayName = "Grüße \|22\|7C\|22"/);
   await assert.rejects(daemon.call(ignored, 'RenameSnapshot', { name: '' }), named('InvalidName'));
   await daemon.task(web, 'PowerOffVM_Task');
@@ -251,7 +218,7 @@ test('a folder is registered with its snapshots, and those of another maker are 
       pool: { type: 'ResourcePool', value: 'ha-root-pool' },
     })) as Machine;
   const again = await register();
-  assert.deepEqual(tree(daemon, again), [['first', 'second']]);
+  assert.deepEqual(snapshotTree(daemon, again), [['first', 'second']]);
   assert.equal(daemon.read(again, 'config')?.uuid, config?.uuid);
   await daemon.task(again, 'RemoveAllSnapshots_Task');
   await daemon.call(again, 'UnregisterVM');
@@ -262,7 +229,7 @@ test('a folder is registered with its snapshots, and those of another maker are 
   );
   await writeFile(join(folder, 'web-Snapshot1.vmsn'), 'unknown');
   const foreign = await register();
-  assert.deepEqual(tree(daemon, foreign), ['old']);
+  assert.deepEqual(snapshotTree(daemon, foreign), ['old']);
   const descriptor = await readFile(join(folder, 'web.vmdk'), 'utf8');
   await daemon.task(foreign, 'PowerOnVM_Task');
   assert.equal(await readFile(join(folder, 'web.vmdk'), 'utf8'), descriptor, 'what a snapshot has is not written');
