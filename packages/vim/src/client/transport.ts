@@ -62,10 +62,9 @@ export class Transport {
       for await (const chunk of response as AsyncIterable<Buffer>) {
         size += chunk.length;
         if (size > this.#options.responseLimit) throw new ClientError('too-large');
-        const end = turnEnd();
+        // Answers are as long as the server makes them, and many may come in one round of the event loop.
+        if (performance.now() >= turnEnd()) await nextTurn();
         take(decoder.decode(chunk, { stream: true }));
-        // Answers are as long as the server makes them, and many may come at once.
-        if (performance.now() >= end) await nextTurn();
       }
       take(decoder.decode());
       return { status: response.statusCode ?? 0, headers: response.headers };
