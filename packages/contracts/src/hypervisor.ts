@@ -1,6 +1,7 @@
 import type { BackingChange, DiskExport, DiskOverlay, LayerCommit } from './block-work.ts';
 import type { ChangedBlocksOfImages, ChangedBlocksOfMachine, DiskExportOptions } from './changed-blocks.ts';
 import type { DiskCopying } from './disk-copy.ts';
+import type { DiskMoving } from './disk-moves.ts';
 import type { GuestFileSystem, GuestResolver, GuestRoute, GuestWork } from './guest-work.ts';
 import type { BlockLayer, ControllerModel, MachineHardware, NicModel } from './hardware.ts';
 import type { HotPlug, HotPlugCapabilities } from './hot-plug.ts';
@@ -68,6 +69,8 @@ export interface HypervisorCapabilities {
   readonly instantDisks: boolean;
   /** `ChangedBlocksOfMachine`, `ChangedBlocksOfImages`, `DiskOverlay.generation` and `DiskExportOptions`. */
   readonly changedBlocks: boolean;
+  /** `DiskMoving`. */
+  readonly diskMoves: boolean;
   readonly nicModels: readonly NicModel[];
   readonly controllerModels: readonly ControllerModel[];
   readonly maxCpus: number;
@@ -111,7 +114,12 @@ export interface MachinePlatform {
 
 export type MachineState = 'running' | 'paused' | 'stopped';
 
-export interface RunningMachine extends GuestWork, ChangedBlocksOfMachine, HotPlug, MachineSnapshots {
+export interface RunningMachine
+  extends GuestWork,
+    ChangedBlocksOfMachine,
+    DiskMoving,
+    HotPlug,
+    MachineSnapshots {
   readonly uuid: string;
   readonly platform: MachinePlatform;
   readonly pid: number;

@@ -221,7 +221,7 @@ export class Host {
       cloning: defineCloneWork(core, snapshots.parts, start),
       templates: defineTemplateWork(core),
       customizing: defineCustomizeWork(core),
-      relocating: defineRelocateWork(core),
+      relocating: defineRelocateWork(core, { watch, settle }),
       promoting: definePromoteWork(core),
       reconfigure: defineReconfigureWork(core),
       exporting,

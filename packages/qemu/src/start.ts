@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MachineHardware, MachinePlatform, StartRequest } from '@hypostyle/contracts';
 import { messageOf, qemuErrors } from './errors.ts';
-import { commandLine, engineMemoryKiB, isWindows, lockConflictCode } from './machine/command-line.ts';
+import { commandLine, engineMemoryKiB, isWindows } from './machine/command-line.ts';
 import { deviceId } from './machine/device.ts';
 import {
   createDiscardFiles,
@@ -15,6 +15,7 @@ import {
 } from './machine/disk-preparation.ts';
 import { Engine } from './machine/engine.ts';
 import { efiFirmware } from './machine/firmware.ts';
+import { lockConflictCode } from './machine/lock-conflict.ts';
 import { type MemoryImageDescription, readMemoryImage } from './machine/memory-image.ts';
 import { migrationSettled, prepareMigration } from './machine/migration.ts';
 import { RunDirectory } from './machine/run-directory.ts';

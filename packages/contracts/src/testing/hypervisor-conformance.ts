@@ -14,6 +14,7 @@ import { changedBlocksConformance } from './changed-blocks-conformance.ts';
 import type { ConformanceGuest, GuestOptions } from './conformance-guest.ts';
 import type { ConformanceWorld } from './conformance-world.ts';
 import { diskConformance } from './disk-conformance.ts';
+import { diskMovesConformance } from './disk-moves-conformance.ts';
 import { guestWorkConformance } from './guest-work-conformance.ts';
 import { hotPlugConformance } from './hot-plug-conformance.ts';
 import { importHypervisorDriver } from './hypervisor-driver.ts';
@@ -314,6 +315,7 @@ export function hypervisorConformance({ name, driver, guest }: HypervisorConform
 
     diskConformance(world);
     machineSnapshotConformance(world);
+    diskMovesConformance(world);
 
     hotPlugConformance(world);
     changedBlocksConformance(world);

@@ -27,7 +27,7 @@ export function hostCapability(hypervisor: HypervisorCapabilities): HostCapabili
     preAssignedPCIUnitNumbersSupported: false,
     screenshotSupported: false,
     scaledScreenshotSupported: false,
-    storageVMotionSupported: false,
+    storageVMotionSupported: hypervisor.diskMoves,
     vmotionWithStorageVMotionSupported: false,
     hbrNicSelectionSupported: false,
     vrNfcNicSelectionSupported: false,

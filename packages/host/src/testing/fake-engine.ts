@@ -8,7 +8,7 @@ export type EndReason = (MachineEvent & { kind: 'ended' })['reason'];
 /** An engine as a process of its own: it outlives the daemon that started it. */
 export interface FakeEngine {
   readonly uuid: string;
-  readonly lockPath: string;
+  lockPath: string;
   readonly startedAt: number;
   /** What the machine remembers, which a memory image keeps. */
   memory: string;
@@ -18,6 +18,8 @@ export interface FakeEngine {
   frozen: boolean;
   /** Layers of each disk, top first. */
   readonly disks: Map<string, readonly BlockLayer[]>;
+  /** Where what is written to a disk is written too. */
+  readonly mirrors: Map<string, BlockLayer>;
   /** What the machine has now. */
   hardware: MachineHardware;
   /** Sizes that the guest was told of. */
@@ -41,9 +43,12 @@ export class FakeComputer {
 
   /** What the guest of an engine writes to, and reads from, a block of a disk. */
   write(lockPath: string, diskId: string, block: number, value: number): void {
-    const top = this.engines.get(lockPath)?.disks.get(diskId)?.[0];
+    const engine = this.engines.get(lockPath);
+    const top = engine?.disks.get(diskId)?.[0];
     if (top === undefined) throw new Error(`no disk ${diskId} runs at ${lockPath}`);
     writeFakeBlock(top, block, value);
+    const mirror = engine?.mirrors.get(diskId);
+    if (mirror !== undefined) writeFakeBlock(mirror, block, value);
   }
 
   read(lockPath: string, diskId: string, block: number): number {
@@ -61,7 +66,7 @@ export class FakeComputer {
   end(lockPath: string, reason: EndReason): void {
     const engine = this.engines.get(lockPath);
     if (engine === undefined) return;
-    this.engines.delete(lockPath);
+    for (const [path, one] of this.engines) if (one === engine) this.engines.delete(path);
     for (const exported of engine.exports) void exported.close();
     if (reason !== 'crashed') for (const layers of engine.disks.values()) closeFakeLayers(layers);
     engine.owner?.ended(reason);

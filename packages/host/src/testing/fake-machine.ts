@@ -16,6 +16,7 @@ import {
   type LayerGenerations,
   type MachineEvent,
   type MachineHardware,
+  type MachineMove,
   type MachineSnapshot,
   type MachineSnapshotTaken,
   type MachineState,
@@ -23,6 +24,7 @@ import {
   type RunningMachine,
   type ScreenImage,
 } from '@hypostyle/contracts';
+import { moveFakeDisks } from './fake-disk-moves.ts';
 import { checkFakeLayers, fakeBlocksOf, renameFakeBacking, writeFakeBlock } from './fake-disks.ts';
 import type { EndReason, FakeComputer, FakeEngine, Gate } from './fake-engine.ts';
 import {
@@ -45,6 +47,7 @@ type MachineFailure =
   | 'saveMemory'
   | 'commitLayer'
   | 'replaceBacking'
+  | 'moveDisks'
   | 'changeHardware'
   | 'growDisk';
 
@@ -246,6 +249,20 @@ export class FakeMachine implements RunningMachine {
       layers.map((layer) => (layer.path === former ? backing : layer)),
     );
     await this.#gate();
+  }
+
+  async moveDisks(move: MachineMove): Promise<void> {
+    const step = async () => {
+      await this.#gate();
+      this.#mustRun();
+    };
+    await step();
+    this.#fail('moveDisks');
+    const stands = (still: boolean) => {
+      if (still) this.state = 'paused';
+      else this.#goOn();
+    };
+    await moveFakeDisks({ engine: this.#engine, computer: this.#computer, step, stands }, move);
   }
 
   async freezeGuest(): Promise<() => Promise<void>> {

@@ -1,14 +1,13 @@
-import { rm, writeFile } from 'node:fs/promises';
 import type { LayerCommit } from '@hypostyle/contracts';
 import { HypervisorError } from '@hypostyle/contracts';
 import { messageOf, qemuErrors } from '../errors.ts';
 import type { Engine } from '../machine/engine.ts';
 import { exists } from '../machine/run-files.ts';
-import { isObject } from '../qmp/qmp-message.ts';
 import { type DiskNodes, dropLayer, findDiskNodes } from './disk-nodes.ts';
 import { closeLayer, passGenerations } from './generations.ts';
 import { jobConcluded, jobReady, readJob } from './jobs.ts';
 import { addOverlay, takesDirectIo } from './snapshot-disks.ts';
+import { goOn, standStill } from './standstill.ts';
 
 /**
  * Merges a layer into the one below (`RunningMachine.commitLayer`). The top goes by the pivot: ready, stop, complete,
@@ -70,7 +69,7 @@ async function begin(
 
 async function pivot(engine: Engine, commit: LayerCommit, layer: string | undefined): Promise<void> {
   const { jobId } = commit;
-  const stopped = await stop(engine);
+  const stopped = await standStill(engine);
   try {
     await engine.execute('job-complete', { id: jobId });
     await jobConcluded(engine, jobId);
@@ -116,19 +115,4 @@ async function putBack(engine: Engine, { diskId, path }: LayerCommit, layer: str
   if (top === layer || !(await dropLayer(engine, layer))) return;
   await addOverlay(engine, layer, path);
   await engine.execute('blockdev-snapshot', { node: top, overlay: layer });
-}
-
-/** Stops the guest, and says so in the run directory first. False: it stood still before. */
-async function stop(engine: Engine): Promise<boolean> {
-  if (await exists(engine.run.pivoting)) return true;
-  const status = await engine.execute('query-status');
-  if (!isObject(status) || status.running !== true) return false;
-  await writeFile(engine.run.pivoting, '', { mode: 0o600 });
-  await engine.execute('stop');
-  return true;
-}
-
-async function goOn(engine: Engine): Promise<void> {
-  await engine.execute('cont');
-  await rm(engine.run.pivoting, { force: true });
 }

@@ -60,7 +60,8 @@ export function diskGraph(options: DiskGraphOptions): DiskGraph {
   return { nodes, top: `disk${index}-0` };
 }
 
-function layerNodes(options: {
+/** The nodes of one layer, the node of its name last. */
+export function layerNodes(options: {
   readonly layer: BlockLayer;
   readonly name: string;
   readonly backing: string | null;

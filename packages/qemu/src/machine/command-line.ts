@@ -4,6 +4,7 @@ import type { BlockNode } from './block-graph.ts';
 import { type Device, deviceId, pciAddress, pciSlot } from './device.ts';
 import { bootProperty, driveArguments } from './drives.ts';
 import { equipmentDevices } from './equipment.ts';
+import { lockConflictCode } from './lock-conflict.ts';
 import { type AddedMemory, memoryDevice } from './memory-devices.ts';
 import { nicArguments } from './nics.ts';
 import type { RunDirectory } from './run-directory.ts';
@@ -95,9 +96,6 @@ export function commandLine(options: CommandLineOptions): string[] {
     ...devices.flatMap((device) => ['-device', JSON.stringify(device)]),
   ];
 }
-
-/** Exit code of `flock` when another process holds the lock. */
-export const lockConflictCode = 75;
 
 function checkNames(hardware: MachineHardware): void {
   const { controllers, disks, cdroms, nics, floppies = [], videoMemoryMiB = 16 } = hardware;

@@ -15,6 +15,7 @@ import type {
   LayerGenerations,
   MachineEvent,
   MachineHardware,
+  MachineMove,
   MachinePlatform,
   MachineSnapshot,
   MachineSnapshotTaken,
@@ -27,6 +28,7 @@ import type {
 import { commitLayer } from '../blocks/commit-layer.ts';
 import { exportDisk } from '../blocks/export-disk.ts';
 import { beginGenerations, forgetGenerations, readGenerations } from '../blocks/generations.ts';
+import { moveDisks } from '../blocks/move-disks.ts';
 import { replaceBacking } from '../blocks/replace-backing.ts';
 import { hasOverlays, snapshotDisks } from '../blocks/snapshot-disks.ts';
 import { captureScreen } from '../console/capture-screen.ts';
@@ -42,6 +44,7 @@ import type { EngineExit, Spawner } from '../process/spawner.ts';
 import { isObject, type QmpEvent } from '../qmp/qmp-message.ts';
 import { deviceId, diskIdOf } from './device.ts';
 import type { Engine } from './engine.ts';
+import { locksFreed } from './kept-lock.ts';
 import { MachineEvents } from './machine-events.ts';
 import { snapshotMachine } from './machine-snapshot.ts';
 import { removeRunFiles } from './run-files.ts';
@@ -185,6 +188,11 @@ export class QemuMachine implements RunningMachine {
   async replaceBacking(change: BackingChange): Promise<void> {
     this.#mustRun();
     await replaceBacking(this.#engine, change);
+  }
+
+  async moveDisks(move: MachineMove): Promise<void> {
+    this.#mustRun();
+    await moveDisks(this.#engine, this.#spawner, move);
   }
 
   async snapshotMachine(snapshot: MachineSnapshot): Promise<MachineSnapshotTaken> {
@@ -428,6 +436,7 @@ export class QemuMachine implements RunningMachine {
     if (reason !== 'suspended') {
       await Promise.all(this.#engine.identity.discardFiles.map((path) => rm(path, { force: true }).catch(() => {})));
     }
+    await locksFreed(this.#engine.run, this.#spawner).catch(() => {});
     await removeRunFiles(this.#engine.run).catch(() => {});
     this.#onEnded();
     const detail = reason === 'crashed' ? describeExit(exit) : undefined;

@@ -69,6 +69,11 @@ export class RunDirectory {
     return this.#file('pivoting');
   }
 
+  /** Pipe between the engine and the process that keeps a lock for it. */
+  lockPipe(name: string): string {
+    return this.#file(name);
+  }
+
   serial(index: number): string {
     return this.#file(`serial${index}`);
   }

@@ -98,6 +98,7 @@ export function hypervisorInfo(verdict: ProbeVerdict, efi: boolean): HypervisorI
       memorySnapshots: true,
       instantDisks: true,
       changedBlocks: true,
+      diskMoves: true,
       nicModels,
       controllerModels: supportedControllers,
       maxCpus: verdict.maxCpus,

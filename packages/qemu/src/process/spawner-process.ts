@@ -4,11 +4,12 @@
  * Ends when its input ends and no memory image is on its way.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { createConnection, createServer, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { lockConflictCode } from '../machine/lock-conflict.ts';
 import { JsonLineParser } from '../qmp/json-lines.ts';
 import { type EngineIdentity, identityPath } from './identity.ts';
 import { parseProcessStatus } from './process-status.ts';
@@ -145,6 +146,32 @@ function run(request: SpawnerRequest & { kind: 'run' }): void {
   });
 }
 
+/** What is read of the pipe ends when the last who writes to it has gone, and with it the process that holds the lock. */
+function keep({ id, lockPath, pipePath }: SpawnerRequest & { kind: 'keep' }): void {
+  // With both ends open here nothing waits, whatever becomes of the engine.
+  const both = openSync(pipePath, constants.O_RDWR);
+  const input = openSync(pipePath, constants.O_RDONLY);
+  const lock = ['--no-fork', '--nonblock', '--conflict-exit-code', `${lockConflictCode}`, lockPath];
+  const child = spawn('flock', [...lock, 'sh', '-c', 'echo held; exec cat > /dev/null'], {
+    detached: true,
+    stdio: [input, 'pipe', 'ignore'],
+    cwd: '/',
+    env: { PATH: process.env.PATH ?? '/usr/bin:/bin', LANG: 'C.UTF-8' },
+  });
+  closeSync(input);
+  closeSync(both);
+  child.stdout?.once('data', () => {
+    reply({ id, kind: 'done' });
+    child.stdout?.destroy();
+    child.unref();
+  });
+  child.on('error', (error) => reply({ id, kind: 'failed', message: error.message }));
+  child.on('exit', (code) => {
+    if (code === lockConflictCode) reply({ id, kind: 'locked' });
+    else reply({ id, kind: 'failed', message: `nobody holds the lock: code ${code}` });
+  });
+}
+
 async function feed(request: SpawnerRequest & { kind: 'feed' }): Promise<void> {
   const file = await open(request.path, 'r');
   try {
@@ -163,6 +190,7 @@ function handle(request: SpawnerRequest): void {
   try {
     if (request.kind === 'spawn') startEngine(request);
     else if (request.kind === 'run') run(request);
+    else if (request.kind === 'keep') keep(request);
     else if (request.kind === 'stop') {
       programs.get(request.request)?.kill('SIGTERM');
       reply({ id: request.id, kind: 'done' });

@@ -23,6 +23,11 @@ export type SpawnerRequest = { readonly id: number } & (
     }
   /** Runs a program to its end; the spawner's own end is its end too. */
   | { readonly kind: 'run'; readonly command: readonly string[] }
+  /**
+   * Has a process of its own hold a lock until nobody has the named pipe open for writing any more, which somebody has
+   * now. Answers once it is held; `locked` where another has it.
+   */
+  | { readonly kind: 'keep'; readonly lockPath: string; readonly pipePath: string }
   /** Ends a program that runs. */
   | { readonly kind: 'stop'; readonly request: number }
   /** Sends a file, from `offset` on, into a unix socket. */
@@ -31,6 +36,7 @@ export type SpawnerRequest = { readonly id: number } & (
 
 export type SpawnerReply =
   | { readonly id: number; readonly kind: 'done' }
+  | { readonly id: number; readonly kind: 'locked' }
   | { readonly id: number; readonly kind: 'failed'; readonly message: string }
   | { readonly id: number; readonly kind: 'spawned'; readonly pid: number; readonly startTime: string }
   /** Follows `spawned`. */

@@ -63,6 +63,18 @@ export class Spawner {
     return this.#call({ kind: 'drain', ...options });
   }
 
+  /** Resolves when another process holds the lock, for as long as somebody has the pipe open for writing; `locked` where that cannot be. */
+  keep(options: Request<'keep'>): Promise<'held' | 'locked'> {
+    return new Promise((resolve, reject) => {
+      this.#send({ kind: 'keep', ...options }, (reply) => {
+        if (reply?.kind === 'done') resolve('held');
+        else if (reply?.kind === 'locked') resolve('locked');
+        else reject(new Error(reply?.kind === 'failed' ? reply.message : 'the spawner process is gone'));
+        return true;
+      });
+    });
+  }
+
   /** Resolves when everything was sent. */
   feed(options: Request<'feed'>): Promise<void> {
     return this.#call({ kind: 'feed', ...options });

@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises';
-import { type DiskAllocation, joinPath, splitPath } from '@hypostyle/services';
+import { joinPath, splitPath } from '@hypostyle/services';
 import { fault, type VirtualMachineRelocateSpec } from '@hypostyle/vim';
 import type { Datastore } from '../../datastore/datastore.ts';
 import type { HostCore } from '../../host-core.ts';
@@ -7,14 +7,8 @@ import { fileType } from '../files/machine-files.ts';
 import { heldFiles } from '../record/held-files.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 import { allocationOf, invalid, targetDatastore } from './clone-request.ts';
-
-/** A disk that gets bytes of its own on the way: all of its chain in one flat file. */
-export interface FlattenedDisk {
-  /** Device key. */
-  readonly key: number;
-  readonly fileName: string;
-  readonly allocation: DiskAllocation;
-}
+import type { FlattenedDisk } from './flattened-disk.ts';
+import { type LiveDisk, liveDisks } from './live-disks.ts';
 
 /** What a move of a machine's files is to do. */
 export interface RelocatePlan {
@@ -22,6 +16,8 @@ export interface RelocatePlan {
   /** Names in the machine's folder that are copied as they are. */
   readonly copied: readonly string[];
   readonly flattened: readonly FlattenedDisk[];
+  /** Disks that go there under the guest; undefined for a machine that is off. */
+  readonly live: readonly LiveDisk[] | undefined;
 }
 
 const moveTypes = new Set([
@@ -48,7 +44,9 @@ export async function relocatePlan(
   for (const { diskId } of spec.disk ?? [])
     if (!disks.has(diskId)) throw invalid('disk.diskId', `the machine has no disk ${diskId}`);
   const { folder } = splitPath(vmxPath);
+  const runs = machine.powerState === 'poweredOn';
   const flattened: FlattenedDisk[] = [];
+  let reshaped = false;
   for (const disk of configuration.disks) {
     const facts = disks.get(disk.key);
     if (facts === undefined || facts.problem !== undefined)
@@ -65,28 +63,36 @@ export async function relocatePlan(
     const allocation = allocationOf(locator?.diskBackingInfo, spec, facts);
     const changes = asked && (allocation === 'eager' || facts.thin !== (allocation === 'thin'));
     const outside = facts.chain.flat().some((path) => splitPath(path).folder !== folder);
-    const moves = datastore !== machine.datastore;
+    if (changes) reshaped = true;
+    // A disk is not changed under a guest that writes it: it becomes another one.
+    const moves = runs || datastore !== machine.datastore;
     if (changes || (moves && outside) || (moves && moveType === 'moveAllDiskBackingsAndConsolidate'))
       flattened.push({ key: disk.key, fileName: splitPath(disk.fileName).name, allocation });
   }
+  if (datastore === machine.datastore && !reshaped) return undefined;
   if (flattened.length > 0 && machine.snapshots.entries.length > 0)
     throw fault(
       'NotSupported',
       {},
       'A machine with snapshots is moved with its disks as they are; remove the snapshots, or leave out the transform. One that stands on disks of another folder is made whole by PromoteDisks_Task first.',
     );
-  if (datastore === machine.datastore && flattened.length === 0) return undefined;
-  const copied = datastore === machine.datastore ? [] : await namesToCopy(machine, flattened);
-  return { datastore, copied, flattened };
+  const live = runs ? await liveDisks(core, machine, flattened) : undefined;
+  const stays = live === undefined && datastore === machine.datastore;
+  return { datastore, copied: stays ? [] : await namesToCopy(machine, flattened, live), flattened, live };
 }
 
-/** Files of the machine in its folder, without disks that are made anew on the way. */
-async function namesToCopy(machine: MachineRecord, flattened: readonly FlattenedDisk[]): Promise<string[]> {
+/** Files of the machine in its folder, without disks that are made anew on the way, and what a guest writes. */
+async function namesToCopy(
+  machine: MachineRecord,
+  flattened: readonly FlattenedDisk[],
+  live: readonly LiveDisk[] = [],
+): Promise<string[]> {
   const { datastore, vmxPath, disks } = machine;
   const { folder, name: vmxName } = splitPath(vmxPath);
   const stem = vmxName.replace(/\.[^.]*$/, '');
   const anew = new Set(flattened.flatMap(({ key }) => disks.get(key)?.chain.flat() ?? []));
   const held = heldFiles(machine);
+  const mirrored = new Set(live.flatMap(({ replaced }) => replaced));
   const entries = await readdir(datastore.absolute(folder), { withFileTypes: true });
   const alone = folder !== '' && !entries.some(({ name }) => /\.vmx$/i.test(name) && name !== vmxName);
   return entries
@@ -94,7 +100,7 @@ async function namesToCopy(machine: MachineRecord, flattened: readonly Flattened
     .map(({ name }) => name)
     .filter((name) => {
       const path = joinPath(folder, name);
-      if (anew.has(path)) return false;
+      if (anew.has(path) || mirrored.has(name)) return false;
       if (held.has(path)) return true;
       if (fileType(name) === undefined || /\.(vmdk|qcow2)$/i.test(name)) return false;
       return alone || name.startsWith(`${stem}.`) || name.startsWith(`${stem}-`);

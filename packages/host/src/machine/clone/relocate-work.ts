@@ -1,6 +1,8 @@
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { changeDiskRoom, copyMachineDisk, faults, joinPath, readDiskChain, splitPath } from '@hypostyle/services';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type DiskMove, HypervisorError } from '@hypostyle/contracts';
+import { changeDiskRoom, faults, joinPath, splitPath } from '@hypostyle/services';
 import {
   asFault,
   type Call,
@@ -10,45 +12,51 @@ import {
   type VirtualMachineRelocateSpec,
 } from '@hypostyle/vim';
 import type { Datastore } from '../../datastore/datastore.ts';
-import { spaceOf } from '../../datastore/datastores.ts';
 import type { HostCore } from '../../host-core.ts';
 import { references } from '../../inventory/references.ts';
 import { writeVApp } from '../../vapp/vapp-file.ts';
-import type { VmxFile } from '../../vmx/vmx-file.ts';
-import { adapterOf } from '../files/disk-effects.ts';
-import { diskPath, readVmx, syncFolder, writeVmx } from '../files/machine-files.ts';
-import { type DoomedFiles, deleteDoomed, filesOf } from '../files/machine-removal.ts';
+import { writeChangeRecord } from '../changes/change-record-file.ts';
+import { withoutEpoch } from '../changes/tracked-disk.ts';
+import type { MachineWatch } from '../engine/machine-watch.ts';
+import { readVmx, syncFolder, writeVmx } from '../files/machine-files.ts';
+import { deleteDoomed, filesOf } from '../files/machine-removal.ts';
 import { mustBeFree, provisioning } from '../lifecycle/lifecycle-work.ts';
 import { choosePlace } from '../lifecycle/machine-place.ts';
-import { driveNode } from '../power/hardware.ts';
-import { invalidPowerState } from '../power/power-work.ts';
+import { nvramPathOf } from '../power/hardware.ts';
 import { claimOf } from '../record/claims.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
-import { putMachine, readMachine } from '../registration/registration.ts';
+import { machineReference, putMachine, readMachine } from '../registration/registration.ts';
+import type { SettleWork } from '../settle/settle-work.ts';
 import { refreshMachine } from '../snapshot/refresh-machine.ts';
 import { copyFault } from './clone-files.ts';
-import { type FlattenedDisk, type RelocatePlan, relocatePlan } from './relocate-plan.ts';
+import { moveOf } from './live-disks.ts';
+import { checkSpace, copyFiles, nameFiles, type RelocateJournal, undoMove } from './relocate-files.ts';
+import { type RelocatePlan, relocatePlan } from './relocate-plan.ts';
+
+/** Milliseconds between looks at whether an engine that did not answer was found, or is gone. */
+const engineInterval = 500;
 
 interface RelocateInput {
   readonly id: string;
   readonly spec: VirtualMachineRelocateSpec;
 }
 
-/** Where the machine comes to, and what goes once it is there. */
-interface RelocateJournal {
-  readonly datastore: string;
-  readonly vmxPath: string;
-  /** Of the place that it comes from; absolute paths of files where it stays in its folder. */
-  readonly doomed: DoomedFiles | undefined;
-}
+/** A machine that runs: what its engine was asked for. */
+type Begun = RelocateJournal & { readonly moves?: readonly DiskMove[] };
 
 export interface RelocateWork {
   relocate(call: Call, spec: VirtualMachineRelocateSpec): Promise<ManagedObjectReference<'Task'>>;
 }
 
-/** VirtualMachine.RelocateVM_Task between datastores of a host, for machines that do not run. */
-export function defineRelocateWork(core: HostCore): RelocateWork {
-  const run = (task: RunningTask, input: RelocateInput) => provisioning(core, () => relocate(core, task, input));
+/** What else of the host a move has to do with. */
+export interface RelocateParts {
+  readonly watch: Pick<MachineWatch, 'ended'>;
+  readonly settle: Pick<SettleWork, 'complete'>;
+}
+
+/** VirtualMachine.RelocateVM_Task between datastores of a host, of machines that run and of those that are off. */
+export function defineRelocateWork(core: HostCore, parts: RelocateParts): RelocateWork {
+  const run = (task: RunningTask, input: RelocateInput) => provisioning(core, () => relocate(core, parts, task, input));
   const start = core.tasks.define<RelocateInput>('VirtualMachine.relocate', {
     method: 'RelocateVM_Task',
     cancelable: true,
@@ -66,48 +74,83 @@ export function defineRelocateWork(core: HostCore): RelocateWork {
           { invalidProperty: 'spec.host' },
           'The machine is on this host, and stays here.',
         );
-      if ((await relocatePlan(core, machine, spec)) !== undefined) mustNotRun(machine);
+      await relocatePlan(core, machine, spec);
       return start(call, { input: { id: machine.id, spec }, queueKey: machine.id });
     },
   };
 }
 
-function mustNotRun(machine: MachineRecord): void {
-  if (machine.powerState === 'poweredOn') throw invalidPowerState(machine, 'poweredOff');
-}
-
-async function relocate(core: HostCore, task: RunningTask, { id, spec }: RelocateInput): Promise<void> {
-  const machine = core.machines.get({ type: 'VirtualMachine', value: id });
-  const begun = task.journaled as RelocateJournal | undefined;
-  if (begun !== undefined) {
-    if (machine.datastore.uuid === begun.datastore && machine.vmxPath === begun.vmxPath) {
-      await conclude(core, task, machine, begun, undefined);
-      return;
-    }
-    await undo(core, begun);
-  }
-  const plan = await relocatePlan(core, machine, spec);
-  if (plan === undefined) return;
-  mustNotRun(machine);
-  const members = destination(core, machine, plan);
-  if (begun === undefined)
-    core.registry.commit((draft) => task.post(draft, { type: 'VmBeingRelocatedEvent', entity: machine.ref, members }));
+async function relocate(
+  core: HostCore,
+  parts: RelocateParts,
+  task: RunningTask,
+  { id, spec }: RelocateInput,
+): Promise<void> {
+  const begun = task.journaled as Begun | undefined;
   const letGo = core.claims.take([claimOf.copying(id, task.ref.value)], task.ref, () =>
     fault('TaskInProgress', { task: task.ref }, 'The machine is being copied.'),
   );
+  let members: ReturnType<typeof destination> | undefined;
   try {
-    if (plan.datastore === machine.datastore) await changeRoom(core, task, machine, plan);
-    else await move(core, task, machine, plan);
+    if (begun !== undefined && (await goOn(core, parts, task, id, begun))) return;
+    for (let first = begun === undefined; ; first = false) {
+      const machine = await settled(core, parts, task, id);
+      const plan = await relocatePlan(core, machine, spec);
+      if (plan === undefined) return;
+      members = destination(core, machine, plan);
+      const data = { entity: machine.ref, members };
+      if (first) core.registry.commit((draft) => task.post(draft, { type: 'VmBeingRelocatedEvent', ...data }));
+      if (plan.live === undefined && plan.datastore === machine.datastore) await changeRoom(core, task, machine, plan);
+      else if (!(await move(core, parts, task, machine, plan))) continue;
+      return;
+    }
   } catch (error) {
     const { detail, message } = asFault(error);
     const reason = { _typeName: 'LocalizedMethodFault', fault: detail, localizedMessage: message };
-    core.registry.commit((draft) =>
-      task.post(draft, { type: 'VmRelocateFailedEvent', entity: machine.ref, members: { ...members, reason } }),
-    );
+    const entity = core.machines.find(id)?.ref;
+    if (members !== undefined && entity !== undefined)
+      core.registry.commit((draft) =>
+        task.post(draft, { type: 'VmRelocateFailedEvent', entity, members: { ...members, reason } }),
+      );
     throw error;
   } finally {
     letGo();
   }
+}
+
+/** The machine once its disks are plain, and nobody reads disks of its snapshots. */
+async function settled(core: HostCore, { settle }: RelocateParts, task: RunningTask, id: string) {
+  const ref = machineReference(id);
+  const reading = core.claims.holderWithin(claimOf.chains(id));
+  if (reading !== undefined)
+    throw fault('TaskInProgress', { task: reading }, 'Disks of the machine are being read; wait until that has ended.');
+  if ([...core.machines.get(ref).disks.values()].some(({ settling }) => settling))
+    await settle.complete(id, task.signal, () => {});
+  return core.machines.get(ref);
+}
+
+/** What an earlier process began. False: it is undone, and all is to be done anew. */
+async function goOn(
+  core: HostCore,
+  parts: RelocateParts,
+  task: RunningTask,
+  id: string,
+  begun: Begun,
+): Promise<boolean> {
+  const ref = machineReference(id);
+  // As long as the engine may be there, nobody knows which files it has.
+  while (core.machines.get(ref).powerState === 'poweredOn' && core.machines.engine(id) === undefined)
+    await sleep(engineInterval, undefined, { signal: task.signal });
+  const machine = core.machines.get(ref);
+  const isThere = machine.datastore.uuid === begun.datastore && machine.vmxPath === begun.vmxPath;
+  if (begun.moves !== undefined && core.machines.engine(id) !== undefined) {
+    if (!(await changeOver(core, parts, task, machine, begun)) && !isThere) return false;
+  } else if (!isThere) {
+    await undoMove(core, begun);
+    return false;
+  }
+  await conclude(core, task, core.machines.get(ref), begun, isThere ? undefined : machine);
+  return true;
 }
 
 /** Disks that stay where they are get more room, or less; whatever ends it, no byte of them changes. */
@@ -137,8 +180,15 @@ async function changeRoom(
   tellRelocated(core, task, machine, datastore);
 }
 
-async function move(core: HostCore, task: RunningTask, machine: MachineRecord, plan: RelocatePlan): Promise<void> {
-  const { datastore } = plan;
+/** False: the machine's engine ended meanwhile, and nothing came of it. */
+async function move(
+  core: HostCore,
+  parts: RelocateParts,
+  task: RunningTask,
+  machine: MachineRecord,
+  plan: RelocatePlan,
+): Promise<boolean> {
+  const { datastore, live } = plan;
   await checkSpace(machine, plan);
   const { name } = machine.configuration;
   const place = await choosePlace(core, datastore.format(''), name, task);
@@ -154,27 +204,95 @@ async function move(core: HostCore, task: RunningTask, machine: MachineRecord, p
       const vmx = await readVmx(machine.datastore, machine.vmxPath);
       nameFiles(vmx, machine, plan);
       if (machine.vApp !== undefined) await writeVApp(datastore, vmxPath, machine.vApp);
+      // What a guest changes on the way is not known there: the next ids are of another epoch, by other numbers.
+      if (live !== undefined && machine.changes.length > 0)
+        await writeChangeRecord(datastore, vmxPath, machine.changes.map(withoutEpoch));
       await writeVmx(datastore, vmxPath, vmx);
       // Whatever of it cannot be read there is found out before the machine is there.
       await readMachine(core, datastore, vmxPath);
       task.signal.throwIfAborted();
     } catch (error) {
-      await undo(core, journal);
+      await undoMove(core, journal);
       throw error;
     }
-    await core.store.transact([
-      putMachine({ id: machine.id, datastore: datastore.uuid, vmxPath, created: machine.created }),
-    ]);
-    const now = await readMachine(core, datastore, vmxPath);
-    core.registry.commit((draft) => {
-      core.machines.move(machine.id, { datastore, vmxPath }, draft);
-      core.machines.change(machine.id, now, draft);
-      core.inventory.refresh(draft);
-    });
+    if (live === undefined) await registerThere(core, machine, journal);
+    else {
+      const moving = { ...journal, moves: live.map((disk) => moveOf(disk, directory)) };
+      await task.journal(moving);
+      if (!(await changeOver(core, parts, task, machine, moving))) return false;
+    }
+    if (live === undefined) await showThere(core, machine.id, journal);
     await conclude(core, task, core.machines.get(machine.ref), journal, machine);
+    return true;
   } finally {
     place.release();
   }
+}
+
+/** The one write by which a machine is at its new place, and no longer where it was. */
+async function registerThere(
+  core: HostCore,
+  { id, created }: MachineRecord,
+  { datastore, vmxPath }: RelocateJournal,
+): Promise<void> {
+  await core.store.transact([putMachine({ id, datastore, vmxPath, created })]);
+}
+
+async function showThere(core: HostCore, id: string, { datastore: uuid, vmxPath }: RelocateJournal): Promise<void> {
+  const datastore = core.datastores.byUuid(uuid);
+  if (datastore === undefined) return;
+  const now = await readMachine(core, datastore, vmxPath);
+  core.registry.commit((draft) => {
+    core.machines.move(id, { datastore, vmxPath }, draft);
+    core.machines.change(id, now, draft);
+    core.inventory.refresh(draft);
+  });
+}
+
+/**
+ * Has the guest's disks copied while it writes them, and the machine go on from its new place. False: its engine ended
+ * before that, and nothing is left there.
+ */
+async function changeOver(
+  core: HostCore,
+  { watch }: RelocateParts,
+  task: RunningTask,
+  machine: MachineRecord,
+  journal: Begun,
+): Promise<boolean> {
+  const { id, datastore: from, vmxPath: before } = machine;
+  const datastore = core.datastores.byUuid(journal.datastore);
+  const engine = core.machines.engine(id);
+  let registered = from.uuid === journal.datastore && before === journal.vmxPath;
+  try {
+    if (datastore === undefined) throw faults.cannotAccess(journal.vmxPath, 'the datastore is gone');
+    if (engine === undefined) throw new HypervisorError('not-running', 'The machine does not run.');
+    const folder = dirname(datastore.absolute(journal.vmxPath));
+    await mkdir(join(folder, '.hypo'), { recursive: true });
+    await engine.moveDisks({
+      disks: journal.moves ?? [],
+      lockPath: join(folder, '.hypo', 'vm.lck'),
+      nvramPath: nvramPathOf(machine.configuration, datastore.absolute(journal.vmxPath)),
+      signal: task.signal,
+      onProgress: (fraction) => task.progress(30 + Math.floor(65 * fraction)),
+      onMoved: async () => {
+        await registerThere(core, machine, journal);
+        registered = true;
+      },
+    });
+  } catch (error) {
+    const ended = error instanceof HypervisorError && error.code === 'not-running';
+    if (ended) await watch.ended(id, 'crashed');
+    if (!registered) {
+      await undoMove(core, journal);
+      if (ended) return false;
+      throw task.signal.aborted || datastore === undefined ? error : copyFault(error, datastore, journal.vmxPath);
+    }
+    // Only what is left of the former place is to be taken away: the machine is there.
+    if (!ended) core.onDefect('a machine that was moved', error);
+  }
+  await showThere(core, id, journal);
+  return true;
 }
 
 /** The files where it was go; a machine that nothing stands on leaves none. */
@@ -183,7 +301,7 @@ async function conclude(
   task: RunningTask,
   machine: MachineRecord,
   { doomed }: RelocateJournal,
-  before: MachineRecord | undefined,
+  before: Pick<MachineRecord, 'datastore'> | undefined,
 ): Promise<void> {
   if (doomed !== undefined) await deleteDoomed(core, doomed);
   const from = before?.datastore ?? (doomed && core.datastores.byUuid(doomed.datastore));
@@ -202,108 +320,6 @@ function tellRelocated(core: HostCore, task: RunningTask, machine: MachineRecord
       },
     }),
   );
-}
-
-async function undo(core: HostCore, { datastore: uuid, vmxPath }: RelocateJournal): Promise<void> {
-  const datastore = core.datastores.byUuid(uuid);
-  const { folder } = splitPath(vmxPath);
-  if (datastore !== undefined && folder !== '') await rm(datastore.absolute(folder), { recursive: true, force: true });
-}
-
-async function checkSpace(machine: MachineRecord, { datastore, copied, flattened }: RelocatePlan): Promise<void> {
-  const space = await spaceOf(datastore);
-  if (space === undefined) throw faults.cannotAccess(datastore.format(''), 'the datastore is not accessible');
-  let needed = 0;
-  const folder = dirname(machine.datastore.absolute(machine.vmxPath));
-  for (const name of copied) needed += (await stat(join(folder, name))).blocks * 512;
-  for (const { key, allocation } of flattened)
-    if (allocation !== 'thin') needed += machine.disks.get(key)?.capacityBytes ?? 0;
-  if (needed > space.freeBytes) throw faults.noSpace(datastore.format(''), datastore.name);
-}
-
-async function copyFiles(
-  core: HostCore,
-  task: RunningTask,
-  machine: MachineRecord,
-  { datastore, copied, flattened }: RelocatePlan,
-  directory: string,
-): Promise<void> {
-  const { configuration } = machine;
-  const total = copied.length + flattened.length;
-  const from = dirname(machine.datastore.absolute(machine.vmxPath));
-  let done = 0;
-  const onProgress = (fraction: number) => task.progress(5 + Math.floor((85 * (done + fraction)) / Math.max(1, total)));
-  const step = async (name: string, work: () => Promise<void>) => {
-    task.signal.throwIfAborted();
-    try {
-      await work();
-    } catch (error) {
-      if (task.signal.aborted) throw task.signal.reason;
-      throw copyFault(error, datastore, joinPath(directory.slice(datastore.directory.length + 1), name));
-    }
-    done += 1;
-  };
-  const { signal } = task;
-  const { images } = core.hypervisor;
-  for (const name of copied)
-    await step(name, () =>
-      images.copyDisk({
-        layers: [{ format: 'raw', path: join(from, name) }],
-        path: join(directory, name),
-        signal,
-        onProgress,
-      }),
-    );
-  for (const disk of flattened)
-    await step(disk.fileName, async () =>
-      copyMachineDisk({
-        source: await readDiskChain(diskPath(machine.datastore, machine.vmxPath, fileNameOf(machine, disk)), {
-          allowOutside: (path) => path.startsWith(`${machine.datastore.directory}/`),
-        }),
-        path: join(directory, newNameOf(machine, disk)),
-        allocation: disk.allocation,
-        adapter: adapterOf(configuration, disk.key),
-        hardwareVersion: configuration.hardwareVersion,
-        images,
-        signal,
-        onProgress,
-      }),
-    );
-}
-
-function fileNameOf({ configuration }: MachineRecord, { key }: FlattenedDisk): string {
-  return configuration.disks.find((disk) => disk.key === key)?.fileName ?? '';
-}
-
-/** `web-000003.vmdk` is no name for a disk that stands on none. */
-function newNameOf(machine: MachineRecord, disk: FlattenedDisk): string {
-  const plain = disk.fileName.replace(/-\d{6}\.vmdk$/i, '.vmdk');
-  const others = machine.configuration.disks.filter(({ key }) => key !== disk.key);
-  const taken = others.some(({ fileName }) => splitPath(fileName).name.replace(/-\d{6}\.vmdk$/i, '.vmdk') === plain);
-  return taken ? disk.fileName : plain;
-}
-
-/** Disks that got bytes of their own have plain names; images beside the machine stay where they were. */
-function nameFiles(vmx: VmxFile, machine: MachineRecord, { flattened }: RelocatePlan): void {
-  const { configuration, datastore, vmxPath } = machine;
-  const { folder } = splitPath(vmxPath);
-  vmx.set('displayName', configuration.name);
-  for (const disk of flattened) {
-    const device = configuration.disks.find(({ key }) => key === disk.key);
-    if (device !== undefined) vmx.set(`${driveNode(configuration, device)}.fileName`, newNameOf(machine, disk));
-  }
-  const outside = (fileName: string | undefined) =>
-    fileName === undefined || fileName === '' || /^[/[]/.test(fileName)
-      ? undefined
-      : join(datastore.url, folder, fileName);
-  for (const cdrom of configuration.cdroms) {
-    const path = cdrom.kind === 'iso' ? outside(cdrom.fileName) : undefined;
-    if (path !== undefined) vmx.set(`${driveNode(configuration, cdrom)}.fileName`, path);
-  }
-  for (const floppy of configuration.floppies) {
-    const path = outside(floppy.fileName);
-    if (path !== undefined) vmx.set(`floppy${floppy.number}.fileName`, path);
-  }
 }
 
 function destination(core: HostCore, { configuration }: MachineRecord, { datastore }: RelocatePlan) {

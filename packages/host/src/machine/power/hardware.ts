@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type {
   BlockLayer,
   CdromHardware,
@@ -140,13 +140,16 @@ export function machineHardware(machine: MachineRecord, options: HardwareOptions
     enterSetup: c.enterSetup,
     ...(c.bootDelayMilliseconds > 0 ? { bootDelayMilliseconds: c.bootDelayMilliseconds } : {}),
     ...(setting(c, 'bootRetryEnabled') ? { bootRetryMilliseconds: setting(c, 'bootRetryDelay') } : {}),
-    // A name only: a `.vmx` that came from elsewhere may name any path.
-    nvramPath: join(
-      folder,
-      splitPath(c.nvram).name || `${splitPath(machine.vmxPath).name.replace(/\.vmx$/i, '')}.nvram`,
-    ),
+    nvramPath: nvramPathOf(c, join(folder, splitPath(machine.vmxPath).name)),
     clock: c.guestId.startsWith('win') ? 'localtime' : 'utc',
   };
+}
+
+/** Where the firmware keeps what it remembers, beside the `.vmx` at an absolute path. */
+export function nvramPathOf({ nvram }: Pick<MachineConfiguration, 'nvram'>, vmxPath: string): string {
+  // A name only: a `.vmx` that came from elsewhere may name any path.
+  const name = splitPath(nvram).name || `${basename(vmxPath).replace(/\.vmx$/i, '')}.nvram`;
+  return join(dirname(vmxPath), name);
 }
 
 /** First what the machine's owner wants, in that order, then what is left. */

@@ -1,0 +1,2 @@
+/** Exit code of `flock` when another process holds the lock. */
+export const lockConflictCode = 75;
