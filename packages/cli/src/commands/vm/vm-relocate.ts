@@ -14,7 +14,7 @@ interface RelocateOptions {
 /** `hypo vm relocate`: a machine's files, to another datastore or with other room. */
 export function defineRelocate(vm: Command, context: CommandContext): void {
   vm.command('relocate')
-    .description('move the files of a machine that is off')
+    .description('move the files of a machine, which may run meanwhile')
     .argument('<machine>', 'name, path or id of the machine')
     .option('--datastore <name>', 'where they go')
     .addOption(new Option('--disks <kind>', 'room of its disks; as it is unless told').choices(['thin', 'thick']))
