@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type BlockLayer, type DiskMove, HypervisorError, type MachineMove } from '@hypostyle/contracts';
-import type { FakeComputer, FakeEngine } from './fake-engine.ts';
 import { checkFakeLayers, fakeBlocksOf, writeFakeBlock } from './fake-disks.ts';
+import type { FakeComputer, FakeEngine } from './fake-engine.ts';
 
 /** An engine that moves its disks, and the process that asked for it. */
 export interface FakeMover {

@@ -151,8 +151,9 @@ function keep({ id, lockPath, pipePath }: SpawnerRequest & { kind: 'keep' }): vo
   // With both ends open here nothing waits, whatever becomes of the engine.
   const both = openSync(pipePath, constants.O_RDWR);
   const input = openSync(pipePath, constants.O_RDONLY);
-  const lock = ['--no-fork', '--nonblock', '--conflict-exit-code', `${lockConflictCode}`, lockPath];
-  const child = spawn('flock', [...lock, 'sh', '-c', 'echo held; exec cat > /dev/null'], {
+  const lock = ['flock', '--no-fork', '--nonblock', '--conflict-exit-code', `${lockConflictCode}`, lockPath];
+  const [program = '', ...args] = [...lock, 'sh', '-c', 'echo held; exec cat > /dev/null'];
+  const child = spawn(program, args, {
     detached: true,
     stdio: [input, 'pipe', 'ignore'],
     cwd: '/',
