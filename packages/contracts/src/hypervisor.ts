@@ -114,12 +114,7 @@ export interface MachinePlatform {
 
 export type MachineState = 'running' | 'paused' | 'stopped';
 
-export interface RunningMachine
-  extends GuestWork,
-    ChangedBlocksOfMachine,
-    DiskMoving,
-    HotPlug,
-    MachineSnapshots {
+export interface RunningMachine extends GuestWork, ChangedBlocksOfMachine, DiskMoving, HotPlug, MachineSnapshots {
   readonly uuid: string;
   readonly platform: MachinePlatform;
   readonly pid: number;
