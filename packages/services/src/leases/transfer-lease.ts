@@ -29,12 +29,18 @@ export interface TransferLeaseOptions {
   readonly onDefect: (error: unknown) => void;
 }
 
-/** Takes a disk away from whoever uses it, before it is closed. */
-export type ReleaseDisk = (disk: LeasedDisk) => Promise<void>;
+/** Who gives a disk of a lease to its clients. */
+export interface DiskUsers {
+  /** Takes the disk away from them, before it is closed. */
+  release(disk: LeasedDisk): Promise<void>;
+  /** Whether there are any. */
+  isUsed(disk: LeasedDisk): boolean;
+}
 
 interface OpenedDisk {
   readonly opened: Promise<LeasedDisk>;
-  readonly release: ReleaseDisk;
+  readonly users: DiskUsers;
+  disk?: LeasedDisk;
 }
 
 interface TargetRecord {
@@ -189,17 +195,29 @@ export class TransferLease {
     return this.#download(record, record.target.provide({ signal: ends }), ends);
   }
 
-  /** The disk of a target, opened once and open until the lease ends; `release` is called before it is closed. */
-  disk(fileName: string, release: ReleaseDisk): Promise<LeasedDisk> {
+  /** The disk of a target, opened once and open until the lease ends. */
+  disk(fileName: string, users: DiskUsers): Promise<LeasedDisk> {
     const { target } = this.#record(fileName);
     if (target.openDisk === undefined) throw faults.notSupported(`${fileName} cannot be read at random.`);
     this.#renew();
     const known = this.#disks.get(fileName);
     if (known !== undefined) return known.opened;
     const opened = target.openDisk();
-    this.#disks.set(fileName, { opened, release });
-    opened.catch(() => this.#disks.delete(fileName));
+    const entry: OpenedDisk = { opened, users };
+    this.#disks.set(fileName, entry);
+    opened.then(
+      (disk) => {
+        entry.disk = disk;
+      },
+      () => this.#disks.delete(fileName),
+    );
     return opened;
+  }
+
+  /** It ends with its clients, had some, and has none at the moment. */
+  get isUnused(): boolean {
+    if (!this.endsWithClients || this.#state !== 'ready' || this.#disks.size === 0) return false;
+    return [...this.#disks.values()].every(({ disk, users }) => disk !== undefined && !users.isUsed(disk));
   }
 
   get endsWithClients(): boolean {
@@ -328,11 +346,11 @@ export class TransferLease {
 
   /** What a client wrote is in the disk when it is closed; where that fails, the lease does. */
   async #closeDisks(): Promise<void> {
-    for (const { opened, release } of [...this.#disks.values()]) {
+    for (const { opened, users } of [...this.#disks.values()]) {
       const disk = await opened.catch(() => undefined);
       if (disk === undefined) continue;
       try {
-        await release(disk);
+        await users.release(disk);
         await disk.close();
       } catch (error) {
         this.#options.onDefect(error);

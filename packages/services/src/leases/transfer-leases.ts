@@ -44,6 +44,8 @@ export interface OpenedLease {
   readonly ready: Promise<void>;
   /** Ends it; no failure where it has ended already. */
   abort(reason: VimFault): Promise<void>;
+  /** Ends one that `endsWithClients` and had some, where none is left; undefined, and nothing, else. Never rejects. */
+  endUnused(): Promise<void> | undefined;
 }
 
 /** How content is brought that a client only names. */
@@ -172,7 +174,8 @@ export class TransferLeases {
       begin(request);
     }
     const abort = (reason: VimFault) => lease.abort(reason).catch(onDefect);
-    return { ref, path: `/nfc/${id}`, ended: lease.ended, ready: ready.promise, abort };
+    const endUnused = () => (lease.isUnused ? lease.complete().catch(onDefect) : undefined);
+    return { ref, path: `/nfc/${id}`, ended: lease.ended, ready: ready.promise, abort, endUnused };
   }
 
   /** The lease of a URL `/nfc/<id>/<fileName>`, if it has that file; an ended one too, until it is forgotten. */

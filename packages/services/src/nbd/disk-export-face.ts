@@ -57,7 +57,10 @@ export class DiskExportFace {
     const lease = id === undefined || fileName === undefined ? undefined : this.#options.leases.target(id, fileName);
     if (lease === undefined || fileName === undefined) return undefined;
     try {
-      const disk = await lease.disk(fileName, (opened) => this.#release(opened));
+      const disk = await lease.disk(fileName, {
+        release: (opened) => this.#release(opened),
+        isUsed: (opened) => this.#server.connections(opened) > 0,
+      });
       this.#open.set(disk, { lease, alone: false });
       return disk;
     } catch (error) {

@@ -45,13 +45,14 @@ export class NbdConnection {
   #cookie = 0;
   #underway = 0;
   #sending: Promise<void> = Promise.resolve();
+  readonly #receiving: Promise<void>;
   #failure: Error | undefined;
 
   constructor(wire: Wire, negotiated: NegotiatedExport, name: string) {
     this.#wire = wire;
     this.#name = name;
     this.negotiated = negotiated;
-    void this.#receive();
+    this.#receiving = this.#receive();
   }
 
   /** Sends a request and waits for the whole reply. Answers what a block status told, by context. */
@@ -71,12 +72,15 @@ export class NbdConnection {
     }
   }
 
-  /** Tells the server that no more comes, and ends the connection. */
+  /** Tells the server that no more comes, and waits until it has let go of the disk, a second at most. */
   async close(): Promise<void> {
     if (this.#failure === undefined) {
       this.#send({ command: nbdCommands.disconnect, offset: 0, length: 0 }, 0);
-      await Promise.race([this.#sending, sleep(goodbyeMilliseconds, undefined, { ref: false })]);
-      this.#wire.socket.end();
+      const parted = this.#sending.then(() => {
+        this.#wire.socket.end();
+        return this.#receiving;
+      });
+      await Promise.race([parted, sleep(goodbyeMilliseconds, undefined, { ref: false })]);
       this.#fail(new VmdkError('nbd-closed', { file: this.#name, reason: 'it was closed here' }));
     }
     this.#wire.destroy();

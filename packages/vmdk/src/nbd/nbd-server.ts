@@ -149,7 +149,12 @@ export class NbdServer {
     }
     if (chosen !== undefined) {
       client.exported = chosen.exported;
-      await new ServerConnection(wire, chosen, name).serve();
+      try {
+        await new ServerConnection(wire, chosen, name).serve();
+      } finally {
+        // The client is told of the end only now: who sees it has let go of the disk.
+        delete client.exported;
+      }
     }
     await sent(state.current);
   }

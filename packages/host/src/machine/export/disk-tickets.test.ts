@@ -24,8 +24,13 @@ async function diskOf(daemon: Daemon, { ticket }: VirtualMachineTicket) {
   const lease = daemon.host.leases.target(id, file);
   assert.ok(lease);
   const released: unknown[] = [];
-  const disk = await lease.disk(file, async (one) => void released.push(one));
-  return { lease, disk, released };
+  /** Whether it has clients at the moment. */
+  const clients = { connected: true };
+  const disk = await lease.disk(file, {
+    release: async (one) => void released.push(one),
+    isUsed: () => clients.connected,
+  });
+  return { lease, disk, released, clients };
 }
 
 /** The lease of a ticket as clients know it. */
@@ -86,6 +91,31 @@ test('a disk of a machine that runs is read through its engine, until that ends'
   await daemon.task(machine, 'PowerOffVM_Task');
   while (daemon.host.registry.read(lease, 'state') === 'ready') await new Promise(setImmediate);
   assert.equal(daemon.host.registry.read(lease, 'state'), 'error');
+});
+
+test('an export whose clients have left ends when somebody asks for what it holds', async (t) => {
+  const { daemon, machine, acquire } = await withMachine(t);
+  const written = await diskOf(daemon, await acquire('nbd:2000:rw'));
+  await assert.rejects(daemon.task(machine, 'PowerOnVM_Task'), named('TaskInProgress'));
+  await written.disk.disk.write(4096, Buffer.from('written'));
+  written.clients.connected = false;
+  // What comes next does not fail, and waits until it has ended.
+  const again = await diskOf(daemon, await acquire('nbd:2000'));
+  assert.deepEqual(written.released, [written.disk]);
+  assert.equal((await again.disk.disk.read(4096, 7)).toString(), 'written');
+  again.clients.connected = false;
+  await daemon.task(machine, 'PowerOnVM_Task');
+  const take = { name: 'first', memory: false, quiesce: false };
+  const snapshot = (await daemon.task(machine, 'CreateSnapshot_Task', take)) as ManagedObjectReference;
+  // One that nobody has come for yet is held.
+  const ticket = await acquire('nbd:2000@1');
+  await assert.rejects(
+    daemon.task(snapshot, 'RemoveSnapshot_Task', { removeChildren: false }),
+    named('TaskInProgress'),
+  );
+  const { clients } = await diskOf(daemon, ticket);
+  clients.connected = false;
+  await daemon.task(snapshot, 'RemoveSnapshot_Task', { removeChildren: false });
 });
 
 test('tickets for no disk, and malformed ones, are refused', async (t) => {

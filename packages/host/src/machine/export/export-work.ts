@@ -48,6 +48,8 @@ interface Meeting {
   readonly changes: ExportedChanges | undefined;
   readonly machine: PromiseWithResolvers<LeasedContents>;
   readonly end: PromiseWithResolvers<void>;
+  /** Ends it where its clients have left; undefined where they have not. */
+  giveUp: () => Promise<void> | undefined;
   progress: (percent: number) => void;
 }
 
@@ -95,6 +97,7 @@ export function defineExportWork(core: HostCore, leases: TransferLeases, settle:
         changes,
         machine: Promise.withResolvers(),
         end: Promise.withResolvers(),
+        giveUp: () => undefined,
         progress: () => {},
       };
       meeting.machine.promise.catch(() => {});
@@ -104,10 +107,11 @@ export function defineExportWork(core: HostCore, leases: TransferLeases, settle:
       byKey.set(key, meeting);
       const input = { id: machine.id, key };
       try {
+        const giveUp = () => meeting.giveUp();
         if (subject.kind === 'machine') {
           const task = await ofMachine(call, { input, queueKey: machine.id });
           // Who comes after it hears so at once, and does not wait in the queue for as long as the lease lives.
-          const release = core.claims.take([claimOf.exporting(machine.id, key)], task, () => interrupted());
+          const release = core.claims.take([claimOf.exporting(machine.id, key)], task, () => interrupted(), { giveUp });
           void core.tasks.finished(task).finally(release);
         }
         // Beside whatever the machine does.
@@ -116,7 +120,7 @@ export function defineExportWork(core: HostCore, leases: TransferLeases, settle:
         byKey.delete(key);
         throw error;
       }
-      return leases.open({
+      const lease = leases.open({
         session: call.session,
         endsWithClients,
         prepare: () => meeting.machine.promise,
@@ -124,6 +128,8 @@ export function defineExportWork(core: HostCore, leases: TransferLeases, settle:
         onComplete: async () => meeting.end.resolve(),
         onAbort: async (reason) => meeting.end.reject(reason),
       });
+      meeting.giveUp = () => lease.endUnused();
+      return lease;
     },
   };
 }
@@ -137,8 +143,11 @@ async function runExport(
 ): Promise<void> {
   const ref = { type: 'VirtualMachine', value: id } as const;
   const { subject } = meeting;
+  const giveUp = () => meeting.giveUp();
   const release =
-    subject.kind === 'machine' ? holdMachine(core, task, id) : holdChains(core, task, core.machines.get(ref), key);
+    subject.kind === 'machine'
+      ? holdMachine(core, task, id, giveUp)
+      : holdChains(core, task, core.machines.get(ref), { key, giveUp });
   const cancel = () => meeting.end.reject(task.signal.reason);
   task.signal.addEventListener('abort', cancel, { once: true });
   try {
@@ -163,10 +172,15 @@ async function runExport(
 }
 
 /** Keeps the chains of a machine's snapshots as they are; refused while something changes them. */
-function holdChains(core: HostCore, task: RunningTask, machine: MachineRecord, key: string): () => void {
+function holdChains(
+  core: HostCore,
+  task: RunningTask,
+  machine: MachineRecord,
+  { key, giveUp }: { readonly key: string; readonly giveUp: Meeting['giveUp'] },
+): () => void {
   mustBeFree(core, machine);
   mustNotMerge(core, machine);
-  return core.claims.take([claimOf.chains(machine.id, key)], task.ref, () => interrupted());
+  return core.claims.take([claimOf.chains(machine.id, key)], task.ref, () => interrupted(), { giveUp });
 }
 
 /** The machine as it is, or as it was. */

@@ -173,11 +173,14 @@ export async function provisioning<R>(core: HostCore, work: () => Promise<R>): P
   }
 }
 
-/** Throws TaskInProgress while a task has the machine to itself, as the import or export of its disks does, or a copy. */
+/**
+ * Throws TaskInProgress while a task has the machine to itself, as the import or export of its disks does, or a copy. An
+ * export whose clients have left ends instead, before whatever comes after it in the machine's queue.
+ */
 export function mustBeFree(core: HostCore, machine: MachineRecord): void {
   const { name } = machine.configuration;
   const { claims } = core;
-  const task = claims.holder(claimOf.machine(machine.id)) ?? claims.holderWithin(claimOf.exporting(machine.id));
+  const task = claims.ask(claimOf.machine(machine.id)).holder ?? claims.ask(claimOf.exporting(machine.id)).holder;
   if (task !== undefined)
     throw fault('TaskInProgress', { task }, `'${name}' is being imported or exported; wait until that has ended.`);
   const copying = claims.holderWithin(claimOf.copying(machine.id));

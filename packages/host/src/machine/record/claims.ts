@@ -1,24 +1,34 @@
 import type { ManagedObjectReference } from '@hypostyle/vim';
 
 type TaskReference = ManagedObjectReference<'Task'>;
+/** Ends what nobody uses any more, and resolves when it has; undefined where it is used. Never rejects. */
+type GiveUp = () => Promise<void> | undefined;
 
 /**
  * Names, folders and machines that work under way has to itself: looking whether a name is free and taking it are not
  * one step, since there is work on files in between.
  */
 export class Claims {
-  readonly #held = new Map<string, TaskReference>();
+  readonly #held = new Map<string, { readonly task: TaskReference; readonly giveUp: GiveUp | undefined }>();
 
   /** The task that holds it. */
   holder(key: string): TaskReference | undefined {
-    return this.#held.get(key);
+    return this.#held.get(key)?.task;
   }
 
-  /** Holds all of the keys; the answer lets go of them. Throws what `taken` makes of the first that is held. */
-  take(keys: readonly string[], task: TaskReference, taken: (key: string) => Error): () => void {
+  /**
+   * Holds all of the keys; the answer lets go of them. Throws what `taken` makes of the first that is held. `giveUp` is
+   * called when somebody else asks for them.
+   */
+  take(
+    keys: readonly string[],
+    task: TaskReference,
+    taken: (key: string) => Error,
+    { giveUp }: { readonly giveUp?: GiveUp } = {},
+  ): () => void {
     const held = keys.find((key) => this.#held.has(key));
     if (held !== undefined) throw taken(held);
-    for (const key of keys) this.#held.set(key, task);
+    for (const key of keys) this.#held.set(key, { task, giveUp });
     return () => {
       for (const key of keys) this.release(key);
     };
@@ -26,8 +36,21 @@ export class Claims {
 
   /** The task that holds a key which begins so. */
   holderWithin(prefix: string): TaskReference | undefined {
-    for (const [key, task] of this.#held) if (key.startsWith(prefix)) return task;
+    for (const [key, { task }] of this.#held) if (key.startsWith(prefix)) return task;
     return undefined;
+  }
+
+  /** Asks whoever holds keys that begin so to give them up: the task of the first that does not, and when the others have. */
+  ask(prefix: string): { readonly holder: TaskReference | undefined; readonly givenUp: Promise<unknown> } {
+    let holder: TaskReference | undefined;
+    const ends: Promise<void>[] = [];
+    for (const [key, { task, giveUp }] of this.#held) {
+      if (!key.startsWith(prefix)) continue;
+      const end = giveUp?.();
+      if (end === undefined) holder ??= task;
+      else ends.push(end);
+    }
+    return { holder, givenUp: Promise.all(ends) };
   }
 
   /** Whether any key is held that begins so. */

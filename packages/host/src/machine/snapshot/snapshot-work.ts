@@ -83,13 +83,14 @@ export function defineSnapshotWork(core: HostCore, watch: MachineWatch, powerOn:
     ...again((task, input: CreateSnapshotInput) => createSnapshot(core, watch, task, input)),
   });
   const reverting = again((task, input: RevertInput) => revertToSnapshot({ core, watch, powerOn }, task, input));
-  /** What an export reads is not merged away under it. */
-  const mustBeUnread = (id: string) => {
-    const task = core.claims.holderWithin(claimOf.chains(id));
+  /** What an export reads is not merged away under it; one whose clients have left ends. */
+  const mustBeUnread = (id: string): Promise<unknown> => {
+    const { holder: task, givenUp } = core.claims.ask(claimOf.chains(id));
     if (task !== undefined) throw fault('TaskInProgress', { task }, 'A snapshot of the machine is being exported.');
+    return givenUp;
   };
   const removing = again(async (task, input: RemoveInput) => {
-    mustBeUnread(input.id);
+    await mustBeUnread(input.id);
     const busy = () => fault('TaskInProgress', { task: task.ref }, 'Disks of the machine are being merged.');
     const release = core.claims.take([claimOf.merging(input.id)], task.ref, busy);
     try {
@@ -140,7 +141,7 @@ export function defineSnapshotWork(core: HostCore, watch: MachineWatch, powerOn:
     return machine;
   };
   const unread = (machine: MachineRecord): MachineRecord => {
-    mustBeUnread(machine.id);
+    void mustBeUnread(machine.id);
     return machine;
   };
   const named = (machineId: string, name: string) =>
