@@ -6,6 +6,7 @@ import {
   type DiskChain,
   diskFault,
   faults,
+  growMachineDisk,
   joinPath,
   maximumChainLength,
   readDiskChain,
@@ -67,6 +68,8 @@ export async function makeCloneFiles(core: HostCore, files: CloneFiles): Promise
     task,
     planned,
   });
+  for (const { path, capacityBytes } of applied.growths)
+    await growMachineDisk({ root: datastore, path, capacityBytes });
   if (files.nvram !== undefined)
     await writeWhole(join(dirname(datastore.absolute(vmxPath)), `${stemOf(vmxPath)}.nvram`), files.nvram);
   if (files.vApp !== undefined) await writeVApp(datastore, vmxPath, files.vApp);

@@ -14,6 +14,7 @@ import type { HostCore } from '../../host-core.ts';
 import { poolReference } from '../../pools/pool-record.ts';
 import { applyVApp } from '../../vapp/apply-vapp.ts';
 import { VmxFile } from '../../vmx/vmx-file.ts';
+import { checkSameDisk } from '../files/disk-effects.ts';
 import { readVmx, syncFolder } from '../files/machine-files.ts';
 import { type CreateJournal, claimName, provisioning, specContext, undoCreate } from '../lifecycle/lifecycle-work.ts';
 import { choosePlace, exists } from '../lifecycle/machine-place.ts';
@@ -98,7 +99,13 @@ function plan(
   { name, spec, stem }: { readonly name: string; readonly spec: VirtualMachineCloneSpec; readonly stem: string },
 ) {
   const copied = copiedConfiguration(source.configuration, { name, stem, from: source.machine });
-  const { configuration, effects } = withSpec(copied, spec, specContext(core));
+  const { configuration, effects: all } = withSpec(copied, spec, specContext(core));
+  // Who edits a disk of the copy gives back the file that it was told of: that of the original, as it is or was.
+  const effects = all.filter((effect) => {
+    if (effect.kind !== 'same-disk') return true;
+    checkSameDisk(core, [source.machine, { ...source.machine, configuration: source.configuration }], effect);
+    return false;
+  });
   if (spec.customization !== undefined) checkCustomization(spec.customization, { name, adapters: configuration.nics });
   const vApp = source.configuration.hasVApp ? source.machine.vApp : undefined;
   return { configuration, effects, vApp: spec.config === undefined ? vApp : applyVApp(vApp, spec.config) };

@@ -52,6 +52,39 @@ async function withMachine(t: TestContext) {
 
 const linked = { diskMoveType: 'createNewChildDiskBacking' };
 
+test('a copy has a larger disk, edited as the client was told of that of the original', async (t) => {
+  const { daemon, web, folder, write, disk, clone, config, take } = await withMachine(t);
+  await daemon.task(web, 'PowerOnVM_Task');
+  write('web', 1, 7);
+  await daemon.task(web, 'PowerOffVM_Task');
+  const snapshot = await take(web, 'made');
+  const told = config(web).hardware.device?.find(({ key }) => key === 2000);
+  const edit = (device: object) => ({
+    config: {
+      _typeName: 'VirtualMachineConfigSpec',
+      deviceChange: [{ _typeName: 'VirtualDeviceConfigSpec', operation: 'edit', device: { ...told, ...device } }],
+    },
+  });
+  const larger = { capacityInKB: 2048n, capacityInBytes: 2n << 20n };
+  const before = config(snapshot as ManagedObjectReference as Machine).hardware.device;
+  for (const [name, backing, of] of [
+    ['now', told?.backing, {}],
+    ['then', told?.backing, { snapshot }],
+    ['known', before?.find(({ key }) => key === 2000)?.backing, { snapshot }],
+  ] as const) {
+    await clone(name, { ...edit({ ...larger, backing }), ...of });
+    assert.equal((await stat(join(folder(name), `${name}-flat.vmdk`))).size, 2 << 20);
+    assert.deepEqual(await disk(name), [0, 7, 0]);
+  }
+  const another = { ...told?.backing, fileName: '[datastore1] now/now.vmdk' };
+  await assert.rejects(clone('other', edit({ ...larger, backing: another })), named('InvalidDeviceSpec'));
+  await assert.rejects(
+    clone('smaller', edit({ capacityInKB: 512n, capacityInBytes: 1n << 19n })),
+    named('InvalidDeviceOperation'),
+  );
+  assert.deepEqual(await visibleFiles(folder('')), ['known', 'now', 'then', 'web']);
+});
+
 test('a machine that is off is copied whole, under an identity of its own', async (t) => {
   const { daemon, web, folder, disk, write, clone, config } = await withMachine(t);
   await daemon.task(web, 'PowerOnVM_Task');

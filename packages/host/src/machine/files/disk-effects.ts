@@ -85,7 +85,7 @@ export async function applyEffects(core: HostCore, options: EffectsOptions): Pro
       } else if (effect.kind === 'attach-disk') {
         name(effect.key, await attachDisk(core, options, effect.fileName));
       } else if (effect.kind === 'same-disk') {
-        checkSame(core, options, effect);
+        checkSameDisk(core, [options], effect);
       } else if (effect.kind === 'grow-disk') {
         const growth = await growthOf(core, options, effect);
         if (growth !== undefined) growths.push(growth);
@@ -314,18 +314,20 @@ async function readAttachedChain(datastore: Datastore, path: string): Promise<Di
 }
 
 /** A disk is not put in the place of another one by an edit. */
-function checkSame(
+/** Throws InvalidDeviceSpec where a client that edits a disk names another file than any of these machines has for it. */
+export function checkSameDisk(
   core: HostCore,
-  options: EffectsOptions,
+  machines: readonly Pick<EffectsOptions, 'datastore' | 'vmxPath' | 'configuration'>[],
   { key, fileName, index }: Extract<DeviceEffect, { kind: 'same-disk' }>,
 ): void {
-  const { datastore, vmxPath, configuration } = options;
-  const disk = configuration.disks.find((known) => known.key === key);
-  if (disk === undefined || fileName === disk.fileName || !fileName.toLowerCase().endsWith('.vmdk')) return;
-  const own = datastore.relative(vmxPath, disk.fileName);
-  if (pathOnDatastore(core, datastore, vmxPath, fileName) !== own) {
-    throw badDevice(index, 'device.backing.fileName', 'a disk is removed and another one added, not exchanged');
-  }
+  if (!fileName.toLowerCase().endsWith('.vmdk')) return;
+  const same = machines.some(({ datastore, vmxPath, configuration }) => {
+    const disk = configuration.disks.find((known) => known.key === key);
+    if (disk === undefined || fileName === disk.fileName) return true;
+    return pathOnDatastore(core, datastore, vmxPath, fileName) === datastore.relative(vmxPath, disk.fileName);
+  });
+  if (same) return;
+  throw badDevice(index, 'device.backing.fileName', 'a disk is removed and another one added, not exchanged');
 }
 
 /** A disk that is to be larger. */
