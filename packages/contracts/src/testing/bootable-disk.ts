@@ -24,15 +24,20 @@ const compress = promisify(gzip);
 
 /** Changes when the same options give another disk. */
 const buildFormat = 4;
-const diskBytes = 64 << 20;
 /** First partition, in sectors of 512 bytes. */
 const partitionSector = 2048;
+const defaultCacheDirectory = join(tmpdir(), `hypostyle-guests-${userInfo().uid}`);
+/** The second line is work that a guest which lives for seconds has nothing of. */
+export const kernelParameters = [
+  'quiet loglevel=1 no_timer_check panic=-1 console=tty0',
+  'cryptomgr.notests noxsave nokaslr mitigations=off init_on_alloc=0',
+].join(' ');
 const bootCodePath = '/usr/lib/syslinux/mbr/mbr.bin';
 const busyboxPath = '/usr/bin/busybox';
 /** Folders in which Debian's packages lie unpacked, where they are not installed. */
 const partFolders = [...(process.env.HYPOSTYLE_GUEST_PARTS?.split(':').filter(Boolean) ?? []), '/'];
 /** Loaded at boot, in this order, with what they need. */
-const modules = [
+export const guestModules: readonly string[] = [
   'virtio_pci',
   'virtio_console',
   'virtio_net',
@@ -59,22 +64,64 @@ export interface BootableDiskOptions {
  * Needs Debian's busybox-static, syslinux, mtools, fdisk and cpio, and linux-image-cloud-amd64 (and qemu-guest-agent),
  * installed or unpacked in the folders that `HYPOSTYLE_GUEST_PARTS` lists.
  */
-export async function bootableDisk(options: BootableDiskOptions = {}): Promise<string> {
-  const agent = options.agent ?? false;
-  const folder = options.cacheDirectory ?? join(tmpdir(), `hypostyle-guests-${userInfo().uid}`);
+export function bootableDisk(options: BootableDiskOptions = {}): Promise<string> {
+  return bootDisk(
+    {
+      initScript: guestInitScript(),
+      modules: guestModules,
+      agent: options.agent ?? false,
+      diskBytes: 64 << 20,
+      files: {
+        'syslinux.cfg': `DEFAULT linux\nPROMPT 0\nLABEL linux\nKERNEL /vmlinuz\nINITRD /initrd.gz\nAPPEND ${kernelParameters}\n`,
+        'startup.nsh': `vmlinuz initrd=\\initrd.gz ${kernelParameters}\r\n`,
+      },
+    },
+    options.cacheDirectory,
+  );
+}
+
+/** What a disk is made of, beside the kernel: equal recipes give one disk. */
+export interface BootDiskRecipe {
+  readonly initScript: string;
+  readonly modules: readonly string[];
+  readonly agent: boolean;
+  readonly diskBytes: number;
+  /** Text files of the only partition, `syslinux.cfg` among them, beside `/vmlinuz` and `/initrd.gz`. */
+  readonly files: Readonly<Record<string, string>>;
+}
+
+/** Path of the disk of a recipe, made where it is not kept yet. */
+export function bootDisk(recipe: BootDiskRecipe, cacheDirectory = defaultCacheDirectory): Promise<string> {
+  return builtOnce({ recipe, cacheDirectory, ending: 'img' }, async (work) => {
+    const kernel = await findKernel();
+    const disk = join(work, 'disk.img');
+    const initrd = await buildInitrd({ work, kernel, recipe });
+    await writeDisk({ disk, work, kernel: kernel.image, initrd, recipe });
+    return disk;
+  });
+}
+
+/** Keeps what is made of a recipe by its content and an ending of its name. */
+export async function builtOnce(
+  options: {
+    readonly recipe: BootDiskRecipe;
+    readonly cacheDirectory?: string | undefined;
+    readonly ending: string;
+  },
+  build: (work: string) => Promise<string>,
+): Promise<string> {
+  const { recipe, cacheDirectory: folder = defaultCacheDirectory, ending } = options;
   const kernel = await findKernel();
-  const agentPath = agent ? await findAgent() : undefined;
+  const agentPath = recipe.agent ? await findAgent() : undefined;
   const sources = await Promise.all([kernel.image, busyboxPath, ...(agentPath ? [agentPath] : [])].map(fingerprint));
-  const content = JSON.stringify([buildFormat, guestInitScript, modules, sources]);
-  const path = join(folder, `${createHash('sha256').update(content).digest('hex').slice(0, 24)}.img`);
+  const content = JSON.stringify([buildFormat, recipe, sources]);
+  const path = join(folder, `${createHash('sha256').update(content).digest('hex').slice(0, 24)}.${ending}`);
   if (await exists(path)) return path;
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const work = await mkdtemp(join(folder, 'build-'));
   try {
-    const disk = join(work, 'disk.img');
-    await writeDisk({ disk, work, kernel: kernel.image, initrd: await buildInitrd({ work, kernel, agentPath }) });
-    // Two builders may meet: both make the same disk.
-    await rename(disk, path);
+    // Two builders may meet: both make the same.
+    await rename(await build(work), path);
     return path;
   } finally {
     await rm(work, { recursive: true, force: true });
@@ -115,22 +162,23 @@ async function fingerprint(path: string): Promise<readonly [string, number, numb
 async function buildInitrd(options: {
   readonly work: string;
   readonly kernel: Kernel;
-  readonly agentPath: string | undefined;
+  readonly recipe: BootDiskRecipe;
 }): Promise<string> {
+  const { recipe } = options;
   const root = join(options.work, 'root');
   for (const folder of ['bin', 'dev', 'proc', 'sys', 'tmp', 'var/run', 'etc', 'modules']) {
     await mkdir(join(root, folder), { recursive: true });
   }
   await copyFile(busyboxPath, join(root, 'bin/busybox'));
   await symlink('busybox', join(root, 'bin/sh'));
-  await writeFile(join(root, 'init'), guestInitScript, { mode: 0o755 });
+  await writeFile(join(root, 'init'), recipe.initScript, { mode: 0o755 });
   await writeFile(join(root, 'etc/os-release'), 'ID=hypostyle-test\nPRETTY_NAME="Hypostyle test guest"\n');
-  const loaded = await moduleFiles(options.kernel.modules);
+  const loaded = await moduleFiles(options.kernel.modules, recipe.modules);
   for (const [index, file] of loaded.entries()) {
     // Numbered, so that the shell's order of names is the order of loading.
     await writeFile(join(root, 'modules', `${String(index).padStart(2, '0')}.ko`), unsigned(await readFile(file)));
   }
-  if (options.agentPath !== undefined) await copyProgram(options.agentPath, root);
+  if (recipe.agent) await copyProgram(await findAgent(), root);
   const names = (await readdir(root, { recursive: true })).sort();
   const archive = await runWithInput('cpio', ['--create', '--format=newc', '--quiet'], `${names.join('\n')}\n`, root);
   const path = join(options.work, 'initrd.gz');
@@ -139,7 +187,7 @@ async function buildInitrd(options: {
 }
 
 /** Module files in an order in which each finds what it needs; those built into the kernel are left out. */
-async function moduleFiles(folder: string): Promise<string[]> {
+async function moduleFiles(folder: string, modules: readonly string[]): Promise<string[]> {
   const needs = new Map<string, string[]>();
   for (const line of (await readFile(join(folder, 'modules.dep'), 'utf8')).split('\n')) {
     const [file, list] = line.split(':');
@@ -186,8 +234,10 @@ async function writeDisk(options: {
   readonly work: string;
   readonly kernel: string;
   readonly initrd: string;
+  readonly recipe: BootDiskRecipe;
 }): Promise<void> {
   const { disk, work } = options;
+  const { files, diskBytes } = options.recipe;
   const file = await open(disk, 'wx');
   try {
     await file.truncate(diskBytes);
@@ -198,21 +248,11 @@ async function writeDisk(options: {
   const image = `${disk}@@${partitionSector * 512}`;
   // A fixed serial number makes equal disks equal.
   await run('mformat', ['-i', image, '-N', '12345678', '-T', `${diskBytes / 512 - partitionSector}`, '::']);
-  // The second line is work that a guest which lives for seconds has nothing of.
-  const parameters = [
-    'quiet loglevel=1 no_timer_check panic=-1 console=tty0',
-    'cryptomgr.notests noxsave nokaslr mitigations=off init_on_alloc=0',
-  ].join(' ');
-  const config = join(work, 'syslinux.cfg');
-  await writeFile(
-    config,
-    `DEFAULT linux\nPROMPT 0\nLABEL linux\nKERNEL /vmlinuz\nINITRD /initrd.gz\nAPPEND ${parameters}\n`,
-  );
-  const script = join(work, 'startup.nsh');
-  await writeFile(script, `vmlinuz initrd=\\initrd.gz ${parameters}\r\n`);
+  for (const [name, text] of Object.entries(files)) {
+    await writeFile(join(work, name), text);
+    await run('mcopy', ['-i', image, join(work, name), `::/${name}`]);
+  }
   for (const [from, to] of [
-    [config, '::/syslinux.cfg'],
-    [script, '::/startup.nsh'],
     [options.initrd, '::/initrd.gz'],
     [options.kernel, '::/vmlinuz'],
   ] as const) {

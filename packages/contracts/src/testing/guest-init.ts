@@ -10,10 +10,11 @@ const hashes = {
 };
 
 /**
- * First program of the test guest. Each line `<token> <shell command>` on the first serial port runs the command; its
+ * First program of the test guest, with `early` as shell lines that run once its hardware is there, before the agent
+ * does. Each line `<token> <shell command>` on the first serial port runs the command; its
  * output follows, and then a line `END <token> <exit code>`. A shell listens to the keyboard of the screen.
  */
-export const guestInitScript = `#!/bin/sh
+export const guestInitScript = (early = ''): string => `#!/bin/sh
 /bin/busybox --install -s /bin
 export PATH=/bin
 mount -t proc proc /proc
@@ -28,7 +29,7 @@ printf 'root:x:0:0::/root:/bin/sh\\noperator:x:1000:1000::${guestAccounts.user.h
 printf 'root:x:0:\\noperator:x:1000:\\n' >/etc/group
 (umask 077; printf '%s\\n' 'root:${hashes.root}:19000::::::' 'operator:${hashes.user}:19000::::::' >/etc/shadow)
 chown operator:operator ${guestAccounts.user.home}
-(while true; do setsid sh -c 'exec sh -i' </dev/tty1 >/dev/tty1 2>&1; sleep 1; done) &
+${early}(while true; do setsid sh -c 'exec sh -i' </dev/tty1 >/dev/tty1 2>&1; sleep 1; done) &
 exec </dev/ttyS0 >/dev/ttyS0 2>&1
 stty raw -echo
 ip link set lo up

@@ -4,4 +4,5 @@ export type { ConformanceGuest, GuestOptions, GuestSession } from './conformance
 export { GuestConsole } from './guest-console.ts';
 export { guestAccounts } from './guest-init.ts';
 export { type HypervisorConformanceOptions, hypervisorConformance } from './hypervisor-conformance.ts';
+export { installerDisc } from './installer-disc.ts';
 export { type StoreConformanceOptions, storeConformance } from './store-conformance.ts';
