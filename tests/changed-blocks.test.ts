@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { VimFault } from '@hypostyle/vim';
 import type { NbdDisk } from '@hypostyle/vmdk';
 import { endEngines } from './harness/engines.ts';
+import { randomNumbers } from './harness/random-numbers.ts';
 import { type Area, type Snapshot, TrackedMachine } from './harness/tracked-machine.ts';
 
 // A backup tool at work: one full copy, then what changed, over whatever happens to a machine in between. HYPOSTYLE_RUNS
@@ -30,17 +31,6 @@ after(async () => {
   await endEngines(home);
   await rm(home, { recursive: true, force: true });
 });
-
-/** mulberry32: the same numbers for the same seed. */
-function randomNumbers(start: number): (below: number) => number {
-  let state = start >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
 
 interface Kept {
   readonly snapshot: Snapshot;
