@@ -89,6 +89,8 @@ export interface DiskHardware {
    * Of NVMe disks guests are told all the same.
    */
   readonly pauseOnReadError?: boolean;
+  /** Reads and writes that it is granted a second, 1 or more; as many as it can when left out. */
+  readonly operationsPerSecond?: number;
   /** Up to 20 printable characters. */
   readonly serial?: string;
 }

@@ -6,6 +6,7 @@ import type { GuestFileSystem, GuestResolver, GuestRoute, GuestWork } from './gu
 import type { BlockLayer, ControllerModel, MachineHardware, NicModel } from './hardware.ts';
 import type { HotPlug, HotPlugCapabilities } from './hot-plug.ts';
 import type { MachineSnapshots } from './machine-snapshots.ts';
+import type { ResourceLimits } from './resource-limits.ts';
 
 /**
  * Hypervisor: starts, finds again and commands virtual machines.
@@ -49,6 +50,8 @@ export interface HypervisorInfo {
 export interface HypervisorCapabilities {
   readonly suspend: boolean;
   readonly efi: boolean;
+  /** Controllers on whose disks EFI finds a system. */
+  readonly efiBootControllers: readonly ControllerModel[];
   readonly guestAgent: boolean;
   /** `runInGuest`, `startInGuest` and `guestProgram`, where the guest's agent takes them. */
   readonly guestPrograms: boolean;
@@ -60,6 +63,8 @@ export interface HypervisorCapabilities {
   readonly serial: boolean;
   /** `changeHardware` and `growDisk`; undefined where a machine that runs stays as it is. */
   readonly hotPlug: HotPlugCapabilities | undefined;
+  /** `limitMemory` and `DiskHardware.operationsPerSecond`. */
+  readonly resourceLimits: boolean;
   readonly liveMigration: boolean;
   /** `snapshotDisks`, `commitLayer`, `freezeGuest` and `exportDisk`, and the `commit` and `exportDisk` of `ImageTool`. */
   readonly diskSnapshots: boolean;
@@ -90,6 +95,8 @@ export interface StartRequest extends AdoptRequest {
   readonly hardware: MachineHardware;
   /** Engine's own messages, appended. */
   readonly logPath: string;
+  /** Told of the engine's process before its memory is filled or its guest runs. It does not reject. */
+  readonly onProcess?: (pid: number) => Promise<void>;
   /** Machine type and CPU model as `RunningMachine.platform` gave them at the first start. */
   readonly platform?: MachinePlatform;
   /**
@@ -114,7 +121,13 @@ export interface MachinePlatform {
 
 export type MachineState = 'running' | 'paused' | 'stopped';
 
-export interface RunningMachine extends GuestWork, ChangedBlocksOfMachine, DiskMoving, HotPlug, MachineSnapshots {
+export interface RunningMachine
+  extends GuestWork,
+    ChangedBlocksOfMachine,
+    DiskMoving,
+    HotPlug,
+    MachineSnapshots,
+    ResourceLimits {
   readonly uuid: string;
   readonly platform: MachinePlatform;
   readonly pid: number;

@@ -7,4 +7,6 @@ export * from './hardware.ts';
 export type * from './hot-plug.ts';
 export * from './hypervisor.ts';
 export type * from './machine-snapshots.ts';
+export type * from './process-groups.ts';
+export type * from './resource-limits.ts';
 export * from './store.ts';

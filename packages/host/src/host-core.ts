@@ -20,6 +20,7 @@ import type { ManagingCenter } from './management/managing-center.ts';
 import type { PoolUsage } from './pools/pool-usage.ts';
 import type { Pools } from './pools/pools.ts';
 import type { InventoryNames } from './projection/inventory-names.ts';
+import type { ResourceControl } from './resources/resource-control.ts';
 
 /** What the parts of a host share. Made once, by `Host.open`. */
 export interface HostCore {
@@ -35,6 +36,7 @@ export interface HostCore {
   readonly center: ManagingCenter;
   readonly pools: Pools;
   readonly poolUsage: PoolUsage;
+  readonly resources: ResourceControl;
   readonly machines: Machines;
   readonly changes: ChangeTracking;
   readonly claims: Claims;

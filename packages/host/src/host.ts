@@ -5,7 +5,7 @@
  *     await host.close(); // machines run on
  */
 import { chmod, mkdir } from 'node:fs/promises';
-import type { Hypervisor, HypervisorInfo, Store } from '@hypostyle/contracts';
+import type { Hypervisor, HypervisorInfo, ProcessGroups, ProcessGroupsInfo, Store } from '@hypostyle/contracts';
 import {
   type FileRequest,
   type FileResponse,
@@ -86,6 +86,7 @@ import { virtualDiskManagerClass } from './managed/virtual-disk-manager.ts';
 import { PerformanceSampler } from './performance/performance-sampler.ts';
 import { PoolUsage } from './pools/pool-usage.ts';
 import { Pools } from './pools/pools.ts';
+import { ResourceControl } from './resources/resource-control.ts';
 
 export interface HostOptions {
   readonly schema: Schema;
@@ -109,6 +110,8 @@ export interface HostOptions {
   readonly sslThumbprint: () => string;
   /** Port at which disks of leases are read over NBD; none: they are not. */
   readonly diskExportPort?: () => Promise<number>;
+  /** Holds the engines of the host with that UUID to what they are granted; none: limits are kept and not enforced. */
+  readonly processGroups?: (hostUuid: string) => ProcessGroups;
   /** Time of performance samples, so that tests need not wait for it. */
   readonly clock?: Clock;
   /** Told of what failed in the background, with where. */
@@ -172,7 +175,13 @@ export class Host {
     await mkdir(options.runDirectory, { recursive: true, mode: 0o700 });
     await chmod(options.runDirectory, 0o700);
     const identity = await hostIdentity(store, options);
-    const [facts, hypervisorInfo] = await Promise.all([readHostFacts(identity), hypervisor.probe()]);
+    const { processGroups } = options;
+    const groups = processGroups?.(identity.uuid);
+    const [facts, hypervisorInfo, groupsInfo] = await Promise.all([
+      readHostFacts(identity),
+      hypervisor.probe(),
+      groups?.probe(),
+    ]);
     const registry = new Registry(schema);
     const about = aboutHost({ version: options.version, instanceUuid: facts.uuid });
     const samples = new RealtimeSamples(['HostSystem', 'VirtualMachine', 'ResourcePool']);
@@ -191,7 +200,8 @@ export class Host {
     if (datastores.all().length === 0)
       await datastores.add(options.defaultDatastore.name, options.defaultDatastore.directory);
     const [maintenance, pools] = await Promise.all([MaintenanceMode.open(store), Pools.open(store)]);
-    const core = makeCore(options, { facts, hypervisorInfo, registry, services, datastores, maintenance, pools });
+    const parts = { facts, hypervisorInfo, groups, groupsInfo, registry, services, datastores, maintenance, pools };
+    const core = makeCore(options, parts);
     const watch = new MachineWatch(core, clock);
     const consoles = new ConsoleTickets(core, options.sslThumbprint);
     const leases = new TransferLeases({
@@ -311,6 +321,7 @@ export class Host {
     await this.#services.close();
     // Once no task can end any more: they go on at the next start.
     await this.#settle.close();
+    await this.#core.resources.close();
     await this.#core.hypervisor.detach();
   }
 }
@@ -320,6 +331,8 @@ function makeCore(
   parts: {
     readonly facts: HostFacts;
     readonly hypervisorInfo: HypervisorInfo;
+    readonly groups: ProcessGroups | undefined;
+    readonly groupsInfo: ProcessGroupsInfo | undefined;
     readonly registry: Registry;
     readonly services: HostServices;
     readonly datastores: Datastores;
@@ -331,8 +344,19 @@ function makeCore(
   const { capabilities } = hypervisorInfo;
   const networks = new Networks(['VM Network']);
   const inventory = new Inventory(options.store, datastores, networks, pools);
-  const machines = new Machines(registry, (draft) => inventory.usageChanged(draft));
+  const machines = new Machines(registry, (draft) => {
+    inventory.usageChanged(draft);
+    resources.refresh();
+  });
   const guestOs = new GuestOsNames(options.schema);
+  const hostMHz = Math.round(facts.hertz / 1e6);
+  const host = {
+    cpuMHz: Math.floor((facts.threads * facts.hertz) / 1e6),
+    memoryMiB: Math.floor(facts.memoryBytes / 2 ** 20),
+  };
+  const { onDefect } = options;
+  const { groups, groupsInfo: info } = parts;
+  const resources = new ResourceControl({ groups, info, capabilities, pools, machines, hostMHz, host, onDefect });
   return {
     registry,
     store: options.store,
@@ -345,10 +369,8 @@ function makeCore(
     maintenance,
     center: services.center,
     pools,
-    poolUsage: new PoolUsage(pools, machines, {
-      cpuMHz: Math.floor((facts.threads * facts.hertz) / 1e6),
-      memoryMiB: Math.floor(facts.memoryBytes / 2 ** 20),
-    }),
+    poolUsage: new PoolUsage(pools, machines, host),
+    resources,
     machines,
     changes: new ChangeTracking({
       registry,
@@ -376,10 +398,10 @@ function makeCore(
     rootPool: references.rootPool,
     limits: {
       cpus: Math.min(capabilities.maxCpus, 128),
-      memoryMiB: Math.min(capabilities.maxMemoryMiB, Math.floor(facts.memoryBytes / 2 ** 20)),
+      memoryMiB: Math.min(capabilities.maxMemoryMiB, host.memoryMiB),
     },
-    hostMHz: Math.round(facts.hertz / 1e6),
-    onDefect: options.onDefect,
+    hostMHz,
+    onDefect,
   };
 }
 

@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MachineHardware, MachinePlatform, StartRequest } from '@hypostyle/contracts';
 import { messageOf, qemuErrors } from './errors.ts';
+import { throttleDisks } from './limits/disk-throttle.ts';
 import { commandLine, engineMemoryKiB, isWindows } from './machine/command-line.ts';
 import { deviceId } from './machine/device.ts';
 import {
@@ -56,6 +57,7 @@ export async function startEngine(request: StartRequest, context: StartContext):
         throw qemuErrors.startFailed(`The engine could not be started: ${messageOf(cause)}`, cause);
       });
     const { pid, startTime } = spawned;
+    await request.onProcess?.(pid);
     const monitor = await connectMonitor(request, run, spawned, logStart);
     const identity: EngineIdentity = { ...plan.record, pid, startTime };
     engine = new Engine({ identity, run, monitor, exit: spawned.exit });
@@ -64,6 +66,8 @@ export async function startEngine(request: StartRequest, context: StartContext):
         .filter((nic) => !nic.connected)
         .map((nic) => engine?.execute('set_link', { name: deviceId.nic(nic.id), up: false })),
     );
+    if (request.hardware.disks.some(({ operationsPerSecond }) => operationsPerSecond !== undefined))
+      await throttleDisks(engine, request.hardware);
     if (image) {
       await loadMemory(engine, context.spawner, request.resumeFrom ?? '', image.streamOffset);
       await writeIdentity(run.path, { ...identity, phase: 'loaded' });

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Store } from '@hypostyle/contracts';
-import { Host } from '@hypostyle/host';
+import { ControlGroups, Host } from '@hypostyle/host';
 import { QemuHypervisor } from '@hypostyle/qemu';
 import { loadSchema } from '@hypostyle/vim';
 import type { Home } from './home/home.ts';
@@ -26,6 +26,7 @@ export async function composeHost(options: ComposeHostOptions): Promise<Host> {
     schema: loadSchema(),
     store,
     hypervisor,
+    processGroups: (hostUuid) => new ControlGroups({ name: `hypostyle-${hostUuid.slice(0, 8)}` }),
     runDirectory,
     defaultDatastore: { name: 'datastore1', directory: home.datastoreDirectory },
     port,

@@ -2,6 +2,7 @@ import type { VirtualDeviceConfigSpec, VirtualDisk } from '@hypostyle/vim';
 import { badDevice, type DeviceDraft } from './device-draft.ts';
 import { deviceKey } from './device-keys.ts';
 import { existing, place } from './device-place.ts';
+import { appliedDiskIo } from './disk-io.ts';
 import type { Disk } from './machine-configuration.ts';
 
 const diskModes: Readonly<Record<string, Disk['mode']>> = {
@@ -56,8 +57,6 @@ function refuseDisk(device: VirtualDisk, index: number): void {
     throw badDevice(index, 'device.backing.sharing', 'a disk is written by one machine here');
   if (backing?.digestEnabled === true) throw badDevice(index, 'device.backing.digestEnabled', 'there are no digests');
   if (backing?.keyId !== undefined) throw badDevice(index, 'device.backing.keyId', 'disks are not encrypted here');
-  if (Number(device.storageIOAllocation?.limit ?? -1) >= 0)
-    throw badDevice(index, 'device.storageIOAllocation.limit', 'the use of a disk is not limited here');
   if (Number(device.storageIOAllocation?.reservation ?? 0) > 0)
     throw badDevice(index, 'device.storageIOAllocation.reservation', 'nothing is reserved for a disk here');
   if (device.guestReadOnly === true) throw badDevice(index, 'device.guestReadOnly', 'guests write their disks here');
@@ -82,6 +81,7 @@ function editDisk(draft: DeviceDraft, change: VirtualDeviceConfigSpec, device: V
     unit,
     mode: diskModes[backing?.diskMode ?? disk.mode] ?? disk.mode,
     writeThrough: backing?.writeThrough ?? disk.writeThrough,
+    ...appliedDiskIo(disk, device, index),
   };
   draft.keys.set(device.key, edited.key);
   draft.configuration = { ...c, disks: c.disks.map((known) => (known === disk ? edited : known)) };
@@ -127,6 +127,7 @@ function addDisk(draft: DeviceDraft, change: VirtualDeviceConfigSpec, device: Vi
     mode: diskModes[backing?.diskMode ?? 'persistent'] ?? 'persistent',
     writeThrough: backing?.writeThrough ?? false,
     tracked: true,
+    ...appliedDiskIo({}, device, index),
   };
   draft.keys.set(device.key, key);
   draft.configuration = { ...c, disks: [...c.disks, disk] };

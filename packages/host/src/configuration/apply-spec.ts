@@ -3,8 +3,10 @@ import { fault, type ResourceAllocationInfo, type VirtualMachineConfigSpec } fro
 import { applyDeviceChanges } from './apply-devices.ts';
 import { applyBootOrder } from './boot-order.ts';
 import type { DeviceEffect, SpecContext } from './device-draft.ts';
+import { isTrackingKey, trackedDisks, trackingAsked } from './extra-tracking.ts';
 import { invalid } from './invalid.ts';
 import type { Allocation, MachineConfiguration, Nic } from './machine-configuration.ts';
+import { optionText } from './option-text.ts';
 import { parseForward } from './port-forward.ts';
 import { refuseMembers } from './refused-members.ts';
 import { applySettings, setting, withEntry } from './settings.ts';
@@ -81,10 +83,11 @@ export function applySpec(
   if (memoryMiB % 4 !== 0) throw invalid('memoryMB', `${memoryMiB} is not a multiple of 4`);
   const devices = applyDeviceChanges(before, spec.deviceChange ?? [], context);
   const boot = spec.bootOptions;
+  const tracking = trackingAsked(spec);
   const extra = applySettings(
     extraConfig(
       devices.configuration.extra,
-      (spec.extraConfig ?? []).filter(({ key }) => !forwardsKey.test(key)),
+      (spec.extraConfig ?? []).filter(({ key }) => !forwardsKey.test(key) && !isTrackingKey(key)),
     ),
     spec,
   );
@@ -128,17 +131,23 @@ export function applySpec(
         10 * memoryMiB,
       ),
     ),
-    changeTracking: spec.changeTrackingEnabled ?? before.changeTracking,
-    disks: spec.changeTrackingEnabled
-      ? devices.configuration.disks.map((disk) => ({ ...disk, tracked: true }))
-      : devices.configuration.disks,
+    changeTracking: tracking ?? before.changeTracking,
+    disks: trackedDisks(
+      {
+        controllers: devices.configuration.controllers,
+        disks: spec.changeTrackingEnabled
+          ? devices.configuration.disks.map((disk) => ({ ...disk, tracked: true }))
+          : devices.configuration.disks,
+      },
+      spec.extraConfig ?? [],
+    ),
     nics: forwardedNics(devices.configuration.nics, spec.extraConfig ?? []),
     extra,
   };
   if (configuration.secureBoot && configuration.firmware !== 'efi') {
     throw invalid('bootOptions.efiSecureBootEnabled', 'secure boot needs EFI firmware');
   }
-  if (spec.changeTrackingEnabled && !context.changedBlocks) {
+  if (tracking && !context.changedBlocks) {
     throw fault('NotSupported', {}, 'configSpec.changeTrackingEnabled: changed blocks cannot be told here.');
   }
   return { configuration, effects: devices.effects, connections: devices.connections };
@@ -263,10 +272,4 @@ function extraConfig(
     entries = withEntry(entries, key, text);
   }
   return entries;
-}
-
-function optionText(value: unknown): string {
-  if (typeof value === 'object' && value !== null && '_value' in value) return optionText(value._value);
-  if (typeof value === 'boolean') return value ? 'TRUE' : 'FALSE';
-  return typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint' ? String(value) : '';
 }

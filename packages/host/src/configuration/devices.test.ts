@@ -206,7 +206,8 @@ test('what is asked of a disk and not done is refused', () => {
     [{}, { keyId: {} }],
     [{}, { diskMode: 'undoable' }],
     [{}, { _typeName: 'VirtualDiskRawDiskMappingVer1BackingInfo' }],
-    [{ storageIOAllocation: { limit: 80n } }, {}],
+    [{ storageIOAllocation: { limit: 8n } }, {}],
+    [{ storageIOAllocation: { shares: { level: 'custom', shares: 100 } } }, {}],
     [{ storageIOAllocation: { reservation: 5 } }, {}],
     [{ guestReadOnly: true }, {}],
   ];

@@ -11,6 +11,7 @@ import {
   nicKey,
   serialKey,
 } from './device-keys.ts';
+import { readDiskIo } from './disk-io.ts';
 import type { GuestOsNames } from './guest-os.ts';
 import type {
   Allocation,
@@ -129,7 +130,8 @@ function readBus(
       if (fileName === '') throw new HostError('device-invalid', `${device} names no disk file`);
       const mode = diskMode(reader.vmx.get(`${device}.mode`));
       const writeThrough = reader.flag(`${device}.writeThrough`, false);
-      disks.push({ ...common, fileName, mode, writeThrough, tracked: reader.flag(`${device}.ctkEnabled`, true) });
+      const tracked = reader.flag(`${device}.ctkEnabled`, true);
+      disks.push({ ...common, fileName, mode, writeThrough, tracked, ...readDiskIo(reader.vmx, device) });
     }
   }
 }

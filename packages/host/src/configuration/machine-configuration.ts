@@ -78,6 +78,15 @@ export interface Disk {
   readonly writeThrough: boolean;
   /** What changes on it is told, on a machine whose changes are. */
   readonly tracked: boolean;
+  /** What it may use of what disks can do; everything, with normal shares, when left out. */
+  readonly io?: DiskIo;
+}
+
+export interface DiskIo {
+  /** Reads and writes a second; -1 is none. */
+  readonly limit: number;
+  readonly level: Allocation['level'];
+  readonly shares: number;
 }
 
 export interface Cdrom {

@@ -1,4 +1,5 @@
 import type { VmxFile } from '../vmx/vmx-file.ts';
+import { writeDiskIo } from './disk-io.ts';
 import { uuidToVmx } from './from-vmx.ts';
 import type { GuestOsNames } from './guest-os.ts';
 import type { Allocation, MachineConfiguration } from './machine-configuration.ts';
@@ -123,6 +124,7 @@ function writeStorage(writer: Writer, machine: MachineConfiguration): void {
     }
     writer.unless(`${device}.mode`, disk.mode.replace('_', '-'), 'persistent');
     writer.unless(`${device}.writeThrough`, flag(disk.writeThrough), 'FALSE');
+    writeDiskIo(writer, device, disk);
     // Without the machine's own key it says nothing.
     if (machine.changeTracking) writer.text(`${device}.ctkEnabled`, flag(disk.tracked));
   }
@@ -135,6 +137,7 @@ function writeStorage(writer: Writer, machine: MachineConfiguration): void {
     if (cdrom.kind === 'iso') writer.text(`${device}.fileName`, cdrom.fileName ?? '');
     writer.unless(`${device}.startConnected`, flag(cdrom.startConnected), 'TRUE');
   }
+  writer.keepOnly(/^sched\.((?:scsi|sata|nvme|ide)\d+:\d+)\./, present);
   writer.keepOnly(/^((?:scsi|sata|nvme|ide)\d+(?::\d+)?)\.(?!pcislotnumber)/, new Set([...present, 'ide0', 'ide1']));
 }
 

@@ -34,7 +34,7 @@ const scalars = new Set(
 );
 
 const devices =
-  /^(?:(?:ide|scsi|sata|nvme)\d+(?::\d+)?|ethernet\d+|serial\d+|floppy\d+)\.|^sched\.(?:cpu|mem)\.(?:min|max|shares)$/;
+  /^(?:(?:ide|scsi|sata|nvme)\d+(?::\d+)?|ethernet\d+|serial\d+|floppy\d+)\.|^sched\.(?:cpu|mem)\.(?:min|max|shares)$|^sched\.(?:ide|scsi|sata|nvme)\d+:\d+\.(?:shares|throughputcap)$/;
 
 export function isKnownKey(key: string): boolean {
   const lower = key.toLowerCase();

@@ -5,7 +5,7 @@ import { data, type HostCapability } from '@hypostyle/vim';
 export function hostCapability(hypervisor: HypervisorCapabilities): HostCapability {
   return data('HostCapability', {
     recursiveResourcePoolsSupported: true,
-    cpuMemoryResourceConfigurationSupported: false,
+    cpuMemoryResourceConfigurationSupported: true,
     rebootSupported: false,
     shutdownSupported: false,
     vmotionSupported: false,

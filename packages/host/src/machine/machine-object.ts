@@ -36,12 +36,13 @@ import { type DiskTickets, isDiskTicket } from './export/disk-tickets.ts';
 import type { ExportWork } from './export/export-work.ts';
 import type { LifecycleWork } from './lifecycle/lifecycle-work.ts';
 import type { TemplateWork } from './lifecycle/template-work.ts';
-import type { PowerWork } from './power/power-work.ts';
+import { invalidPowerState, type PowerWork } from './power/power-work.ts';
 import type { ReconfigureWork } from './reconfigure/reconfigure-work.ts';
 import type { MachineRecord } from './record/machine-record.ts';
 import { quiesceOf } from './snapshot/quiesce-spec.ts';
 import { parseSnapshotReference } from './snapshot/snapshot-reference.ts';
 import type { SnapshotWork } from './snapshot/snapshot-work.ts';
+import { unavailableMethods } from './unavailable-methods.ts';
 
 export interface MachineWork {
   readonly power: PowerWork;
@@ -179,22 +180,35 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
       SendNMI: async (call) => {
         await runningEngine(core, record(call.self)).raiseNmi();
       },
-      SetScreenResolution: (call) => {
-        runningEngine(core, record(call.self));
-        throw noDisplayControl();
+      UpgradeVM_Task: (call, { version }) => work.reconfigure.upgrade(call, version),
+      TerminateVM: (call) => work.power.terminate(call),
+      ResetGuestInformation: (call) => {
+        const machine = record(call.self);
+        if (machine.powerState === 'poweredOn') throw invalidPowerState(machine, 'poweredOff');
+        core.machines.change(machine.id, { guest: undefined });
       },
-      SetDisplayTopology: (call) => {
-        runningEngine(core, record(call.self));
-        throw noDisplayControl();
+      ExtractOvfEnvironment: (call) => {
+        const { powerState, guestEnvironment } = record(call.self);
+        if (powerState !== 'poweredOn' || guestEnvironment === undefined)
+          throw fault(
+            'InvalidState',
+            {},
+            'The machine does not run with an OVF environment that its guest is told of.',
+          );
+        return guestEnvironment;
       },
+      // Files have no owner beside the host: there is none of another.
+      QueryUnownedFiles: () => [],
+      // Disks are flat, or thin with holes: nothing lies in another order than the guest has it.
+      DefragmentAllDisks: (call) => {
+        const machine = record(call.self);
+        if (machine.powerState !== 'poweredOff') throw invalidPowerState(machine, 'poweredOff');
+      },
+      ...unavailableMethods(core, (call) => record(call.self)),
       RefreshStorageInfo: () => {},
       Reload: () => {},
     },
   };
-}
-
-function noDisplayControl() {
-  return fault('ToolsUnavailable', {}, 'Guest agents here do not set the screen; its guest does, in its own settings.');
 }
 
 /** The uid of a snapshot of the machine. Throws NotFound for one of another. */

@@ -18,6 +18,8 @@ export class PoolUsage {
   readonly #pools: Pools;
   readonly #machines: Machines;
   readonly #host: HostResources;
+  /** Machines that are being started: what they reserve is theirs already. */
+  readonly starting = new Set<string>();
 
   constructor(pools: Pools, machines: Machines, host: HostResources) {
     this.#pools = pools;
@@ -96,8 +98,8 @@ export class PoolUsage {
 
   #reservedByMachines(id: string, kind: Kind): number {
     let sum = 0;
-    for (const { resourcePool, powerState, configuration } of this.#machines.all()) {
-      if (resourcePool.value !== id || powerState !== 'poweredOn') continue;
+    for (const { id: machine, resourcePool, powerState, configuration } of this.#machines.all()) {
+      if (resourcePool.value !== id || !(powerState === 'poweredOn' || this.starting.has(machine))) continue;
       sum += (kind === 'cpu' ? configuration.cpuAllocation : configuration.memoryAllocation).reservation;
     }
     return sum;

@@ -170,7 +170,7 @@ export class PoolWork {
   }
 
   #show({ changed = [], removed = [], machines = [], into = rootPool }: PoolChange, say: (draft: Draft) => void): void {
-    const { registry, pools, inventory, machines: all } = this.#core;
+    const { registry, pools, inventory, resources, machines: all } = this.#core;
     registry.commit((draft) => {
       // Events name the pools as they were until they are gone.
       say(draft);
@@ -181,6 +181,7 @@ export class PoolWork {
       }
       inventory.poolsChanged(draft);
     });
+    resources.refresh();
   }
 
   #tellMoved(draft: Draft, userName: string, machines: readonly MachineRecord[], into: string): void {

@@ -1,7 +1,8 @@
 import { data, type VirtualDevice, type VirtualDeviceConnectInfo } from '@hypostyle/vim';
 import { fixedKeys } from '../configuration/device-keys.ts';
+import { diskIo } from '../configuration/disk-io.ts';
 import { type Equipment, equipmentKeys, equipmentOf, soundModels } from '../configuration/equipment.ts';
-import type { Cdrom, Controller, Disk, Floppy, Nic, Serial } from '../configuration/machine-configuration.ts';
+import type { Cdrom, Controller, Disk, DiskIo, Floppy, Nic, Serial } from '../configuration/machine-configuration.ts';
 import { type DiskFacts, isConnected, type MachineRecord } from '../machine/record/machine-record.ts';
 import type { InventoryNames } from './inventory-names.ts';
 
@@ -44,8 +45,9 @@ const videoCardOf = (videoRamSizeInKB: number) =>
   });
 const defaultVideoRamKiB = 16_384;
 const videoCard = videoCardOf(defaultVideoRamKiB);
-const diskShares = data('SharesInfo', { shares: 1000, level: 'normal' });
-const diskIoAllocation = data('StorageIOAllocationInfo', { limit: -1, shares: diskShares, reservation: 0 });
+const ioAllocation = ({ limit, level, shares }: DiskIo) =>
+  data('StorageIOAllocationInfo', { limit, shares: data('SharesInfo', { shares, level }), reservation: 0 });
+const allOfDisks = ioAllocation(diskIo({}));
 
 function pciController(device: readonly number[]): VirtualDevice {
   return data('VirtualPCIController', {
@@ -225,6 +227,7 @@ function diskDevice(
   const facts = machine.disks.get(disk.key);
   const capacityInBytes = facts?.capacityBytes ?? 0;
   const capacityInKB = Math.floor(capacityInBytes / 1024);
+  const io = disk.io === undefined ? allOfDisks : ioAllocation(disk.io);
   return data('VirtualDisk', {
     key: disk.key,
     deviceInfo: description(`Hard disk ${number + 1}`, `${capacityInKB.toLocaleString('en-US')} KB`),
@@ -233,8 +236,8 @@ function diskDevice(
     unitNumber: disk.unit,
     capacityInKB,
     capacityInBytes,
-    shares: diskShares,
-    storageIOAllocation: diskIoAllocation,
+    shares: io.shares,
+    storageIOAllocation: io,
     diskObjectId: `${machine.id}-${disk.key}`,
   });
 }

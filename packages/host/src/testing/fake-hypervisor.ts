@@ -50,6 +50,7 @@ export class FakeHypervisor implements Hypervisor, FakeGuests {
       capabilities: {
         suspend: true,
         efi: true,
+        efiBootControllers: ['ide', 'ahci', 'nvme'],
         guestAgent: true,
         guestPrograms: true,
         screenshots: true,
@@ -63,6 +64,7 @@ export class FakeHypervisor implements Hypervisor, FakeGuests {
           nics: true,
           media: true,
         },
+        resourceLimits: true,
         liveMigration: false,
         diskSnapshots: true,
         memorySnapshots: true,
@@ -90,6 +92,7 @@ export class FakeHypervisor implements Hypervisor, FakeGuests {
     }
     this.#computer.started += 1;
     const memory = resumeFrom === undefined ? `run ${this.#computer.started}` : await readFile(resumeFrom, 'utf8');
+    await request.onProcess?.(1);
     if (resumeFrom !== undefined) await request.beforeResume?.();
     const engine: FakeEngine = {
       uuid,

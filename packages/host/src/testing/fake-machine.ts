@@ -35,6 +35,7 @@ import {
   passFakeGenerations,
   reopenFakeLayer,
 } from './fake-generations.ts';
+import { limitFakeMemory } from './fake-limits.ts';
 import { hasFakeOverlays, putFakeOverlays, takeFakeSnapshot } from './fake-machine-snapshots.ts';
 
 /** Calls that can be made to fail. */
@@ -69,6 +70,7 @@ export class FakeMachine implements RunningMachine {
   readonly pid = 1;
   readonly vncSocketPath = '/nowhere/vnc';
   readonly serialSocketPaths = [];
+  readonly limitMemory = (memoryMiB: number | undefined) => limitFakeMemory(this.#engine, memoryMiB);
   readonly #engine: FakeEngine;
   readonly #computer: FakeComputer;
   readonly #gate: Gate;

@@ -11,7 +11,7 @@ import {
   type TaskInfo,
   VimFault,
 } from '@hypostyle/vim';
-import { Host } from '../host.ts';
+import { Host, type HostOptions } from '../host.ts';
 import { FakeComputer } from './fake-engine.ts';
 import { FakeHypervisor } from './fake-hypervisor.ts';
 import { fillDatastore } from './filled-datastore.ts';
@@ -37,6 +37,8 @@ export class Computer {
   readonly defects: unknown[] = [];
   /** Time of its performance samples; the true one unless told. */
   clock: Clock | undefined;
+  /** What holds its engines; nothing unless told. */
+  processGroups: HostOptions['processGroups'];
 
   readonly #identity: ComputerIdentity;
 
@@ -73,6 +75,7 @@ export class Computer {
         administrator: { userName: 'root', password: 'Very-secret-1' },
         ...this.#identity,
         ...(this.clock === undefined ? {} : { clock: this.clock }),
+        ...(this.processGroups === undefined ? {} : { processGroups: this.processGroups }),
         version: '0.1.0',
         port: () => 443,
         sslThumbprint: () => '',

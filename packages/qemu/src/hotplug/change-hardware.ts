@@ -1,5 +1,6 @@
 import type { MachineHardware } from '@hypostyle/contracts';
 import { messageOf, qemuErrors } from '../errors.ts';
+import { throttleDisks } from '../limits/disk-throttle.ts';
 import { controllerDevice, isHotPluggable } from '../machine/controllers.ts';
 import { deviceId } from '../machine/device.ts';
 import { diskParts } from '../machine/drives.ts';
@@ -28,6 +29,9 @@ export async function changeHardware(engine: Engine, hardware: MachineHardware):
   }
   await closeOrphans(engine, now);
   for (const disk of plan.disksToAdd) await addDisk(engine, await readEngineHardware(engine), hardware, disk);
+  await throttleDisks(engine, hardware).catch((error: unknown) => {
+    throw qemuErrors.hotPlugFailed(`The limits of disks could not be set: ${messageOf(error)}`, error);
+  });
   for (const [index, nic] of hardware.nics.entries()) {
     if (now.devices.has(deviceId.nic(nic.id))) await connectNic(engine, nic);
     else await addNic(engine, nic, index, hardware.bootOrder.includes(nic.id));

@@ -40,6 +40,7 @@ import { freezeGuest, thawGuest } from '../guest/guest-freeze.ts';
 import { lookAtGuestProgram, runGuestProgram, startGuestProgram } from '../guest/guest-programs.ts';
 import { changeHardware } from '../hotplug/change-hardware.ts';
 import { growDisk } from '../hotplug/grow-disk.ts';
+import { limitGuestMemory } from '../limits/guest-memory.ts';
 import type { EngineExit, Spawner } from '../process/spawner.ts';
 import { isObject, type QmpEvent } from '../qmp/qmp-message.ts';
 import { deviceId, diskIdOf } from './device.ts';
@@ -271,6 +272,11 @@ export class QemuMachine implements RunningMachine {
   async changeHardware(hardware: MachineHardware): Promise<void> {
     this.#mustRun();
     await changeHardware(this.#engine, hardware);
+  }
+
+  async limitMemory(memoryMiB: number | undefined): Promise<void> {
+    this.#mustRun();
+    await limitGuestMemory(this.#engine, memoryMiB);
   }
 
   async growDisk(diskId: string, virtualBytes: number): Promise<void> {

@@ -80,6 +80,8 @@ export function hypervisorInfo(verdict: ProbeVerdict, efi: boolean): HypervisorI
     capabilities: {
       suspend: true,
       efi,
+      // Debian's OVMF has no drivers for SCSI controllers.
+      efiBootControllers: ['ide', 'ahci', 'nvme'],
       guestAgent: true,
       guestPrograms: true,
       screenshots: true,
@@ -93,6 +95,7 @@ export function hypervisorInfo(verdict: ProbeVerdict, efi: boolean): HypervisorI
         nics: true,
         media: true,
       },
+      resourceLimits: true,
       liveMigration: false,
       diskSnapshots: true,
       memorySnapshots: true,

@@ -15,6 +15,7 @@ import {
 } from '@hypostyle/vim';
 import { allocationInfo, configOptions, extraOptions } from './config-options.ts';
 import { type DeviceChanges, deviceChanges, fileItem, type NamedNetwork, type Provisioning } from './device-changes.ts';
+import { efiBootWarning } from './efi-boot.ts';
 import { guestIdentifier } from './guest-identifiers.ts';
 import { nvramDeviceId, nvramKey } from './import-devices.ts';
 import { ovfFaults } from './ovf-faults.ts';
@@ -66,8 +67,12 @@ export function machineImport(context: PackageContext, system: VirtualSystem, na
     return undefined;
   }
   const nvram = nvramFile(envelope, hardware, name);
+  const parts = { name, envelope, system, hardware, devices, properties, parameters, nvram, warnings };
+  const configSpec = machineSpec(parts);
+  const efi = efiBootWarning(configSpec);
+  if (efi !== undefined) warnings.push(efi);
   return {
-    configSpec: machineSpec({ name, envelope, system, hardware, devices, properties, parameters, nvram, warnings }),
+    configSpec,
     fileItems: [...devices.fileItems, ...(nvram === undefined ? [] : [nvram])],
   };
 }

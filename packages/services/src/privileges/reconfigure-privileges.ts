@@ -79,7 +79,10 @@ export function requireForChange(
   const members = Object.entries(spec)
     .filter(([member, value]) => value !== undefined && !ofTheirOwn.includes(member))
     .map(([member]) => member as ConfigMember);
-  for (const privilege of new Set(members.map((member) => memberPrivileges[member] ?? settings)))
+  // Backup tools say it by the keys of the `.vmx`: it needs the right that its own member needs.
+  const tracks = (spec.extraConfig ?? []).some(({ key }) => /(?:^|\.)ctkEnabled$/i.test(key));
+  const needed = tracks ? [...members, 'changeTrackingEnabled' as const] : members;
+  for (const privilege of new Set(needed.map((member) => memberPrivileges[member] ?? settings)))
     requirePrivilege(scope, caller, machine.object, privilege);
   const changes = spec.deviceChange ?? [];
   const vApp = spec.vAppConfig !== undefined || spec.vAppConfigRemoved === true;

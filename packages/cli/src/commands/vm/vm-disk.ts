@@ -1,4 +1,4 @@
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type CommandContext, onServer, optionsOf } from '../../command-context.ts';
 import { parseByteSize } from '../../disk/byte-size.ts';
 import { CliError } from '../../errors.ts';
@@ -75,15 +75,25 @@ Examples:
     });
   disk
     .command('change')
-    .description('grow a disk, or change its mode while the machine is off')
+    .description('grow a disk, limit its use, or change its mode while the machine is off')
     .argument('<machine>', 'name, path or id of the machine')
     .argument('<disk>', 'such as disk-1000-0, or its label')
     .option('--size <size>', 'such as 20G, or +10G')
     .addOption(new Option('--mode <mode>', 'what becomes of what is written').choices(modes))
-    .addHelpText('after', '\nExample:\n  hypo vm disk change web disk-1000-0 --size +10G')
+    .option('--iops <number>', 'most reads and writes a second, from 16; -1 is no limit', operations)
+    .option('--shares <shares>', 'low, normal, high or a number from 200 to 4000')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  hypo vm disk change web disk-1000-0 --size +10G
+  hypo vm disk change web disk-1000-0 --iops 500 --shares low`,
+    )
     .action(async (machine: string, wanted: string, _options: unknown, command: Command) => {
-      const { size, mode } = optionsOf<{ size?: string; mode?: string }>(command);
-      if (size === undefined && mode === undefined) throw new CliError('usage', 'Say --size, --mode, or both.');
+      const { size, mode, iops, shares } = optionsOf<DiskChangeOptions>(command);
+      const use = diskUse(iops, shares);
+      if (size === undefined && mode === undefined && use === undefined)
+        throw new CliError('usage', 'Say --size, --mode, --iops or --shares.');
       await onServer(command, context, async (session) => {
         const found = await readDevices(session, machine);
         const one = findDevice(found, wanted) as ReturnType<typeof findDevice> & {
@@ -94,10 +104,16 @@ Examples:
         const bytes =
           size === undefined ? now : size.startsWith('+') ? now + parseByteSize(size.slice(1)) : parseByteSize(size);
         const backing = { ...one.backing, ...(mode === undefined ? {} : { diskMode: mode }) };
-        const edited = { ...one, backing, capacityInBytes: bytes, capacityInKB: Math.floor(bytes / 1024) };
+        const edited = {
+          ...one,
+          backing,
+          capacityInBytes: bytes,
+          capacityInKB: Math.floor(bytes / 1024),
+          ...(use === undefined ? {} : { storageIOAllocation: use }),
+        };
         await reconfigure(session, context, found, { deviceChange: [deviceChange('edit', edited)] });
       });
-      answer(context, command, { machine, disk: wanted, size, mode }, `${machine}: ${wanted} changed`);
+      answer(context, command, { machine, disk: wanted, size, mode, iops, shares }, `${machine}: ${wanted} changed`);
     });
   disk
     .command('detach')
@@ -119,6 +135,31 @@ Examples:
         files.map((file) => `${machine}: without ${file}`).join('\n'),
       );
     });
+}
+
+interface DiskChangeOptions {
+  readonly size?: string;
+  readonly mode?: string;
+  readonly iops?: number;
+  readonly shares?: string;
+}
+
+function operations(text: string): number {
+  if (!/^(-1|\d{2,9})$/.test(text)) throw new InvalidArgumentError('Say a whole number from 16, or -1.');
+  return Number(text);
+}
+
+/** What a disk may use of what disks can do; undefined where nothing is said. */
+export function diskUse(limit: number | undefined, shares: string | undefined): object | undefined {
+  if (limit === undefined && shares === undefined) return undefined;
+  if (shares !== undefined && !/^(low|normal|high|\d{1,9})$/.test(shares))
+    throw new CliError('usage', `'${shares}' is none of low, normal, high and a number.`);
+  const level = shares !== undefined && /^\d/.test(shares) ? 'custom' : shares;
+  return {
+    _typeName: 'StorageIOAllocationInfo',
+    ...(limit === undefined ? {} : { limit }),
+    ...(level === undefined ? {} : { shares: { level, shares: level === 'custom' ? Number(shares) : 0 } }),
+  };
 }
 
 const flatBacking = { _typeName: 'VirtualDiskFlatVer2BackingInfo' };

@@ -76,6 +76,7 @@ async function adopt(
       core.machines.change(id, { bootTime, guestEnvironment: environment?.guestInfo }, draft);
     });
     watch.follow(id, engine);
+    core.resources.refresh();
     if (runtime?.starting) await saveRuntime(core, id, { powerState: 'poweredOn', bootTime: runtime.bootTime });
     return;
   }

@@ -10,6 +10,7 @@ import type {
   SerialHardware,
 } from '@hypostyle/contracts';
 import { splitPath } from '@hypostyle/services';
+import { diskIo } from '../../configuration/disk-io.ts';
 import { equipmentOf } from '../../configuration/equipment.ts';
 import type { MachineConfiguration, Nic } from '../../configuration/machine-configuration.ts';
 import { parseForward } from '../../configuration/port-forward.ts';
@@ -81,6 +82,7 @@ export function machineHardware(machine: MachineRecord, options: HardwareOptions
       // What is not checked yet is checked as it is read.
       ...(options.layers.get(disk.key)?.some(({ offset }) => offset !== undefined) ? { pauseOnReadError: true } : {}),
       ...(disk.writeThrough ? { writeThrough: true } : {}),
+      ...(diskIo(disk).limit < 0 ? {} : { operationsPerSecond: Math.max(1, diskIo(disk).limit) }),
       ...diskSerial(machine, disk.key),
     }),
   );

@@ -21,6 +21,7 @@ import type { Datastore } from '../../datastore/datastore.ts';
 import { checkDisksUnclaimed } from '../../disks/disk-locks.ts';
 import { HostError } from '../../errors.ts';
 import type { HostCore } from '../../host-core.ts';
+import { reserveForStart } from '../../resources/admission.ts';
 import { checkEnvironment, findEnvironment, makeEnvironment } from '../../vapp/environment.ts';
 import { withEnvironmentDisc } from '../../vapp/environment-drive.ts';
 import type { VmxFile } from '../../vmx/vmx-file.ts';
@@ -32,6 +33,7 @@ import type { MachineRecord } from '../record/machine-record.ts';
 import { type RuntimeDocument, readMachine, saveRuntime } from '../registration/registration.ts';
 import type { SettleWork } from '../settle/settle-work.ts';
 import { namedDisks } from '../snapshot/disk-forest.ts';
+import { unbootableByEfi } from './efi-boot.ts';
 import { machineHardware } from './hardware.ts';
 
 /** Key of the `.vmx` that names the memory image of a suspended machine, as VMware has it. */
@@ -56,6 +58,7 @@ export async function powerOn(
     throw fault('InvalidVmConfig', {}, `The machine cannot be powered on: ${machine.problem}.`);
   }
   const ended = core.maintenance.begin();
+  let reserved = () => {};
   core.registry.commit((draft) => task.post(draft, { type: 'VmStartingEvent', entity: machine.ref }));
   const began = (engine: RunningMachine) => {
     core.registry.commit((draft) => {
@@ -73,13 +76,17 @@ export async function powerOn(
         draft,
       );
       task.post(draft, { type: 'VmPoweredOnEvent', entity: machine.ref });
-      for (const message of unenforced(machine.configuration)) {
+      for (const message of unenforced(core, machine.configuration)) {
         task.post(draft, { type: 'GeneralVmWarningEvent', entity: machine.ref, members: { message } });
       }
+      const unbootable = unbootableByEfi(machine.configuration, core.hypervisorInfo.capabilities);
+      if (unbootable !== undefined)
+        task.post(draft, { type: 'VmMessageWarningEvent', entity: machine.ref, members: messageMembers(unbootable) });
     });
     watch(id, engine);
   };
   try {
+    reserved = reserveForStart(core, machine);
     await settle.checkSources(machine, task.signal);
     // Whoever reads its disks just now is waited for.
     await core.changes.gate.exclusive(id, () => startEngine(core, task, machine, began));
@@ -100,19 +107,23 @@ export async function powerOn(
     );
     throw typed;
   } finally {
+    reserved();
+    core.resources.begun(id);
     ended();
   }
 }
 
 /** What a machine's owner wants of its run and does not get here: said at each start. */
-function unenforced({ cpuAllocation, memoryAllocation, secureBoot }: MachineConfiguration): string[] {
-  const words: string[] = [];
-  if (cpuAllocation.limit >= 0)
-    words.push(`The limit of ${cpuAllocation.limit} MHz is kept and not enforced on this host.`);
-  if (memoryAllocation.limit >= 0)
-    words.push(`The limit of ${memoryAllocation.limit} MiB of memory is kept and not enforced on this host.`);
-  if (secureBoot) words.push('Secure boot is kept and not enforced here: the machine boots whatever is signed or not.');
+function unenforced(core: HostCore, configuration: MachineConfiguration): string[] {
+  const words = core.resources.unenforced(configuration);
+  if (configuration.secureBoot)
+    words.push('Secure boot is kept and not enforced here: the machine boots whatever is signed or not.');
   return words;
+}
+
+function messageMembers(text: string) {
+  const id = 'msg.hypostyle.efi.bootController';
+  return { message: text, messageInfo: [{ _typeName: 'VirtualMachineMessage', id, text }] };
 }
 
 /** `started` is told of the engine at once, before anything else is waited for: its end must not be missed. */
@@ -173,6 +184,7 @@ async function startEngine(
     lockPath: join(folder, '.hypo', 'vm.lck'),
     logPath: join(folder, 'hypostyle.log'),
     hardware,
+    onProcess: (pid) => core.resources.begin(id, pid),
     ...platformOf(vmx),
     ...(resume === undefined ? {} : { resumeFrom: resume, beforeResume: async () => saveRuntime(core, id, runtime) }),
   });

@@ -11,6 +11,7 @@ import {
   type RunningTask,
   type VimFault,
 } from '@hypostyle/vim';
+import { setting } from '../../configuration/settings.ts';
 import type { HostCore } from '../../host-core.ts';
 import type { MachineWatch } from '../engine/machine-watch.ts';
 import { readVmx, writeVmx } from '../files/machine-files.ts';
@@ -34,6 +35,8 @@ export interface PowerWork {
   shutdownGuest(call: Call): Promise<void>;
   rebootGuest(call: Call): Promise<void>;
   standbyGuest(call: Call): Promise<void>;
+  /** Ends the engine at once, without a task. */
+  terminate(call: Call): Promise<void>;
   answer(call: Call, questionId: string, choice: string): Promise<void>;
 }
 
@@ -127,7 +130,7 @@ export function definePowerWork(core: HostCore, watch: MachineWatch, settle: Set
   const ask = async (
     call: Call,
     requested: PowerState,
-    event: 'VmGuestShutdownEvent' | 'VmGuestRebootEvent',
+    event: 'VmGuestShutdownEvent' | 'VmGuestRebootEvent' | 'VmGuestStandbyEvent',
     question: (id: string) => Promise<void>,
   ) => {
     const machine = core.machines.get(call.self.ref);
@@ -174,8 +177,30 @@ export function definePowerWork(core: HostCore, watch: MachineWatch, settle: Set
       await settle.retry(id);
       await core.machines.engine(id)?.resume();
     },
-    standbyGuest: () => {
-      throw fault('NotSupported', {}, 'Guests are not put to standby here; use SuspendVM_Task.');
+    // What becomes of a machine whose guest stands by is its owner's choice: it is suspended unless told.
+    standbyGuest: async (call) => {
+      const machine = core.machines.get(call.self.ref);
+      if (setting(machine.configuration, 'standbyAction') === 'powerOnSuspend')
+        throw fault('NotSupported', {}, 'Guests do not stand by in machines that stay on; use SuspendVM_Task.');
+      await ask(call, 'suspended', 'VmGuestStandbyEvent', async () => {
+        if (!machine.agentConnected) throw new HypervisorError('guest-agent-absent', 'It does not answer');
+        await start(suspend, call, 'suspended', ['poweredOn']);
+      });
+    },
+    terminate: async (call) => {
+      const machine = core.machines.get(call.self.ref);
+      const engine = core.machines.engine(machine.id);
+      if (machine.powerState !== 'poweredOn' || engine === undefined) throw invalidPowerState(machine, 'poweredOff');
+      const userName = actingUser(call);
+      watch.expectEnd(machine.id, (draft) =>
+        core.events.post(draft, { type: 'VmPoweredOffEvent', entity: machine.ref, userName }),
+      );
+      await engine.powerOff().catch((error: unknown) => {
+        if (engine.state === 'stopped') return;
+        watch.expectNothing(machine.id);
+        throw error;
+      });
+      await watch.ended(machine.id, 'requested');
     },
   };
 }

@@ -181,8 +181,8 @@ test('what is wanted of a run and not enforced here is said at each start', asyn
     }[];
     const said = events.filter((event) => event._typeName === 'GeneralVmWarningEvent').map(({ message }) => message);
     assert.deepEqual(said, [
-      'The limit of 500 MHz is kept and not enforced on this host.',
-      'The limit of 64 MiB of memory is kept and not enforced on this host.',
+      'The limit of 500 MHz is kept and not enforced on this host. This host holds no processes to limits.',
+      'The limit of 64 MiB of memory is asked of the guest by its balloon, and not enforced where its guest has no driver for it. This host holds no processes to limits.',
     ]);
     await daemon.host.close();
   });

@@ -15,12 +15,14 @@ import type { MachineConfiguration } from '../../configuration/machine-configura
 import { checkFiles } from '../../configuration/refused-members.ts';
 import { writeConfiguration } from '../../configuration/to-vmx.ts';
 import type { HostCore } from '../../host-core.ts';
+import { admitReservations } from '../../resources/admission.ts';
 import { applyVApp } from '../../vapp/apply-vapp.ts';
 import { writeVApp } from '../../vapp/vapp-file.ts';
 import { applyEffects, type DiskGrowth, type DoomedDisk, destroyDisks, doomedDisks } from '../files/disk-effects.ts';
 import { readVmx, writeVmx } from '../files/machine-files.ts';
 import { checkDuplicate, claimName, mustBeFree, specContext } from '../lifecycle/lifecycle-work.ts';
 import { withIdentity } from '../power/power-on.ts';
+import { invalidPowerState } from '../power/power-work.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 import { putMachine, readMachine, saveRuntime } from '../registration/registration.ts';
 import {
@@ -34,6 +36,9 @@ import {
   tellEngine,
 } from './change-engine.ts';
 import { checkHotChange } from './hot-change.ts';
+
+/** Newest virtual hardware that is built. */
+const newestHardware = 'vmx-21';
 
 interface ReconfigureInput {
   readonly id: string;
@@ -58,6 +63,8 @@ export interface ReconfigureWork {
     ref?: ManagedObjectReference,
   ): Promise<ManagedObjectReference<'Task'>>;
   rename(call: Call, name: string): Promise<ManagedObjectReference<'Task'>>;
+  /** To a newer virtual hardware, such as `vmx-20`; the newest unless told. AlreadyUpgraded. */
+  upgrade(call: Call, version: string | undefined): Promise<ManagedObjectReference<'Task'>>;
 }
 
 export function defineReconfigureWork(core: HostCore): ReconfigureWork {
@@ -80,7 +87,30 @@ export function defineReconfigureWork(core: HostCore): ReconfigureWork {
     run: async (task, { id, name }) => changeMachine(core, task, id, { name }),
     resume: async (task, { id, name }) => changeMachine(core, task, id, { name }),
   });
+  const upgrade = core.tasks.define<{ readonly id: string; readonly version: string }>(
+    'VirtualMachine.upgradeVirtualHardware',
+    {
+      method: 'UpgradeVM_Task',
+      run: async (task, { id, version }) => upgradeMachine(core, task, id, version),
+      resume: async (task, { id, version }) => upgradeMachine(core, task, id, version),
+    },
+  );
   return {
+    upgrade: (call, wanted) => {
+      const machine = core.machines.get(call.self.ref);
+      mustBeFree(core, machine);
+      const version = wanted === undefined || wanted === '' ? newestHardware : wanted;
+      checkState(machine, { version });
+      if (machine.powerState !== 'poweredOff') throw invalidPowerState(machine, 'poweredOff');
+      const now = applySpec(machine.configuration, { version }, specContext(core)).configuration.hardwareVersion;
+      if (now <= machine.configuration.hardwareVersion)
+        throw fault(
+          'AlreadyUpgraded',
+          {},
+          `The machine has virtual hardware ${machine.configuration.hardwareVersion} already.`,
+        );
+      return upgrade(call, { input: { id: machine.id, version }, queueKey: machine.id });
+    },
     reconfigure: (call, spec, ref = call.self.ref) => {
       const machine = core.machines.get(ref);
       mustBeFree(core, machine);
@@ -88,6 +118,7 @@ export function defineReconfigureWork(core: HostCore): ReconfigureWork {
       checkFiles(spec, machine.datastore.format(machine.vmxPath));
       const applied = applySpec(machine.configuration, spec, specContext(core));
       checkLive(core, machine, machine.configuration, applied, spec);
+      checkReservations(core, machine, applied);
       applyVApp(machine.vApp, spec);
       return reconfigure(call, { input: { id: machine.id, spec }, entity: machine.ref, queueKey: machine.id });
     },
@@ -99,6 +130,16 @@ export function defineReconfigureWork(core: HostCore): ReconfigureWork {
       return rename(call, { input: { id: machine.id, name }, queueKey: machine.id });
     },
   };
+}
+
+/** A start that was cut off after the configuration was written changes nothing a second time. */
+async function upgradeMachine(core: HostCore, task: RunningTask, id: string, version: string): Promise<void> {
+  const { ref: entity } = core.machines.get({ type: 'VirtualMachine', value: id });
+  const tell = (type: 'VmUpgradingEvent' | 'VmUpgradeCompleteEvent') =>
+    core.registry.commit((draft) => task.post(draft, { type, entity, members: { version } }));
+  tell('VmUpgradingEvent');
+  await changeMachine(core, task, id, { version });
+  tell('VmUpgradeCompleteEvent');
 }
 
 function checkState(machine: MachineRecord, spec: VirtualMachineConfigSpec): void {
@@ -140,6 +181,27 @@ async function settleFiles(core: HostCore, id: string, journal: ReconfigureJourn
   await destroyDisks(core, datastore, gone);
 }
 
+/** A machine that runs takes what it reserves at once: its pool must have it. */
+function checkReservations(core: HostCore, machine: MachineRecord, { configuration }: AppliedSpec): void {
+  if (machine.powerState === 'poweredOn') admitReservations(core, machine, configuration, machine.configuration);
+}
+
+/** Says what is new in a machine that runs, and nobody holds it to. */
+function tellUnenforced(
+  core: HostCore,
+  task: RunningTask,
+  draft: Draft,
+  machine: MachineRecord,
+  now: MachineConfiguration,
+) {
+  if (machine.powerState !== 'poweredOn') return;
+  const known = core.resources.unenforced(machine.configuration);
+  for (const message of core.resources.unenforced(now)) {
+    if (known.includes(message)) continue;
+    task.post(draft, { type: 'GeneralVmWarningEvent', entity: machine.ref, members: { message } });
+  }
+}
+
 async function changeMachine(
   core: HostCore,
   task: RunningTask,
@@ -171,6 +233,7 @@ async function change(
   const applied = applySpec(before, spec, specContext(core));
   const engine = core.machines.engine(id);
   const isLive = checkLive(core, machine, before, applied, spec) && engine !== undefined;
+  checkReservations(core, machine, applied);
   const vApp = applyVApp(machine.vApp, spec);
   const vAppChanges = spec.vAppConfig !== undefined || spec.vAppConfigRemoved === true;
   const destroyed = await doomedDisks(datastore, vmxPath, applied.effects);
@@ -251,6 +314,7 @@ async function conclude(
         members: { oldName: machine.configuration.name, newName: now.configuration.name },
       });
     }
+    tellUnenforced(core, task, draft, machine, now.configuration);
     tellInstanceUuid(core, task, draft, machine, now.configuration.instanceUuid);
     task.post(draft, {
       type: 'VmReconfiguredEvent',
