@@ -1,6 +1,6 @@
 // The Debian packages that this project uses: says which are missing, and installs them.
 //
-//     node scripts/debian-packages.mjs [run] [appliance] [tests] [ansible] [guestfs]     all of them when none is named
+//     node scripts/debian-packages.mjs [run] [appliance] [tests] [ansible] [clients] [guestfs]     all of them when none is named
 //
 // Plain JavaScript for Node 20: it runs before anything else is there.
 import { spawnSync } from 'node:child_process';
@@ -36,6 +36,8 @@ export const packages = {
   ],
   // With its collections it is 20 MB to load and 290 MB on disk, so it is a group of its own.
   ansible: ['ansible'],
+  // Clients of the test bed beside those of the tests, with what they need: 19 MB to load.
+  clients: ['fence-agents', 'python3-oslo.vmware', 'libsoap-lite-perl'],
   // Other readers of disks and packages, which boot a small system of their own to look into them: 25 MB and a kernel.
   guestfs: ['virt-v2v', 'guestfish', 'e2fsprogs', 'linux-image-cloud-amd64'],
 };

@@ -1,0 +1,151 @@
+import { existsSync } from 'node:fs';
+import { type Bed, emptyMachine, guestMachine } from './bed.ts';
+import { endpoints, type TestClient } from './case.ts';
+import { type CommandCase, runCommand, runCommandCases } from './command.ts';
+import type { Face } from './face.ts';
+
+// The agents of Debian's fence-agents, as a cluster's fencer calls them: options on standard input, or on the command line.
+interface Context {
+  readonly bed: Bed;
+  readonly face: Face;
+}
+
+const machine = emptyMachine;
+const runs = async ({ bed }: Context) => (await bed.engineOf(machine)) !== undefined;
+const expect = (condition: unknown, what: string) => {
+  if (!condition) throw new Error(what);
+};
+let pid = 0;
+
+/** Cases that both agents have. */
+const cases: readonly CommandCase<Context>[] = [
+  { name: 'monitor', words: () => ['-o', 'monitor'] },
+  {
+    name: 'list',
+    quick: true,
+    words: () => ['-o', 'list'],
+    async check({ bed }, said) {
+      const names = said.split('\n').map((line) => line.split(',')[0]);
+      for (const name of [emptyMachine, guestMachine]) expect(names.includes(name), `${name} in the list`);
+      expect((await bed.engineOf(guestMachine)) !== undefined, 'the guest runs');
+    },
+  },
+  {
+    name: 'list-status',
+    before: ({ bed }) => bed.power(machine, 'poweredOn'),
+    words: () => ['-o', 'list-status'],
+    says: /^bed-empty,.*,ON$/im,
+  },
+  {
+    name: 'status of what runs',
+    quick: true,
+    before: ({ bed }) => bed.power(machine, 'poweredOn'),
+    words: () => ['-o', 'status', '-n', machine],
+    says: /Status: ON/,
+    check: async (context) => expect(await runs(context), 'an engine'),
+  },
+  {
+    name: 'off',
+    quick: true,
+    before: ({ bed }) => bed.power(machine, 'poweredOn'),
+    words: () => ['-o', 'off', '-n', machine],
+    says: /Success: Powered OFF/,
+    check: async (context) => expect(!(await runs(context)), 'no engine'),
+  },
+  {
+    name: 'off again',
+    before: ({ bed }) => bed.power(machine, 'poweredOff'),
+    words: () => ['-o', 'off', '-n', machine],
+    says: /Success: Already OFF/,
+  },
+  {
+    name: 'status of what is off',
+    before: ({ bed }) => bed.power(machine, 'poweredOff'),
+    words: () => ['-o', 'status', '-n', machine],
+    // The agents say by their exit code that it is off.
+    fails: true,
+    says: /Status: OFF|/,
+    check: async (context) => expect(!(await runs(context)), 'no engine'),
+  },
+  {
+    name: 'on',
+    quick: true,
+    before: ({ bed }) => bed.power(machine, 'poweredOff'),
+    words: () => ['-o', 'on', '-n', machine],
+    says: /Success: Powered ON/,
+    check: async (context) => expect(await runs(context), 'an engine'),
+  },
+  {
+    name: 'reboot',
+    quick: true,
+    before: async ({ bed }) => {
+      await bed.power(machine, 'poweredOn');
+      pid = (await bed.engine(machine)).pid;
+    },
+    words: () => ['-o', 'reboot', '-n', machine],
+    says: /Success: Rebooted/,
+    check: async ({ bed }) => expect((await bed.engine(machine)).pid !== pid, 'another engine'),
+  },
+  {
+    name: 'a machine that is not there',
+    words: () => ['-o', 'status', '-n', 'no-such-machine'],
+    fails: true,
+  },
+  {
+    name: 'a wrong password',
+    quick: true,
+    words: () => ['-o', 'list', '-p', 'not the password'],
+    fails: true,
+    says: /login/i,
+  },
+];
+
+const soapCases: readonly CommandCase<Context>[] = [
+  ...cases,
+  {
+    name: 'status by UUID',
+    before: ({ bed }) => bed.power(machine, 'poweredOn'),
+    words: async ({ face }) => ['-o', 'status', '-U', await face.property(await face.machine(machine), 'config.uuid')],
+    says: /Status: ON/,
+  },
+  {
+    name: 'off by inventory path',
+    before: ({ bed }) => bed.power(machine, 'poweredOn'),
+    words: ({ face }) => ['-o', 'off', '-n', `/${face.datacenter}/vm/${machine}`],
+    says: /Success/,
+    check: async (context) => expect(!(await runs(context)), 'no engine'),
+  },
+];
+
+const restCases: readonly CommandCase<Context>[] = [
+  ...cases,
+  {
+    name: 'list by a filter',
+    words: () => ['-o', 'list', `--filter=filter.names=${machine}`],
+    async check(_, said) {
+      expect(said.split('\n').length === 1 && said.startsWith(machine), 'the one machine');
+    },
+  },
+];
+
+function agent(program: string, own: readonly CommandCase<Context>[], at: TestClient['endpoints']): TestClient {
+  const path = `/usr/sbin/${program}`;
+  return {
+    name: program,
+    endpoints: at,
+    ...(existsSync(path) ? {} : { missing: 'fence-agents is not installed' }),
+    async run(options) {
+      const { bed, face } = options;
+      const common = ['-a', face.host, '-u', `${face.port}`, '-l', face.username, '-p', face.password, '-z'];
+      const waits = ['--ssl-insecure', '--shell-timeout=60', '--login-timeout=60', '--power-timeout=120'];
+      const environment = { HOME: face.home };
+      const execute = async (words: readonly string[]) =>
+        runCommand(path, [...common, ...waits, ...words], { environment });
+      await runCommandCases(own, { bed, face }, execute, options);
+    },
+  };
+}
+
+export const fenceSoap = agent('fence_vmware_soap', soapCases, endpoints);
+/** A host has no Automation interface, which the agent speaks. */
+export const fenceRest = agent('fence_vmware_rest', restCases, ['center']);

@@ -1,0 +1,9 @@
+"""Every case of pyVmomi, in the manner of its community samples."""
+import cases
+import reads  # noqa: F401
+import machines  # noqa: F401
+import hardware  # noqa: F401
+import files  # noqa: F401
+import guests  # noqa: F401
+
+cases.run_cases()
