@@ -72,7 +72,7 @@ export class Bed implements AsyncDisposable {
         backing: data('VirtualCdromRemotePassthroughBackingInfo', { deviceName: '', exclusive: false }),
       });
       await createMachine(host.client, { ...guest, deviceChange: [...(guest.deviceChange ?? []), added(drive)] });
-      await bed.power(guestMachine, 'poweredOn');
+      await bed.guestReady();
       return bed;
     } catch (error) {
       await daemon.remove();
@@ -106,7 +106,13 @@ export class Bed implements AsyncDisposable {
 
   /** The guest runs, its agent answers, and its shell listens. */
   async guestReady(): Promise<void> {
+    const boots = (await this.powerState(guestMachine, 'host')) === 'poweredOff';
     await this.power(guestMachine, 'poweredOn');
+    if (boots) {
+      const console = await this.console();
+      await console.ready();
+      console.close();
+    }
     for (const endpoint of endpoints) {
       const face = this.faces[endpoint];
       const machine = await face.machine(guestMachine);
@@ -117,12 +123,17 @@ export class Bed implements AsyncDisposable {
 
   /** Runs a shell command in the guest, past every interface. */
   async inGuest(command: string): Promise<string> {
-    const console = await GuestConsole.connect(serialSocketOf(await this.engine(guestMachine)));
+    const console = await this.console();
     try {
       return await console.run(command, 120_000);
     } finally {
       console.close();
     }
+  }
+
+  /** The shell on the serial port of the guest. */
+  async console(): Promise<GuestConsole> {
+    return GuestConsole.connect(serialSocketOf(await this.engine(guestMachine)));
   }
 
   /** The engine of a machine, if it runs. */

@@ -91,16 +91,19 @@ def destroy(machine):
         pass
 
 
-@contextlib.contextmanager
-def machine_of(name, on=False, **members):
-    """A machine for one case, which is destroyed behind it."""
-    machine = create('%s-%s' % (own, name), **members)
-    try:
+class machine_of:
+    """A machine for one case, which is destroyed behind it. (A generator of contextlib chokes on pyVmomi's faults.)"""
+
+    def __init__(self, name, on=False, **members):
+        self.machine = create('%s-%s' % (own, name), **members)
         if on:
-            wait(machine.PowerOnVM_Task())
-        yield machine
-    finally:
-        destroy(machine)
+            wait(self.machine.PowerOnVM_Task())
+
+    def __enter__(self):
+        return self.machine
+
+    def __exit__(self, *error):
+        destroy(self.machine)
 
 
 def engine_of(machine):
@@ -132,8 +135,12 @@ def inside():
 
 
 def guest_ready():
-    if guest.runtime.powerState != 'poweredOn':
+    state = guest.runtime.powerState
+    if state != 'poweredOn':
         wait(guest.PowerOnVM_Task())
+    if state == 'poweredOff':
+        with inside() as shell:
+            shell.ready()
     until(lambda: guest.guest.toolsRunningStatus == 'guestToolsRunning', 'the agent is seen', 300)
 
 

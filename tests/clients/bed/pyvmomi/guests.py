@@ -51,7 +51,7 @@ def process():
     processes = manager.processManager
     pid = processes.StartProgramInGuest(guest, root_login, Program(programPath='/bin/sleep', arguments='1000'))
     with inside() as shell:
-        assert shell.run('cat /proc/%d/comm' % pid) == 'sleep'
+        until(lambda: shell.run('cat /proc/%d/comm 2>/dev/null || true' % pid) == 'sleep', 'the program', 60)
         processes.TerminateProcessInGuest(guest, root_login, pid)
         until(lambda: shell.run('cat /proc/%d/comm 2>/dev/null || true' % pid) != 'sleep', 'its end', 60)
 
