@@ -10,6 +10,7 @@ import { ensureModules } from './run.mjs';
 const unitOnly = process.argv.includes('--unit');
 /** Files with the clients of others, for which npm test has not the time to run every case. */
 const clients = [
+  'client-bed',
   'ansible',
   'spread',
   'pyvmomi',
@@ -26,7 +27,7 @@ const only = process.argv.includes('--clients')
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const node = ensureModules();
-if (!unitOnly) ensurePackages(['run', 'appliance', 'tests', 'ansible']);
+if (!unitOnly) ensurePackages(['run', 'appliance', 'tests', 'ansible', 'clients']);
 
 const environment = {
   ...process.env,
@@ -42,7 +43,7 @@ const began = Date.now();
 /** Longest first: a long file that begins late is waited for alone. `npm test` tells the longest of each run. */
 const longest = [
   'packages/qemu/src/conformance.guest.test.ts',
-  'tests/center-ansible.test.ts',
+  'tests/client-bed.test.ts',
   'tests/center-spread.test.ts',
   'tests/instant.test.ts',
   'tests/center-kill.test.ts',

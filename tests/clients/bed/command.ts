@@ -64,7 +64,7 @@ export async function runCommandCases<Context>(
         const expected = each.fails ? 'a refusal' : 'success';
         throw new Unexpected({ command, said: `(${code}) ${stdout} ${stderr}`, expected });
       }
-      const said = each.fails ? stderr || stdout : stdout;
+      const said = each.fails ? `${stderr}\n${stdout}` : stdout;
       const says = typeof each.says === 'function' ? await each.says(context) : each.says;
       if (says !== undefined && !says.test(said)) throw new Unexpected({ command, said, expected: `${says}` });
       await each.check?.(context, said);

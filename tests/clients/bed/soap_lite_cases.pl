@@ -7,6 +7,18 @@ use SOAP::Lite;
 use HTTP::Cookies;
 use Time::HiRes qw(time sleep);
 
+# Values of the types of urn:vim25 are hashes of their members, or text.
+package Vim::Deserializer;
+our @ISA = ('SOAP::Deserializer');
+
+sub typecast {
+    my ($self, $value, $name, $attributes, $children, $type) = @_;
+    return undef unless defined $type && $type =~ /^\{urn:vim25\}/;
+    return ref $children && @$children ? { map { ($self->decode_object($_))[0, 1] } @$children } : $value;
+}
+
+package main;
+
 $ENV{PERL_LWP_SSL_VERIFY_HOSTNAME} = 0;
 my $quick = $ENV{BED_QUICK} eq '1';
 my $own = "perl-$ENV{BED_ENDPOINT}";
@@ -15,7 +27,7 @@ my $soap = SOAP::Lite->proxy(
     "https://$ENV{SERVER_HOST}:$ENV{SERVER_PORT}/sdk",
     cookie_jar => HTTP::Cookies->new(ignore_discard => 1),
     ssl_opts   => { verify_hostname => 0, SSL_verify_mode => 0 },
-)->ns('urn:vim25')->autotype(0)->readable(0)->on_action(sub { '"urn:vim25/6.7"' });
+)->deserializer(Vim::Deserializer->new)->ns('urn:vim25')->autotype(0)->readable(0)->on_action(sub { '"urn:vim25/6.7"' });
 
 sub define { my ($name, $is_quick, $body) = @_; push @cases, [$name, $body] if $is_quick || !$quick; }
 sub check { my ($condition, $message) = @_; die "$message\n" unless $condition; }

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import type { Bed } from './clients/bed/bed.ts';
+import type { Outcome } from './clients/bed/case.ts';
+import { testClients } from './clients/bed/clients.ts';
+import { failureText, tableOf } from './clients/bed/report.ts';
+import { openBed, runClients } from './clients/bed/run-bed.ts';
+
+/** Every case takes a quarter of an hour; else the quick and telling ones. */
+const quick = process.env.HYPOSTYLE_RUNS === undefined;
+/** Of one client at one endpoint, milliseconds. */
+const timeout = quick ? 550_000 : 1_800_000;
+
+describe("Debian's clients, at a host and at a center", () => {
+  let bed: Bed | undefined;
+  const outcomes: Outcome[] = [];
+
+  before(async () => {
+    bed = await openBed();
+  });
+  after(async () => {
+    await bed?.[Symbol.asyncDispose]();
+    console.log(tableOf(outcomes, testClients));
+  });
+
+  for (const client of testClients) {
+    for (const endpoint of client.endpoints) {
+      it(`${client.name} at a ${endpoint}`, { skip: client.missing ?? false, timeout }, async (test) => {
+        assert.ok(bed);
+        const found = await runClients({ bed, clients: [client], endpoints: [endpoint], quick });
+        outcomes.push(...found);
+        for (const outcome of found) {
+          await test.test(outcome.case, () => {
+            if (!outcome.passed) assert.fail(failureText(outcome));
+          });
+        }
+      });
+    }
+  }
+});
