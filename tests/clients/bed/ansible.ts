@@ -592,7 +592,7 @@ const centerOnly: readonly AnsibleCase[] = (
       quick: true,
       args: ({ face }: AnsibleContext) => ({
         ...{ datacenter: 'Datacenter', name: 'ansible-copy', template: 'ansible-center', esxi_hostname: face.hostName },
-        ...{ folder: '/Datacenter/vm/', state: 'poweredon', hardware: { memory_mb: 64, num_cpus: 1 } },
+        ...{ folder: '/Datacenter/vm/', state: 'poweredon', hardware: { memory_mb: 64, num_cpus: 2 } },
         wait_for_customization: false,
       }),
       async check({ bed }: AnsibleContext) {
@@ -660,6 +660,7 @@ const cases = [...facts, ...life, ...hardware, ...snapshots, ...guest, ...center
 export const ansible: TestClient = {
   name: 'Ansible',
   endpoints,
+  quickAt: ['center'],
   ...(existsSync('/usr/bin/ansible-playbook') ? {} : { missing: 'ansible is not installed' }),
   async run(options) {
     await playCases(cases, options);

@@ -22,6 +22,8 @@ export interface TestClient {
   readonly name: string;
   /** Endpoints that it is made for. */
   readonly endpoints: readonly Endpoint[];
+  /** Where its quick cases are run; wherever it is made for unless told. */
+  readonly quickAt?: readonly Endpoint[];
   /** Why it cannot be tried here, such as a package that is not installed. */
   readonly missing?: string;
   /** Runs its cases one after another, and tells the outcome of each as it ends. */

@@ -89,6 +89,9 @@ def everything():
     for values in machines:
         state = values['summary'].runtime.powerState
         assert (state == 'poweredOn') == (values['config'].uuid in running), values['name']
+        if values['name'] == 'bed-guest':
+            kinds = [type(device).__name__ for device in values['config'].hardware.device]
+            assert {'VirtualDisk', 'VirtualVmxnet3', 'VirtualIDEController'} <= set(kinds), kinds
     for kind in ['HostSystem', 'Datastore', 'Folder', 'Datacenter', 'ResourcePool', 'Network']:
         assert read(kind), kind
 
