@@ -45,8 +45,11 @@ export async function finishStream(file: FileWindow, scan: StreamScan): Promise<
   }
   const directoryOffset = position / sectorBytes + 1;
   await append(formatMarker(markerTypes.grainDirectory, directory.length / sectorBytes), directory);
-  await append(formatMarker(markerTypes.footer, 1), formatSparseHeader({ ...header, directoryOffset }));
-  await append(formatMarker(markerTypes.endOfStream, 0));
+  const footer = formatSparseHeader({ ...header, directoryOffset });
+  await file.write(Buffer.concat([footer, formatMarker(markerTypes.endOfStream, 0)]), position + sectorBytes);
+  // The marker of the footer says that all of it is there: it comes to the medium last, and one sector is whole or not.
+  await file.sync();
+  await append(formatMarker(markerTypes.footer, 1));
   await file.sync();
   return kept;
 }

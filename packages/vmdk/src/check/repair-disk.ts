@@ -6,7 +6,7 @@ import type { ExtentDescription } from '../descriptor/extent-line.ts';
 import { resolveReference } from '../descriptor/extent-path.ts';
 import { FileWindow } from '../file-window.ts';
 import { sectorBytes } from '../size.ts';
-import { writeEmbeddedDescriptor } from '../sparse/embedded-descriptor.ts';
+import { replaceEmbeddedDescriptor } from '../sparse/embedded-descriptor.ts';
 import { parseSparseHeader, type SparseHeader, uncleanOffset } from '../sparse/sparse-header.ts';
 import { scanFile } from '../stream/recover-stream.ts';
 import { type ChainLink, readChain } from './chain-links.ts';
@@ -157,7 +157,7 @@ async function repairDescriptor(
   }
   const file = await FileWindow.open(path, { writable: true });
   try {
-    await writeEmbeddedDescriptor(file, link.header, changed);
+    await replaceEmbeddedDescriptor(file, { descriptor: changed });
   } finally {
     await file.close();
   }

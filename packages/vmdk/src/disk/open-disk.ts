@@ -9,7 +9,7 @@ import { VmdkError } from '../errors.ts';
 import { FileWindow } from '../file-window.ts';
 import { isSesparseHeader } from '../sesparse/sesparse-header.ts';
 import { sectorBytes } from '../size.ts';
-import { embeddedDescriptor, writeEmbeddedDescriptor } from '../sparse/embedded-descriptor.ts';
+import { embeddedDescriptor, replaceEmbeddedDescriptor } from '../sparse/embedded-descriptor.ts';
 import { isSparseHeader } from '../sparse/sparse-header.ts';
 import { expectOpenable } from './create-types.ts';
 import type { Disk } from './disk.ts';
@@ -195,7 +195,8 @@ async function openSparseLayer(file: FileWindow, onWarning: OnWarning | undefine
     const extent = await openSparse(file, header, onWarning);
     const layer = new Layer(file.path, [{ extent, bytes: extent.bytes, access: 'RW' }]);
     if (!descriptor) return { path: file.path, layer, identity: file.identity };
-    const renewContentId = () => writeEmbeddedDescriptor(file, header, withContentId(descriptor, newContentId()));
+    const renewContentId = () =>
+      replaceEmbeddedDescriptor(file, { descriptor: withContentId(descriptor, newContentId()) });
     return { path: file.path, layer, descriptor, identity: file.identity, renewContentId };
   } catch (error) {
     await file.close();

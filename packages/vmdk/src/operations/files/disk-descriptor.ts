@@ -5,16 +5,8 @@ import { descriptorOfFile, writeDescriptor } from '../../descriptor/descriptor-f
 import { VmdkError } from '../../errors.ts';
 import { FileWindow } from '../../file-window.ts';
 import { sectorBytes } from '../../size.ts';
-import { descriptorRoom, embeddedDescriptor } from '../../sparse/embedded-descriptor.ts';
-import {
-  formatSparseHeader,
-  isSparseHeader,
-  parseSparseHeader,
-  type SparseHeader,
-} from '../../sparse/sparse-header.ts';
-
-/** Header and descriptor are written in one go where they are this near, in bytes. */
-const longestHead = 65536;
+import { embeddedDescriptor, replaceEmbeddedDescriptor } from '../../sparse/embedded-descriptor.ts';
+import { isSparseHeader, parseSparseHeader, type SparseHeader } from '../../sparse/sparse-header.ts';
 
 /** A disk's descriptor, and where it stands. */
 interface FoundDescriptor {
@@ -45,8 +37,8 @@ export async function findDescriptor(path: string): Promise<FoundDescriptor> {
 }
 
 /**
- * Replaces the descriptor of a disk durably: a file of its own by renaming, one inside a sparse file in one write, with
- * the sparse header in front of it where that changes too.
+ * Replaces the descriptor of a disk durably and in one step: a file of its own by renaming, one inside a sparse file
+ * together with the sparse header where that changes too.
  */
 export async function changeDescriptor(
   path: string,
@@ -59,18 +51,9 @@ export async function changeDescriptor(
     await removeLeftovers(path);
     return writeDescriptor(path, changed, { replace: true });
   }
-  const room = descriptorRoom(changed, header, path);
   const file = await FileWindow.open(path, { writable: true });
   try {
-    const start = header.descriptorOffset * sectorBytes;
-    if (!newHeader || start > longestHead) {
-      await file.write(room, start);
-      if (newHeader) await file.write(formatSparseHeader(newHeader), 0);
-    } else {
-      const gap = await file.read(sectorBytes, start - sectorBytes);
-      await file.write(Buffer.concat([formatSparseHeader(newHeader), gap, room]), 0);
-    }
-    await file.sync();
+    await replaceEmbeddedDescriptor(file, { descriptor: changed, ...(newHeader ? { header: newHeader } : {}) });
   } finally {
     await file.close();
   }

@@ -24,8 +24,9 @@ type Contents = Readonly<Record<string, Buffer>>;
 
 interface Scenario {
   readonly name: string;
-  /** Kind of the base; the rest of the chain is sparse. */
+  /** Kind of the base, and of the rest of the chain; `monolithicSparse` unless told. */
   readonly base?: CreatableKind;
+  readonly children?: 'monolithicSparse' | 'twoGbMaxExtentSparse';
   work(folder: string): Promise<unknown>;
   /** Disks that must be readable at every moment, by name. */
   readonly always: readonly string[];
@@ -49,12 +50,13 @@ async function write(path: string, changes: readonly (readonly [number, Buffer])
 }
 
 /** base ← middle ← top, and middle ← side. */
-async function prepare(folder: string, kind: CreatableKind): Promise<Contents> {
+async function prepare(folder: string, { base: kind = 'monolithicSparse', children }: Scenario): Promise<Contents> {
   await mkdir(folder);
   const path = (name: string) => join(folder, `${name}.vmdk`);
+  const layers = children === undefined ? {} : { kind: children };
   await createDisk({ path: path('base'), kind, virtualBytes });
   const base = await write(path('base'), [[0, patterned(5 * 65536, 30_000, [1, 2, 0])]], Buffer.alloc(virtualBytes));
-  await createChild({ path: path('middle'), parent: path('base') });
+  await createChild({ path: path('middle'), parent: path('base'), ...layers });
   const middle = await write(
     path('middle'),
     [
@@ -64,11 +66,55 @@ async function prepare(folder: string, kind: CreatableKind): Promise<Contents> {
     ],
     base,
   );
-  await createChild({ path: path('top'), parent: path('middle') });
+  await createChild({ path: path('top'), parent: path('middle'), ...layers });
   const top = await write(path('top'), [[65536 + 512, patterned(70_000, 3000, [2, 0])]], middle);
-  await createChild({ path: path('side'), parent: path('middle') });
+  await createChild({ path: path('side'), parent: path('middle'), ...layers });
   const side = await write(path('side'), [[virtualBytes - 512, patterned(512, 512, [1])]], middle);
   return { base, middle, top, side };
+}
+
+/** What is done in a chain whose children are of a kind. */
+function ofChain(children: 'monolithicSparse' | 'twoGbMaxExtentSparse'): readonly Scenario[] {
+  const extents = (...disks: readonly string[]) =>
+    (children === 'monolithicSparse' ? disks : disks.flatMap((disk) => [`${disk}-s001`, disk])).map(
+      (name) => `${name}.vmdk`,
+    );
+  const kind = { children, ...(children === 'monolithicSparse' ? {} : { base: children }) };
+  const scenarios: readonly Scenario[] = [
+    {
+      name: 'a disk in the middle goes into its parent',
+      work: (folder) => consolidateDisk({ path: join(folder, 'middle.vmdk'), into: 'parent' }),
+      always: ['top', 'side'],
+      ends: { base: 'middle', top: 'top', side: 'side' },
+      files: extents('base', 'side', 'top'),
+      record: 'middle',
+    },
+    {
+      name: 'a disk in the middle goes into its children',
+      work: (folder) => consolidateDisk({ path: join(folder, 'middle.vmdk'), into: 'child' }),
+      always: ['base', 'top', 'side'],
+      ends: { base: 'base', top: 'top', side: 'side' },
+      files: extents('base', 'side', 'top'),
+      record: 'middle',
+    },
+    {
+      name: 'the base goes into its child',
+      work: (folder) => consolidateDisk({ path: join(folder, 'base.vmdk') }),
+      always: ['middle', 'top', 'side'],
+      ends: { middle: 'middle', top: 'top', side: 'side' },
+      files: extents('middle', 'side', 'top'),
+      record: 'base',
+    },
+    {
+      name: 'a disk gets another parent',
+      work: (folder) => rebaseDisk({ path: join(folder, 'top.vmdk'), parent: join(folder, 'base.vmdk') }),
+      always: ['base', 'middle', 'top', 'side'],
+      ends: { base: 'base', middle: 'middle', top: 'top', side: 'side' },
+      files: extents('base', 'middle', 'side', 'top'),
+      record: 'top',
+    },
+  ];
+  return scenarios.map((scenario) => ({ ...scenario, ...kind, name: `${scenario.name} (${children})` }));
 }
 
 const scenarios: readonly Scenario[] = [
@@ -113,38 +159,7 @@ const scenarios: readonly Scenario[] = [
     ],
     record: 'middle',
   })),
-  {
-    name: 'a disk in the middle goes into its parent',
-    work: (folder) => consolidateDisk({ path: join(folder, 'middle.vmdk'), into: 'parent' }),
-    always: ['top', 'side'],
-    ends: { base: 'middle', top: 'top', side: 'side' },
-    files: ['base.vmdk', 'side.vmdk', 'top.vmdk'],
-    record: 'middle',
-  },
-  {
-    name: 'a disk in the middle goes into its children',
-    work: (folder) => consolidateDisk({ path: join(folder, 'middle.vmdk'), into: 'child' }),
-    always: ['base', 'top', 'side'],
-    ends: { base: 'base', top: 'top', side: 'side' },
-    files: ['base.vmdk', 'side.vmdk', 'top.vmdk'],
-    record: 'middle',
-  },
-  {
-    name: 'the base goes into its child',
-    work: (folder) => consolidateDisk({ path: join(folder, 'base.vmdk') }),
-    always: ['middle', 'top', 'side'],
-    ends: { middle: 'middle', top: 'top', side: 'side' },
-    files: ['middle.vmdk', 'side.vmdk', 'top.vmdk'],
-    record: 'base',
-  },
-  {
-    name: 'a disk gets another parent',
-    work: (folder) => rebaseDisk({ path: join(folder, 'top.vmdk'), parent: join(folder, 'base.vmdk') }),
-    always: ['base', 'middle', 'top', 'side'],
-    ends: { base: 'base', middle: 'middle', top: 'top', side: 'side' },
-    files: ['base.vmdk', 'middle.vmdk', 'side.vmdk', 'top.vmdk'],
-    record: 'top',
-  },
+  ...(['monolithicSparse', 'twoGbMaxExtentSparse'] as const).flatMap((children) => ofChain(children)),
 ];
 
 /** Grown, a disk has zeros at its end; shrunk, some less. */
@@ -204,7 +219,7 @@ async function contentOf(folder: string, name: string): Promise<Buffer> {
 for (const scenario of scenarios) {
   test(`${scenario.name}: killed at any step nothing is lost, and the next call finishes it`, async (t) => {
     const root = await memoryFolder(t);
-    const contents = await prepare(join(root, 'before'), scenario.base ?? 'monolithicSparse');
+    const contents = await prepare(join(root, 'before'), scenario);
     t.after(await gateFiles());
     let steps = 0;
     for (let alive = false; !alive; steps += 1) {
