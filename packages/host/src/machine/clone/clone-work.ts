@@ -39,7 +39,7 @@ interface CloneInput {
   readonly spec: VirtualMachineCloneSpec;
   /** Reference value. */
   readonly pool: string;
-  /** The machine is copied as it is, and has its turn kept meanwhile; else by a snapshot that goes afterwards. */
+  /** The machine is copied as it is, beside others who read it, and is not changed meanwhile; else by a snapshot that goes afterwards. */
   readonly inTurn: boolean;
 }
 
@@ -87,7 +87,11 @@ export function defineCloneWork(core: HostCore, snapshots: SnapshotParts, powerO
       // What is read of the machine itself stays as it is meanwhile; a snapshot does so anyway, and a template.
       const inTurn = request.source.uid === undefined && !request.live && !machine.configuration.template;
       const input = { source: machine.id, name, spec, pool: pool.value, inTurn };
-      return start(call, { input, entity: machine.ref, ...(inTurn ? { queueKey: machine.id } : {}) });
+      return start(call, {
+        input,
+        entity: machine.ref,
+        ...(inTurn ? { queueKey: machine.id, queueShared: true } : {}),
+      });
     },
   };
 }

@@ -8,7 +8,7 @@ import type { TaskInfo, TaskRecord } from './task-record.ts';
 
 /** What is said of a task that is about to be made. */
 export type NewTask = Pick<TaskRecord, 'kind' | 'input' | 'queueKey' | 'userName'> &
-  Partial<Pick<TaskRecord, 'owner' | 'journal'>> & { readonly info: Partial<TaskInfo> };
+  Partial<Pick<TaskRecord, 'owner' | 'journal' | 'queueShared'>> & { readonly info: Partial<TaskInfo> };
 
 export const systemReason: DataTypes['TaskReason'] = { _typeName: 'TaskReasonSystem' };
 
@@ -41,6 +41,6 @@ export function newTaskRecord(
     reason,
   };
   const within = onEntity ? withAncestors(inventoryReader(registry), entity).map((ref) => ref.value) : [];
-  const { kind, owner, input, queueKey, userName, journal } = task;
-  return { number, kind, owner, input, queueKey, userName, within, journal, info };
+  const { kind, owner, input, queueKey, queueShared, userName, journal } = task;
+  return { number, kind, owner, input, queueKey, queueShared, userName, within, journal, info };
 }

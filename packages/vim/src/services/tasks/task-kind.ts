@@ -52,6 +52,8 @@ export interface TaskRequest<Input = unknown> {
   readonly entityName?: string | undefined;
   /** Tasks of one key go one at a time, in order. */
   readonly queueKey?: string | undefined;
+  /** It goes together with those beside it in that queue that are shared too. */
+  readonly queueShared?: boolean;
   readonly cancelable?: boolean | undefined;
   readonly parentTaskKey?: string | undefined;
   readonly activationId?: string | undefined;

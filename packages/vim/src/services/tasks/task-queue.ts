@@ -2,10 +2,18 @@
 export interface QueuedWork {
   /** Works of one lane go one at a time, in order; without a lane there is nothing to wait for. */
   readonly lane: string | undefined;
+  /** Goes together with those beside it in its lane that are shared too. */
+  readonly shared?: boolean;
   /** Counts against the bound of heavy work. */
   readonly heavy: boolean;
   /** Never rejects. */
   run(): Promise<void>;
+}
+
+/** Works of one name: those that are running, or wait for a heavy slot, and those behind them. */
+interface Lane {
+  readonly going: Set<QueuedWork>;
+  readonly waiting: QueuedWork[];
 }
 
 /** Decides when work goes: lanes in order, heavy work bounded, everything else at once. */
@@ -13,35 +21,35 @@ export class TaskQueue {
   readonly #heavyLimit: number;
   #heavyRunning = 0;
   readonly #heavyWaiting = new Set<QueuedWork>();
-  /** Head of each lane is running, or waits for a heavy slot. */
-  readonly #lanes = new Map<string, QueuedWork[]>();
+  readonly #lanes = new Map<string, Lane>();
 
   constructor(heavyLimit: number) {
     this.#heavyLimit = heavyLimit;
   }
 
   add(work: QueuedWork): void {
-    if (work.lane !== undefined) {
-      const lane = this.#lanes.get(work.lane);
-      if (lane !== undefined) {
-        lane.push(work);
-        return;
-      }
-      this.#lanes.set(work.lane, [work]);
+    if (work.lane === undefined) {
+      this.#admit(work);
+      return;
     }
-    this.#admit(work);
+    const lane = this.#lanes.get(work.lane) ?? { going: new Set(), waiting: [] };
+    this.#lanes.set(work.lane, lane);
+    lane.waiting.push(work);
+    this.#advance(work.lane);
   }
 
   /** Takes back work that has not begun; false when it has. */
   remove(work: QueuedWork): boolean {
     if (this.#heavyWaiting.delete(work)) {
-      this.#advance(work.lane);
+      this.#done(work);
       return true;
     }
-    const lane = work.lane === undefined ? undefined : this.#lanes.get(work.lane);
-    const index = lane?.indexOf(work) ?? -1;
-    if (lane === undefined || index < 1) return false;
-    lane.splice(index, 1);
+    const { waiting = [] } = this.#lanes.get(work.lane ?? '') ?? {};
+    const index = waiting.indexOf(work);
+    if (index < 0) return false;
+    waiting.splice(index, 1);
+    // Those behind it may go with those before it.
+    if (work.lane !== undefined) this.#advance(work.lane);
     return true;
   }
 
@@ -54,7 +62,7 @@ export class TaskQueue {
     if (work.heavy) this.#heavyRunning += 1;
     void work.run().finally(() => {
       if (work.heavy) this.#heavyRunning -= 1;
-      this.#advance(work.lane);
+      this.#done(work);
       if (this.#heavyRunning >= this.#heavyLimit) return;
       for (const next of this.#heavyWaiting) {
         this.#heavyWaiting.delete(next);
@@ -64,13 +72,25 @@ export class TaskQueue {
     });
   }
 
-  /** The head of the lane is done with: its next may go. */
-  #advance(name: string | undefined): void {
-    const lane = name === undefined ? undefined : this.#lanes.get(name);
-    if (name === undefined || lane === undefined) return;
-    lane.shift();
-    const next = lane[0];
-    if (next === undefined) this.#lanes.delete(name);
-    else this.#admit(next);
+  #done(work: QueuedWork): void {
+    if (work.lane === undefined) return;
+    this.#lanes.get(work.lane)?.going.delete(work);
+    this.#advance(work.lane);
+  }
+
+  /** Lets those of a lane go whose turn it is. */
+  #advance(name: string): void {
+    const lane = this.#lanes.get(name);
+    if (lane === undefined) return;
+    const { going, waiting } = lane;
+    for (;;) {
+      const [next] = waiting;
+      const together = going.size === 0 || (next?.shared === true && [...going].every(({ shared }) => shared));
+      if (next === undefined || !together) break;
+      waiting.shift();
+      going.add(next);
+      this.#admit(next);
+    }
+    if (going.size === 0 && waiting.length === 0) this.#lanes.delete(name);
   }
 }

@@ -13,6 +13,7 @@ export interface TaskRecord {
   readonly owner?: string | undefined;
   readonly input: unknown;
   readonly queueKey: string | undefined;
+  readonly queueShared?: boolean | undefined;
   readonly userName: string;
   /** Reference values of the entity and of what was above it when the task began. */
   readonly within: readonly string[];

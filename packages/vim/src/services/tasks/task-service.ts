@@ -139,6 +139,7 @@ export class TaskService implements TaskKeeper {
       kind: request.kind,
       input: request.input,
       queueKey: request.queueKey,
+      queueShared: request.queueShared,
       userName,
       info: {
         reason,
@@ -387,6 +388,7 @@ export class TaskService implements TaskKeeper {
   #enqueue(task: TrackedTask): void {
     task.work = {
       lane: task.record.queueKey,
+      shared: task.record.queueShared ?? false,
       heavy: this.kinds.get(task.record.kind ?? '')?.heavy ?? false,
       run: () => this.#run(task),
     };
