@@ -3,6 +3,7 @@ import {
   type Call,
   type DatastoreSummary,
   fault,
+  type HttpNfcLeaseInfo,
   type HttpNfcLeaseSourceFile,
   type ManagedObjectReference,
   type MethodTable,
@@ -38,7 +39,17 @@ export function allowedFile(
   file: HttpNfcLeaseSourceFile,
 ): HttpNfcLeaseSourceFile {
   const { url } = file;
-  if (/^https?:/i.test(url)) return file;
+  if (/^https?:/i.test(url)) {
+    // Whom a host asks in its own name is not for everybody to say.
+    const info = core.registry.get(lease)?.value('info') as HttpNfcLeaseInfo | undefined;
+    requirePrivilege(
+      core,
+      call,
+      info?.entity ?? { type: 'HostSystem', value: core.hosts.route(lease).link.host },
+      'VApp.PullFromUrls',
+    );
+    return file;
+  }
   if (/^file:/i.test(url)) {
     const { host } = core.hosts.route(lease).link;
     requirePrivilege(core, call, { type: 'HostSystem', value: host }, 'Host.Config.Storage');

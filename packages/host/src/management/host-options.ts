@@ -3,6 +3,7 @@ import { settleRateKey, settleVerifyKey } from '../machine/settle/settle-policy.
 
 export const welcomeMessageKey = 'Annotations.WelcomeMessage';
 const lockFailuresKey = 'Security.AccountLockFailures';
+const pullNearbyKey = 'hypostyle.pull.nearby';
 const unlockTimeKey = 'Security.AccountUnlockTime';
 
 /** How disks settle that machines run from before they are inflated. */
@@ -48,7 +49,18 @@ export const hostOptions: readonly OptionDefinition[] = [
     type: longOption({ min: 60, max: 3_600, defaultValue: 900 }),
   },
   ...settleOptions,
+  {
+    key: pullNearbyKey,
+    label:
+      'Whether leases may pull from addresses of the host itself (127.0.0.0/8, ::1) and of its link (169.254.0.0/16)',
+    type: data('BoolOption', { valueIsReadonly: false, supported: true, defaultValue: false }),
+  },
 ];
+
+/** Whether leases may pull from where only the host itself, or who is on its link, can ask. */
+export function mayPullNearby(options: Pick<OptionService, 'value'>): boolean {
+  return options.value(pullNearbyKey) === true;
+}
 
 /** When the host locks accounts, as its options say now. Failures count until the next sign-in. */
 export function hostLockOut(options: Pick<OptionService, 'value'>): LockOutPolicy {

@@ -20,7 +20,7 @@ const header = (key: string, value: string) => data('KeyValue', { key, value });
 const digestOf = (bytes: Uint8Array) =>
   header('Digest', `sha-256=${createHash('sha256').update(bytes).digest('base64')}`);
 const pull = (file: HttpNfcLeaseSourceFile, patience?: number) =>
-  collect(webContent(file, { signal, ...(patience === undefined ? {} : { patience }) }));
+  collect(webContent(file, { signal, nearby: true, ...(patience === undefined ? {} : { patience }) }));
 const serve = (test: TestContext, answer: RequestListener) => webServer(test, answer);
 
 /** A fault of this type whose words match. */
@@ -38,7 +38,7 @@ test('what is whole arrives, by its length and its digest, and renews the lease'
     count += bytes;
   };
   const file = source(`${url}/disk.vmdk`, { httpHeaders: [digestOf(noise)], size: noise.length });
-  const got = await collect(webContent(file, { signal, onBytes }));
+  const got = await collect(webContent(file, { signal, nearby: true, onBytes }));
   assert.ok(got.equals(noise));
   assert.equal(count, noise.length);
 });
@@ -87,7 +87,7 @@ test('a server that stands still is given up; one that is slow is not, nor one w
   );
   assert.equal((await pull(source(`${url}/slow`), 300)).length, 20_000);
   let read = 0;
-  for await (const piece of webContent(source(`${url}/slow`), { signal, patience: 100 })) {
+  for await (const piece of webContent(source(`${url}/slow`), { signal, nearby: true, patience: 100 })) {
     if (read === 0) await new Promise((resolve) => setTimeout(resolve, 250));
     read += piece.length;
   }
@@ -155,7 +155,7 @@ test('a server with TLS is known by its thumbprint, or else must be believed', a
   }
   assert.deepEqual(seen, [], 'nothing is said to a server that is another');
   // The connection of one that was right is not taken by one that says another thumbprint.
-  const right = await openWeb(source(url, { sslThumbprint: thumbprint }), { signal });
+  const right = await openWeb(source(url, { sslThumbprint: thumbprint }), { signal, nearby: true });
   await assert.rejects(pull(source(url, { sslThumbprint: '00' })), faultOf('SSLVerifyFault'));
   await collect(right.body);
 });
@@ -201,7 +201,7 @@ test('a member of an archive is checked by the manifest, wherever it is, and its
     assert.equal(`${await pull(source(`${url}/good`, { memberName: 'b.vmdk' }))}`, 'abc');
     let read = 0;
     const reading = (async () => {
-      for await (const piece of webContent(source(`${url}/bad`, { memberName: 'a.vmdk' }), { signal }))
+      for await (const piece of webContent(source(`${url}/bad`, { memberName: 'a.vmdk' }), { signal, nearby: true }))
         read += piece.length;
     })();
     await assert.rejects(reading, says('IncorrectFileType', /a\.vmdk in http.*SHA256 is [0-9a-f]{64}/));
@@ -222,7 +222,7 @@ test('a disk whose pull fails, however it does, leaves nothing; a good one is th
   });
   const receive = (file: HttpNfcLeaseSourceFile) =>
     receiveDisk(
-      webContent(file, { signal }),
+      webContent(file, { signal, nearby: true }),
       { root, path: 'web.vmdk', capacityBytes: image.length, provisioning: 'thin' },
       { signal },
     );

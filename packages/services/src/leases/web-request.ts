@@ -1,9 +1,10 @@
 import { get as getHttp, type IncomingMessage } from 'node:http';
 import { get as getHttps } from 'node:https';
-import { isIP, type Socket } from 'node:net';
+import { isIP, type LookupFunction, type Socket } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import { fault, type HttpNfcLeaseSourceFile, VimFault } from '@hypostyle/vim';
 import { faults } from '../errors.ts';
+import { farLookup, isNearby, NearbyAddress } from './far-lookup.ts';
 
 const mostRedirects = 5;
 /** Milliseconds in which a server must begin to answer, and in which it must go on. */
@@ -13,6 +14,8 @@ export interface WebOptions {
   readonly signal: AbortSignal;
   /** Milliseconds without a byte after which a server is given up. Default 30 s. */
   readonly patience?: number;
+  /** Addresses of this computer alone and of its link are asked too. Default false. */
+  readonly nearby?: boolean;
 }
 
 /** A good answer. */
@@ -36,7 +39,7 @@ const ownHeaders =
  */
 export async function openWeb(
   file: HttpNfcLeaseSourceFile,
-  { signal, patience: limit = patience }: WebOptions,
+  { signal, patience: limit = patience, nearby = false }: WebOptions,
 ): Promise<WebAnswer> {
   const named = urlOf(file.url);
   let url = named;
@@ -46,6 +49,7 @@ export async function openWeb(
       thumbprint: file.sslThumbprint === '' ? undefined : file.sslThumbprint,
       signal,
       limit,
+      nearby,
     });
     const { statusCode = 0, statusMessage = '' } = answer;
     const { location } = answer.headers;
@@ -89,18 +93,23 @@ interface RequestOptions {
   readonly thumbprint: string | undefined;
   readonly signal: AbortSignal;
   readonly limit: number;
+  readonly nearby: boolean;
 }
 
-function request(url: URL, { headers, thumbprint, signal, limit }: RequestOptions): Promise<IncomingMessage> {
+function request(url: URL, options: RequestOptions): Promise<IncomingMessage> {
+  const { headers, thumbprint, signal, limit, nearby } = options;
   return new Promise((resolve, reject) => {
-    const common = { headers, signal };
+    const lookup = nearby ? undefined : farLookup;
+    // An address that is written out is not looked up.
+    if (!nearby && isNearby(hostOf(url))) throw tooNear(url);
+    const common = { headers, signal, ...(lookup ? { lookup } : {}) };
     const sent =
       url.protocol === 'https:'
         ? getHttps(url, {
             ...common,
             // A connection of its own, and nothing is said on it before its other end is known.
             createConnection: (_, ready) => {
-              checkedConnection(url, thumbprint, signal).then(
+              checkedConnection(url, { thumbprint, signal, lookup }).then(
                 (socket) => ready(null, socket),
                 (error: unknown) => ready(error as Error, undefined as unknown as Socket),
               );
@@ -113,6 +122,7 @@ function request(url: URL, { headers, thumbprint, signal, limit }: RequestOption
     sent.once('error', (error) => {
       clearTimeout(timer);
       if (signal.aborted) reject(signal.reason);
+      else if (error instanceof NearbyAddress) reject(tooNear(url));
       else
         reject(error instanceof VimFault ? error : httpFault(0, `${shownUrl(url)} cannot be read: ${error.message}`));
     });
@@ -124,12 +134,20 @@ function request(url: URL, { headers, thumbprint, signal, limit }: RequestOption
 }
 
 /** A connection to whom the client means: the certificate of its thumbprint, or else one that this computer believes. */
-function checkedConnection(url: URL, thumbprint: string | undefined, signal: AbortSignal): Promise<TLSSocket> {
+function checkedConnection(
+  url: URL,
+  {
+    thumbprint,
+    signal,
+    lookup,
+  }: Pick<RequestOptions, 'thumbprint' | 'signal'> & { lookup: LookupFunction | undefined },
+): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
-    const host = url.hostname.replace(/^\[|\]$/g, '');
+    const host = hostOf(url);
     const socket = connect({
       host,
       port: Number(url.port || 443),
+      ...(lookup ? { lookup } : {}),
       ...(isIP(host) === 0 ? { servername: host } : {}),
       ALPNProtocols: ['http/1.1'],
       rejectUnauthorized: false,
@@ -158,6 +176,15 @@ function checkedConnection(url: URL, thumbprint: string | undefined, signal: Abo
       socket.destroy();
     });
   });
+}
+
+/** The name or address of a URL, without the brackets of IPv6. */
+function hostOf({ hostname }: URL): string {
+  return hostname.replace(/^\[|\]$/g, '');
+}
+
+function tooNear(url: URL): VimFault {
+  return httpFault(0, `${shownUrl(url)} is on the host itself or its own link, which leases are not pulled from`);
 }
 
 function bare(thumbprint: string): string {

@@ -15,9 +15,18 @@ import {
   type TransferTarget,
   webContent,
 } from '@hypostyle/services';
-import { type Call, data, fault, type HttpNfcLeaseSourceFile, type RunningTask, type VimFault } from '@hypostyle/vim';
+import {
+  type Call,
+  data,
+  fault,
+  type HttpNfcLeaseSourceFile,
+  type ManagedObjectReference,
+  type RunningTask,
+  type VimFault,
+} from '@hypostyle/vim';
 import type { HostCore } from '../../host-core.ts';
 import { references } from '../../inventory/references.ts';
+import { mayPullNearby } from '../../management/host-options.ts';
 
 type Source = { readonly kind: 'local'; readonly path: string; readonly shown: string } | { readonly kind: 'web' };
 
@@ -46,7 +55,7 @@ export function definePullWork(core: HostCore): LeasePulling {
       // Leases do not outlive their process.
       if (pull === undefined) throw interrupted();
       try {
-        await runPull(task, pull);
+        await runPull(core, task, pull);
       } finally {
         pulls.delete(key);
       }
@@ -82,7 +91,14 @@ async function sourceOf(
   call: Call,
   { url, httpHeaders = [], size }: HttpNfcLeaseSourceFile,
 ): Promise<Source> {
-  if (/^https?:/i.test(url)) return { kind: 'web' };
+  if (/^https?:/i.test(url)) {
+    // Whom the host asks in its own name is not for everybody to say.
+    const entity =
+      core.registry.read(call.self.ref as ManagedObjectReference<'HttpNfcLease'>, 'info')?.entity ??
+      references.rootFolder;
+    requirePrivilege(core, call, entity, 'VApp.PullFromUrls');
+    return { kind: 'web' };
+  }
   if (/^file:/i.test(url)) {
     checkLocal(core, call);
     const path = await realpath(fileURLToPath(url)).catch(() => {
@@ -134,28 +150,30 @@ async function isAccessible(core: HostCore, call: Call, file: HttpNfcLeaseSource
   try {
     const source = await sourceOf(core, call, file);
     if (source.kind === 'local') await localContent(source.path, source.shown, file);
-    else (await openWeb(file, { signal: AbortSignal.timeout(30_000) })).close();
+    else (await openWeb(file, { signal: AbortSignal.timeout(30_000), nearby: mayPullNearby(core.options) })).close();
     return true;
   } catch {
     return false;
   }
 }
 
-async function runPull(task: RunningTask, { lease, files }: Pull): Promise<void> {
+async function runPull(core: HostCore, task: RunningTask, { lease, files }: Pull): Promise<void> {
   for (const [index, { target, file, source }] of files.entries()) {
-    await lease.take(target.fileName, task.signal, (_, options) => bring(target, file, source, options));
+    await lease.take(target.fileName, task.signal, (_, options) => bring(core, target, file, source, options));
     task.progress(Math.floor(((index + 1) / files.length) * 100));
   }
 }
 
 async function bring(
+  core: HostCore,
   target: TransferTarget,
   file: HttpNfcLeaseSourceFile,
   source: Source,
   options: ReceiveOptions,
 ): Promise<void> {
   if (target.receive === undefined) throw faults.notSupported(`${target.fileName} takes no content.`);
-  if (source.kind === 'web') return target.receive(webContent(file, options), options);
+  if (source.kind === 'web')
+    return target.receive(webContent(file, { ...options, nearby: mayPullNearby(core.options) }), options);
   const content: LocalContent = await localContent(source.path, source.shown, file);
   if (await target.adopt?.(content, options)) return;
   await target.receive(readContent(content, options), { ...options, contentLength: content.length });
