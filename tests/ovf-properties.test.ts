@@ -50,11 +50,11 @@ describe('properties given at deploy', () => {
     await rm(home, { recursive: true, force: true });
   });
 
-  it('reach the guest on a disc', async () => {
+  it('reach the guest on a disc, and by the firmware', async () => {
     const page = await pageOf(port, /Property title/);
     assert.match(page, /<h1>Fish &amp; chips<\/h1>/);
     assert.match(page, /Host name<\/th><td>kelp</);
-    assert.match(page, /with an OVF environment on the disc sr0/);
+    assert.match(page, /with an OVF environment on the disc sr0 and in guestinfo\.ovfEnv/);
   });
 
   it('are seen by clients, and the disc is not part of the configuration', async () => {
@@ -81,13 +81,15 @@ describe('properties given at deploy', () => {
     client = await signedIn(daemon);
     const property = (await configOf(machine))?.vAppConfig?.property?.find(({ id }) => id === 'title');
     assert.equal(property?.value, 'Fish & chips');
-    await reconfigure(machine, { property: [edit(property?.key ?? -1, 'Mushy peas')] });
+    const ovfEnvironmentTransport = ['com.vmware.guestInfo'];
+    await reconfigure(machine, { property: [edit(property?.key ?? -1, 'Mushy peas')], ovfEnvironmentTransport });
     assert.match(await pageOf(port, /Property title/), /<h1>Fish &amp; chips<\/h1>/);
     await client.waitForTask(await client.call(machine, 'PowerOffVM_Task', {}));
     await powerOn(client, machine);
     const page = await pageOf(port, /Property title/);
     assert.match(page, /<h1>Mushy peas<\/h1>/);
     assert.match(page, /Host name<\/th><td>kelp</);
+    assert.match(page, /with an OVF environment in guestinfo\.ovfEnv/);
   });
 
   it('reach a machine without a drive of its own, which goes on with its disc after a suspend', async () => {
@@ -97,6 +99,7 @@ describe('properties given at deploy', () => {
     const deviceChange = drives.map((device) => ({ ...added(device), operation: 'remove' as const }));
     const spec = data('VirtualMachineConfigSpec', { deviceChange });
     await client.waitForTask(await client.call(machine, 'ReconfigVM_Task', { spec }));
+    await reconfigure(machine, { ovfEnvironmentTransport: ['iso', 'com.vmware.guestInfo'] });
     await powerOn(client, machine);
     assert.match(await pageOf(port, /Property title/), /Mushy peas[\s\S]*OVF environment on the disc sr0/);
     await client.waitForTask(await client.call(machine, 'SuspendVM_Task', {}));

@@ -1,3 +1,5 @@
+import type { GuestData } from './guest-data.ts';
+
 /** A virtual machine's hardware as a hypervisor must build it. Sizes say their unit in their name. */
 export interface MachineHardware {
   /** SMBIOS UUID, lower-case 8-4-4-4-12. */
@@ -30,6 +32,8 @@ export interface MachineHardware {
   /** VMware's backdoor port 0x5658. */
   readonly vmport: boolean;
   readonly guestAgent: boolean;
+  /** Where the driver has the capability `guestData`; nothing when left out. */
+  readonly guestData?: readonly GuestData[];
   /** Devices in the order in which firmware tries them; by `id` of a disk, CD-ROM or NIC. */
   readonly bootOrder: readonly string[];
   /** Enter the firmware's setup at the next start. */

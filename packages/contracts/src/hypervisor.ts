@@ -76,6 +76,8 @@ export interface HypervisorCapabilities {
   readonly changedBlocks: boolean;
   /** `DiskMoving`. */
   readonly diskMoves: boolean;
+  /** `MachineHardware.guestData`. */
+  readonly guestData: boolean;
   readonly nicModels: readonly NicModel[];
   readonly controllerModels: readonly ControllerModel[];
   readonly maxCpus: number;

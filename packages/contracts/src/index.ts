@@ -2,6 +2,7 @@ export type * from './block-work.ts';
 export type * from './changed-blocks.ts';
 export type * from './disk-copy.ts';
 export type * from './disk-moves.ts';
+export type * from './guest-data.ts';
 export * from './guest-work.ts';
 export * from './hardware.ts';
 export type * from './hot-plug.ts';

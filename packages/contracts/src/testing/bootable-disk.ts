@@ -48,6 +48,7 @@ export const guestModules: readonly string[] = [
   'sr_mod',
   'evdev',
   'button',
+  'qemu_fw_cfg',
 ];
 
 export interface BootableDiskOptions {

@@ -104,6 +104,7 @@ async function session(machine: RunningMachine): Promise<GuestSession> {
     // A drive whose disc was changed says so to the first who asks, as an error.
     readDisc: (length) =>
       guest.run(`for n in 1 2 3 4; do disc=$(head -c ${length} /dev/sr0 2>/dev/null) && break; done; echo "$disc"`),
+    guestData: (name) => guest.run(`cat '/sys/firmware/qemu_fw_cfg/by_name/opt/${name}/raw' 2>/dev/null || true`),
     typed: () => guest.run('cat /tmp/typed 2>/dev/null || true'),
     shutDown: () => guest.send('poweroff -f'),
     reboot: () => guest.send('reboot -f'),

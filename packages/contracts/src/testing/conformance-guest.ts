@@ -36,6 +36,8 @@ export interface GuestSession {
   hardware(): Promise<GuestHardware>;
   /** The beginning of the disc in the CD-ROM drive; empty where there is none. */
   readDisc(length: number): Promise<string>;
+  /** What the machine was given as guest data of this name; empty where there is none. */
+  guestData(name: string): Promise<string>;
   /** What `/tmp/typed` has: a shell of the guest listens to the keyboard. Empty where there is no such file. */
   typed(): Promise<string>;
   /** Makes the guest shut down, or reboot, by itself. */

@@ -92,11 +92,16 @@ export function hypervisorConformance({ name, driver, guest }: HypervisorConform
 
     it('starts, measures, resets and ends a machine that is its own', async () => {
       const asked = await request();
-      const machine = await hypervisor.start(asked);
+      const told = join(root, 'told, once');
+      await writeFile(told, 'as it was deployed');
+      const guestData = capabilities.guestData ? [{ name: 'guestinfo.test', path: told }] : [];
+      const machine = await hypervisor.start({ ...asked, hardware: { ...asked.hardware, guestData } });
       const events = record(machine);
       assert.equal(machine.state, 'running');
       const session = await guest.open(machine);
       assert.equal(await session.ready(), asked.uuid);
+      const found = await session.guestData('guestinfo.test');
+      assert.equal(found.trim(), capabilities.guestData ? 'as it was deployed' : '');
       const other = await open();
       await rejects(other.start(asked), 'locked');
       await other.detach();

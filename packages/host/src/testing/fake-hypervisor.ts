@@ -71,6 +71,7 @@ export class FakeHypervisor implements Hypervisor, FakeGuests {
         instantDisks: true,
         changedBlocks: true,
         diskMoves: true,
+        guestData: true,
         nicModels: [...nicModels],
         controllerModels: ['ide', 'ahci', 'buslogic', 'lsilogic', 'lsisas1068', 'pvscsi', 'nvme'],
         maxCpus: 8,

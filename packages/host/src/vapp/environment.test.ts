@@ -44,13 +44,13 @@ function machine(vApp: ReturnType<typeof vAppOf> | undefined): MachineRecord {
 
 test('the environment is on the disc and in guestinfo.ovfEnv, as the machine asks, and found again', async () => {
   const both = await makeEnvironment(machine(vAppOf(['iso', 'com.vmware.guestInfo'], { value: 'Grüße' })));
-  assert.match(both.guestInfo ?? '', /oe:key="p0" oe:value="Grüße"/);
-  assert.ok((await readFile(both.disc ?? '')).includes(both.guestInfo ?? '-'));
+  assert.match(both.guestInfo?.text ?? '', /oe:key="p0" oe:value="Grüße"/);
+  assert.ok((await readFile(both.disc ?? '')).includes(both.guestInfo?.text ?? '-'));
   assert.deepEqual(await findEnvironment(datastore, vmxPath), both);
   for (const name of await readdir(folder)) assert.equal((await stat(join(folder, name))).mode & 0o777, 0o600);
 
   const told = await makeEnvironment(machine(vAppOf(['com.vmware.guestInfo'], { value: 'new' })));
-  assert.deepEqual([told.disc, /new/.test(told.guestInfo ?? '')], [undefined, true]);
+  assert.deepEqual([told.disc, /new/.test(await readFile(told.guestInfo?.path ?? '', 'utf8'))], [undefined, true]);
   assert.deepEqual(await findEnvironment(datastore, vmxPath), told);
 
   const nothing = { disc: undefined, guestInfo: undefined };

@@ -10,8 +10,8 @@ import { privatePath, readBounded, writePrivate } from './vapp-file.ts';
 export interface RunEnvironment {
   /** Absolute path of the disc image. */
   readonly disc: string | undefined;
-  /** Content of `guestinfo.ovfEnv`; it is shown to clients, and the guest gets it once there is a guest channel. */
-  readonly guestInfo: string | undefined;
+  /** Content of `guestinfo.ovfEnv`: it is shown to clients, and the guest gets the file. */
+  readonly guestInfo: { readonly text: string; readonly path: string } | undefined;
 }
 
 const maximumTextBytes = 1 << 20;
@@ -46,11 +46,12 @@ export async function makeEnvironment(machine: MachineRecord): Promise<RunEnviro
           adapters: c.nics.map((nic) => ({ mac: nic.mac, network: nic.networkName, unitNumber: 7 + nic.number })),
         });
   const disc = text !== undefined && wanted.includes(vAppTransports.iso) ? discPath : undefined;
-  const guestInfo = wanted.includes(vAppTransports.guestInfo) ? text : undefined;
+  const guestInfo =
+    text !== undefined && wanted.includes(vAppTransports.guestInfo) ? { text, path: textPath } : undefined;
   if (disc === undefined) await rm(discPath, { force: true });
   else await writePrivate(disc, environmentDisc(text ?? ''));
   if (guestInfo === undefined) await rm(textPath, { force: true });
-  else await writePrivate(textPath, guestInfo);
+  else await writePrivate(textPath, guestInfo.text);
   return { disc, guestInfo };
 }
 
@@ -69,7 +70,7 @@ export async function findEnvironment(datastore: Datastore, vmxPath: string): Pr
   );
   const textPath = privatePath(datastore, vmxPath, 'ovf-env.xml');
   const guestInfo = await readBounded(textPath, maximumTextBytes).then(
-    (bytes) => bytes.toString('utf8'),
+    (bytes) => ({ text: bytes.toString('utf8'), path: textPath }),
     () => undefined,
   );
   return { disc, guestInfo };

@@ -11,6 +11,8 @@ import type { RunDirectory } from './run-directory.ts';
 
 const idPattern = /^[A-Za-z][A-Za-z0-9._-]{0,30}$/;
 const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** The firmware's names have 55 characters at most, `opt/` with them. */
+const guestDataPattern = /^[\w.-]{1,50}$/;
 const macPattern = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
 /** Time that a person has to press the key for the firmware's setup, milliseconds. */
 const setupWaitMs = 15_000;
@@ -87,6 +89,10 @@ export function commandLine(options: CommandLineOptions): string[] {
     ]),
     ...(hardware.sound ? ['-audiodev', 'none,id=sound'] : []),
     ...(hardware.guestAgent ? ['-chardev', serverSocket('agent', run.agent)] : []),
+    ...(hardware.guestData ?? []).flatMap(({ name, path }) => [
+      '-fw_cfg',
+      `name=opt/${name},file=${escapeComma(path)}`,
+    ]),
     ...nics.flatMap(({ netdev }) => (netdev ? ['-netdev', netdev] : [])),
     ...(hardware.rng
       ? ['-object', JSON.stringify({ 'qom-type': 'rng-random', id: 'entropy', filename: '/dev/urandom' })]
@@ -115,6 +121,10 @@ function checkNames(hardware: MachineHardware): void {
       seen.add(id);
     }
   }
+  const told = hardware.guestData?.map(({ name }) => name) ?? [];
+  for (const name of told)
+    if (!guestDataPattern.test(name) || told.indexOf(name) !== told.lastIndexOf(name))
+      throw qemuErrors.unsupported(`Guest data ${JSON.stringify(name)}: up to 50 letters, digits, ., _ and -, once.`);
   for (const { id, mac, model } of nics) {
     if (!macPattern.test(mac)) throw qemuErrors.unsupported(`NIC ${id}: ${mac} is no MAC address.`);
     if (!nicModels.includes(model)) throw qemuErrors.unsupported(`NIC ${id}: no model ${String(model)}.`);

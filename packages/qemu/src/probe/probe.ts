@@ -102,6 +102,7 @@ export function hypervisorInfo(verdict: ProbeVerdict, efi: boolean): HypervisorI
       instantDisks: true,
       changedBlocks: true,
       diskMoves: true,
+      guestData: true,
       nicModels,
       controllerModels: supportedControllers,
       maxCpus: verdict.maxCpus,

@@ -73,7 +73,7 @@ async function adopt(
     core.registry.commit((draft) => {
       core.machines.setEngine(id, engine);
       const bootTime = machine.bootTime ?? new Date(engine.startedAt).toISOString();
-      core.machines.change(id, { bootTime, guestEnvironment: environment?.guestInfo }, draft);
+      core.machines.change(id, { bootTime, guestEnvironment: environment?.guestInfo?.text }, draft);
     });
     watch.follow(id, engine);
     core.resources.refresh();

@@ -23,7 +23,7 @@ import { HostError } from '../../errors.ts';
 import type { HostCore } from '../../host-core.ts';
 import { reserveForStart } from '../../resources/admission.ts';
 import { checkEnvironment, findEnvironment, makeEnvironment } from '../../vapp/environment.ts';
-import { withEnvironmentDisc } from '../../vapp/environment-drive.ts';
+import { withEnvironmentDisc, withGuestInfo } from '../../vapp/environment-hardware.ts';
 import type { VmxFile } from '../../vmx/vmx-file.ts';
 import type { OpenedDisk } from '../changes/open-tracked.ts';
 import { customizationAtStart, customizationOfRun, customizationStarted } from '../customize/pending-customization.ts';
@@ -170,11 +170,12 @@ async function startEngine(
     limits: core.limits,
   });
   const customization = await (resume === undefined ? customizationAtStart(machine) : customizationOfRun(machine));
+  const told = core.hypervisorInfo.capabilities.guestData ? withGuestInfo(plain, environment.guestInfo?.path) : plain;
   const hardware = [environment.disc, customization].reduce(
     (built, disc) => (disc === undefined ? built : withEnvironmentDisc(built, disc)),
-    plain,
+    told,
   );
-  core.machines.change(id, { guestEnvironment: environment.guestInfo });
+  core.machines.change(id, { guestEnvironment: environment.guestInfo?.text });
   const runtime: RuntimeDocument = { powerState: 'poweredOn', bootTime: new Date().toISOString() };
   const resuming = resume === undefined ? undefined : basename(resume);
   await saveRuntime(core, id, { ...runtime, starting: true, resuming });

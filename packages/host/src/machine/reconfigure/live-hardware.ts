@@ -2,7 +2,7 @@ import type { BlockLayer, MachineHardware } from '@hypostyle/contracts';
 import { chainLayers, readDiskChain } from '@hypostyle/services';
 import type { HostCore } from '../../host-core.ts';
 import { findEnvironment } from '../../vapp/environment.ts';
-import { withEnvironmentDisc } from '../../vapp/environment-drive.ts';
+import { withEnvironmentDisc } from '../../vapp/environment-hardware.ts';
 import { diskPath } from '../files/machine-files.ts';
 import { machineHardware } from '../power/hardware.ts';
 import type { MachineRecord } from '../record/machine-record.ts';

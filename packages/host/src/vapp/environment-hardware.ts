@@ -23,6 +23,11 @@ export function withEnvironmentDisc(hardware: MachineHardware, path: string): Ma
   };
 }
 
+/** Tells the guest `guestinfo.ovfEnv`, where there is one. */
+export function withGuestInfo(hardware: MachineHardware, path: string | undefined): MachineHardware {
+  return path === undefined ? hardware : { ...hardware, guestData: [{ name: 'guestinfo.ovfEnv', path }] };
+}
+
 function freePlace(hardware: MachineHardware): { readonly controller: ControllerHardware; readonly unit: number } {
   const taken = new Set([...hardware.disks, ...hardware.cdroms].map((drive) => `${drive.controllerId}:${drive.unit}`));
   const ide = hardware.controllers.find(({ model, bus }) => model === 'ide' && bus === 1) ?? {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CdromHardware, ControllerHardware, DiskHardware, MachineHardware } from '@hypostyle/contracts';
-import { withEnvironmentDisc } from './environment-drive.ts';
+import { withEnvironmentDisc } from './environment-hardware.ts';
 
 const disc = '/m/.hypo/ovf-env.iso';
 const machine = (
