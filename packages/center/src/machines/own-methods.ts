@@ -95,6 +95,14 @@ export function ownMethodsOfMachine({
       mustStay(call, [args.host]);
       await markedAsMachine(core, forwarding, call, args);
     },
+    QueryChangedDiskAreas: async (call, args) => {
+      const { snapshot } = args;
+      const { link } = core.hosts.route(call.self.ref);
+      // Its host says so of a snapshot of another machine there; one of another host it does not know.
+      if (snapshot !== undefined && link.mirror.references.toHost(snapshot) === undefined)
+        throw fault('NotFound', {}, 'The machine has no such snapshot.');
+      return (await forwarding.call(call, args as unknown as Arguments)) as never;
+    },
     AcquireTicket: async (call, args) => {
       const privilege = ticketPrivilege(args.ticketType);
       requirePrivilege(scope, call, call.self.ref, privilege);

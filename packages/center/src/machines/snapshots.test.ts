@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { vmFolder as hostFolder, smallMachine } from '@hypostyle/host/testing';
 import type { DiskChangeInfo, ManagedObjectReference, TaskInfo, VimFault } from '@hypostyle/vim';
 import { smallCenter } from '../testing/small-center.ts';
 
@@ -51,7 +52,7 @@ test('snapshots are taken, shown, reverted and removed through the center, under
 });
 
 test('changed blocks are asked for through the center', { timeout: 60_000 }, async (t) => {
-  const { center, create } = await smallCenter(t);
+  const { center, network, create } = await smallCenter(t);
   const [machine, other] = [await create('web'), await create('other')];
   const spec = { _typeName: 'VirtualMachineConfigSpec', changeTrackingEnabled: true };
   await center.task(machine, 'ReconfigVM_Task', { spec });
@@ -69,6 +70,14 @@ test('changed blocks are asked for through the center', { timeout: 60_000 }, asy
   const all = (await ask({ snapshot: full, changeId: '*' })) as DiskChangeInfo;
   assert.equal(all.changedArea?.length, 1);
   await assert.rejects(ask({ snapshot: await take(other) }), named('NotFound'));
+  const esx2 = await network.add('esx2');
+  const far = await esx2.task(hostFolder, 'CreateVM_Task', smallMachine('far'));
+  await esx2.task(far as Machine, 'CreateSnapshot_Task', { name: 'far', memory: false, quiesce: false });
+  const known = new Set(center.all('VirtualMachineSnapshot').map(({ value }) => value));
+  await center.addHost('esx2');
+  const snapshot = center.all('VirtualMachineSnapshot').find(({ value }) => !known.has(value));
+  assert.ok(snapshot);
+  await assert.rejects(ask({ snapshot }), named('NotFound'));
   await assert.rejects(ask({ changeId: `${changeId}9` }), named('FileFault'));
   assert.deepEqual(center.defects, []);
 });

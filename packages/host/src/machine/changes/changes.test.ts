@@ -2,112 +2,13 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { cp, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
-import type { DiskChangeInfo, ManagedObjectReference, VirtualMachineConfigInfo } from '@hypostyle/vim';
-import { blockStride } from '../../testing/disk-reading.ts';
-import { Computer, type Daemon, rootPool, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
-
-const key = 2000;
-const grain = 65_536;
-const diskId = 'scsi0u0';
-
-type Machine = ManagedObjectReference<'VirtualMachine'>;
-type Snapshot = ManagedObjectReference<'VirtualMachineSnapshot'>;
-
-/** A machine with one disk on a computer of its own, whose changes are told from its next start on. */
-class Tracked {
-  readonly computer: Computer;
-  daemon: Daemon;
-
-  private constructor(computer: Computer, daemon: Daemon) {
-    this.computer = computer;
-    this.daemon = daemon;
-  }
-
-  static async make(t: TestContext, enabled = true): Promise<Tracked> {
-    const computer = await Computer.make();
-    const tracked = new Tracked(computer, await computer.start());
-    t.after(async () => {
-      assert.deepEqual(computer.defects, []);
-      await tracked.daemon.host.close();
-      await computer.remove();
-    });
-    await tracked.daemon.task(vmFolder, 'CreateVM_Task', smallMachine('web'));
-    if (enabled) await tracked.enable();
-    return tracked;
-  }
-
-  get machine(): Machine {
-    const machine = this.daemon.machine('web');
-    assert.ok(machine);
-    return machine;
-  }
-
-  get folder(): string {
-    return join(this.computer.datastore, 'web');
-  }
-
-  get hasImage(): boolean {
-    return existsSync(join(this.folder, 'web-ctk.qcow2'));
-  }
-
-  enable(changeTrackingEnabled = true): Promise<unknown> {
-    return this.task('ReconfigVM_Task', { spec: { _typeName: 'VirtualMachineConfigSpec', changeTrackingEnabled } });
-  }
-
-  task(name: string, args: Record<string, unknown> = {}): Promise<unknown> {
-    return this.daemon.task(this.machine, name, args);
-  }
-
-  async take(name: string): Promise<Snapshot> {
-    return (await this.task('CreateSnapshot_Task', { name, memory: false, quiesce: false })) as Snapshot;
-  }
-
-  write(block: number, value = 1): void {
-    this.computer.engines.write(join(this.folder, '.hypo', 'vm.lck'), diskId, block * blockStride, value);
-  }
-
-  async crash(): Promise<void> {
-    this.computer.engines.end(join(this.folder, '.hypo', 'vm.lck'), 'crashed');
-    while (this.daemon.read(this.machine, 'runtime')?.powerState === 'poweredOn') await new Promise(setImmediate);
-  }
-
-  /** The id of the disk as it is, or as a snapshot has it. */
-  id(snapshot?: Snapshot): string | undefined {
-    const config = (
-      snapshot === undefined
-        ? this.daemon.read(this.machine, 'config')
-        : this.daemon.host.registry.read(snapshot, 'config')
-    ) as VirtualMachineConfigInfo | undefined;
-    const disk = config?.hardware.device?.find((device) => device.key === key);
-    return (disk?.backing as { readonly changeId?: string } | undefined)?.changeId;
-  }
-
-  /** Blocks that changed since an id. */
-  async changed(changeId: string | undefined, snapshot?: Snapshot): Promise<number[]> {
-    const areas: number[] = [];
-    for (let startOffset = 0; startOffset < 1 << 20; ) {
-      const info = (await this.daemon.call(this.machine, 'QueryChangedDiskAreas', {
-        ...(snapshot === undefined ? {} : { snapshot }),
-        deviceKey: key,
-        startOffset,
-        changeId,
-      })) as DiskChangeInfo;
-      assert.equal(Number(info.startOffset), startOffset);
-      for (const { start, length } of info.changedArea ?? [])
-        for (let at = Number(start); at < Number(start) + Number(length); at += grain) areas.push(at / grain);
-      startOffset += Number(info.length);
-    }
-    return areas;
-  }
-
-  refused(changeId: string | undefined, snapshot?: Snapshot): Promise<void> {
-    return assert.rejects(this.changed(changeId, snapshot), { type: 'FileFault' });
-  }
-}
+import { test } from 'node:test';
+import type { ManagedObjectReference } from '@hypostyle/vim';
+import { rootPool, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
+import { firstDisk, grain, TrackedMachine } from '../../testing/tracked-machine.ts';
 
 test('a snapshot and what came after it: incremental backups see what was written between them', async (t) => {
-  const web = await Tracked.make(t);
+  const web = await TrackedMachine.make(t);
   assert.equal(web.daemon.read(web.machine, 'config')?.changeTrackingEnabled, true);
   assert.equal(web.daemon.read(web.machine, 'capability')?.changeTrackingSupported, true);
   assert.match(await readFile(join(web.folder, 'web.vmx'), 'utf8'), /^scsi0:0\.ctkEnabled = "TRUE"$/m);
@@ -136,7 +37,7 @@ test('a snapshot and what came after it: incremental backups see what was writte
 });
 
 test('turned on while the machine runs, it begins with a snapshot and outlives its removal', async (t) => {
-  const web = await Tracked.make(t, false);
+  const web = await TrackedMachine.make(t, false);
   await web.task('PowerOnVM_Task');
   web.write(1);
   await web.enable();
@@ -154,7 +55,7 @@ test('turned on while the machine runs, it begins with a snapshot and outlives i
 });
 
 test('power cycles, suspending, machines that are off and a new daemon leave ids what they are', async (t) => {
-  const web = await Tracked.make(t);
+  const web = await TrackedMachine.make(t);
   await web.task('PowerOnVM_Task');
   const since = web.id();
   web.write(1);
@@ -185,7 +86,7 @@ test('power cycles, suspending, machines that are off and a new daemon leave ids
 });
 
 test('an engine that is killed ends every id that was given', async (t) => {
-  const web = await Tracked.make(t);
+  const web = await TrackedMachine.make(t);
   await web.task('PowerOnVM_Task');
   const since = web.id();
   const taken = await web.take('before');
@@ -202,7 +103,7 @@ test('an engine that is killed ends every id that was given', async (t) => {
 });
 
 test('an engine that is gone when its daemon comes back ends them too', async (t) => {
-  const web = await Tracked.make(t);
+  const web = await TrackedMachine.make(t);
   await web.task('PowerOnVM_Task');
   const since = web.id();
   web.daemon.die();
@@ -213,7 +114,7 @@ test('an engine that is gone when its daemon comes back ends them too', async (t
 });
 
 test('a revert ends them', async (t) => {
-  const web = await Tracked.make(t);
+  const web = await TrackedMachine.make(t);
   await web.task('PowerOnVM_Task');
   const taken = await web.take('before');
   const since = web.id(taken);
@@ -227,7 +128,7 @@ test('a revert ends them', async (t) => {
 });
 
 test('what somebody else writes into the files of a machine that is off ends them', async (t) => {
-  const web = await Tracked.make(t);
+  const web = await TrackedMachine.make(t);
   await web.task('PowerOnVM_Task');
   const since = web.id();
   await web.task('PowerOffVM_Task');
@@ -242,7 +143,7 @@ test('what somebody else writes into the files of a machine that is off ends the
 });
 
 test('a record that was lost or cannot be read ends them, and the machine runs', async (t) => {
-  const web = await Tracked.make(t);
+  const web = await TrackedMachine.make(t);
   await web.task('PowerOnVM_Task');
   const since = web.id();
   await web.task('PowerOffVM_Task');
@@ -253,7 +154,7 @@ test('a record that was lost or cannot be read ends them, and the machine runs',
 });
 
 test('a disk that was made larger has a new image and a new epoch', async (t) => {
-  const web = await Tracked.make(t);
+  const web = await TrackedMachine.make(t);
   await web.task('PowerOnVM_Task');
   const since = web.id();
   await web.task('PowerOffVM_Task');
@@ -271,7 +172,7 @@ test('a disk that was made larger has a new image and a new epoch', async (t) =>
 });
 
 test('turned off, ids are over at once and the image goes with the engine', async (t) => {
-  const web = await Tracked.make(t);
+  const web = await TrackedMachine.make(t);
   await web.task('PowerOnVM_Task');
   const since = web.id();
   assert.equal(web.hasImage, true);
@@ -291,14 +192,19 @@ test('turned off, ids are over at once and the image goes with the engine', asyn
 });
 
 test('what is asked wrongly is refused by name', async (t) => {
-  const web = await Tracked.make(t);
+  const web = await TrackedMachine.make(t);
   await web.daemon.task(vmFolder, 'CreateVM_Task', smallMachine('other'));
   const other = web.daemon.machine('other');
   assert.ok(other);
   const foreign = await web.daemon.task(other, 'CreateSnapshot_Task', { name: 'a', memory: false, quiesce: false });
   await web.task('PowerOnVM_Task');
   const ask = (args: object) =>
-    web.daemon.call(web.machine, 'QueryChangedDiskAreas', { deviceKey: key, startOffset: 0, changeId: '*', ...args });
+    web.daemon.call(web.machine, 'QueryChangedDiskAreas', {
+      deviceKey: firstDisk,
+      startOffset: 0,
+      changeId: '*',
+      ...args,
+    });
   await assert.rejects(ask({ snapshot: foreign }), { type: 'NotFound' });
   await assert.rejects(ask({ deviceKey: 1000 }), { type: 'InvalidArgument' });
   await assert.rejects(ask({ startOffset: 1 << 20 }), { type: 'InvalidArgument' });
@@ -306,13 +212,13 @@ test('what is asked wrongly is refused by name', async (t) => {
   await assert.rejects(ask({ changeId: '' }), { type: 'FileFault' });
   await assert.rejects(ask({ changeId: '52de1b3c-0000-0000-0000-000000000000/1' }), { type: 'FileFault' });
   const unable = await web.daemon
-    .call(other, 'QueryChangedDiskAreas', { deviceKey: key, startOffset: 0, changeId: '*' })
+    .call(other, 'QueryChangedDiskAreas', { deviceKey: firstDisk, startOffset: 0, changeId: '*' })
     .catch((error: unknown) => error);
   assert.equal((unable as { type?: string }).type, 'FileFault');
 });
 
 test('more generations than are kept: the oldest ids expire, the others go on', async (t) => {
-  const web = await Tracked.make(t);
+  const web = await TrackedMachine.make(t);
   await web.task('PowerOnVM_Task');
   const ids: (string | undefined)[] = [];
   for (let round = 0; round < 70; round += 1) {
@@ -325,7 +231,7 @@ test('more generations than are kept: the oldest ids expire, the others go on', 
 });
 
 test('a machine that is gone takes along what was kept; one that is unregistered keeps it', async (t) => {
-  const web = await Tracked.make(t);
+  const web = await TrackedMachine.make(t);
   await web.task('PowerOnVM_Task');
   const since = web.id();
   web.write(4);
@@ -342,7 +248,7 @@ test('a machine that is gone takes along what was kept; one that is unregistered
 });
 
 test('a folder that was copied is another disk: its ids are over', async (t) => {
-  const web = await Tracked.make(t);
+  const web = await TrackedMachine.make(t);
   await web.task('PowerOnVM_Task');
   const since = web.id();
   await web.task('PowerOffVM_Task');
