@@ -3,13 +3,12 @@ import { actingUser, type Call, type DatastoreSummary, data, fault, type Managed
 import type { Datastore } from '../datastore/datastore.ts';
 import { type DatastoreRename, renameDatastore } from '../datastore/datastore-rename.ts';
 import { type DatastoreSpace, spaceOf } from '../datastore/datastores.ts';
+import { StorageWatch } from '../datastore/storage-watch.ts';
 import type { HostCore } from '../host-core.ts';
+import { refreshFiles } from '../machine/files/refresh-files.ts';
 import { claimOf } from '../machine/record/claims.ts';
 import { privilegeScope } from '../managed/privilege-scope.ts';
 import { references } from './references.ts';
-
-/** Milliseconds between looks at the space of datastores. */
-const spaceInterval = 30_000;
 
 /** Reference of the browser of one datastore. */
 export function browserReference(datastore: Datastore) {
@@ -79,7 +78,7 @@ function datastoreClass(
     },
     methods: {
       RefreshDatastore: () => refreshSpace(core, datastore),
-      RefreshDatastoreStorageInfo: () => refreshSpace(core, datastore),
+      RefreshDatastoreStorageInfo: () => refreshStorage(core, datastore),
       DestroyDatastore: (call) => removeDatastore(core, call, datastore),
       RenameDatastore: (call, { newName }) => renameDatastore(core, datastore, newName, actingUser(call)),
       Rename_Task: (call, { newName }) => {
@@ -125,7 +124,17 @@ function spaceProperties(core: HostCore, datastore: Datastore, space: DatastoreS
 }
 
 async function refreshSpace(core: HostCore, datastore: Datastore): Promise<void> {
-  const space = await spaceOf(datastore);
+  showSpace(core, datastore, await spaceOf(datastore));
+}
+
+/** Looks at the files of every machine of a datastore again, and at its space. */
+async function refreshStorage(core: HostCore, datastore: Datastore): Promise<void> {
+  for (const machine of [...core.machines.all()])
+    if (machine.datastore === datastore) await refreshFiles(core, machine.id);
+  await refreshSpace(core, datastore);
+}
+
+function showSpace(core: HostCore, datastore: Datastore, space: DatastoreSpace | undefined): void {
   core.registry.commit((draft) => {
     if (draft.has(datastore.ref)) draft.set(datastore.ref, spaceProperties(core, datastore, space));
   });
@@ -166,11 +175,6 @@ export async function removeDatastore(core: HostCore, call: Call, datastore: Dat
 
 /** Keeps the space of all datastores true; the answer stops it. */
 export function watchSpace(core: HostCore): () => void {
-  const timer = setInterval(() => {
-    for (const datastore of core.datastores.all()) {
-      refreshSpace(core, datastore).catch((error: unknown) => core.onDefect('space of a datastore', error));
-    }
-  }, spaceInterval);
-  timer.unref();
-  return () => clearInterval(timer);
+  const watch = new StorageWatch(core, (datastore, space) => showSpace(core, datastore, space));
+  return () => watch.close();
 }

@@ -34,6 +34,7 @@ import { runningEngine, type ScreenshotWork } from './console/screenshots.ts';
 import type { CustomizeWork } from './customize/customize-work.ts';
 import { type DiskTickets, isDiskTicket } from './export/disk-tickets.ts';
 import type { ExportWork } from './export/export-work.ts';
+import { refreshFiles } from './files/refresh-files.ts';
 import type { LifecycleWork } from './lifecycle/lifecycle-work.ts';
 import type { TemplateWork } from './lifecycle/template-work.ts';
 import { invalidPowerState, type PowerWork } from './power/power-work.ts';
@@ -206,6 +207,7 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
       },
       ...unavailableMethods(core, (call) => record(call.self)),
       RefreshStorageInfo: () => {},
+      RefreshStorageInfo: (call) => refreshFiles(core, call.self.ref.value),
       Reload: () => {},
     },
   };

@@ -254,7 +254,7 @@ export function fileLayout(machine: MachineRecord): VirtualMachineFileLayoutEx {
         name: machine.datastore.format(file.path),
         type: file.type,
         size: file.bytes,
-        uniqueSize: file.bytes,
+        uniqueSize: file.shared === true ? 0 : file.bytes,
         accessible: true,
       }),
     ),

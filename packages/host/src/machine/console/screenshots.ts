@@ -25,7 +25,7 @@ export function defineScreenshotWork(core: HostCore): ScreenshotWork {
     const machine = core.machines.get({ type: 'VirtualMachine', value: id });
     const picture = await encodePng(await runningEngine(core, machine).captureScreen());
     const path = await store(machine, picture);
-    const files = await listFiles(machine.datastore, machine.vmxPath, machine.disks).catch(() => machine.files);
+    const files = await listFiles(machine.datastore, machine.vmxPath, machine).catch(() => machine.files);
     core.machines.change(id, { files });
     return machine.datastore.format(path);
   };

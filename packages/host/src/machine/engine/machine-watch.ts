@@ -184,7 +184,7 @@ export class MachineWatch {
     await saveRuntime(this.#core, id, runtime).catch((error: unknown) =>
       this.#core.onDefect('end of an engine', error),
     );
-    const files = await listFiles(machine.datastore, machine.vmxPath, machine.disks).catch(() => machine.files);
+    const files = await listFiles(machine.datastore, machine.vmxPath, machine).catch(() => machine.files);
     registry.commit((draft) => {
       machines.setEngine(id, undefined);
       machines.change(

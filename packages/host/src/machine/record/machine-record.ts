@@ -64,6 +64,8 @@ export interface MachineFile {
   readonly path: string;
   readonly type: string;
   readonly bytes: number;
+  /** Other machines stand on it too. */
+  readonly shared?: boolean;
 }
 
 /** Rates over the last interval, and totals of the engine. */

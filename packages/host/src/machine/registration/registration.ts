@@ -165,7 +165,7 @@ export async function readMachine(
   const disks = await readDisks(datastore, vmxPath, configuration);
   const snapshots = await readSnapshots(core, datastore, vmxPath, { configuration, disks });
   const changes = await readChangeRecord(datastore, vmxPath);
-  const files = await listFiles(datastore, vmxPath, disks);
+  const files = await listFiles(datastore, vmxPath, { disks, snapshots });
   const vApp = configuration.hasVApp ? await readVAppOrProblem(datastore, vmxPath) : noVApp;
   const { mtime } = await stat(datastore.absolute(vmxPath));
   return { configuration, ...vApp, modified: mtime.toISOString(), disks, snapshots, changes, files };

@@ -112,8 +112,9 @@ export class CompiledExpression {
     if (roots === undefined) {
       const found = new Set<string>();
       for (const leaf of this.#states) if (this.#schema.isSubtype(type, leaf.type)) found.add(leaf.path.root.name);
-      // A counter of what is not connected is gray.
-      if (this.metrics.some((leaf) => this.#schema.isSubtype(type, leaf.type))) found.add('runtime');
+      // A counter of what is not connected is gray, and the room on a datastore stands in its summary.
+      if (this.metrics.some((leaf) => this.#schema.isSubtype(type, leaf.type)))
+        found.add(type === 'Datastore' ? 'summary' : 'runtime');
       roots = [...found];
       this.#roots.set(type, roots);
     }

@@ -290,6 +290,7 @@ test('a new center has its alarms once, and they run what others add to them', a
       'Host connection failure: alarm.HostConnectivityAlarm',
       'Host error: alarm.HostErrorAlarm',
       'Virtual machine error: alarm.VmErrorAlarm',
+      'Datastore usage on disk: alarm.DatastoreDiskUsageAlarm',
     ],
   );
   const failure = infos[1]!;
@@ -302,5 +303,46 @@ test('a new center has its alarms once, and they run what others add to them', a
   assert.deepEqual(world.triggered(world.root), ['alarm-1.host-1 red']);
   await world.client.call(failure.alarm, 'RemoveAlarm');
   const again = await world.restart();
-  assert.equal([...again.registry.all('Alarm')].length, 3);
+  assert.equal([...again.registry.all('Alarm')].length, 4);
 });
+
+test('the room on a datastore turns its alarm yellow at 75 % and red at 85 %, with an event each, and green again', async () => {
+  const world = await alarmWorld({ defaults: true, authorizer: allowEverything });
+  const datastore = world.registry.commit((draft) =>
+    draft.add(world.define('Datastore'), 'ds-1', {
+      name: 'small',
+      parent: world.datacenter,
+      summary: { ...space(500), name: 'small' },
+    } as never),
+  );
+  const statuses: string[] = [];
+  for (const free of [500, 240, 100, 151, 251, undefined, 100]) {
+    await world.change(datastore, { summary: space(free) } as never);
+    const [state] = world.triggered(world.root);
+    statuses.push(state?.split(' ')[1] ?? 'none');
+  }
+  assert.deepEqual(statuses, ['none', 'yellow', 'red', 'yellow', 'none', 'none', 'red']);
+  const messages = world.events.posted.flatMap(({ type, message }) =>
+    type === 'AlarmStatusChangedEvent' ? [/changed from (.*)$/.exec(message ?? '')?.[1]] : [],
+  );
+  assert.deepEqual(messages, [
+    'Green to Yellow',
+    'Yellow to Red',
+    'Red to Yellow',
+    'Yellow to Green',
+    'Green to Gray',
+    'Gray to Red',
+  ]);
+});
+
+/** Summary of a datastore of 1,000 bytes; without room it is out of reach. */
+function space(free: number | undefined) {
+  return {
+    _typeName: 'DatastoreSummary',
+    capacity: 1_000,
+    freeSpace: free ?? 0,
+    accessible: free !== undefined,
+    type: 'OTHER',
+    url: '',
+  };
+}

@@ -1,6 +1,7 @@
 import type { DataTypes } from '../../generated/types.ts';
 import { data } from '../../schema/data.ts';
 import type { AlarmSpec } from './alarm-definition.ts';
+import { spaceCounters } from './datastore-space.ts';
 
 type Expression = DataTypes['AlarmExpression'];
 
@@ -9,14 +10,20 @@ function event(eventType: string, objectType: string): Expression {
   return data('EventAlarmExpression', { eventType, objectType });
 }
 
-function alarm(name: string, systemName: string, subject: string, expression: Expression): AlarmSpec {
+function alarm(
+  name: string,
+  systemName: string,
+  subject: string,
+  expression: Expression,
+  reportingFrequency = 300,
+): AlarmSpec {
   return {
     name,
     systemName,
     description: `Default alarm to monitor ${subject}`,
     enabled: true,
     expression,
-    setting: { toleranceRange: 0, reportingFrequency: 300 },
+    setting: { toleranceRange: 0, reportingFrequency },
   };
 }
 
@@ -68,5 +75,23 @@ export const defaultAlarms: readonly AlarmSpec[] = [
     data('OrAlarmExpression', {
       expression: ['GeneralVmErrorEvent', 'GeneralVmWarningEvent'].map((type) => event(type, 'VirtualMachine')),
     }),
+  ),
+  alarm(
+    'Datastore usage on disk',
+    'alarm.DatastoreDiskUsageAlarm',
+    'datastore disk usage',
+    data('OrAlarmExpression', {
+      expression: [
+        data('MetricAlarmExpression', {
+          operator: 'isAbove',
+          type: 'Datastore',
+          metric: data('PerfMetricId', { counterId: spaceCounters.used, instance: '' }),
+          yellow: 7_500,
+          red: 8_500,
+        }),
+      ],
+    }),
+    // From yellow to red may take seconds only.
+    0,
   ),
 ];

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { AlarmDefinition } from './alarm-definition.ts';
 import type { MetricLeaf } from './alarm-expression.ts';
 import type { EntityReference } from './alarm-states.ts';
+import { datastoreSpace, isSpaceCounter } from './datastore-space.ts';
 import type { Status } from './status.ts';
 
 /** The latest value of a counter of an entity, in the counter's unit; undefined when there is none. */
@@ -29,7 +30,9 @@ export class MetricReading {
     const { connectionState } = (object.value('runtime') ?? {}) as { readonly connectionState?: string };
     if (connectionState !== undefined && connectionState !== 'connected') return 'gray';
     const { operator, metric, yellow, red, yellowInterval = 0, redInterval = 0 } = expression;
-    const value = this.#read?.(object.ref, metric.counterId, metric.instance);
+    const value = isSpaceCounter(object, metric.counterId)
+      ? datastoreSpace(object, metric.counterId)
+      : this.#read?.(object.ref, metric.counterId, metric.instance);
     if (value === undefined) return 'gray';
     // Hundredths of a percent.
     const tolerance = (info.setting?.toleranceRange ?? 0) / 10_000;
