@@ -206,7 +206,6 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
         if (machine.powerState !== 'poweredOff') throw invalidPowerState(machine, 'poweredOff');
       },
       ...unavailableMethods(core, (call) => record(call.self)),
-      RefreshStorageInfo: () => {},
       RefreshStorageInfo: (call) => refreshFiles(core, call.self.ref.value),
       Reload: () => {},
     },

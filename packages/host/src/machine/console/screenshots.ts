@@ -4,7 +4,7 @@ import type { RunningMachine } from '@hypostyle/contracts';
 import { partialName, renameNew, splitPath } from '@hypostyle/services';
 import { type Call, fault, type ManagedObjectReference } from '@hypostyle/vim';
 import type { HostCore } from '../../host-core.ts';
-import { listFiles } from '../files/machine-files.ts';
+import { listFiles } from '../files/list-files.ts';
 import { invalidPowerState } from '../power/power-work.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 import { encodePng, resized } from './png.ts';

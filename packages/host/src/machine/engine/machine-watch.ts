@@ -4,7 +4,7 @@ import { type Clock, type Draft, systemClock } from '@hypostyle/vim';
 import type { HostCore } from '../../host-core.ts';
 import { MachineMeter, type MachineSample } from '../../performance/machine-meter.ts';
 import { primaryAddress } from '../../projection/runtime-info.ts';
-import { listFiles } from '../files/machine-files.ts';
+import { listFiles } from '../files/list-files.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 import { type RuntimeDocument, saveRuntime } from '../registration/registration.ts';
 

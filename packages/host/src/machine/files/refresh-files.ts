@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { HostCore } from '../../host-core.ts';
 import type { MachineFiles } from '../record/machine-record.ts';
-import { listFiles } from './machine-files.ts';
+import { listFiles } from './list-files.ts';
 
 /** Looks at the files of a machine again. What is as it was is told to nobody. */
 export async function refreshFiles({ machines }: Pick<HostCore, 'machines'>, id: string): Promise<void> {

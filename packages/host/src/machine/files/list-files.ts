@@ -1,0 +1,87 @@
+import { readdir, stat } from 'node:fs/promises';
+import { isChangeImage, isHiddenName, joinPath, splitPath } from '@hypostyle/services';
+import type { Datastore } from '../../datastore/datastore.ts';
+import type { DiskFacts, MachineFile, MachineFiles, MachineRecord } from '../record/machine-record.ts';
+import { parentsIn } from './child-list.ts';
+import { fileType } from './machine-files.ts';
+
+/** Disks as listing their files needs them. */
+type ListedDisks = Pick<MachineRecord, 'disks'> & Partial<Pick<MachineRecord, 'snapshots'>>;
+
+/**
+ * Lists the files of a machine with the room that they take, and what thin disks may still take: those in its folder,
+ * and those of other folders that its disks stand on. What others stand on too is not its own alone.
+ */
+export async function listFiles(
+  datastore: Datastore,
+  vmxPath: string,
+  { disks, snapshots }: ListedDisks,
+): Promise<MachineFiles> {
+  const { folder } = splitPath(vmxPath);
+  const list: MachineFile[] = [];
+  const sizes = new Map<string, number>();
+  const chains = [
+    ...disks.values(),
+    ...[...(snapshots?.views.values() ?? [])].flatMap((view) => [...view.disks.values()]),
+  ];
+  const shared = await sharedFiles(datastore, folder, chains);
+  const add = async (path: string, type: string) => {
+    // What went away since the folder was read is no file of the machine.
+    const blocks = (await stat(datastore.absolute(path)).catch(() => undefined))?.blocks;
+    if (blocks === undefined) return;
+    const bytes = blocks * 512;
+    sizes.set(path, bytes);
+    list.push({ path, type, bytes, ...(shared.has(path) ? { shared: true } : {}) });
+  };
+  for (const entry of await readdir(datastore.absolute(folder), { withFileTypes: true })) {
+    if (!entry.isFile() || isHiddenName(entry.name)) continue;
+    const type = fileType(entry.name);
+    // A machine at the root of its datastore does not own what lies beside it.
+    if (type === undefined || (folder === '' && !entry.name.startsWith(stem(vmxPath)))) continue;
+    await add(joinPath(folder, entry.name), type);
+  }
+  const elsewhere = new Set(
+    chains.flatMap(({ chain }) => chain.flat()).filter((path) => splitPath(path).folder !== folder),
+  );
+  for (const path of elsewhere) await add(path, fileType(path) ?? 'diskExtent');
+  let uncommittedBytes = 0;
+  for (const disk of disks.values()) {
+    const own = disk.chain.flatMap(bytesOf).reduce((total, path) => total + (sizes.get(path) ?? 0), 0);
+    if (disk.thin) uncommittedBytes += Math.max(0, disk.capacityBytes - own);
+  }
+  const sum = (files: readonly MachineFile[]) => files.reduce((total, { bytes }) => total + bytes, 0);
+  return {
+    list,
+    committedBytes: sum(list),
+    uncommittedBytes,
+    unsharedBytes: sum(list.filter((file) => file.shared !== true)),
+    at: new Date().toISOString(),
+  };
+}
+
+/** The files of a link that have bytes of the disk: not the descriptor, where it is one of its own. */
+function bytesOf(link: readonly string[]): readonly string[] {
+  const files = link.filter((path) => !isChangeImage(path));
+  return files.length > 1 ? files.slice(1) : files;
+}
+
+/** Files that other machines stand on too: those of other folders, and those that other folders name as parents. */
+async function sharedFiles(
+  datastore: Datastore,
+  folder: string,
+  chains: readonly Pick<DiskFacts, 'chain'>[],
+): Promise<Set<string>> {
+  const parents = await parentsIn(datastore, folder);
+  const shared = new Set<string>();
+  for (const { chain } of chains) {
+    const first = chain.findIndex(
+      ([descriptor = '']) => parents.has(descriptor) || splitPath(descriptor).folder !== folder,
+    );
+    for (const file of first < 0 ? [] : chain.slice(first).flat()) shared.add(file);
+  }
+  return shared;
+}
+
+function stem(path: string): string {
+  return splitPath(path).name.replace(/\.[^.]*$/, '');
+}
