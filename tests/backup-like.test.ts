@@ -4,25 +4,31 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { GuestConsole } from '@hypostyle/contracts/testing';
 import { data } from '@hypostyle/vim';
 import { BackupTool, type KeptDisk } from './harness/backup-tool.ts';
 import { type Center, centerOf } from './harness/center.ts';
 import { Daemon } from './harness/daemon.ts';
 import { strayFiles } from './harness/datastore-owners.ts';
-import { type Engine, endEngines, serialSocketOf } from './harness/engines.ts';
-import { added, eventually, guestSpec, type Machine, placeGuestDisk, powerOn } from './harness/guest-machine.ts';
+import { endEngines } from './harness/engines.ts';
+import { added, type Machine } from './harness/guest-machine.ts';
 import { randomNumbers } from './harness/random-numbers.ts';
+import {
+  createWrittenGuest,
+  dataBytes,
+  dataDevice,
+  guestLimit,
+  inGuest,
+  isConnected,
+  setRunning,
+  writtenByGuest,
+} from './harness/written-guest.ts';
 
 // A backup tool at a center, round after round, with a guest that writes in between: each round's copy is restored to a
 // new machine and compared with the disk at the snapshot. HYPOSTYLE_RUNS and HYPOSTYLE_SEED make it longer, or the same.
+const whole = process.env.HYPOSTYLE_RUNS !== undefined;
 const rounds = Math.max(3, Number(process.env.HYPOSTYLE_RUNS ?? 3));
 const seed = Number(process.env.HYPOSTYLE_SEED ?? Date.now() % 2 ** 31);
-const dataBytes = 8 << 20;
 const blockBytes = 65_536;
-const guestLimit = 180_000;
-/** The data disk in the guest, by its size: which disk is found first is chance. */
-const device = `/dev/$(cd /sys/block; for d in sd*; do [ $(cat $d/size) = ${dataBytes / 512} ] && echo $d; done)`;
 
 let home: string;
 let daemon: Daemon;
@@ -34,34 +40,7 @@ const random = randomNumbers(seed);
 before(async () => {
   home = await mkdtemp(join(tmpdir(), 'hypostyle-backup-'));
   await start();
-  // A disk whose changes are told lies in the folder of its machine.
-  await placeGuestDisk(daemon, 'web', false);
-  const spec = guestSpec({ name: 'web' }, '[datastore1] web/boot.vmdk');
-  machine = await center.create({
-    ...spec,
-    files: { _typeName: 'VirtualMachineFileInfo', vmPathName: '[datastore1] web/web.vmx' },
-    changeTrackingEnabled: true,
-    deviceChange: [
-      ...(spec.deviceChange ?? []),
-      added(data('ParaVirtualSCSIController', { key: -10, busNumber: 0, sharedBus: 'noSharing' })),
-      {
-        ...added(
-          data('VirtualDisk', {
-            key: -11,
-            controllerKey: -10,
-            unitNumber: 0,
-            capacityInKB: dataBytes / 1024,
-            backing: data('VirtualDiskFlatVer2BackingInfo', {
-              fileName: '',
-              diskMode: 'persistent',
-              thinProvisioned: true,
-            }),
-          }),
-        ),
-        fileOperation: 'create',
-      },
-    ],
-  });
+  machine = await createWrittenGuest(center, 'web', true);
 });
 
 after(async () => {
@@ -81,33 +60,7 @@ async function killDaemon(): Promise<void> {
   await daemon.kill();
   await center[Symbol.asyncDispose]();
   await start();
-  await eventually(
-    async () => (await center.property(machine, 'runtime.connectionState')) === 'connected',
-    'the machine is there again',
-    guestLimit,
-  );
-}
-
-async function inGuest<T>(of: Machine, use: (console: GuestConsole) => Promise<T>): Promise<T> {
-  const uuid = await center.property<string>(of, 'config.uuid');
-  const engine = (await daemon.engines()).find((one: Engine) => one.arguments.some((word) => word.includes(uuid)));
-  assert.ok(engine, 'its engine runs');
-  const console = await GuestConsole.connect(serialSocketOf(engine));
-  try {
-    return await use(console);
-  } finally {
-    console.close();
-  }
-}
-
-const runs = async () => (await center.property(machine, 'runtime.powerState')) === 'poweredOn';
-
-async function setRunning(wanted: boolean): Promise<void> {
-  if ((await runs()) === wanted) return;
-  if (wanted) {
-    await powerOn(center.client, machine);
-    await inGuest(machine, (console) => console.ready(guestLimit));
-  } else await center.client.waitForTask(await center.client.call(machine, 'PowerOffVM_Task', {}));
+  await isConnected(center, machine);
 }
 
 /** Stretches of the data disk, in sectors. */
@@ -122,13 +75,8 @@ const ddOf = ({ sector, count }: { readonly sector: number; readonly count: numb
   `dd if=/dev/${random(4) === 0 ? 'zero' : 'urandom'} of=$disk bs=512 seek=${sector} count=${count} conv=notrunc 2>/dev/null`;
 
 /** Writes in the guest, and what the disk is then. */
-function writeInGuest(): Promise<string> {
-  const commands = stretches().map(ddOf).join('; ');
-  const look = 'sync; echo 3 >/proc/sys/vm/drop_caches; sha256sum $disk';
-  return inGuest(machine, async (console) =>
-    (await console.run(`disk=${device}; ${commands}; ${look}`, guestLimit)).slice(0, 64),
-  );
-}
+const writeInGuest = () => writtenByGuest(center, machine, stretches().map(ddOf).join('; '));
+const run = (command: string) => inGuest(center, machine, (console) => console.run(command, guestLimit));
 
 /** Writes to the disk of a machine that is off, as a restore of single files does. */
 async function writeOffline(): Promise<void> {
@@ -155,17 +103,17 @@ const first: readonly (typeof kinds)[number][] = ['running', 'killed', 'written 
 
 /** What a guest does that goes on while it is backed up. */
 const busyLoop = () =>
-  `disk=${device}; (while :; do dd if=/dev/urandom of=$disk bs=64k count=2 seek=${random(100)} conv=notrunc 2>/dev/null; sync; done) >/dev/null 2>&1 & echo $! >/tmp/loop`;
+  `disk=${dataDevice}; rm -f /tmp/stop; (while [ ! -e /tmp/stop ]; do dd if=/dev/urandom of=$disk bs=64k count=2 seek=${random(100)} conv=notrunc 2>/dev/null; sync; done) >/dev/null 2>&1 & echo $! >/tmp/loop`;
 
 async function round(kind: (typeof kinds)[number], before: readonly KeptDisk[] | undefined): Promise<KeptDisk[]> {
-  await setRunning(!kind.includes('off'));
+  await setRunning(center, machine, !kind.includes('off'));
   let digest: string | undefined;
   if (kind === 'written while off') await writeOffline();
   else if (kind !== 'off') digest = await writeInGuest();
   if (kind === 'killed') await killDaemon();
   if (kind === 'busy') {
     digest = undefined;
-    await inGuest(machine, (console) => console.run(busyLoop(), guestLimit));
+    await run(busyLoop());
   }
   const kept = await tool.backUp(machine, {
     before,
@@ -183,7 +131,7 @@ async function round(kind: (typeof kinds)[number], before: readonly KeptDisk[] |
       : {}),
   });
   if (kind === 'busy') {
-    await inGuest(machine, (console) => console.run('kill $(cat /tmp/loop); wait; true', guestLimit));
+    await run('touch /tmp/stop; wait $(cat /tmp/loop)');
   }
   const written = kept.find(({ key }) => key === 2000);
   assert.ok(written);
@@ -205,7 +153,8 @@ test(`${rounds} rounds of backup and restore give every byte, seed ${seed}`, asy
       for (const [index, bytes] of (await tool.files(restored)).entries()) {
         assert.ok(bytes.equals(kept[index]?.bytes as Buffer), `disk ${index} of the new machine`);
       }
-      if (number === rounds) await boots(restored, kept);
+      // Its bytes are right: that it starts as well takes seconds.
+      if (number === rounds && whole) await boots(restored, kept);
       await center.client.waitForTask(await center.client.call(restored, 'Destroy_Task', {}));
     } catch (error) {
       throw new Error(`seed ${seed}, round ${number}: ${kind}`, { cause: error });
@@ -235,11 +184,8 @@ async function boots(restored: Machine, kept: readonly KeptDisk[]): Promise<void
   });
   const spec = data('VirtualMachineConfigSpec', { deviceChange: [added(port)] });
   await center.client.waitForTask(await center.client.call(restored, 'ReconfigVM_Task', { spec }));
-  await powerOn(center.client, restored);
-  const digest = await inGuest(restored, async (console) => {
-    await console.ready(guestLimit);
-    return (await console.run(`sha256sum ${device}`, guestLimit)).slice(0, 64);
-  });
+  await setRunning(center, restored, true);
+  const digest = await writtenByGuest(center, restored);
   assert.equal(digest, digestOf(kept.find(({ key }) => key === 2000)?.bytes as Buffer));
   await center.client.waitForTask(await center.client.call(restored, 'PowerOffVM_Task', {}));
 }
