@@ -66,6 +66,8 @@ const bodies: Readonly<Record<string, unknown>> = {
     datastore_path: '[datastore1] a/a.vmx',
     placement: { folder: 'group-v1', cluster: 'domain-c1' },
   },
+  'vcenter.vm.clone': { source: 'vm-1', name: 'copy' },
+  'vcenter.vm.relocate': { placement: { datastore: 'datastore-1' } },
   'vcenter.vm.hardware.update': { upgrade_policy: 'NEVER' },
   'vcenter.vm.hardware.cpu.update': { count: 4 },
   'vcenter.vm.hardware.memory.update': { size_MiB: 2_048 },

@@ -2,12 +2,14 @@ import type { AboutInfo, SessionService } from '@hypostyle/vim';
 import { openApiOperation } from '../openapi/openapi-operation.ts';
 import type { TagService } from '../tagging/tag-service.ts';
 import { applianceOperations } from './appliance.ts';
+import { customizationOperations } from './customization-specs.ts';
 import { guestFileOperations } from './guest/files.ts';
 import { guestProcessOperations } from './guest/processes.ts';
 import { listOperations } from './inventory-lists.ts';
 import { objectOperations } from './inventory-objects.ts';
 import { adapterOperations } from './machine-adapters.ts';
 import { consoleOperations } from './machine-console.ts';
+import { copyOperations } from './machine-copies.ts';
 import { deviceOperations } from './machine-devices.ts';
 import { guestOperations } from './machine-guest.ts';
 import { hardwareOperations } from './machine-hardware.ts';
@@ -29,6 +31,8 @@ export function automationOperations({ sessions, tags, product }: AutomationOper
     ...listOperations,
     ...objectOperations,
     ...machineOperations,
+    ...copyOperations,
+    ...customizationOperations,
     ...hardwareOperations,
     ...deviceOperations,
     ...adapterOperations,

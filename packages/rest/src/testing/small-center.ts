@@ -55,6 +55,8 @@ export class SmallCenter {
   readonly calls: string[] = [];
   /** What the last CreateVM_Task was given. */
   lastSpec: VirtualMachineConfigSpec | undefined;
+  /** What the last CloneVM_Task, or RelocateVM_Task, was given. */
+  lastCopy: unknown;
   readonly sessions: SessionService;
   readonly face: AutomationFace;
   readonly authorizer: Authorizer = {
@@ -233,6 +235,16 @@ export class SmallCenter {
       SuspendVM_Task: this.#power('SuspendVM_Task', 'suspended'),
       ResetVM_Task: this.#power('ResetVM_Task', 'poweredOn'),
       UpgradeVM_Task: ({ session }) => this.#task(session, () => undefined),
+      CloneVM_Task: ({ self, session }, args) => {
+        this.#require(session, self, 'VirtualMachine.Provisioning.Clone');
+        this.lastCopy = args;
+        return this.#task(session, () => ref('VirtualMachine', 'vm-1'));
+      },
+      RelocateVM_Task: ({ self, session }, args) => {
+        this.#require(session, self, 'Resource.ColdMigrate');
+        this.lastCopy = args;
+        return this.#task(session, () => undefined);
+      },
       UnregisterVM: ({ self }) => this.registry.commit((draft) => draft.remove(self.ref)),
       ShutdownGuest: () => void this.calls.push('ShutdownGuest'),
       RebootGuest: () => void this.calls.push('RebootGuest'),
@@ -396,6 +408,7 @@ export class SmallCenter {
         processManager: guestProcesses,
       });
       draft.add(this.#guestFiles, guestFiles.value, {});
+      draft.add(customizationClass, 'CustomizationSpecManager', { info: [customization.info] });
       draft.add(this.#guestProcesses, guestProcesses.value, {});
       draft.add(hostClass, 'host-1', {
         name: 'host1.example',
@@ -440,6 +453,21 @@ export class SmallCenter {
   }
 }
 
+const customization = data('CustomizationSpecItem', {
+  info: data('CustomizationSpecInfo', { name: 'linux', description: '', type: 'Linux' }),
+  spec: data('CustomizationSpec', {
+    identity: data('CustomizationIdentitySettings', {}),
+    globalIPSettings: data('CustomizationGlobalIPSettings', {}),
+  }),
+});
+const customizationClass: ManagedObjectClass<'CustomizationSpecManager'> = {
+  type: 'CustomizationSpecManager',
+  methods: {
+    DoesCustomizationSpecExist: (_call, { name }) => name === customization.info.name,
+    GetCustomizationSpec: () => customization,
+    DeleteCustomizationSpec: () => {},
+  },
+};
 const taskClass: ManagedObjectClass<'Task'> = { type: 'Task', methods: {} };
 const allocation = data('ResourceAllocationInfo', {
   reservation: 0,
