@@ -64,7 +64,7 @@ export async function playCases(cases: readonly AnsibleCase[], { bed, face, quic
   const child = spawn('/usr/bin/ansible-playbook', ['-i', 'localhost,', playbook], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
     timeout: 1_500_000,
-    env: ansibleEnvironment(folder),
+    env: ansibleEnvironment(folder, bed),
   });
   let errors = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -115,7 +115,7 @@ export async function playCases(cases: readonly AnsibleCase[], { bed, face, quic
 }
 
 /** Variables under which Debian's Ansible keeps what it writes in a folder. */
-export function ansibleEnvironment(folder: string): Record<string, string> {
+export function ansibleEnvironment(folder: string, { daemon }: Bed): Record<string, string> {
   return {
     PATH: '/usr/bin:/bin:/usr/sbin:/sbin',
     HOME: folder,
@@ -123,6 +123,9 @@ export function ansibleEnvironment(folder: string): Record<string, string> {
     PYTHONDONTWRITEBYTECODE: '1',
     PYTHONPATH: pythonPath,
     PYTHONWARNINGS: 'ignore',
+    // The connection by tools knows, with Debian's pyVmomi, only certificates that hold.
+    SSL_CERT_FILE: join(daemon.home, 'tls', 'ca.crt'),
+    REQUESTS_CA_BUNDLE: join(daemon.home, 'tls', 'ca.crt'),
     ANSIBLE_HOME: folder,
     ANSIBLE_LOCAL_TEMP: join(folder, 'local'),
     ANSIBLE_REMOTE_TEMP: join(folder, 'remote'),
@@ -162,7 +165,6 @@ function guestConnection(face: Face): Record<string, unknown> {
     ansible_vmware_port: face.port,
     ansible_vmware_user: face.username,
     ansible_vmware_password: face.password,
-    ansible_vmware_validate_certs: false,
     ansible_vmware_guest_path: `${face.datacenter}/vm/bed-guest`,
     ansible_vmware_tools_user: 'root',
     ansible_vmware_tools_password: 'guest-secret-1',

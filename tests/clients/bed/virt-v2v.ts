@@ -1,6 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Bed, emptyMachine } from './bed.ts';
 import { endpoints, type TestClient } from './case.ts';
@@ -22,7 +21,6 @@ const uriOf = ({ face }: Context) => {
   const [scheme, path] = face.endpoint === 'host' ? ['esx', ''] : ['vpx', `${face.datacenter}/${face.hostName}`];
   return `${scheme}://${user}@${face.host}:${face.port}/${path}?no_verify=1`;
 };
-const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
 const cases: readonly CommandCase<Context>[] = [
   {
@@ -36,32 +34,20 @@ const cases: readonly CommandCase<Context>[] = [
     async check({ face }, said) {
       const memory = await face.property(await face.machine(emptyMachine), 'config.hardware.memoryMB');
       expect(said.includes(`memory: ${Number(memory) * 2 ** 20} (bytes)`), `${memory} MiB`);
-      expect((said.match(/\.vmdk/g) ?? []).length >= 2, 'two disks');
+      expect((said.match(/\[scsi\]/g) ?? []).length === 2, 'two disks');
     },
   },
   {
-    name: 'a machine copied, byte for byte',
+    name: 'disks read by HTTPS, for an operating system in them',
     at: 'center',
-    async before(context) {
-      await off(context);
-      const flat = context.bed.path(emptyMachine, `${emptyMachine}-flat.vmdk`);
-      const content = createHash('shake256', { outputLength: 1 << 20 })
-        .update('copied by virt-v2v')
-        .digest();
-      const disk = await readFile(flat);
-      content.copy(disk, 1 << 20);
-      await writeFile(flat, disk);
-    },
+    before: off,
     words: (context) => [
       ...['-i', 'libvirt', '-ic', uriOf(context), '-ip', join(context.face.home, 'password')],
       ...['-o', 'local', '-os', context.face.home, '-of', 'raw', emptyMachine],
     ],
-    // There is no operating system in it to convert; the disks were copied to know that.
+    // It has looked into them, and there is none to convert.
     fails: true,
     says: /inspection could not detect the source guest|no operating system|no root device/,
-    async check({ bed }) {
-      expect(sha256(await readFile(bed.path(emptyMachine, `${emptyMachine}-flat.vmdk`))) !== '', 'the disk');
-    },
   },
 ];
 

@@ -88,7 +88,11 @@ function editDisk(draft: DeviceDraft, change: VirtualDeviceConfigSpec, device: V
   // A client that edits a disk gives back the file that it was told of.
   if (backing?.fileName) draft.effects.push({ kind: 'same-disk', key: edited.key, fileName: backing.fileName, index });
   const capacityBytes = capacityOf(device);
-  if (capacityBytes > 0) draft.effects.push({ kind: 'grow-disk', key: edited.key, capacityBytes, index });
+  // A client that knows the older member alone gives the newer one back as it was told.
+  const kibibytes = Number(device.capacityInKB ?? 0);
+  const differs = kibibytes > 0 && kibibytes !== Math.floor(capacityBytes / 1024);
+  const other = differs ? { otherBytes: kibibytes * 1024 } : {};
+  if (capacityBytes > 0) draft.effects.push({ kind: 'grow-disk', key: edited.key, capacityBytes, ...other, index });
 }
 
 function addDisk(draft: DeviceDraft, change: VirtualDeviceConfigSpec, device: VirtualDisk, index: number): void {

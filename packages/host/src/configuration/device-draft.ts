@@ -34,7 +34,14 @@ export type DeviceEffect =
   /** A disk that is there is what the client takes it for. */
   | { readonly kind: 'same-disk'; readonly key: number; readonly fileName: string; readonly index: number }
   /** Where the disk is smaller; refused where it is larger. */
-  | { readonly kind: 'grow-disk'; readonly key: number; readonly capacityBytes: number; readonly index: number }
+  | {
+      readonly kind: 'grow-disk';
+      readonly key: number;
+      readonly capacityBytes: number;
+      /** Another size that the client said at the same time: that counts where `capacityBytes` is the present one. */
+      readonly otherBytes?: number;
+      readonly index: number;
+    }
   | { readonly kind: 'destroy-disk'; readonly fileName: string };
 
 /** The machine while the changes of one spec are applied, one after another. */

@@ -191,6 +191,11 @@ test('an edit keeps what it does not say, and moves, grows and changes what it s
   const grown = apply(configuration, change('edit', bare));
   assert.deepEqual(grown.configuration.disks, configuration.disks);
   assert.deepEqual(grown.effects, [{ kind: 'grow-disk', key: 2000, capacityBytes: 2 << 20, index: 0 }]);
+  // A client that changes the older member gives the newer one back as it was told.
+  const older = apply(configuration, change('edit', { ...bare, capacityInBytes: 1 << 20 }));
+  assert.deepEqual(older.effects, [
+    { kind: 'grow-disk', key: 2000, capacityBytes: 1 << 20, otherBytes: 2 << 20, index: 0 },
+  ]);
   const moved = apply(
     configuration,
     change('edit', disk({ key: 2000, unitNumber: 3 }, { fileName: 'a.vmdk', diskMode: 'persistent' })),

@@ -116,6 +116,7 @@ function toolsInfo(machine: MachineRecord) {
     toolsUpgradePolicy: setting(c, 'toolsUpgradePolicy'),
     syncTimeWithHostAllowed: setting(c, 'syncTimeAllowed'),
     syncTimeWithHost: setting(c, 'syncTimeWithHost'),
+    lastInstallInfo: data('ToolsConfigInfoToolsLastInstallInfo', { counter: 0 }),
   });
 }
 

@@ -343,13 +343,15 @@ export interface DiskGrowth {
 async function growthOf(
   core: HostCore,
   { datastore, vmxPath, configuration }: EffectsOptions,
-  { key, capacityBytes, index }: Extract<DeviceEffect, { kind: 'grow-disk' }>,
+  { key, capacityBytes: first, otherBytes, index }: Extract<DeviceEffect, { kind: 'grow-disk' }>,
 ): Promise<DiskGrowth | undefined> {
   const disk = configuration.disks.find((known) => known.key === key);
   if (disk === undefined) return undefined;
   const path = diskPath(datastore, vmxPath, disk.fileName);
   const chain = await readDiskChain(path, { allowOutside: (other) => other.startsWith(`${datastore.directory}/`) });
-  if (Math.floor(chain.capacityBytes / 1024) === Math.floor(capacityBytes / 1024)) return undefined;
+  const isPresent = (bytes: number) => Math.floor(chain.capacityBytes / 1024) === Math.floor(bytes / 1024);
+  const capacityBytes = isPresent(first) ? (otherBytes ?? first) : first;
+  if (isPresent(capacityBytes)) return undefined;
   const refuse = (reason: string) =>
     fault(
       'InvalidDeviceOperation',
