@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import type { DatastoreSummary } from '@hypostyle/vim';
 import type { Command } from 'commander';
 import { type CommandDefinition, onServer, optionsOf } from '../../command-context.ts';
 import { CliError } from '../../errors.ts';
@@ -7,18 +8,32 @@ import { withName } from '../../inventory/run-task.ts';
 import { formatBytes } from '../../output/format.ts';
 import { formatTable } from '../../output/table.ts';
 import { print, printJson } from '../../output/terminal.ts';
+import { defineDatastoreDisk } from '../storage/datastore-disk.ts';
+import { defineDatastoreFiles, listFiles } from '../storage/datastore-files.ts';
 
 /** `hypo datastore`: where machines' folders lie. */
 export const defineDatastore: CommandDefinition = (program, context) => {
   const datastore = program
     .command('datastore')
-    .description('list and add datastores')
-    .addHelpText('after', '\nExamples:\n  hypo datastore ls\n  hypo datastore add fast /mnt/nvme/machines');
+    .description('datastores, and the files and virtual disks on them')
+    .addHelpText(
+      'after',
+      "\nExamples:\n  hypo datastore ls\n  hypo datastore ls -l '[datastore1] web'\n  hypo datastore add fast /mnt/nvme/machines",
+    );
+  defineDatastoreFiles(datastore, context);
+  defineDatastoreDisk(datastore, context);
   datastore
     .command('ls')
-    .description('list datastores')
-    .addHelpText('after', '\nExample:\n  hypo datastore ls --json')
-    .action(async (_options: unknown, command: Command) => {
+    .description('list datastores, or what a folder of one has')
+    .argument('[path]', "folder, such as '[datastore1] web'")
+    .option('-l, --long', 'tell sizes and times')
+    .option('-R, --recursive', 'and every folder below')
+    .addHelpText('after', "\nExamples:\n  hypo datastore ls --json\n  hypo datastore ls -l '[datastore1] web'")
+    .action(async (path: string | undefined, _options: unknown, command: Command) => {
+      if (path !== undefined) {
+        await onServer(command, context, (session) => listFiles(session, context, path, optionsOf(command)));
+        return;
+      }
       const rows = await onServer(command, context, async (session) => {
         const all = (await loadInventory(session)).all('Datastore').map(({ ref }) => ref);
         const found = all.length === 0 ? [] : await session.client.retrieve(all, ['summary']);
@@ -48,6 +63,39 @@ export const defineDatastore: CommandDefinition = (program, context) => {
         ]);
         print(context.terminal, formatTable(['NAME', 'TYPE', 'CAPACITY', 'FREE', 'URL'], cells));
       }
+    });
+  datastore
+    .command('info')
+    .description('tell the room on datastores: what is stored, free, and what thin disks may still take')
+    .argument('[name]', 'one of them')
+    .addHelpText('after', '\nExample:\n  hypo datastore info datastore1 --json')
+    .action(async (name: string | undefined, _options: unknown, command: Command) => {
+      const infos = await onServer(command, context, async (session) => {
+        const inventory = await loadInventory(session);
+        const refs = name === undefined ? inventory.all('Datastore') : [inventory.find('Datastore', name)];
+        const found = await session.client.retrieve(
+          refs.map(({ ref }) => ref),
+          ['summary', 'vm'],
+        );
+        return found.flatMap(({ values: { summary, vm } }) => (summary === undefined ? [] : [roomOf(summary, vm)]));
+      });
+      if (optionsOf(command).json) printJson(context.terminal, infos);
+      else
+        print(
+          context.terminal,
+          formatTable(
+            ['NAME', 'CAPACITY', 'USED', 'FREE', 'PROVISIONED', 'OVERCOMMIT', 'MACHINES'],
+            infos.map((info) => [
+              info.name,
+              formatBytes(info.capacity),
+              formatBytes(info.used),
+              formatBytes(info.free),
+              formatBytes(info.provisioned),
+              `${info.overcommitPercent} %`,
+              String(info.machines),
+            ]),
+          ),
+        );
     });
   datastore
     .command('add')
@@ -83,3 +131,23 @@ export const defineDatastore: CommandDefinition = (program, context) => {
       else print(context.terminal, `${name}: added`);
     });
 };
+
+function roomOf(summary: DatastoreSummary, machines: readonly unknown[] = []) {
+  const [capacity, free, uncommitted] = [summary.capacity, summary.freeSpace, summary.uncommitted ?? 0].map(Number) as [
+    number,
+    number,
+    number,
+  ];
+  const used = capacity - free;
+  const provisioned = used + uncommitted;
+  return {
+    name: summary.name,
+    accessible: summary.accessible,
+    capacity,
+    used,
+    free,
+    provisioned,
+    overcommitPercent: capacity === 0 ? 0 : Math.round((100 * provisioned) / capacity),
+    machines: machines.length,
+  };
+}
