@@ -14,9 +14,9 @@ import {
 } from '@hypostyle/vim';
 import { type Center, centerOf } from './harness/center.ts';
 import { Daemon } from './harness/daemon.ts';
-import { strayFiles } from './harness/datastore-owners.ts';
+import { nothingIsStray } from './harness/datastore-owners.ts';
 import { endEngines } from './harness/engines.ts';
-import { added, eventually, type Machine } from './harness/guest-machine.ts';
+import { added, type Machine } from './harness/guest-machine.ts';
 import { randomNumbers } from './harness/random-numbers.ts';
 import { DatastoreFiles } from './harness/web-files.ts';
 import {
@@ -111,16 +111,6 @@ async function diskOf(of: Machine): Promise<VirtualDevice> {
   return disk;
 }
 
-/** What is left is owned, at once or as soon as the work after the restart is over. */
-async function nothingIsStray(what: string): Promise<void> {
-  let stray: string[] = [];
-  const none = async () => {
-    stray = await strayFiles(daemon, center.client);
-    return stray.length === 0;
-  };
-  await eventually(none, what, 20_000).catch((error: unknown) => assert.deepEqual(stray, [], `${what}: ${error}`));
-}
-
 async function round(number: number): Promise<void> {
   const device = data('VirtualDisk', {
     key: -1,
@@ -143,7 +133,7 @@ async function round(number: number): Promise<void> {
   const there = config.hardware.device?.some(({ key }) => key === addedKey) ?? false;
   assert.equal(config.annotation === `changed ${number}`, changed.state === 'success');
   assert.equal(there, changed.state === 'success');
-  await nothingIsStray('after a reconfiguration');
+  await nothingIsStray(daemon, center.client);
   // The guest runs on, and has what the configuration has.
   await inGuest(center, machine, (console) => console.run(sees(2 + Number(there)), guestLimit));
   assert.equal(await writtenByGuest(center, machine), now);
@@ -163,7 +153,7 @@ async function round(number: number): Promise<void> {
   );
   const copy = (await center.machines()).get(name);
   assert.equal(copy !== undefined, cloned.state === 'success', cloned.error?.localizedMessage);
-  await nothingIsStray('after a clone');
+  await nothingIsStray(daemon, center.client);
   if (copy !== undefined) {
     assert.equal(await digestOfFiles(copy), now);
     if (whole) {
@@ -176,7 +166,7 @@ async function round(number: number): Promise<void> {
   assert.equal(await writtenByGuest(center, machine), now, 'the original goes on');
 
   const reverted = await killedAmidst(() => center.client.call(snapshot, 'RevertToSnapshot_Task', {}), 500);
-  await nothingIsStray('after a revert');
+  await nothingIsStray(daemon, center.client);
   await setRunning(center, machine, true);
   const digest = await writtenByGuest(center, machine);
   if (reverted.state === 'success') assert.equal(digest, then);
@@ -203,5 +193,5 @@ test(`a machine that is reconfigured, cloned and reverted amid kills has the old
   }
   await setRunning(center, machine, false);
   await ended(await center.client.call(machine, 'Destroy_Task', {}));
-  await nothingIsStray('after all');
+  await nothingIsStray(daemon, center.client);
 });

@@ -1,19 +1,31 @@
+import assert from 'node:assert/strict';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import type { Client, ManagedObjectReference } from '@hypostyle/vim';
 import type { Daemon } from './daemon.ts';
+import { eventually } from './guest-machine.ts';
 
 /** What a service keeps in `.hypo` of a folder with a machine, or with disks that machines stand on. */
 const privateFiles = /^(vm\.lck|changes\.json|children\.json|vapp\.json|customization\.(json|iso)|ovf-env\.(iso|xml))$/;
 /** Largest text file that is looked into; a descriptor or a list of snapshots is far smaller. */
 const largestText = 1 << 20;
 
+/** Asserts that `strayFiles` are none, at once or as soon as what is being written or taken away has been. */
+export async function nothingIsStray(daemon: Daemon, client: Client, placed: readonly string[] = []): Promise<void> {
+  let stray: string[] = [];
+  const none = async () => {
+    stray = await strayFiles(daemon, client, placed).catch((error: unknown) => [`${error}`]);
+    return stray.length === 0;
+  };
+  await eventually(none, 'every file is owned', 60_000).catch(() => assert.deepEqual(stray, []));
+}
+
 /**
  * Files, and empty folders, of all datastores of a home that no registered machine owns, relative to the folder of the
  * datastores. It is worked out from what the machines' own files say of each other (`.vmx`, `.vmsd`, descriptors with
  * their extents and parents), and not from what the service says. `placed` names what somebody else put there.
  */
-export async function strayFiles(daemon: Daemon, client: Client, placed: readonly string[] = []): Promise<string[]> {
+async function strayFiles(daemon: Daemon, client: Client, placed: readonly string[] = []): Promise<string[]> {
   const root = join(daemon.home, 'datastores');
   const { files, emptyFolders } = await everything(root);
   const owned = new Set(placed.map((path) => join(root, path)));

@@ -11,7 +11,7 @@ const maximumStatusBytes = 8 * 2 ** 20;
 const maximumErrorBytes = 8192;
 
 /** Time that a server that takes nothing more has for the farewell. */
-const goodbyeMilliseconds = 1000;
+const goodbyeMilliseconds = 5000;
 
 export interface NbdRequest {
   readonly command: number;
@@ -72,7 +72,7 @@ export class NbdConnection {
     }
   }
 
-  /** Tells the server that no more comes, and waits until it has let go of the disk, a second at most. */
+  /** Tells the server that no more comes, and waits until it has let go of the disk, five seconds at most. */
   async close(): Promise<void> {
     if (this.#failure === undefined) {
       this.#send({ command: nbdCommands.disconnect, offset: 0, length: 0 }, 0);
