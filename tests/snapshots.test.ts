@@ -95,13 +95,31 @@ const digest = async (console: GuestConsole) =>
   (await console.run(`sync; echo 3 >/proc/sys/vm/drop_caches; sha256sum ${device}`, 60_000)).split(' ')[0];
 const read = () => inGuest(digest);
 
-async function take(machine: Machine, name: string, quiesce = false): Promise<Snapshot> {
-  const task = await client.call(machine, 'CreateSnapshot_Task', { name, memory: false, quiesce });
+async function take(
+  machine: Machine,
+  name: string,
+  { quiesce = false, memory = false }: { readonly quiesce?: boolean; readonly memory?: boolean } = {},
+): Promise<Snapshot> {
+  const task = await client.call(machine, 'CreateSnapshot_Task', { name, memory, quiesce });
   return (await client.waitForTask(task)) as Snapshot;
 }
 
+/** A count that the guest keeps in memory alone, one more at each call. */
+const count = () =>
+  inGuest(async (console) => Number(await console.run('echo x >>/tmp/count && wc -l </tmp/count')));
+
+/** The daemon is killed, and there is another one. */
+async function restarted(): Promise<void> {
+  await daemon.kill();
+  await client[Symbol.asyncDispose]();
+  daemon = await Daemon.start({ home });
+  client = await signedIn(daemon);
+}
+
 async function diskFiles(name: string): Promise<string[]> {
-  return (await readdir(join(daemon.datastore, name))).filter((file) => /\.(vmdk|qcow2|vmsn)$/.test(file)).sort();
+  return (await readdir(join(daemon.datastore, name)))
+    .filter((file) => /\.(vmdk|qcow2|vmsn|vmem|vmss|partial)$/.test(file))
+    .sort();
 }
 
 test('a real guest writes, is taken, goes on and is brought back; removal under it keeps every byte', async () => {
@@ -113,7 +131,7 @@ test('a real guest writes, is taken, goes on and is brought back; removal under 
     'the agent',
   );
   await write(0);
-  const first = await take(machine, 'first', true);
+  const first = await take(machine, 'first', { quiesce: true });
   const info = await property<VirtualMachineSnapshotInfo>(machine, 'snapshot');
   assert.equal(info.rootSnapshotList[0]?.quiesced, true);
   await write(1);
@@ -130,13 +148,34 @@ test('a real guest writes, is taken, goes on and is brought back; removal under 
   await powerOn(client, machine);
   await booted();
   assert.equal(await read(), atSecond, 'as at the snapshot');
+  // With its memory: it runs on from there, on the disk of then, whatever was done to it since.
+  assert.deepEqual([await count(), await count()], [1, 2]);
+  const engine = (await daemon.engines())[0]?.pid;
+  const asleep = await take(machine, 'with memory', { memory: true });
+  assert.equal((await daemon.engines())[0]?.pid, engine, 'the guest ran meanwhile');
+  assert.deepEqual([await count(), await read()], [3, atSecond]);
+  await write(4);
+  // The daemon is killed while memory is on its way: it is kept, or taken back, and the guest runs.
+  const begun = await client.call(machine, 'CreateSnapshot_Task', { name: 'killed', memory: true, quiesce: false });
+  await eventually(
+    async () => (await readdir(join(daemon.datastore, 'written'))).some((name) => /Snapshot4\.vmem/.test(name)),
+    'memory on its way',
+  );
+  await restarted();
+  const end = await client.waitForTask(begun).then(
+    () => 'kept',
+    (error: unknown) => String((error as { readonly type?: string }).type),
+  );
+  assert.match(end, /^(kept|SnapshotFault)$/);
+  assert.equal(await count(), 4);
+  const revert = await client.call(asleep, 'RevertToSnapshot_Task', {});
+  await client.waitForTask(revert);
+  assert.equal(await property(machine, 'runtime.powerState'), 'poweredOn');
+  assert.deepEqual([await count(), await read()], [3, atSecond], 'memory and disk of one moment');
   // What was going on when the daemon is killed goes on: the guest never notices.
   const before = await write(2);
   const task = await client.call(machine, 'RemoveAllSnapshots_Task', {});
-  await daemon.kill();
-  await client[Symbol.asyncDispose]();
-  daemon = await Daemon.start({ home });
-  client = await signedIn(daemon);
+  await restarted();
   await client.waitForTask(task);
   await eventually(async () => (await property(machine, 'runtime.powerState')) === 'poweredOn', 'it runs');
   assert.equal(await read(), before);

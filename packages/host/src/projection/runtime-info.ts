@@ -303,6 +303,7 @@ export function storageInfo(
 /** What machines here can do: the same for all. */
 export function machineCapability({
   diskSnapshots,
+  memorySnapshots,
   guestAgent,
   changedBlocks,
 }: HypervisorCapabilities): VirtualMachineCapability {
@@ -311,7 +312,7 @@ export function machineCapability({
     multipleSnapshotsSupported: diskSnapshots,
     snapshotConfigSupported: diskSnapshots,
     poweredOffSnapshotsSupported: diskSnapshots,
-    memorySnapshotsSupported: false,
+    memorySnapshotsSupported: memorySnapshots,
     revertToSnapshotSupported: diskSnapshots,
     quiescedSnapshotsSupported: diskSnapshots && guestAgent,
     disableSnapshotsSupported: false,
