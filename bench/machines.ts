@@ -81,6 +81,34 @@ try {
       () => qemu.revertDisk(),
     );
     await machine.removeSnapshots();
+    await machine.powerOn();
+    await qemu.powerOn();
+    await pair(
+      'snapshot without memory, beside QEMU with its files made durable',
+      () => machine.snapshot(false),
+      () => qemu.snapshotDurably(),
+    );
+    await machine.removeSnapshots();
+    await qemu.powerOff();
+    // An image that has memory in itself, as QEMU's own command wants it.
+    await qemu.renew();
+    await qemu.powerOn();
+    await pair(
+      'snapshot with memory, beside savevm',
+      () => machine.snapshot(true),
+      () => qemu.monitor('savevm memory'),
+    );
+    await machine.powerOff();
+    await qemu.powerOff();
+    await pair(
+      'revert to it: off, then running with its memory, beside loadvm at the start',
+      () => machine.revert(),
+      () => qemu.load('memory'),
+    );
+    await machine.powerOff();
+    await qemu.powerOff();
+    await machine.removeSnapshots();
+    await qemu.renew();
   }
   report(accelerator);
 } finally {

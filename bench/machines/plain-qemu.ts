@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -55,14 +55,25 @@ export class PlainQemu {
    * asked for, which the firmware would look for.
    */
   async powerOn({ bare = false } = {}): Promise<number> {
-    const { accelerator, memoryMiB, folder } = this.#options;
     const before = await this.#serial.bytes;
     const began = performance.now();
+    const child = this.#start(bare ? ['-nodefaults', '-vga', 'std'] : []);
+    await Promise.race([
+      this.#serial.grows(before),
+      once(child, 'exit').then(() => {
+        throw new Error('QEMU ended');
+      }),
+    ]);
+    return performance.now() - began;
+  }
+
+  #start(more: readonly string[]): ChildProcess {
+    const { accelerator, memoryMiB, folder } = this.#options;
     const child = spawn(
       'qemu-system-x86_64',
       [
         ...['-accel', accelerator, '-m', `${memoryMiB}`, '-display', 'none'],
-        ...(bare ? ['-nodefaults', '-vga', 'std'] : []),
+        ...more,
         ...['-device', 'pvscsi', '-drive', `if=none,id=disk,format=qcow2,file=${this.#image}`],
         ...['-device', 'scsi-hd,drive=disk,bootindex=0', '-nic', 'user,model=vmxnet3'],
         ...['-device', 'virtio-balloon-pci', '-device', 'virtio-rng-pci', '-device', 'virtio-serial-pci'],
@@ -75,13 +86,7 @@ export class PlainQemu {
       { stdio: 'ignore' },
     );
     this.#process = child;
-    await Promise.race([
-      this.#serial.grows(before),
-      once(child, 'exit').then(() => {
-        throw new Error('QEMU ended');
-      }),
-    ]);
-    return performance.now() - began;
+    return child;
   }
 
   /** Milliseconds that a command of the monitor's own takes: `savevm name`, `snapshot_blkdev …`. */
@@ -99,6 +104,46 @@ export class PlainQemu {
     this.#overlays += 1;
     const image = join(this.#options.folder, `overlay-${this.#overlays}.qcow2`);
     return this.monitor(`snapshot_blkdev disk ${image} qcow2`);
+  }
+
+  /**
+   * As `snapshotDisk`, by somebody who wants it back after a loss of power: what is about to be done is written down, the
+   * image and the new configuration are synced before they are used, and that it is done is written down as well.
+   */
+  async snapshotDurably(): Promise<number> {
+    const { folder } = this.#options;
+    this.#overlays += 1;
+    const image = join(folder, `overlay-${this.#overlays}.qcow2`);
+    await this.#connect();
+    const began = performance.now();
+    await writeSynced(join(folder, 'note'), image);
+    await run('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', this.#image, image]);
+    await Promise.all([synced(image), writeSynced(join(folder, 'configuration.new'), `disk = "${image}"`)]);
+    await rename(join(folder, 'configuration.new'), join(folder, 'configuration'));
+    await synced(folder);
+    await this.monitor(`snapshot_blkdev -n disk ${image} qcow2`);
+    await writeSynced(join(folder, 'note'), 'done');
+    return performance.now() - began;
+  }
+
+  /** Begins again with an empty image. */
+  async renew(): Promise<void> {
+    for (let number = 1; number <= this.#overlays; number += 1)
+      await rm(join(this.#options.folder, `overlay-${number}.qcow2`), { force: true });
+    await rm(this.#image, { force: true });
+    await this.#newImage();
+  }
+
+  /** Milliseconds from the start of the process until the guest runs with the memory that `savevm` kept. */
+  async load(name: string): Promise<number> {
+    const began = performance.now();
+    this.#start(['-loadvm', name]);
+    await this.#connect();
+    for (;;) {
+      const status = (await this.#execute('query-status')) as { readonly running?: boolean };
+      if (status.running) return performance.now() - began;
+      await sleep(2);
+    }
   }
 
   /** Milliseconds until the machine is off and its disk is as it was: the process ended, the image made anew. */
@@ -156,4 +201,18 @@ export class PlainQemu {
       if ('return' in answer) return answer.return;
     }
   }
+}
+
+async function writeSynced(path: string, text: string): Promise<void> {
+  const handle = await open(path, 'w');
+  await handle.writeFile(text);
+  await handle.sync();
+  await handle.close();
+}
+
+/** Makes a file, or the names in a folder, durable. */
+async function synced(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  await handle.sync();
+  await handle.close();
 }

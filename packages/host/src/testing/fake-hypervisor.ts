@@ -94,7 +94,6 @@ export class FakeHypervisor implements Hypervisor, FakeGuests {
     this.#computer.started += 1;
     const memory = resumeFrom === undefined ? `run ${this.#computer.started}` : await readFile(resumeFrom, 'utf8');
     await request.onProcess?.(1);
-    if (resumeFrom !== undefined) await request.beforeResume?.();
     const engine: FakeEngine = {
       uuid,
       lockPath,
@@ -111,7 +110,14 @@ export class FakeHypervisor implements Hypervisor, FakeGuests {
       pivoting: false,
       owner: undefined,
     };
+    // From here on it has its memory, and whoever comes after a kill finds it.
     this.#computer.engines.set(lockPath, engine);
+    try {
+      if (resumeFrom !== undefined) await request.beforeResume?.();
+    } catch (error) {
+      this.#computer.engines.delete(lockPath);
+      throw error;
+    }
     await this.#gate();
     this.onStarted(engine);
     return this.#take(engine);

@@ -250,8 +250,9 @@ async function discardMemoryImage({ datastore, vmxPath }: MachineRecord): Promis
   const vmx = await readVmx(datastore, vmxPath);
   const image = vmx.get(suspendKey) ?? '';
   if (image === '') return;
-  await writeVmx(datastore, vmxPath, vmx.delete(suspendKey));
+  // The name goes last.
   await rm(join(dirname(datastore.absolute(vmxPath)), splitPath(image).name), { force: true });
+  await writeVmx(datastore, vmxPath, vmx.delete(suspendKey));
 }
 
 /** What a machine that came without them is given at its first power-on. */

@@ -163,12 +163,17 @@ export async function readMachine(
   const vmx = await readVmx(datastore, vmxPath);
   const fallbackName = splitPath(vmxPath).name.replace(/\.vmx$/i, '');
   const configuration = configurationFromVmx(vmx, core.guestOs, fallbackName);
-  const disks = await readDisks(datastore, vmxPath, configuration);
-  const snapshots = await readSnapshots(core, datastore, vmxPath, { configuration, disks });
-  const changes = await readChangeRecord(datastore, vmxPath);
-  const files = await listFiles(datastore, vmxPath, { disks, snapshots });
-  const vApp = configuration.hasVApp ? await readVAppOrProblem(datastore, vmxPath) : noVApp;
-  const { mtime } = await stat(datastore.absolute(vmxPath));
+  const ofDisks = async () => {
+    const disks = await readDisks(datastore, vmxPath, configuration);
+    const snapshots = await readSnapshots(core, datastore, vmxPath, { configuration, disks });
+    return { disks, snapshots, files: await listFiles(datastore, vmxPath, { disks, snapshots }) };
+  };
+  const [{ disks, snapshots, files }, changes, vApp, { mtime }] = await Promise.all([
+    ofDisks(),
+    readChangeRecord(datastore, vmxPath),
+    configuration.hasVApp ? readVAppOrProblem(datastore, vmxPath) : noVApp,
+    stat(datastore.absolute(vmxPath)),
+  ]);
   return { configuration, ...vApp, modified: mtime.toISOString(), disks, snapshots, changes, files };
 }
 

@@ -59,13 +59,18 @@ export async function createSnapshot(
 
 async function planSnapshot({ core, machine, input }: CreateWork): Promise<CreateJournal> {
   const { datastore, vmxPath, configuration, powerState } = machine;
-  const { list } = await readVmsd(datastore, vmxPath);
   const { folder, name } = splitPath(vmxPath);
-  const taken = new Set(await readdir(datastore.absolute(folder)));
+  const disks = snapshotDisks(configuration);
+  const [{ list }, names, deltas, generations] = await Promise.all([
+    readVmsd(datastore, vmxPath),
+    readdir(datastore.absolute(folder)),
+    planDeltas(machine, disks),
+    core.changes.plan(machine, disks),
+  ]);
+  const taken = new Set(names);
   const stem = name.replace(/\.vmx$/i, '');
   let uid = list.lastUid + 1;
   while (taken.has(`${stem}-Snapshot${uid}.vmsn`) || taken.has(`${stem}-Snapshot${uid}.vmem`)) uid += 1;
-  const disks = snapshotDisks(configuration);
   const withMemory = powerState === 'suspended' || (input.memory && powerState === 'poweredOn');
   return {
     entry: {
@@ -80,8 +85,8 @@ async function planSnapshot({ core, machine, input }: CreateWork): Promise<Creat
       disks: disks.map((disk) => ({ node: driveNode(configuration, disk), fileName: disk.fileName })),
       cloned: false,
     },
-    deltas: await planDeltas(machine, disks),
-    generations: await core.changes.plan(machine, disks),
+    deltas,
+    generations,
   };
 }
 
@@ -204,7 +209,7 @@ async function removeMade(machine: MachineRecord, { entry, deltas }: CreateJourn
 }
 
 async function conclude(
-  { core, task, machine }: CreateWork,
+  { core, machine }: CreateWork,
   { entry, generations }: CreateJournal,
   { lost }: Taken,
 ): Promise<SnapshotReference> {
@@ -212,7 +217,6 @@ async function conclude(
   const { list } = await readVmsd(datastore, vmxPath);
   if (findSnapshot(list.entries, entry.uid) === undefined)
     await writeVmsd(datastore, vmxPath, withSnapshot(list, entry));
-  task.progress(90);
   await refreshMachine(core, id);
   if (!lost) await core.changes.began(id, entry.uid, generations);
   return snapshotReference(id, entry.uid);

@@ -9,6 +9,7 @@ import type { HostCore } from '../../host-core.ts';
 import { vAppPath } from '../../vapp/vapp-file.ts';
 import { maximumVmxBytes, VmxFile } from '../../vmx/vmx-file.ts';
 import type { MachineWatch } from '../engine/machine-watch.ts';
+import { listFiles } from '../files/list-files.ts';
 import { diskPath, readVmx, syncFolder } from '../files/machine-files.ts';
 import { suspendKey } from '../power/power-on.ts';
 import { heldFiles } from '../record/held-files.ts';
@@ -80,13 +81,13 @@ export async function revertToSnapshot(parts: RevertParts, task: RunningTask, in
   const known = task.journaled as RevertJournal | undefined;
   let plan: RevertJournal;
   try {
-    if (known?.concluded || (known !== undefined && (await isReverted(core, machine, known)))) plan = known;
+    if (known !== undefined && (await isDone(core, machine, known))) plan = known;
     else {
-      if (known !== undefined) await undo(machine, known);
+      if (known !== undefined && !known.concluded) await undo(machine, known);
       checkSnapshots(machine);
       plan = await revert(parts, task, machine, input);
     }
-    if (!plan.concluded) await conclude(core, task, machine, plan);
+    if (!plan.concluded) await conclude(core, machine, plan);
   } catch (error) {
     throw snapshotFault(error, machine);
   }
@@ -188,6 +189,12 @@ async function planRevert(
   return { uid: entry.uid, deltas, image, oldImage, released, starts };
 }
 
+/** Whether an earlier process came to the moment, or beyond it. */
+function isDone(core: HostCore, machine: MachineRecord, known: RevertJournal): boolean | Promise<boolean> {
+  // An engine that ended while it was given the memory has used it up: all of it is done again.
+  return known.concluded ? machine.powerState !== 'poweredOff' : isReverted(core, machine, known);
+}
+
 async function isReverted(core: HostCore, machine: MachineRecord, { deltas }: RevertJournal): Promise<boolean> {
   const vmx = await readVmx(machine.datastore, machine.vmxPath);
   // Without a disk nothing in the `.vmx` says so: it is done again, to the same end.
@@ -247,14 +254,13 @@ async function stageThen(
     staged.add(datastore.absolute(vmsdPath(vmxPath)), formatVmsd({ ...list, current: plan.uid }, file));
 }
 
-async function conclude(core: HostCore, task: RunningTask, before: MachineRecord, plan: RevertJournal): Promise<void> {
+async function conclude(core: HostCore, before: MachineRecord, plan: RevertJournal): Promise<void> {
   const { datastore, vmxPath, id } = before;
   const { list } = await readVmsd(datastore, vmxPath);
   if (list.current !== plan.uid) await writeVmsd(datastore, vmxPath, { ...list, current: plan.uid });
   const powerState: PowerState = plan.image === undefined ? 'poweredOff' : 'suspended';
   const suspendTime = plan.image === undefined ? undefined : new Date().toISOString();
   await saveRuntime(core, id, { powerState, suspendTime });
-  task.progress(80);
   const now = await refreshMachine(core, id);
   core.registry.commit((draft) =>
     core.machines.change(
@@ -265,7 +271,8 @@ async function conclude(core: HostCore, task: RunningTask, before: MachineRecord
   );
   await removeFiles(core, now, plan.released);
   if (plan.oldImage !== undefined) await rm(inFolder(now, plan.oldImage), { force: true });
-  await refreshMachine(core, id);
+  const files = await listFiles(datastore, vmxPath, now);
+  core.registry.commit((draft) => core.machines.change(id, { files }, draft));
 }
 
 function inFolder({ datastore, vmxPath }: MachineRecord, name: string): string {
