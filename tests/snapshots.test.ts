@@ -105,8 +105,7 @@ async function take(
 }
 
 /** A count that the guest keeps in memory alone, one more at each call. */
-const count = () =>
-  inGuest(async (console) => Number(await console.run('echo x >>/tmp/count && wc -l </tmp/count')));
+const count = () => inGuest(async (console) => Number(await console.run('echo x >>/tmp/count && wc -l </tmp/count')));
 
 /** The daemon is killed, and there is another one. */
 async function restarted(): Promise<void> {
