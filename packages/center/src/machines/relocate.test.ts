@@ -22,6 +22,13 @@ test('a center moves a machine to another datastore, folder and pool of its host
   assert.deepEqual(center.read(web, 'datastore'), [fast]);
   assert.deepEqual(center.read(web, 'parent'), folder);
   assert.equal(center.read(web, 'config')?.files.vmPathName, '[fast] web/web.vmx');
+  // While it runs: it is the same machine to the center, and goes on.
+  const [first] = center.all('Datastore').filter(({ value }) => value !== fast.value);
+  await center.task(web, 'PowerOnVM_Task');
+  await relocate({ datastore: first });
+  assert.deepEqual(center.read(web, 'datastore'), [first]);
+  assert.equal(center.read(web, 'runtime')?.powerState, 'poweredOn');
+  await center.task(web, 'PowerOffVM_Task');
   await relocate({ folder: vmFolder, pool: root });
   assert.deepEqual(center.read(web, 'parent'), vmFolder);
   await assert.rejects(relocate({ folder: datacenter }), named('ManagedObjectNotFound'));

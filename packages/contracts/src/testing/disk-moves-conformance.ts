@@ -55,21 +55,32 @@ export function diskMovesConformance(world: ConformanceWorld): void {
     await world.reopen();
     const found = await adopted(world.hypervisor, there);
     await found.moveDisks({ ...first, onMoved: async () => {} });
+    // One that is killed while the guest stands still leaves it so, until the next has brought it to the end.
     const second = await placeFor(world, there, 'second');
-    await found.moveDisks({ ...second, onMoved: async () => {} });
-    const again = await world.guest.open(found);
+    const amid = Promise.withResolvers<void>();
+    const never = new Promise<void>(() => {});
+    const stand = () => {
+      amid.resolve();
+      return never;
+    };
+    const left = found.moveDisks({ ...second, onMoved: stand });
+    left.catch(() => {});
+    await Promise.race([amid.promise, left]);
+    await world.reopen();
+    const heir = await adopted(world.hypervisor, there);
+    assert.equal(heir.state, 'paused');
+    const late = AbortSignal.abort(new Error('too late to be cancelled'));
+    await heir.moveDisks({ ...second, signal: late, onMoved: async () => {} });
+    assert.equal(heir.state, 'running');
+    const again = await world.guest.open(heir);
     assert.equal(await again.readDisk(5), 'three');
     await again.writeDisk('four_');
+    assert.equal(await again.readDisk(5), 'four_');
     again.close();
-    await found.powerOff();
+    await heir.powerOff();
     // Its lock is free at once.
     const last: StartRequest = { ...there, lockPath: second.lockPath, hardware: withLayers(there, second.disks) };
-    const restarted = await world.hypervisor.start(last);
-    const back = await world.guest.open(restarted);
-    await back.ready();
-    assert.equal(await back.readDisk(5), 'four_');
-    back.close();
-    await restarted.powerOff();
+    await (await world.hypervisor.start(last)).powerOff();
   });
 }
 
