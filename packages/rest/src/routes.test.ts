@@ -80,6 +80,8 @@ const bodies: Readonly<Record<string, unknown>> = {
   'vcenter.vm.hardware.cdrom.create': { backing: { type: 'CLIENT_DEVICE' } },
   'vcenter.vm.hardware.cdrom.update': { start_connected: false },
   'vcenter.vm.hardware.floppy.create': {},
+  'vcenter.vm.hardware.floppy.update': { start_connected: false },
+  'vcenter.vm.hardware.serial.update': { yield_on_poll: true },
   'vcenter.vm.hardware.serial.create': { backing: { type: 'FILE', file: '[datastore1] s.log' } },
   'vcenter.vm.hardware.adapter.scsi.create': {},
   'vcenter.vm.hardware.adapter.scsi.update': { sharing: 'VIRTUAL' },

@@ -4,6 +4,7 @@ import {
   type VirtualController,
   type VirtualDevice,
   type VirtualDeviceConfigSpec,
+  type VirtualSerialPort,
 } from '@hypostyle/vim';
 import type { Static } from '@sinclair/typebox';
 import { type CenterView, nameOf, read } from '../calls/center-view.ts';
@@ -147,20 +148,11 @@ export class DevicePlan {
   }
 
   floppy(spec: Static<typeof floppySpec>): void {
-    const { backing } = spec;
-    if (backing?.type === 'IMAGE_FILE' && backing.image_file === undefined) {
-      throw invalidArgument('The member image_file is missing.');
-    }
     this.#add(
       data('VirtualFloppy', {
         key: this.#nextKey(),
         controllerKey: superIoKey,
-        backing:
-          backing?.type === 'IMAGE_FILE'
-            ? data('VirtualFloppyImageBackingInfo', { fileName: backing.image_file ?? '' })
-            : backing?.type === 'HOST_DEVICE'
-              ? data('VirtualFloppyDeviceBackingInfo', { deviceName: backing.host_device ?? '' })
-              : data('VirtualFloppyRemoteDeviceBackingInfo', { deviceName: '', useAutoDetect: false }),
+        backing: floppyBacking(spec),
         connectable: connectable(spec),
       }),
     );
@@ -208,6 +200,24 @@ export class DevicePlan {
       ...(spec.backing === undefined ? {} : { backing: cdromBacking(spec) }),
       connectable: connectable(spec, device),
     });
+  }
+
+  floppyUpdate(device: VirtualDevice, spec: Static<typeof floppySpec>): void {
+    this.#edit({
+      ...device,
+      ...(spec.backing === undefined ? {} : { backing: floppyBacking(spec) }),
+      connectable: connectable(spec, device),
+    });
+  }
+
+  serialUpdate(device: VirtualSerialPort, spec: Static<typeof serialSpec>): void {
+    const edited: VirtualSerialPort = {
+      ...device,
+      yieldOnPoll: spec.yield_on_poll ?? device.yieldOnPoll,
+      ...(spec.backing === undefined ? {} : { backing: serialBacking(spec) }),
+      connectable: connectable(spec, device),
+    };
+    this.#edit(edited);
   }
 
   scsiUpdate(device: VirtualDevice, sharing: keyof typeof sharings): void {
@@ -388,6 +398,16 @@ function cdromBacking({ backing }: Static<typeof cdromSpec>) {
         });
   }
   return data('VirtualCdromRemotePassthroughBackingInfo', { deviceName: '', exclusive: false, useAutoDetect: false });
+}
+
+function floppyBacking({ backing }: Static<typeof floppySpec>) {
+  if (backing?.type === 'IMAGE_FILE') {
+    if (backing.image_file === undefined) throw invalidArgument('The member image_file is missing.');
+    return data('VirtualFloppyImageBackingInfo', { fileName: backing.image_file });
+  }
+  return backing?.type === 'HOST_DEVICE'
+    ? data('VirtualFloppyDeviceBackingInfo', { deviceName: backing.host_device ?? '' })
+    : data('VirtualFloppyRemoteDeviceBackingInfo', { deviceName: '', useAutoDetect: false });
 }
 
 function serialBacking({ backing }: Static<typeof serialSpec>) {

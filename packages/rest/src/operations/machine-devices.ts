@@ -71,5 +71,9 @@ export const deviceOperations: readonly Operation[] = [
     plan.cdromUpdate(device, spec),
   ),
   creating(floppy, 'Adds a floppy drive.', floppySpec, (plan, spec) => plan.floppy(spec)),
+  updating(floppy, 'Changes a floppy drive, or the image in it.', floppySpec, (plan, device, spec) =>
+    plan.floppyUpdate(device, spec),
+  ),
   creating(serial, 'Adds a serial port.', serialSpec, (plan, spec) => plan.serial(spec)),
+  updating(serial, 'Changes a serial port.', serialSpec, (plan, device, spec) => plan.serialUpdate(device, spec)),
 ];

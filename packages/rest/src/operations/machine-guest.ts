@@ -234,6 +234,55 @@ export const guestOperations: readonly Operation[] = [
       await machine.reconfigure({ tools: { _typeName: 'ToolsConfigInfo', toolsUpgradePolicy: policy } });
     },
   }),
+  operation({
+    id: 'vcenter.vm.tools.upgrade',
+    summary: 'Upgrades the tools in the guest.',
+    method: 'POST',
+    path: '/vcenter/vm/{vm}/tools',
+    action: 'upgrade',
+    rest: { wrap: null },
+    body: closed({ command_line_options: Type.Optional(Type.String({ maxLength: 4_096 })) }),
+    bodyOptional: true,
+    async run({ view, path, body }) {
+      const { ref } = new Machine(view, path.vm).object;
+      await view.run(
+        'VirtualMachine',
+        ref,
+        'UpgradeTools_Task',
+        defined({ installerOptions: body?.command_line_options }),
+      );
+    },
+  }),
+  operation({
+    id: 'vcenter.vm.tools.installer.get',
+    summary: 'Whether the disc with the tools is in a drive of the machine.',
+    method: 'GET',
+    path: '/vcenter/vm/{vm}/tools/installer',
+    rest: {},
+    answer: Type.Object({ is_connected: Type.Boolean() }),
+    run({ view, path }) {
+      const runtime = read('VirtualMachine', new Machine(view, path.vm).object, 'runtime');
+      return { is_connected: runtime?.toolsInstallerMounted ?? false };
+    },
+  }),
+  ...(
+    [
+      ['connect', 'MountToolsInstaller', 'Puts the disc with the tools into a drive of the machine.'],
+      ['disconnect', 'UnmountToolsInstaller', 'Takes the disc with the tools out of its drive.'],
+    ] as const
+  ).map(([action, method, summary]) =>
+    operation({
+      id: `vcenter.vm.tools.installer.${action}`,
+      summary,
+      method: 'POST',
+      path: '/vcenter/vm/{vm}/tools/installer',
+      action,
+      rest: { wrap: null },
+      async run({ view, path }) {
+        await view.invoke('VirtualMachine', new Machine(view, path.vm).object.ref, method, {});
+      },
+    }),
+  ),
 ];
 
 /** Fails with `service_unavailable` where no tools run that could tell anything. */
