@@ -107,6 +107,7 @@ export function vAppImports(
       task.signal.addEventListener('abort', stop, { once: true });
       caller.lease.resolve(lease.ref);
       try {
+        const paths: string[] = [];
         for (const { spec, vApp, path } of plan.machines) {
           task.signal.throwIfAborted();
           if (!isData('VirtualMachineImportSpec', spec)) continue;
@@ -117,8 +118,10 @@ export function vAppImports(
             parentTaskKey: task.ref.value,
           });
           begun.push(one);
-          lease.add(await one.lease, path);
+          paths.push(path);
         }
+        // All of them are on their way: none waits for the one before it.
+        for (const [index, one] of begun.entries()) lease.add(await one.lease, paths[index] ?? '');
         lease.complete();
         await lease.ended;
         return referenceOf(poolAt(core.inventory, plan.vApps[0]?.value ?? ''));

@@ -119,6 +119,8 @@ class Cloning {
   readonly #core: HostCore;
   readonly #snapshots: SnapshotParts;
   readonly #registering: Gathered<Registration, MachineRecord>;
+  /** Names in a folder become durable for all who made some before. */
+  readonly #syncing = new Gathered(syncFolders);
 
   constructor(core: HostCore, snapshots: SnapshotParts, registering: Gathered<Registration, MachineRecord>) {
     this.#core = core;
@@ -203,7 +205,7 @@ class Cloning {
       await task.journal({ made });
       try {
         await mkdir(directory, { recursive: true });
-        await syncFolder(dirname(directory));
+        await this.#syncing.add(dirname(directory));
         const { vmx, nvram } = await this.#readSource(source);
         await makeCloneFiles(core, {
           request,
@@ -294,6 +296,12 @@ class Cloning {
       },
     };
   }
+}
+
+/** Answers what it was given. */
+async function syncFolders(folders: readonly string[]): Promise<readonly string[]> {
+  for (const folder of new Set(folders)) await syncFolder(folder);
+  return folders;
 }
 
 /** InvalidName is no fault of this method. */

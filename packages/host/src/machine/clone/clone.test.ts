@@ -227,6 +227,18 @@ test('a linked clone gets bytes of its own, and stands on nothing any more', asy
   await daemon.task(thin, 'PowerOnVM_Task');
 });
 
+test('whole copies of a machine that is off are made at the same time', async (t) => {
+  const { daemon, web, center, disk } = await withMachine(t);
+  const names = ['one', 'two', 'three'];
+  const tasks = await Promise.all(
+    names.map((name) => center.begin(web, 'CloneVM_Task', { folder: vmFolder, name, spec: cloneSpec() })),
+  );
+  // It is not started meanwhile: that waits behind them, or is refused.
+  await daemon.task(web, 'PowerOnVM_Task').catch((error: unknown) => assert.ok(named('TaskInProgress')(error)));
+  await Promise.all(tasks.map((task) => daemon.outcome(task)));
+  for (const name of names) assert.deepEqual(await disk(name), [0, 0, 0]);
+});
+
 test('many linked clones at a time, each its own', async (t) => {
   const { computer, daemon, web, center, take, disk, config } = await withMachine(t);
   const snapshot = await take(web, 'base');

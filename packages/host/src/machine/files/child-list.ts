@@ -13,6 +13,8 @@ export interface DiskChild {
 
 const fileName = 'children.json';
 const maximumBytes = 4 << 20;
+/** Children that are looked at at a time. */
+const looksAtOnce = 16;
 
 /** Disks of a folder that those of other folders stand on now. A list that cannot be read names none. */
 export async function parentsIn(datastore: Datastore, folder: string): Promise<Set<string>> {
@@ -30,15 +32,19 @@ export async function liveChildren(
   children: readonly DiskChild[],
   coming: boolean,
 ): Promise<DiskChild[]> {
-  const live: DiskChild[] = [];
-  for (const each of children) {
+  const isLive = async (each: DiskChild): Promise<boolean> => {
     const child = datastore.absolute(each.child);
     const there = await stat(child).then(
       () => true,
       () => false,
     );
-    if (there ? (await parentOf(child)) === datastore.absolute(each.parent) : coming && (await folderIsThere(child)))
-      live.push(each);
+    return there ? (await parentOf(child)) === datastore.absolute(each.parent) : coming && (await folderIsThere(child));
+  };
+  const live: DiskChild[] = [];
+  for (let at = 0; at < children.length; at += looksAtOnce) {
+    const some = children.slice(at, at + looksAtOnce);
+    const lives = await Promise.all(some.map(isLive));
+    live.push(...some.filter((_, index) => lives[index]));
   }
   return live;
 }

@@ -16,18 +16,30 @@ type HeldDisks = Pick<MachineRecord, 'disks' | 'snapshots'>;
  */
 export class DiskChildren {
   readonly #turns = new Map<string, Promise<unknown>>();
+  /** By folder, what is to be written as soon as it is its turn. */
+  readonly #adding = new Map<string, { readonly children: DiskChild[]; readonly done: Promise<void> }>();
 
-  /** Durable when it resolves. */
+  /** Durable when it resolves. What comes for a folder while its list is being written is written together. */
   async add(datastore: Datastore, children: readonly DiskChild[]): Promise<void> {
     const byFolder = Map.groupBy(children, ({ parent }) => splitPath(parent).folder);
     for (const [folder, added] of byFolder) {
-      await this.#inTurn(datastore, folder, async () => {
+      const key = `${datastore.uuid}/${folder}`;
+      const waiting = this.#adding.get(key);
+      if (waiting !== undefined) {
+        waiting.children.push(...added);
+        await waiting.done;
+        continue;
+      }
+      const together = [...added];
+      const done = this.#inTurn(datastore, folder, async () => {
+        this.#adding.delete(key);
         const { children, ...rest } = await readList(datastore, folder);
         const known = await liveChildren(datastore, children, true);
-        const names = new Set(known.map(keyOf));
-        const fresh = added.filter((child) => !names.has(keyOf(child)));
-        await writeList(datastore, folder, { ...rest, children: [...known, ...fresh] });
+        const all = new Map([...known, ...together].map((child) => [keyOf(child), child]));
+        await writeList(datastore, folder, { ...rest, children: [...all.values()] });
       });
+      this.#adding.set(key, { children: together, done });
+      await done;
     }
   }
 
