@@ -86,7 +86,8 @@ test('a split disk has extents of exactly 2047 MiB and a shorter last one', asyn
       fc.integer({ min: 1, max: 5 }),
       fc.constantFrom(-1, 0, 1),
       async (kind, whole, more) => {
-        const path = join(folder, `${(disks += 1)}.vmdk`);
+        disks += 1;
+        const path = join(folder, `${disks}.vmdk`);
         const { extents } = await createDisk({ path, kind, virtualBytes: (whole * limit + more) * 512 });
         const expected = [...Array(whole - 1).fill(limit), ...(more > 0 ? [limit, more] : [limit + more])];
         assert.deepEqual(
