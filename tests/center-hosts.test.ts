@@ -195,7 +195,10 @@ describe('hosts that leave a center and come back', { skip }, () => {
 
   test('three hosts join with their machines', async () => {
     for (const host of [one, two]) {
-      await powerOn(at(host), await createGuest(at(host), host.daemon, { name: `guest-${host.name}` }));
+      await powerOn(
+        at(host),
+        await createGuest(at(host), host.daemon, { name: `guest-${host.name}`, controller: 'scsi' }),
+      );
       await createMachine(at(host), machineSpec(`cold-${host.name}`));
     }
     await createMachine(at(three), machineSpec('cold-three'));

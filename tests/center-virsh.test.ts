@@ -23,7 +23,7 @@ describe("Debian's virsh at a center", () => {
     center = await centerOf(daemon);
     [host] = (await center.hosts()) as [CenterHost];
     virsh = await virshOf(daemon, { path: `Datacenter/${host.name}` });
-    guest = await center.createGuest({ name: 'alpha' });
+    guest = await center.createGuest({ name: 'alpha', controller: 'scsi' });
   });
   after(async () => {
     await center?.[Symbol.asyncDispose]();

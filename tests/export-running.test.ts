@@ -73,8 +73,8 @@ const written = async (machine: Machine, megabyte: number) =>
   );
 
 test('a machine that runs is exported as it was at a snapshot, imported again and booted: the same bytes', async () => {
-  const machine = await createGuest(client, daemon, { name: 'written' });
-  const controller = data('ParaVirtualSCSIController', { key: -10, busNumber: 0, sharedBus: 'noSharing' });
+  const machine = await createGuest(client, daemon, { name: 'written', controller: 'scsi' });
+  const controller = data('ParaVirtualSCSIController', { key: -10, busNumber: 1, sharedBus: 'noSharing' });
   const disk = data('VirtualDisk', {
     key: -11,
     controllerKey: -10,

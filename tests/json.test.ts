@@ -21,7 +21,7 @@ before(async () => {
   const authority = await readFile(join(daemon.home, 'tls', 'ca.crt'), 'utf8');
   tls.setDefaultCACertificates([...tls.getCACertificates('default'), authority]);
   const client = await signedIn(daemon);
-  guest = await createGuest(client, daemon, { name: 'alpha' });
+  guest = await createGuest(client, daemon, { name: 'alpha', controller: 'scsi' });
   await client[Symbol.asyncDispose]();
 });
 

@@ -28,7 +28,7 @@ before(async () => {
   home = await mkdtemp(join(tmpdir(), 'hypostyle-nbd-'));
   folder = await mkdtemp(join(tmpdir(), 'hypostyle-nbd-'));
   await start();
-  machine = await createGuest(host, daemon, { name: 'web' });
+  machine = await createGuest(host, daemon, { name: 'web', controller: 'scsi' });
   await copyFile(join(home, 'tls', 'ca.crt'), join(folder, 'ca-cert.pem'));
 });
 

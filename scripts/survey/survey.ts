@@ -68,6 +68,6 @@ function watch({ registry }: Endpoint, isForwarded: (method: unknown) => boolean
 /** Names of all managed object types, in order. */
 export function managedTypes(): ManagedTypeName[] {
   const schema = loadSchema();
-  const names = [...schema.names()].filter((name) => schema.managed(name) !== undefined);
+  const names = [...schema.managedNames()];
   return names.sort() as ManagedTypeName[];
 }

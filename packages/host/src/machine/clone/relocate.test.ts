@@ -6,6 +6,7 @@ import type { ManagedObjectReference } from '@hypostyle/vim';
 import { references } from '../../inventory/references.ts';
 import { CenterCalls } from '../../testing/center-calls.ts';
 import { readFakeDisk, visibleFiles } from '../../testing/disk-reading.ts';
+import { filesAtRest } from '../../testing/files-at-rest.ts';
 import { Computer, type Daemon, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
 import { gateFiles } from '../../testing/mortal-files.ts';
 
@@ -128,7 +129,7 @@ test('killed at any step of a move: it is here or there, whole, and no file for 
     const whole = await Promise.race([moved, daemon.store.died.then(() => false)]);
     daemon.store.stepsLeft = whole ? Number.POSITIVE_INFINITY : 0;
     if (!whole) {
-      await new Promise((resolve) => setTimeout(resolve, 15));
+      await filesAtRest();
       daemon.bury();
       daemon = await computer.start();
       await daemon.idle();

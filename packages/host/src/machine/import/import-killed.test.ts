@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { data, type ManagedObjectReference } from '@hypostyle/vim';
 import { writeStreamOptimized } from '@hypostyle/vmdk';
+import { filesAtRest } from '../../testing/files-at-rest.ts';
 import { Computer, type Daemon, rootPool, smallMachine } from '../../testing/host-fixture.ts';
 import { gateFiles } from '../../testing/mortal-files.ts';
 
@@ -71,7 +72,7 @@ test('an import that is killed at any step leaves a whole machine, or nothing', 
       const survived = await Promise.race([done, daemon.store.died.then(() => false)]);
       if (survived) whole += 1;
       else {
-        await pause(15);
+        await filesAtRest();
         daemon.bury();
         daemon = await computer.start();
       }

@@ -3,6 +3,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { VimFault } from '@hypostyle/vim';
+import { filesAtRest } from '../../testing/files-at-rest.ts';
 import { Computer, newDisk, rootPool, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
 
 const named = (type: string) => (error: unknown) => (error as VimFault).type === type;
@@ -117,7 +118,7 @@ test('a destruction that was cut off at any step is carried on', async () => {
         await daemon.host.close();
         return;
       }
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await filesAtRest();
       if (!whole) daemon.bury();
       const next = await computer.start();
       await next.idle();
@@ -143,7 +144,7 @@ test('a reconfiguration that was cut off leaves no disk that nothing names, and 
       const spec = { _typeName: 'VirtualMachineConfigSpec', deviceChange: [newDisk(1000), remove] };
       const done = daemon.task(web, 'ReconfigVM_Task', { spec }).then(() => true);
       const whole = await Promise.race([done, daemon.store.died.then(() => false)]);
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await filesAtRest();
       if (!whole) daemon.bury();
       daemon.store.stepsLeft += whole ? 1000 : 0;
       const next = whole ? daemon : await computer.start();

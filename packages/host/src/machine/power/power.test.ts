@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { HypervisorError } from '@hypostyle/contracts';
 import type { ManagedObjectReference, VimFault } from '@hypostyle/vim';
 import { Computer, type Daemon, newDisk, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
@@ -22,7 +23,10 @@ async function withMachine(work: (computer: Computer, daemon: Daemon, web: Machi
 }
 
 const state = (daemon: Daemon, machine: Machine) => daemon.read(machine, 'runtime')?.powerState;
-const settle = () => new Promise((resolve) => setTimeout(resolve, 20));
+/** Waits until it is so; the test's own limit ends what never is. */
+const until = async (so: () => boolean) => {
+  while (!so()) await sleep(2);
+};
 
 test('a guest that shuts down as soon as it runs is seen to be off, and can be started again', async () => {
   await withMachine(async (computer, daemon, web) => {
@@ -30,7 +34,7 @@ test('a guest that shuts down as soon as it runs is seen to be off, and can be s
       daemon.hypervisor.onStarted = ({ lockPath }) => turn(() => computer.engines.end(lockPath, 'guest-shutdown'));
       await daemon.task(web, 'PowerOnVM_Task');
       // Its end is state once it is written down.
-      while (state(daemon, web) !== 'poweredOff') await settle();
+      await until(() => state(daemon, web) === 'poweredOff');
     }
     daemon.hypervisor.onStarted = () => {};
     await daemon.task(web, 'PowerOnVM_Task');
@@ -161,8 +165,7 @@ test('an engine that does not answer keeps no other from its service, and is fou
     await assert.rejects(next.task(web, 'PowerOffVM_Task'), named('GenericVmConfigFault'));
     assert.equal(computer.engines.engines.size, 1);
     t.mock.timers.tick(10_000);
-    await settle();
-    assert.equal(next.read(web, 'runtime')?.connectionState, 'connected');
+    await until(() => next.read(web, 'runtime')?.connectionState === 'connected');
     await next.task(web, 'PowerOffVM_Task');
     assert.equal(computer.engines.engines.size, 0);
     await next.host.close();

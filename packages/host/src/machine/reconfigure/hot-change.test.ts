@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { HypervisorError } from '@hypostyle/contracts';
 import type { ManagedObjectReference } from '@hypostyle/vim';
+import { filesAtRest } from '../../testing/files-at-rest.ts';
 import { Computer, type Daemon, newDisk, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
 import { gateFiles } from '../../testing/mortal-files.ts';
 
@@ -255,7 +256,7 @@ test('wherever the process dies amid a change, the engine and the folder agree, 
       whole = await Promise.race([done, daemon.store.died.then(() => false)]);
       if (!whole) {
         daemon.store.stepsLeft = -1;
-        await new Promise((resolve) => setTimeout(resolve, 15));
+        await filesAtRest();
         daemon.bury();
         daemon = await computer.start();
         await daemon.idle();

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { filesAtRest } from '../../testing/files-at-rest.ts';
 import { Computer, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
 import { gateFiles } from '../../testing/mortal-files.ts';
 import {
@@ -38,7 +39,7 @@ async function play(computer: Computer, steps: readonly Step[]): Promise<void> {
     daemon.store.stepsLeft = whole ? Number.POSITIVE_INFINITY : -1;
     if (!whole) {
       // What it was doing to files comes to an end; nobody hears of it.
-      await new Promise((resolve) => setTimeout(resolve, 15));
+      await filesAtRest();
       daemon.bury();
       daemon = await computer.start();
       await daemon.idle();
@@ -134,7 +135,7 @@ for (const [name, before, killed] of scenarios) {
       const whole = await Promise.race([done, daemon.store.died.then(() => false)]);
       daemon.store.stepsLeft = whole ? Number.POSITIVE_INFINITY : -1;
       if (!whole) {
-        await new Promise((resolve) => setTimeout(resolve, 15));
+        await filesAtRest();
         daemon.bury();
         daemon = await computer.start();
         await daemon.idle();

@@ -52,7 +52,7 @@ export function privilegeIds(schema: Schema): string[] {
     // A few methods need two.
     for (const id of text?.split(' ') ?? []) ids.add(id);
   };
-  for (const name of schema.names()) {
+  for (const name of schema.managedNames()) {
     const type = schema.managed(name);
     if (type === undefined) continue;
     for (const method of type.methods.values()) add(method.privilege);
