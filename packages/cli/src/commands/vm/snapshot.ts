@@ -116,7 +116,7 @@ function defineRevert(snapshot: Command, context: CommandContext): void {
     .description('make a machine what it was; what it is now is lost, and one that runs is ended')
     .argument('<machine>', machineArgument)
     .argument('[snapshot]', `${snapshotArgument}; the current one unless told`)
-    .option('--suppress-power-on', 'leave it off even where it ran')
+    .option('--suppress-power-on', 'leave a machine that ran suspended, with its memory')
     .addHelpText('after', '\nExamples:\n  hypo snapshot revert web\n  hypo snapshot revert web before-upgrade')
     .action(async (machine: string, name: string | undefined, _options: unknown, command: Command) => {
       const { suppressPowerOn = false } = optionsOf<{ suppressPowerOn?: boolean }>(command);
