@@ -460,7 +460,7 @@ const guest: readonly AnsibleCase[] = [
     module: 'raw',
     play: 'guest',
     before: ({ bed }) => bed.guestReady(),
-    args: ({ face }) => ({ _raw_params: `hostname | tee /tmp/by-tools-${face.endpoint}` }),
+    args: ({ face }) => ({ _raw_params: `hostname | tee /tmp/by-tools-${face.endpoint}`, executable: '/bin/sh' }),
     async check({ bed, face }, { stdout }) {
       expect(`${stdout}`.trim() === 'test-guest', "the guest's name");
       expect((await bed.inGuest(`cat /tmp/by-tools-${face.endpoint}`)) === 'test-guest', "the guest's file");

@@ -70,6 +70,7 @@ const cases: readonly CommandCase<Context>[] = [
   {
     name: 'dominfo',
     quick: true,
+    before: ({ bed }) => bed.guestReady(),
     words: () => ['dominfo', guestMachine],
     async check({ bed }, said) {
       const facts = virshFields(said);
@@ -85,6 +86,7 @@ const cases: readonly CommandCase<Context>[] = [
   },
   {
     name: 'dumpxml',
+    before: ({ bed }) => bed.guestReady(),
     words: () => ['dumpxml', guestMachine],
     says: /<source file='\[datastore1\] images-bed-guest\/boot\.vmdk'\/>\s*<target dev='hda' bus='ide'\/>/,
     async check({ bed, face }, said) {
@@ -141,25 +143,6 @@ const cases: readonly CommandCase<Context>[] = [
     check: async ({ bed }) => expect((await bed.engineOf(machine)) === undefined, 'no engine'),
   },
   { name: 'destroy what is off', before: off, words: () => ['destroy', machine], fails: true },
-  {
-    name: 'setmaxmem',
-    before: off,
-    words: () => ['setmaxmem', machine, '96M'],
-    async check({ bed }) {
-      expect(/^memSize = "96"$/m.test(await bed.vmx(machine)), 'memSize = "96" in the .vmx');
-      await bed.power(machine, 'poweredOn');
-      expect(memoryMiBOf(await bed.engine(machine)) === 96, 'an engine of 96 MiB');
-    },
-  },
-  {
-    name: 'setmem',
-    before: off,
-    words: () => ['setmem', machine, '80M'],
-    async check({ face }) {
-      const limit = await face.property(await face.machine(machine), 'config.memoryAllocation.limit');
-      expect(Number(limit) === 80, `a limit of 80 MiB, not ${limit}`);
-    },
-  },
   {
     name: 'setvcpus',
     quick: true,
@@ -318,7 +301,6 @@ const cases: readonly CommandCase<Context>[] = [
       await eventually(gone, 'the machine to be gone');
     },
   },
-  { name: 'net-list', words: () => ['net-list', '--all'], says: /active/ },
   {
     name: 'domxml-from-native',
     async words({ bed, face }) {

@@ -270,3 +270,13 @@ test('any machine that can be made is read back from its file as it was written'
     { numRuns: 200 },
   );
 });
+
+test('a drive that no image is in any more loses its name in the .vmx', () => {
+  const vmx = parse(esxi);
+  const c = configurationFromVmx(vmx, guestOs);
+  const [drive] = c.cdroms;
+  assert.ok(drive?.kind === 'iso');
+  writeConfiguration(vmx, { ...c, cdroms: [{ ...drive, kind: 'passthrough' }] }, guestOs);
+  assert.equal(vmx.get('sata0:0.deviceType'), 'cdrom-raw');
+  assert.equal(vmx.get('sata0:0.fileName'), undefined);
+});

@@ -135,6 +135,8 @@ function writeStorage(writer: Writer, machine: MachineConfiguration): void {
     const type = cdrom.kind === 'iso' ? 'cdrom-image' : cdrom.kind === 'atapi' ? 'atapi-cdrom' : 'cdrom-raw';
     writer.text(`${device}.deviceType`, type);
     if (cdrom.kind === 'iso') writer.text(`${device}.fileName`, cdrom.fileName ?? '');
+    // The image that was in it before; libvirt refuses one in a drive of another type.
+    else if (/\.iso$/i.test(writer.vmx.get(`${device}.fileName`) ?? '')) writer.text(`${device}.fileName`, '');
     writer.unless(`${device}.startConnected`, flag(cdrom.startConnected), 'TRUE');
   }
   writer.keepOnly(/^sched\.((?:scsi|sata|nvme|ide)\d+:\d+)\./, present);

@@ -4,7 +4,7 @@ import os
 from pyVmomi import vim, vmodl
 
 from cases import case, on_datastore, refused
-from engine import engines, until
+from engine import engines
 from face import (content, create, datacenter, destroy, devices, disk, engine_of, has_line, host, machine_of, nic, own,
                   pool, reconfigure, scsi, size_of, wait)
 
@@ -289,21 +289,3 @@ def resource_pool():
     finally:
         inner.DestroyChildren()
         wait(inner.Destroy_Task())
-
-
-@case('a host that starts machines by itself')
-def autostart():
-    manager = host.configManager.autoStartManager
-    with machine_of('autostart') as machine:
-        manager.ReconfigureAutostart(vim.host.AutoStartManager.Config(
-            defaults=vim.host.AutoStartManager.SystemDefaults(enabled=True),
-            powerInfo=[vim.host.AutoStartManager.AutoPowerInfo(
-                key=machine, startAction='powerOn', startDelay=1, startOrder=1, stopAction='powerOff', stopDelay=1,
-                waitForHeartbeat='no')]))
-        try:
-            assert [each.key for each in manager.config.powerInfo] == [machine], manager.config
-            manager.AutoStartPowerOn()
-            until(lambda: engine_of(machine), 'the machine is started', 120)
-        finally:
-            manager.ReconfigureAutostart(vim.host.AutoStartManager.Config(
-                defaults=vim.host.AutoStartManager.SystemDefaults(enabled=False)))

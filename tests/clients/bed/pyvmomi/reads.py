@@ -6,7 +6,7 @@ from pyVmomi import vim, vmodl
 
 from cases import at_center, case, datastore_folder, refused
 from engine import engines, until
-from face import (content, datacenter, datastore, engine_of, every, guest, host, inside, service)
+from face import (content, datacenter, datastore, engine_of, every, guest, guest_ready, host, inside, service)
 from host import sign_in
 
 
@@ -31,6 +31,7 @@ def all_machines():
 
 @case('properties by the collector')
 def collected():
+    guest_ready()
     query = vmodl.query.PropertyCollector
     view = content.viewManager.CreateContainerView(content.rootFolder, [vim.VirtualMachine], True)
     way = query.TraversalSpec(name='view', type=vim.view.ContainerView, path='view', skip=False)
@@ -49,6 +50,7 @@ def collected():
 
 @case('found by UUID, path, file and DNS name')
 def found():
+    guest_ready()
     index = content.searchIndex
     assert index.FindByUuid(None, engine_of(guest).uuid, True) == guest
     assert index.FindByInventoryPath('%s/vm/bed-guest' % datacenter.name) == guest
@@ -76,6 +78,7 @@ def hardware():
 
 @case('what the guest tells')
 def guest_tells():
+    guest_ready()
     until(lambda: guest.guest.hostName == 'test-guest', 'the name of the guest', 300)
     assert guest.summary.guest.toolsRunningStatus == 'guestToolsRunning'
     with inside() as shell:
@@ -84,6 +87,7 @@ def guest_tells():
 
 @case('counters of a machine')
 def counters():
+    guest_ready()
     manager = content.perfManager
     ids = {'%s.%s.%s' % (c.groupInfo.key, c.nameInfo.key, c.rollupType): c.key for c in manager.perfCounter}
     wanted = vim.PerformanceManager.MetricId(counterId=ids['mem.consumed.average'], instance='')
@@ -108,6 +112,7 @@ def sessions():
 
 @case('the whole tree with all properties')
 def whole_tree():
+    guest_ready()
     query = vmodl.query.PropertyCollector
     view = content.viewManager.CreateContainerView(content.rootFolder, [vim.ManagedEntity], True)
     way = query.TraversalSpec(name='view', type=vim.view.ContainerView, path='view', skip=False)
