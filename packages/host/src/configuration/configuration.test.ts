@@ -273,7 +273,7 @@ test('any machine that can be made is read back from its file as it was written'
 
 test('a drive that no image is in any more loses its name in the .vmx', () => {
   const vmx = parse(esxi);
-  const c = configurationFromVmx(vmx, guestOs);
+  const c = configurationFromVmx(vmx, guestOs, 'x');
   const [drive] = c.cdroms;
   assert.ok(drive?.kind === 'iso');
   writeConfiguration(vmx, { ...c, cdroms: [{ ...drive, kind: 'passthrough' }] }, guestOs);
