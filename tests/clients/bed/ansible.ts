@@ -519,7 +519,7 @@ const centerOnly: readonly AnsibleCase[] = (
       changed: true,
       args: () => ({ name: 'ansible-center', attributes: [{ name: 'owner', value: 'web team' }] }),
       async check({ face }: AnsibleContext) {
-        const value = await face.property(await face.machine('ansible-center'), 'summary.customValue');
+        const value = await face.property(await face.machine('ansible-center'), 'customValue');
         expect(text(value).includes('web team'), 'the value');
       },
     },
