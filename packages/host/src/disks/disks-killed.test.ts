@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import type { ManagedObjectReference, TaskInfo } from '@hypostyle/vim';
 import { CenterCalls } from '../testing/center-calls.ts';
 import { visibleFiles } from '../testing/disk-reading.ts';
+import { filesAtRest } from '../testing/files-at-rest.ts';
 import { Computer, type Daemon } from '../testing/host-fixture.ts';
 import { gateFiles } from '../testing/mortal-files.ts';
 
@@ -79,11 +80,10 @@ for (const [what, { method, args, before, after, capacityKb = 1024 }] of Object.
       const center = await CenterCalls.of(daemon);
       daemon.store.stepsLeft = dies;
       const done = center.begin(disks, method, args as Record<string, unknown>).then((task) => center.finished(task));
-      const info = await Promise.race([done, daemon.store.died.then(() => undefined)]);
-      daemon.store.stepsLeft = info === undefined ? 0 : Number.POSITIVE_INFINITY;
+      const info = (await daemon.store.outlives(done)) ? await done : undefined;
       if (info === undefined) {
         // What it was doing to files comes to an end; nobody hears of it.
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await filesAtRest();
         daemon.bury();
         daemon = await computer.start();
         await daemon.idle();

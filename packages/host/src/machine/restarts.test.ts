@@ -181,9 +181,8 @@ async function play(computer: Computer, steps: readonly Step[]): Promise<void> {
     if (memory !== undefined) memories.set(lock, memory);
     if (dies !== undefined) daemon.store.stepsLeft = dies;
     const done = perform(computer, daemon, action, name).then(() => true);
-    const whole = await Promise.race([done, daemon.store.died.then(() => false)]);
+    const whole = await daemon.store.outlives(done);
     // Whoever waits for an end in the dead process stops waiting.
-    daemon.store.stepsLeft = whole ? Number.POSITIVE_INFINITY : -1;
     if (!whole) {
       // What it was doing to files comes to an end; nobody hears of it.
       await filesAtRest();

@@ -37,6 +37,14 @@ export class MortalStore implements Store {
     await new Promise(() => {});
   };
 
+  /** Whether the process lives when `work` is done; from then on it does not die. */
+  async outlives(work: Promise<unknown>): Promise<boolean> {
+    await Promise.race([work, this.died]);
+    // It may have died in the moment in which its client heard of the end.
+    this.stepsLeft = this.dead ? 0 : Number.POSITIVE_INFINITY;
+    return !this.dead;
+  }
+
   async get<T>(collection: string, key: string): Promise<T | undefined> {
     return this.disk.get<T>(collection, key);
   }

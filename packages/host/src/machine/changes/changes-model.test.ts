@@ -162,8 +162,7 @@ async function play(computer: Computer, steps: readonly Step[], told: (answered:
     } else {
       if (dies !== undefined) daemon.store.stepsLeft = dies;
       const done = machine.perform(daemon, action).then(() => true);
-      const whole = await Promise.race([done, daemon.store.died.then(() => false)]);
-      daemon.store.stepsLeft = whole ? Number.POSITIVE_INFINITY : 0;
+      const whole = await daemon.store.outlives(done);
       if (!whole) {
         await filesAtRest();
         daemon.bury();

@@ -90,8 +90,7 @@ for (const [name, clone] of Object.entries(clones)) {
       daemon.store.stepsLeft = dies;
       const begun = center.begin(web, 'CloneVM_Task', { folder: vmFolder, name: 'copy', spec });
       const done = begun.then((task) => center.finished(task));
-      const info = await Promise.race([done, daemon.store.died.then(() => undefined)]);
-      daemon.store.stepsLeft = info === undefined ? 0 : Number.POSITIVE_INFINITY;
+      const info = (await daemon.store.outlives(done)) ? await done : undefined;
       if (info === undefined) {
         // What it was doing to files comes to an end; nobody hears of it.
         await filesAtRest();

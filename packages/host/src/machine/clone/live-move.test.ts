@@ -233,8 +233,7 @@ test('killed at any step of a move under a guest: it runs here or there, whole, 
     daemon.store.stepsLeft = dies;
     const target = datastores[here === 'fast' ? 'datastore' : 'fast'];
     const moved = daemon.task(web, 'RelocateVM_Task', spec({ datastore: target })).then(() => true);
-    const whole = await Promise.race([moved, daemon.store.died.then(() => false)]);
-    daemon.store.stepsLeft = whole ? Number.POSITIVE_INFINITY : 0;
+    const whole = await daemon.store.outlives(moved);
     if (!whole) {
       // What it was doing to files comes to an end; nobody hears of it.
       await new Promise((resolve) => setTimeout(resolve, 100));

@@ -126,8 +126,7 @@ test('killed at any step of a move: it is here or there, whole, and no file for 
     const target = there ? first : fast;
     daemon.store.stepsLeft = dies;
     const moved = daemon.task(web, 'RelocateVM_Task', spec({ datastore: target })).then(() => true);
-    const whole = await Promise.race([moved, daemon.store.died.then(() => false)]);
-    daemon.store.stepsLeft = whole ? Number.POSITIVE_INFINITY : 0;
+    const whole = await daemon.store.outlives(moved);
     if (!whole) {
       await filesAtRest();
       daemon.bury();

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ManagedObjectReference } from '@hypostyle/vim';
+import { filesAtRest } from '../../testing/files-at-rest.ts';
 import { Computer, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
 import { gateFiles } from '../../testing/mortal-files.ts';
 import { ModelMachine } from '../../testing/snapshot-model.ts';
@@ -16,10 +17,9 @@ test('killed at any step of a suspend: the machine is suspended once, and no ima
       const machine = new ModelMachine(computer, 'web');
       daemon.store.stepsLeft = steps;
       const done = machine.perform(daemon, { kind: 'suspend' }).then(() => false);
-      cutOff = await Promise.race([done, daemon.store.died.then(() => true)]);
-      daemon.store.stepsLeft = cutOff ? 0 : Number.POSITIVE_INFINITY;
+      cutOff = !(await daemon.store.outlives(done));
       if (cutOff) {
-        await new Promise((resolve) => setTimeout(resolve, 15));
+        await filesAtRest();
         daemon.bury();
         daemon = await computer.start();
         await daemon.idle();

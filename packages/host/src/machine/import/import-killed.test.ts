@@ -69,9 +69,7 @@ test('an import that is killed at any step leaves a whole machine, or nothing', 
       daemon.store.stepsLeft = steps;
       const seen = { completed: false };
       const done = importMachine(daemon, disk, seen).then(() => true);
-      const first = await Promise.race([done, daemon.store.died.then(() => false)]);
-      // The process may have died in the moment in which its client heard of the end.
-      const survived = first && !daemon.store.dead;
+      const survived = await daemon.store.outlives(done);
       if (survived) whole += 1;
       else {
         await filesAtRest();

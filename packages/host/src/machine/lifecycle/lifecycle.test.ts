@@ -112,7 +112,7 @@ test('a destruction that was cut off at any step is carried on', async () => {
       const web = (await daemon.task(vmFolder, 'CreateVM_Task', smallMachine('web'))) as never;
       daemon.store.stepsLeft = steps;
       const done = daemon.task(web, 'Destroy_Task').then(() => true);
-      const whole = await Promise.race([done, daemon.store.died.then(() => false)]);
+      const whole = await daemon.store.outlives(done);
       if (whole) {
         assert.ok(steps > 5);
         await daemon.host.close();
@@ -143,7 +143,7 @@ test('a reconfiguration that was cut off leaves no disk that nothing names, and 
       };
       const spec = { _typeName: 'VirtualMachineConfigSpec', deviceChange: [newDisk(1000), remove] };
       const done = daemon.task(web, 'ReconfigVM_Task', { spec }).then(() => true);
-      const whole = await Promise.race([done, daemon.store.died.then(() => false)]);
+      const whole = await daemon.store.outlives(done);
       await filesAtRest();
       if (!whole) daemon.bury();
       daemon.store.stepsLeft += whole ? 1000 : 0;

@@ -253,9 +253,8 @@ test('wherever the process dies amid a change, the engine and the folder agree, 
         deviceChange: [remove, { ...newDisk(1000), device: { ...(newDisk(1000).device as object), unitNumber: 3 } }],
       };
       const done = reconfigure(daemon, web, spec).then(() => true);
-      whole = await Promise.race([done, daemon.store.died.then(() => false)]);
+      whole = await daemon.store.outlives(done);
       if (!whole) {
-        daemon.store.stepsLeft = -1;
         await filesAtRest();
         daemon.bury();
         daemon = await computer.start();

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ManagedObjectReference, TaskInfo } from '@hypostyle/vim';
 import { FakeProcessGroups } from '../../resources/testing/fake-process-groups.ts';
+import { filesAtRest } from '../../testing/files-at-rest.ts';
 import { Computer, type Daemon, newDisk, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
 import { gateFiles } from '../../testing/mortal-files.ts';
 
@@ -47,11 +48,10 @@ async function killedEverywhere(options: {
       const known = changesOf(daemon);
       daemon.store.stepsLeft = dies;
       const done = daemon.task(web, 'ReconfigVM_Task', { spec: options.spec }).then(() => true);
-      whole = await Promise.race([done, daemon.store.died.then(() => false)]);
+      whole = await daemon.store.outlives(done);
       const where = `killed at ${dies}`;
       if (!whole) {
-        daemon.store.stepsLeft = -1;
-        await new Promise((resolve) => setTimeout(resolve, 15));
+        await filesAtRest();
         daemon.bury();
         daemon = await computer.start();
         await daemon.idle();

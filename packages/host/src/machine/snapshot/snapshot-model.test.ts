@@ -35,8 +35,7 @@ async function play(computer: Computer, steps: readonly Step[]): Promise<void> {
     if (action === undefined) continue;
     if (dies !== undefined) daemon.store.stepsLeft = dies;
     const done = machine.perform(daemon, action).then(() => true);
-    const whole = await Promise.race([done, daemon.store.died.then(() => false)]);
-    daemon.store.stepsLeft = whole ? Number.POSITIVE_INFINITY : -1;
+    const whole = await daemon.store.outlives(done);
     if (!whole) {
       // What it was doing to files comes to an end; nobody hears of it.
       await filesAtRest();
@@ -132,8 +131,7 @@ for (const [name, before, killed] of scenarios) {
       for (const action of before) await act(action);
       daemon.store.stepsLeft = dies;
       const done = machine.perform(daemon, killed).then(() => true);
-      const whole = await Promise.race([done, daemon.store.died.then(() => false)]);
-      daemon.store.stepsLeft = whole ? Number.POSITIVE_INFINITY : -1;
+      const whole = await daemon.store.outlives(done);
       if (!whole) {
         await filesAtRest();
         daemon.bury();
