@@ -147,3 +147,14 @@ test('a process that ended before it was placed is no error, and the first proce
   await groups.apply([group('vm-1', { pid: 101 }), group('vm-2', { pid: 1 })]);
   assert.deepEqual(kernel.processes(), {});
 });
+
+test('a group that somebody removed is made again with the next change', async () => {
+  const kernel = new FakeKernel({ version: 2, own: '/' });
+  const groups = open(kernel);
+  await groups.probe();
+  await groups.apply([group('vm-1', { cpuLimit: 1 })]);
+  await kernel.remove(`${mount}/house/vm-1`);
+  await groups.apply([group('vm-1', { cpuLimit: 0.5, cpuWeight: 2 })]);
+  assert.equal(kernel.files(`${mount}/house/vm-1`)['cpu.max'], '50000 100000');
+  assert.equal(kernel.files(`${mount}/house/vm-1`)['cpu.weight'], '10000');
+});

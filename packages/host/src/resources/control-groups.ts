@@ -67,6 +67,17 @@ export class ControlGroups implements ProcessGroups {
   async apply(groups: readonly ProcessGroup[]): Promise<void> {
     const hierarchy = this.#hierarchy;
     if (hierarchy === undefined) return;
+    let failures = await this.#applyTo(hierarchy, groups);
+    // Somebody else removed a group: what was told of it is told to a new one.
+    if (failures.some((error) => (error as NodeJS.ErrnoException).code === 'ENOENT')) {
+      this.#told.clear();
+      failures = await this.#applyTo(hierarchy, groups);
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+
+  /** What went wrong: a group that cannot be told does not keep the others from theirs. */
+  async #applyTo(hierarchy: Hierarchy, groups: readonly ProcessGroup[]): Promise<readonly unknown[]> {
     const { root, version } = hierarchy;
     const failures: unknown[] = [];
     const attempt = (work: Promise<void>) => work.catch((error: unknown) => void failures.push(error));
@@ -85,7 +96,7 @@ export class ControlGroups implements ProcessGroups {
       if (one.group.pid !== undefined) await attempt(this.#place(one.path, one.group.pid));
     }
     await this.#clear(root, { named: new Set(planned.map(({ path }) => path)), inner });
-    if (failures.length > 0) throw failures[0];
+    return failures;
   }
 
   /** The hierarchy of version 2, where it has the processors and hands them on to groups beside ours. */
