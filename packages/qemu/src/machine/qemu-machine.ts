@@ -78,6 +78,8 @@ export class QemuMachine implements RunningMachine {
   readonly #onEnded: () => void;
   #state: MachineState;
   #agentConnected: boolean;
+  /** The suspend of an earlier owner is over, one way or the other. */
+  #continued: Promise<void> = Promise.resolve();
   #diskFailed: boolean;
   #ending: EndReason | undefined;
   #lastReset = Number.NEGATIVE_INFINITY;
@@ -156,13 +158,19 @@ export class QemuMachine implements RunningMachine {
   }
 
   async suspend(path: string): Promise<void> {
+    await this.#continued;
     await suspendTo({ engine: this.#engine, spawner: this.#spawner, path });
     await this.#endAs('suspended');
   }
 
   /** Brings a suspend that an earlier owner began to its end. */
   async continueSuspend(): Promise<void> {
-    if (await finishSuspend(this.#engine)) await this.#endAs('suspended');
+    const finished = finishSuspend(this.#engine);
+    this.#continued = finished.then(
+      () => {},
+      () => {},
+    );
+    if (await finished) await this.#endAs('suspended');
   }
 
   async requestShutdown(): Promise<void> {

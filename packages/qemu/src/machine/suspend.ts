@@ -25,7 +25,9 @@ export async function suspendTo(options: {
   const blocked = await migrationBlocked(engine);
   if (blocked !== undefined) throw qemuErrors.suspendFailed(`The machine runs on: ${blocked}.`);
   try {
-    await Promise.all([run.drained, run.migration, partialPath].map((file) => rm(file, { force: true })));
+    // What an earlier owner began, and nobody finished, is for nothing.
+    const former = (await readPlan(run.suspending))?.partialPath ?? partialPath;
+    await Promise.all([run.drained, run.migration, former, partialPath].map((file) => rm(file, { force: true })));
     await writeFile(run.suspending, JSON.stringify({ path, partialPath }), { mode: 0o600 });
     const addedMemory = await readAddedMemory(engine);
     await spawner.drain({

@@ -1,11 +1,9 @@
-import { access, rm } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { HypervisorError } from '@hypostyle/contracts';
 import type { HostCore } from '../../host-core.ts';
 import { findEnvironment } from '../../vapp/environment.ts';
-import { readVmx, writeVmx } from '../files/machine-files.ts';
-import { runDirectoryOf, suspendKey } from '../power/power-on.ts';
-import type { MachineRecord } from '../record/machine-record.ts';
+import { runDirectoryOf } from '../power/power-on.ts';
 import { type RuntimeDocument, saveRuntime } from '../registration/registration.ts';
 import type { MachineWatch } from './machine-watch.ts';
 
@@ -79,9 +77,7 @@ async function adopt(
     });
     watch.follow(id, engine);
     core.resources.refresh();
-    if (runtime?.suspending !== undefined) await dropImage(machine, runtime.suspending);
-    if (runtime?.starting || runtime?.suspending !== undefined)
-      await saveRuntime(core, id, { powerState: 'poweredOn', bootTime: runtime.bootTime });
+    if (runtime?.starting) await saveRuntime(core, id, { powerState: 'poweredOn', bootTime: runtime.bootTime });
     return;
   }
   // Its start was never finished: it is as it was before, and the task that starts it goes on from there.
@@ -112,13 +108,6 @@ async function adopt(
       message: `${machine.configuration.name} was found powered off: its engine ended while no management service ran.`,
     });
   });
-}
-
-/** A suspend was cut off and the engine runs on: nothing goes on from its image; one that suspends again writes its own. */
-async function dropImage({ datastore, vmxPath }: MachineRecord, image: string): Promise<void> {
-  await rm(join(dirname(datastore.absolute(vmxPath)), image), { force: true });
-  const vmx = await readVmx(datastore, vmxPath);
-  if (vmx.get(suspendKey) === image) await writeVmx(datastore, vmxPath, vmx.delete(suspendKey));
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -219,6 +219,9 @@ async function suspendEngine(
   const suspendTime = new Date().toISOString();
   // The image is named before it is written: a restart in between finds the name, and no engine that runs.
   const vmx = await readVmx(datastore, vmxPath);
+  // The engine runs: the image of an earlier suspend that a restart cut off is for nothing.
+  const former = splitPath(vmx.get(suspendKey) ?? '').name;
+  if (former !== '') await rm(join(dirname(path), former), { force: true });
   await writeVmx(datastore, vmxPath, vmx.set(suspendKey, name));
   await saveRuntime(core, id, { powerState: 'poweredOn', bootTime: machine.bootTime, suspending: name });
   watch.expectEnd(
