@@ -54,6 +54,8 @@ const longest = [
   'tests/center-pyvmomi.test.ts',
   'tests/bad-packages.test.ts',
   'tests/snapshots.test.ts',
+  'appliance/appliance.guest.test.ts',
+  'tests/guest-operations.test.ts',
   'tests/soak.test.ts',
 ];
 
@@ -139,16 +141,27 @@ if (heavy.length > 0) {
   environment.HYPOSTYLE_GUEST_PARTS = parts.stdout.trim();
 }
 
+/** Unit tests that are begun at a time: by then the guests may be done, and there is room for more of them. */
+const batch = 30;
+let guestsDone = heavy.length === 0;
+
 /** What computes: the house is checked, and then its unit tests run. */
 async function checkAndUnitTests() {
   const options = { atEnd: heavy.length > 0 };
   if (only.length === 0)
     count(await step('check: types, lint, architecture, dead code', 'npm', ['run', '--silent', 'check'], options));
-  await runTests('unit tests', light, heavy.length > 0 ? 1 : 2, options);
+  const waiting = inOrder(light);
+  for (let number = 1; waiting.length > 0; number += 1)
+    await runTests(`unit tests ${number}`, waiting.splice(0, batch), guestsDone ? 2 : 1, options);
 }
 
 // Guests and daemons are waited for more than they compute: what computes fills the two cores beside them.
-await Promise.all([checkAndUnitTests(), runTests('tests with guests and real clients', heavy, 2)]);
+await Promise.all([
+  checkAndUnitTests(),
+  runTests('tests with guests and real clients', heavy, 2).then(() => {
+    guestsDone = true;
+  }),
+]);
 
 if (only.length === 0) {
   const slowest = Object.entries(seconds).sort(([, a], [, b]) => b - a);
