@@ -193,6 +193,7 @@ export class Center {
       ...(options.heartbeat === undefined ? {} : { heartbeat: options.heartbeat }),
       onDuplicate: (machine, of) => duplicates.resolve(machine, of),
       onSameName: (datastore) => datastoreNames.settle(datastore),
+      named: () => datastoreNames.settled(),
       isAskedName: (host, datastore, name) => datastoreNames.isAsked(host, datastore, name),
     });
     addFileManagers(core, forwarding);

@@ -28,6 +28,11 @@ export class DatastoreNames {
       });
   }
 
+  /** Resolves when all that is to be looked after now has been. */
+  settled(): Promise<void> {
+    return this.#turns.take(async () => {});
+  }
+
   /** Whether a host calls a datastore so because it was just told to: that is nobody's wish there. */
   isAsked(host: string, { value }: DatastoreDocument, name: string): boolean {
     return this.#asked.get(`${host} ${value}`) === name;

@@ -10,6 +10,9 @@ import type { InventoryEdit } from '../inventory/inventory.ts';
 import { requireFreeName } from '../inventory/name-scope.ts';
 import { plainResources } from '../pools/pool-allocation.ts';
 
+/** Longest that names of datastores are waited for, milliseconds: another host that has one may be away. */
+const namingTime = 5_000;
+
 /** Where a new host goes. */
 export type HostPlace =
   /** Alone, into a folder of hosts. */
@@ -77,6 +80,8 @@ export async function takeIn(
     return host;
   }
   await core.hosts.start(host, { first: connection, newMachines }).ready(signal);
+  // Whoever waits for the host writes paths with the names of its datastores.
+  await core.hosts.named(AbortSignal.any([signal, AbortSignal.timeout(namingTime)]));
   return host;
 }
 

@@ -31,6 +31,8 @@ export interface HostLinksOptions {
   /** Makes duplicates tellable apart. */
   readonly onDuplicate: (machine: MachineDocument, of: MachineDocument) => void;
   readonly onSameName: (datastore: DatastoreDocument) => void;
+  /** Resolves when every datastore has the name that `onSameName` asked for. */
+  readonly named: () => Promise<void>;
   /** Whether the host calls the datastore so because the center has just told it to. */
   readonly isAskedName: (host: string, datastore: DatastoreDocument, name: string) => boolean;
 }
@@ -148,6 +150,15 @@ export class HostLinks {
 
   link(host: string): HostLink | undefined {
     return this.#links.get(host);
+  }
+
+  /** Resolves when datastores are called what they will be, or when it is no longer waited for. */
+  async named(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    const over = new Promise<void>((resolve) => {
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    await Promise.race([this.#options.named(), over]);
   }
 
   /** Resolves when a host is connected: by the line given, or by one that took its place. Throws HostNotConnected. */
