@@ -26,6 +26,12 @@ test('what is shared equals what was said, and nothing that was said changes', (
   );
 });
 
+test('a member that is unset is not taken for another one', () => {
+  const values = new AlikeValues();
+  values.share('VirtualMachine', { config: { b: 3 } });
+  assert.deepStrictEqual(values.share('VirtualMachine', { config: { a: undefined } }), { config: { a: undefined } });
+});
+
 test('equal parts of machines are the same value', () => {
   const values = new AlikeValues();
   const machine = (name: string) => ({

@@ -50,7 +50,8 @@ function alikeMembers(values: Members, samples: Members): Members {
     count += 1;
     const [own, sample] = [values[name], samples[name]];
     const value = alike(own, sample);
-    if (value !== sample) equal = false;
+    // A member that is unset equals only one that is there and unset: the sample may have another one in its place.
+    if (value !== sample || (value === undefined && !Object.hasOwn(samples, name))) equal = false;
     if (value === own) continue;
     others ??= {};
     others[name] = value;
