@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { findServer, type GlobalOptions } from './connection/server-address.ts';
-import { type ServerSession, withSession } from './connection/server-session.ts';
+import type { GlobalOptions } from './connection/server-address.ts';
+import type { ServerSession } from './connection/server-session.ts';
 import type { Terminal } from './output/terminal.ts';
 
 /** What a command works with. */
@@ -25,5 +25,9 @@ export async function onServer<T>(
   context: CommandContext,
   work: (session: ServerSession) => Promise<T>,
 ): Promise<T> {
+  const [{ findServer }, { withSession }] = await Promise.all([
+    import('./connection/server-address.ts'),
+    import('./connection/server-session.ts'),
+  ]);
   return withSession(await findServer(optionsOf(command), context.environment), work);
 }

@@ -1,7 +1,5 @@
-import { OvfError, type OvfErrorCode } from '@hypostyle/ovf';
-import { ServerError } from '@hypostyle/server';
-import { ClientError, VimFault } from '@hypostyle/vim';
-import { VmdkError, type VmdkErrorCode } from '@hypostyle/vmdk';
+import type { OvfErrorCode } from '@hypostyle/ovf';
+import type { VmdkError, VmdkErrorCode } from '@hypostyle/vmdk';
 import { CliError, type FailureKind } from './errors.ts';
 
 export interface Failure {
@@ -57,8 +55,14 @@ function isMissing(error: VmdkError): boolean {
   return (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
 }
 
-/** Any error as what the person is told. */
-export function describeFailure(error: unknown): Failure {
+/** Any error as what the person is told. The libraries that it may be of are loaded here: most commands need one. */
+export async function describeFailure(error: unknown): Promise<Failure> {
+  const [{ OvfError }, { ServerError }, { ClientError, VimFault }, { VmdkError }] = await Promise.all([
+    import('@hypostyle/ovf'),
+    import('@hypostyle/server'),
+    import('@hypostyle/vim'),
+    import('@hypostyle/vmdk'),
+  ]);
   if (error instanceof CliError) {
     return { kind: error.kind, message: error.message, ...(error.next === undefined ? {} : { next: error.next }) };
   }

@@ -1,11 +1,11 @@
 import { serverVersion } from '@hypostyle/server';
 import { Command } from 'commander';
 import type { CommandContext } from './command-context.ts';
-import { commands } from './commands/index.ts';
+import { type CommandFile, commandFiles } from './commands/index.ts';
 import { exitCodesHelp } from './errors.ts';
 
-/** The whole tree of commands. */
-export function makeProgram(context: CommandContext): Command {
+/** The tree of commands: of the one that a command line means, or of all where it means none that is known. */
+export async function makeProgram(context: CommandContext, args: readonly string[] = []): Promise<Command> {
   const program = new Command('hypo');
   program
     .description('Virtual machines in VMware formats, on open hypervisors.')
@@ -36,6 +36,13 @@ Examples:
   hypo console appliance
   hypo host join esx2                    take another host in`,
     );
-  for (const define of commands) define(program, context);
+  const definitions = await Promise.all(filesFor(program, args).map((file) => file.load()));
+  for (const define of definitions) define(program, context);
   return program;
+}
+
+function filesFor(program: Command, args: readonly string[]): readonly CommandFile[] {
+  const [wanted] = program.parseOptions([...args]).operands;
+  const file = commandFiles.find(({ names }) => wanted !== undefined && names.includes(wanted));
+  return file && !file.all ? [file] : commandFiles;
 }

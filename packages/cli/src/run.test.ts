@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Command } from 'commander';
+import { commandFiles } from './commands/index.ts';
 import { completionPlaces } from './completion/command-tree.ts';
 import { completionScript, shells } from './completion/scripts.ts';
 import { makeProgram } from './program.ts';
@@ -86,7 +87,7 @@ test('the local log is shown from its end', async () => {
   }
 });
 
-test('every command has a description and an example', () => {
+test('every command has a description and an example', async () => {
   const visit = (command: Command) => {
     if (command.name().startsWith('_')) return;
     assert.ok(command.description(), command.name());
@@ -96,11 +97,28 @@ test('every command has a description and an example', () => {
     assert.match(help, /Examples?:/, command.name());
     for (const child of command.commands) visit(child);
   };
-  visit(makeProgram(memoryContext().context));
+  visit(await makeProgram(memoryContext().context));
 });
 
-test('completion knows every command and option', () => {
-  const places = completionPlaces(makeProgram(memoryContext().context));
+test('a command line loads the file of its command alone, and that has what its names promise', async () => {
+  const namesOf = (program: Command) => program.commands.map((command) => command.name());
+  const { context } = memoryContext();
+  const all = namesOf(await makeProgram(context));
+  for (const { names, all: whole } of commandFiles) {
+    for (const name of names) {
+      const made = namesOf(await makeProgram(context, ['--home', 'disk', '--json', name, 'ls', '--help']));
+      assert.deepEqual(made, whole ? all : names, name);
+    }
+  }
+  assert.deepEqual(
+    all,
+    commandFiles.flatMap(({ names }) => names),
+  );
+  assert.deepEqual(namesOf(await makeProgram(context, ['help', 'disk'])), all);
+});
+
+test('completion knows every command and option', async () => {
+  const places = completionPlaces(await makeProgram(memoryContext().context));
   const top = places.find(({ path }) => path === '');
   assert.ok(top?.commands.some(({ name }) => name === 'deploy'));
   assert.ok(!top?.commands.some(({ name }) => name.startsWith('_')));
@@ -119,7 +137,7 @@ test('the page of the commands tells every one of them, and no other', async () 
     paths.push(path);
     for (const child of command.commands) if (!child.name().startsWith('_')) visit(child, `${path} ${child.name()}`);
   };
-  for (const command of makeProgram(memoryContext().context).commands) {
+  for (const command of (await makeProgram(memoryContext().context)).commands) {
     if (!command.name().startsWith('_')) visit(command, `hypo ${command.name()}`);
   }
   // A command that is only there for those below it is named by them.

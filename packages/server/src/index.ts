@@ -10,6 +10,10 @@ export { type DaemonRecord, findDaemon } from './home/daemon-record.ts';
 export { type Home, homeAt } from './home/home.ts';
 export { isAlive } from './home/process-identity.ts';
 export { type ReadyMessage, writeReadyFile } from './home/ready-file.ts';
-export { type ListenAddress, parseListenAddress } from './http/https-listener.ts';
-export { type RunningServer, type StartServerOptions, startServer } from './start-server.ts';
+export { type ListenAddress, parseListenAddress } from './http/listen-address.ts';
+export type { RunningServer, StartServerOptions } from './start-server.ts';
 export { serverVersion } from './version.ts';
+
+/** Starts a server. What that takes is loaded here: most commands only ask where one is. */
+export const startServer: typeof import('./start-server.ts').startServer = async (options) =>
+  (await import('./start-server.ts')).startServer(options);

@@ -10,7 +10,7 @@ import { findDaemon, removeDaemonRecord, writeDaemonRecord } from './home/daemon
 import { type Home, openHome } from './home/home.ts';
 import { administratorPassword } from './home/password.ts';
 import { openRunDirectory, removeRunDirectory } from './home/run-directory.ts';
-import { formatAddress, type ListenAddress } from './http/https-listener.ts';
+import { formatAddress, type ListenAddress } from './http/listen-address.ts';
 import { openLog } from './log/log.ts';
 import { KeptTls } from './tls/kept-tls.ts';
 import { serverNames } from './tls/tls-material.ts';

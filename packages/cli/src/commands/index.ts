@@ -1,77 +1,51 @@
 import type { CommandDefinition } from '../command-context.ts';
-import { defineGroup } from './access/group.ts';
-import { definePermission } from './access/permission.ts';
-import { defineRole } from './access/role.ts';
-import { defineUser } from './access/user.ts';
-import { defineCompletion } from './completion.ts';
-import { defineDisk } from './disk/disk.ts';
-import { defineGuest } from './guest/guest.ts';
-import { defineHost } from './host/host.ts';
-import { defineUp } from './host/up.ts';
-import { defineCluster } from './inventory/cluster.ts';
-import { defineDatacenter } from './inventory/datacenter.ts';
-import { defineDatastore } from './inventory/datastore.ts';
-import { defineField } from './inventory/field.ts';
-import { defineFolder } from './inventory/folder.ts';
-import { defineInfo } from './inventory/info.ts';
-import { defineLs } from './inventory/ls.ts';
-import { defineMv } from './inventory/mv.ts';
-import { definePool } from './inventory/pool.ts';
-import { defineRename } from './inventory/rename.ts';
-import { defineRm } from './inventory/rm.ts';
-import { defineTag } from './inventory/tag.ts';
-import { defineVApp } from './inventory/vapp.ts';
-import { defineEvents } from './monitoring/events.ts';
-import { defineLogs } from './monitoring/logs.ts';
-import { defineMetric } from './monitoring/metric.ts';
-import { defineTasks } from './monitoring/tasks.ts';
-import { defineOvf } from './ovf/ovf.ts';
-import { defineDeploy } from './transfer/deploy.ts';
-import { defineExport } from './transfer/export.ts';
-import { defineConsole } from './vm/console.ts';
-import { defineCustomization } from './vm/customization.ts';
-import { defineDevice } from './vm/device.ts';
-import { definePower } from './vm/power.ts';
-import { defineRegister } from './vm/register.ts';
-import { defineSnapshot } from './vm/snapshot.ts';
-import { defineVm } from './vm/vm.ts';
+
+/** Commands of one file, which is loaded when one of them is meant. */
+export interface CommandFile {
+  /** What they are called at the top of the tree. */
+  readonly names: readonly string[];
+  /** It looks at the whole tree, so that all files are loaded with it. */
+  readonly all?: boolean;
+  load(): Promise<CommandDefinition>;
+}
 
 /** Every command, in the order of the help. */
-export const commands: readonly CommandDefinition[] = [
-  defineUp,
-  defineHost,
-  defineDatacenter,
-  defineCluster,
-  definePool,
-  defineFolder,
-  defineMv,
-  defineRename,
-  defineDeploy,
-  defineExport,
-  defineLs,
-  defineInfo,
-  definePower,
-  defineVApp,
-  defineVm,
-  defineCustomization,
-  defineDevice,
-  defineSnapshot,
-  defineConsole,
-  defineGuest,
-  defineLogs,
-  defineEvents,
-  defineTasks,
-  defineMetric,
-  defineRegister,
-  defineRm,
-  defineDatastore,
-  defineDisk,
-  defineOvf,
-  defineTag,
-  defineUser,
-  defineGroup,
-  defineRole,
-  definePermission,
-  defineField,
-  defineCompletion,
+export const commandFiles: readonly CommandFile[] = [
+  { names: ['up', 'down'], load: async () => (await import('./host/up.ts')).defineUp },
+  { names: ['host'], load: async () => (await import('./host/host.ts')).defineHost },
+  { names: ['datacenter'], load: async () => (await import('./inventory/datacenter.ts')).defineDatacenter },
+  { names: ['cluster'], load: async () => (await import('./inventory/cluster.ts')).defineCluster },
+  { names: ['pool'], load: async () => (await import('./inventory/pool.ts')).definePool },
+  { names: ['folder'], load: async () => (await import('./inventory/folder.ts')).defineFolder },
+  { names: ['mv'], load: async () => (await import('./inventory/mv.ts')).defineMv },
+  { names: ['rename'], load: async () => (await import('./inventory/rename.ts')).defineRename },
+  { names: ['deploy'], load: async () => (await import('./transfer/deploy.ts')).defineDeploy },
+  { names: ['export'], load: async () => (await import('./transfer/export.ts')).defineExport },
+  { names: ['ls'], load: async () => (await import('./inventory/ls.ts')).defineLs },
+  { names: ['info'], load: async () => (await import('./inventory/info.ts')).defineInfo },
+  { names: ['power'], load: async () => (await import('./vm/power.ts')).definePower },
+  { names: ['vapp'], load: async () => (await import('./inventory/vapp.ts')).defineVApp },
+  { names: ['vm'], load: async () => (await import('./vm/vm.ts')).defineVm },
+  { names: ['customization'], load: async () => (await import('./vm/customization.ts')).defineCustomization },
+  { names: ['device'], load: async () => (await import('./vm/device.ts')).defineDevice },
+  { names: ['snapshot'], load: async () => (await import('./vm/snapshot.ts')).defineSnapshot },
+  { names: ['console'], load: async () => (await import('./vm/console.ts')).defineConsole },
+  { names: ['guest'], load: async () => (await import('./guest/guest.ts')).defineGuest },
+  { names: ['logs'], load: async () => (await import('./monitoring/logs.ts')).defineLogs },
+  { names: ['events'], load: async () => (await import('./monitoring/events.ts')).defineEvents },
+  { names: ['tasks'], load: async () => (await import('./monitoring/tasks.ts')).defineTasks },
+  { names: ['metric'], load: async () => (await import('./monitoring/metric.ts')).defineMetric },
+  { names: ['register'], load: async () => (await import('./vm/register.ts')).defineRegister },
+  { names: ['rm'], load: async () => (await import('./inventory/rm.ts')).defineRm },
+  { names: ['datastore'], load: async () => (await import('./inventory/datastore.ts')).defineDatastore },
+  { names: ['disk'], load: async () => (await import('./disk/disk.ts')).defineDisk },
+  { names: ['ovf'], load: async () => (await import('./ovf/ovf.ts')).defineOvf },
+  { names: ['tag'], load: async () => (await import('./inventory/tag.ts')).defineTag },
+  { names: ['user'], load: async () => (await import('./access/user.ts')).defineUser },
+  { names: ['group'], load: async () => (await import('./access/group.ts')).defineGroup },
+  { names: ['role'], load: async () => (await import('./access/role.ts')).defineRole },
+  { names: ['permission'], load: async () => (await import('./access/permission.ts')).definePermission },
+  { names: ['field'], load: async () => (await import('./inventory/field.ts')).defineField },
+  { names: ['completion'], all: true, load: async () => (await import('./completion.ts')).defineCompletion },
+  { names: ['__names'], load: async () => (await import('./names.ts')).defineNames },
 ];

@@ -1,6 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { indexOva } from '@hypostyle/ovf';
 import {
   type Disk,
   formatOf,
@@ -49,6 +48,7 @@ export async function findSource(text: string): Promise<DiskSource> {
   if (isNbdUri(text)) return { kind: 'nbd', uri: text };
   const [, archive = '', wanted] = /^(.+?\.ova)(?:\/(.+))?$/i.exec(text) ?? [];
   if (archive === '' || !(await isFile(archive))) return { kind: 'file', path: text };
+  const { indexOva } = await import('@hypostyle/ovf');
   const disks = (await indexOva(archive)).filter(({ name }) => /\.vmdk$/i.test(name));
   const found = wanted === undefined ? disks : disks.filter(({ name }) => name === wanted);
   const names = disks.map(({ name }) => `${archive}/${name}`).join(', ');

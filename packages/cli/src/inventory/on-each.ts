@@ -41,11 +41,13 @@ export async function onEach<T extends InventoryObject>(
       }),
     );
   });
-  const messages = outcomes.map(({ name, failure }) => {
-    if (failure === undefined) return { name };
-    const { message, next } = describeFailure(failure);
-    return { name, error: message, next };
-  });
+  const messages = await Promise.all(
+    outcomes.map(async ({ name, failure }) => {
+      if (failure === undefined) return { name };
+      const { message, next } = await describeFailure(failure);
+      return { name, error: message, next };
+    }),
+  );
   if (json) printJson(context.terminal, messages);
   const [only] = outcomes;
   if (outcomes.length === 1 && only?.failure !== undefined) throw only.failure;

@@ -1,4 +1,4 @@
-import { formatAddress, type ListenAddress } from '../http/https-listener.ts';
+import { formatAddress, type ListenAddress } from '../http/listen-address.ts';
 import type { KeptTls } from '../tls/kept-tls.ts';
 import { HttpsFaces, type HttpsFacesOptions } from './https-faces.ts';
 

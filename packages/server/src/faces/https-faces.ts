@@ -1,6 +1,7 @@
 import type { Server } from 'node:https';
 import type { Logger } from 'pino';
-import { type ListenAddress, listen, makeHttpsServer } from '../http/https-listener.ts';
+import { listen, makeHttpsServer } from '../http/https-listener.ts';
+import type { ListenAddress } from '../http/listen-address.ts';
 import { routeRequests } from '../http/request-router.ts';
 import { StallWatch } from '../http/stall-watch.ts';
 import type { ServedEndpoint } from '../served-endpoint.ts';

@@ -3,13 +3,7 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { ServerError, systemCode } from '../errors.ts';
 import type { TlsMaterial } from '../tls/tls-material.ts';
-
-export interface ListenAddress {
-  /** Name or IP address. */
-  readonly host: string;
-  /** 0 for any free one. */
-  readonly port: number;
-}
+import { formatAddress, type ListenAddress } from './listen-address.ts';
 
 /** Most connections at a time. A client's pool keeps some dozens. */
 const connectionLimit = 4_096;
@@ -79,19 +73,4 @@ function listenFailure(cause: Error, host: string, port: number): ServerError {
   };
   const reason = reasons[systemCode(cause) ?? ''] ?? cause.message;
   return new ServerError('address-unavailable', `${formatAddress(host, port)}: ${reason}.`, { cause });
-}
-
-/** `host:port`, with brackets around IPv6. */
-export function formatAddress(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
-/** Reads `HOST:PORT`, `[IPv6]:PORT`, `:PORT` or `PORT`. Throws `ServerError` `address-invalid`. */
-export function parseListenAddress(text: string, defaultHost = '127.0.0.1'): ListenAddress {
-  const match = /^(?:(?:\[([0-9a-fA-F:.]+)\]|([^:[\]\s]*)):)?(\d{1,5})$/.exec(text.trim());
-  const port = Number(match?.[3]);
-  if (match === null || port > 65_535) {
-    throw new ServerError('address-invalid', `'${text}' is not HOST:PORT, such as 127.0.0.1:8443 or [::1]:8443.`);
-  }
-  return { host: match[1] || match[2] || defaultHost, port };
 }

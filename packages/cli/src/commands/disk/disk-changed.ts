@@ -2,8 +2,7 @@ import { once } from 'node:events';
 import type { Command } from 'commander';
 import { type CommandContext, type CommandDefinition, onServer, optionsOf } from '../../command-context.ts';
 import type { ServerSession } from '../../connection/server-session.ts';
-import { type FoundMachineDisk, findMachineDisk } from '../../disk/machine-disk.ts';
-import { withName } from '../../inventory/run-task.ts';
+import type { FoundMachineDisk } from '../../disk/machine-disk.ts';
 import { formatBytes } from '../../output/format.ts';
 
 interface ChangedOptions {
@@ -45,6 +44,8 @@ Examples:
           ...(disk === undefined ? {} : { disk }),
           ...(options.snapshot ? { snapshot: options.snapshot } : {}),
         };
+        // What speaks to servers is loaded when one is spoken to: the other commands of disks need none.
+        const { findMachineDisk } = await import('../../disk/machine-disk.ts');
         const found = await findMachineDisk(session, asked);
         // Told before the areas are asked for: what changes meanwhile is told the next time.
         const { changeId, capacity } = await diskNow(session, found);
@@ -78,7 +79,8 @@ async function* areasOf(
       startOffset,
       changeId: since,
     };
-    const info = await session.client.call(machine.ref, 'QueryChangedDiskAreas', args).catch((error: unknown) => {
+    const info = await session.client.call(machine.ref, 'QueryChangedDiskAreas', args).catch(async (error: unknown) => {
+      const { withName } = await import('../../inventory/run-task.ts');
       throw withName(machine.name, error);
     });
     for (const { start, length } of info.changedArea ?? []) yield { start: Number(start), length: Number(length) };

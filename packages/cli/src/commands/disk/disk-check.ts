@@ -44,7 +44,7 @@ Examples:
         } catch (error) {
           if (context.signal.aborted) throw error;
           failed = true;
-          note(context.terminal, `hypo: ${describeFailure(error).message}`);
+          note(context.terminal, `hypo: ${(await describeFailure(error)).message}`);
         }
       }
       answer(context, command, checks, checks.map(checkLines).join('\n'));

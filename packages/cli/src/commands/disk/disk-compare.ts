@@ -33,9 +33,9 @@ Examples:
     )
     .action(async (text: string, other: string, _options: unknown, command: Command) => {
       const options = optionsOf<SourceOptions & { strict?: boolean }>(command);
-      const comparison = await compare(context, text, other, options).catch((error: unknown) => {
+      const comparison = await compare(context, text, other, options).catch(async (error: unknown) => {
         if (context.signal.aborted) throw error;
-        const { message, next } = describeFailure(error);
+        const { message, next } = await describeFailure(error);
         note(context.terminal, `hypo: ${message}${next === undefined ? '' : `\n${next}`}`);
         throw new EarlyEnd(codes.trouble);
       });

@@ -8,7 +8,7 @@ import type { GlobalOptions } from '../../connection/server-address.ts';
 import { exactBytes } from '../../disk/byte-size.ts';
 import { readChangeMap } from '../../disk/change-map-file.ts';
 import { openSource, type SourceOptions, sourceOptions } from '../../disk/disk-source.ts';
-import { acquireMachineDisk, type MachineDisk } from '../../disk/machine-disk.ts';
+import type { MachineDisk } from '../../disk/machine-disk.ts';
 import { CliError } from '../../errors.ts';
 import { answer } from '../../output/answer.ts';
 import { note, print, printJson } from '../../output/terminal.ts';
@@ -82,6 +82,7 @@ Examples:
         const { since, ...place } = options;
         if (since.length > 1) throw new CliError('usage', 'With --vm, --since is one id.');
         const asked = { ...place, vm: options.vm, ...(since[0] === undefined ? {} : { since: since[0] }) };
+        const { acquireMachineDisk } = await import('../../disk/machine-disk.ts');
         const found = await onServer(command, context, (session) => acquireMachineDisk(session, asked));
         if (!listens) return tellMachineDisk(context, command, found);
         const { writable = false } = options;

@@ -82,7 +82,7 @@ async function verdictOn(
     }
   } catch (error) {
     if (context.signal.aborted && error === context.signal.reason) throw error;
-    const { message, next } = describeFailure(error);
+    const { message, next } = await describeFailure(error);
     // An archive that is damaged is a verdict; anything else is none.
     if (isDamage(error)) throw new CliError('failed', `${name} is bad: ${message}`, { cause: error });
     throw new CliError('undecided', message, { cause: error, ...(next === undefined ? {} : { next }) });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { ServerError } from '../errors.ts';
-import { formatAddress, parseListenAddress } from './https-listener.ts';
+import { formatAddress, parseListenAddress } from './listen-address.ts';
 import { isBelow } from './request-router.ts';
 
 test('a listen address is a host and a port, either spelling', () => {
