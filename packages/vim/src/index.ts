@@ -34,6 +34,7 @@ export type {
 export { checksAsItRuns } from './runtime/privileges.ts';
 export { type ChangeCursor, type Draft, Registry } from './runtime/registry.ts';
 export type { Session } from './runtime/session.ts';
+export { Turns } from './runtime/turns.ts';
 export { data, isData } from './schema/data.ts';
 export { loadSchema, type Schema } from './schema/schema.ts';
 export type { AnyValue, BoxedValue, DataObject, ManagedObjectReference } from './schema/values.ts';

@@ -1,8 +1,7 @@
-import { type DatastoreSummary, VimFault } from '@hypostyle/vim';
+import { type DatastoreSummary, Turns, VimFault } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
 import type { HostLink } from '../hosts/connection/host-link.ts';
 import { type DatastoreDocument, type EntityDocument, referenceOf } from '../inventory/entity-document.ts';
-import { TurnTaking } from '../inventory/turn-taking.ts';
 
 /**
  * Keeps names of datastores true: one name within a datacenter, and the same on every host that has the datastore.
@@ -10,7 +9,7 @@ import { TurnTaking } from '../inventory/turn-taking.ts';
  */
 export class DatastoreNames {
   readonly #core: CenterCore;
-  readonly #turns = new TurnTaking();
+  readonly #turns = new Turns();
   /** Names that hosts are just told to use, by host and datastore. */
   readonly #asked = new Map<string, string>();
 

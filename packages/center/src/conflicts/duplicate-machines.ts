@@ -4,13 +4,13 @@ import {
   fault,
   type ManagedObjectReference,
   type TaskInfo,
+  Turns,
   VimFault,
   type VirtualMachineConfigInfo,
   type VirtualMachineRuntimeInfo,
 } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
 import { type MachineDocument, referenceOf } from '../inventory/entity-document.ts';
-import { TurnTaking } from '../inventory/turn-taking.ts';
 
 /**
  * Machines that came with the instanceUuid of another one, such as copies of its folder. Each conflict is told by an
@@ -18,7 +18,7 @@ import { TurnTaking } from '../inventory/turn-taking.ts';
  */
 export class DuplicateMachines {
   readonly #core: CenterCore;
-  readonly #turns = new TurnTaking();
+  readonly #turns = new Turns();
   /** Values of machines that wait to be off. */
   readonly #waiting = new Set<string>();
   readonly #told = new Set<string>();

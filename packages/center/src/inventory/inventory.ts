@@ -7,6 +7,7 @@ import {
   type ManagedObjectClass,
   type ManagedObjectReference,
   type Registry,
+  Turns,
   toDocument,
 } from '@hypostyle/vim';
 import type { ReferenceNumbers } from '../references/reference-numbers.ts';
@@ -20,7 +21,6 @@ import {
   referenceOf,
 } from './entity-document.ts';
 import { Relation } from './relation.ts';
-import { TurnTaking } from './turn-taking.ts';
 
 const collection = 'entity';
 
@@ -72,7 +72,7 @@ export class Inventory {
   readonly #inPool = new Relation();
   readonly #ofInstance = new Relation();
   readonly #vApps = new Relation();
-  readonly #turns = new TurnTaking();
+  readonly #turns = new Turns();
   readonly #removed = new Set<(ref: ManagedObjectReference) => void>();
   #presentation: Presentation | undefined;
 

@@ -3,7 +3,7 @@ import { mkdir, open, readFile, realpath, rename, stat, statfs } from 'node:fs/p
 import { join } from 'node:path';
 import type { Store } from '@hypostyle/contracts';
 import { parseDatastorePath } from '@hypostyle/services';
-import { fault, type ManagedObjectReference, type VimFault } from '@hypostyle/vim';
+import { fault, type ManagedObjectReference, Turns, type VimFault } from '@hypostyle/vim';
 import { HostError } from '../errors.ts';
 import { Datastore } from './datastore.ts';
 
@@ -32,7 +32,7 @@ export class Datastores {
   /** Those that are just being removed: nothing begins on them any more. */
   readonly #leaving = new Set<Datastore>();
   /** Names are given one after another. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(store: Store) {
     this.#store = store;
@@ -94,12 +94,12 @@ export class Datastores {
 
   /** Adds a folder: makes it and gives it an identity where it has none; `show` tells of it. DuplicateName. */
   add(name: string, directory: string, show: ShowDatastore = () => {}): Promise<Datastore> {
-    return this.#inTurn(() => this.#add(name, directory, show));
+    return this.#turns.take(() => this.#add(name, directory, show));
   }
 
   /** Gives a datastore another name: durable first, then `show` makes it true. DuplicateName, ManagedObjectNotFound. */
   rename(datastore: Datastore, name: string, show: () => void): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       if (this.#byUuid.get(datastore.uuid) !== datastore) throw gone(datastore.ref);
       if (datastore.name === name) return;
       this.#checkFree(name);
@@ -117,23 +117,19 @@ export class Datastores {
   async remove(datastore: Datastore, show: () => void): Promise<void> {
     if (this.#staying(datastore.uuid) !== datastore) throw gone(datastore.ref);
     this.#leaving.add(datastore);
-    await this.#inTurn(async () => {
-      await this.#store.transact([{ delete: { collection, key: datastore.uuid } }]);
-      this.#byUuid.delete(datastore.uuid);
-      this.#formerNames.delete(datastore.uuid);
-      show();
-    }).finally(() => this.#leaving.delete(datastore));
+    await this.#turns
+      .take(async () => {
+        await this.#store.transact([{ delete: { collection, key: datastore.uuid } }]);
+        this.#byUuid.delete(datastore.uuid);
+        this.#formerNames.delete(datastore.uuid);
+        show();
+      })
+      .finally(() => this.#leaving.delete(datastore));
   }
 
   #staying(uuid: string): Datastore | undefined {
     const datastore = this.#byUuid.get(uuid);
     return datastore !== undefined && this.#leaving.has(datastore) ? undefined : datastore;
-  }
-
-  #inTurn<R>(change: () => Promise<R>): Promise<R> {
-    const turn = this.#turn.then(change);
-    this.#turn = turn.catch(() => {});
-    return turn;
   }
 
   #checkFree(name: string): void {

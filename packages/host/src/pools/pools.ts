@@ -1,5 +1,5 @@
 import type { Store, StoreWrite } from '@hypostyle/contracts';
-import { fault, type ManagedObjectReference } from '@hypostyle/vim';
+import { fault, type ManagedObjectReference, Turns } from '@hypostyle/vim';
 import { references } from '../inventory/references.ts';
 import { type PoolRecord, poolReference } from './pool-record.ts';
 
@@ -17,7 +17,7 @@ export class Pools {
   readonly #assigned = new Map<string, string>();
   #last = 0;
   /** Changes go one after another. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   private constructor(store: Store) {
     this.#store = store;
@@ -114,9 +114,7 @@ export class Pools {
 
   /** Runs a change that has the pools to itself. */
   inTurn<R>(change: () => Promise<R>): Promise<R> {
-    const turn = this.#turn.then(change);
-    this.#turn = turn.catch(() => {});
-    return turn;
+    return this.#turns.take(change);
   }
 
   /** An id that no pool ever had, with the write that says so. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { ManagedObject, Persistence, Registry } from '@hypostyle/vim';
+import { type ManagedObject, type Persistence, type Registry, Turns } from '@hypostyle/vim';
 import { AutomationError, invalidArgument, notFound } from '../errors.ts';
 import { type Category, type ObjectId, type Tag, TagRecords } from './tag-records.ts';
 
@@ -25,7 +25,7 @@ export class TagService {
   readonly #onDefect: (where: string, error: unknown) => void;
   readonly #stop: () => void;
   #opened: Promise<TagRecords> | undefined;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor({ registry, persistence, onDefect = () => {} }: TagServiceOptions) {
     this.#registry = registry;
@@ -160,7 +160,7 @@ export class TagService {
   /** Stops following the registry, once what was begun is written. */
   async close(): Promise<void> {
     this.#stop();
-    await this.#last.catch(() => {});
+    await this.#turns.over();
   }
 
   #forget(gone: readonly string[]): void {
@@ -170,9 +170,7 @@ export class TagService {
   }
 
   #change<R>(work: (records: TagRecords) => Promise<R>): Promise<R> {
-    const run = this.#last.catch(() => {}).then(async () => work(await this.records()));
-    this.#last = run;
-    return run;
+    return this.#turns.take(async () => work(await this.records()));
   }
 }
 

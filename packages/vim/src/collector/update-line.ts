@@ -1,4 +1,5 @@
 import type { MissingObject, ObjectUpdate, PropertyFilterUpdate, UpdateSet } from '../generated/types.ts';
+import { Turns } from '../runtime/turns.ts';
 import type { ManagedObjectReference } from '../schema/values.ts';
 import type { FilterFollower, PropertyFilter } from './property-filter.ts';
 import { TimeSlice } from './time-slice.ts';
@@ -22,7 +23,7 @@ export class UpdateLine {
   readonly #onMark: () => void;
   #count = 0;
   #last: UpdateSet | undefined;
-  #taking: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(id: string, onMark: () => void) {
     this.id = id;
@@ -65,9 +66,7 @@ export class UpdateLine {
 
   /** What changed since `version`, of at most `most` objects; undefined when nothing did. */
   take(version: string, most: number): Promise<UpdateSet | undefined> {
-    const taken = this.#taking.then(() => this.#take(version, most));
-    this.#taking = taken.catch(() => {});
-    return taken;
+    return this.#turns.take(() => this.#take(version, most));
   }
 
   async #take(version: string, most: number): Promise<UpdateSet | undefined> {

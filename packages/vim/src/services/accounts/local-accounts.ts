@@ -1,4 +1,5 @@
 import { fault } from '../../runtime/fault.ts';
+import { Turns } from '../../runtime/turns.ts';
 import type { PrincipalDirectory, PrincipalWatcher } from '../authorization/principal-directory.ts';
 import type { Persistence } from '../persistence.ts';
 import type { Identity, IdentityProvider } from '../sessions/identity-provider.ts';
@@ -45,7 +46,7 @@ export class LocalAccounts implements IdentityProvider, PrincipalDirectory {
   readonly #decoy: PasswordHash;
   readonly #verified = new VerifiedPasswords();
   /** Changes go one after another. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   private constructor(options: LocalAccountsOptions, decoy: PasswordHash) {
     this.names = new AccountNames(options);
@@ -117,7 +118,7 @@ export class LocalAccounts implements IdentityProvider, PrincipalDirectory {
   async createUser(written: string, password: string, description = ''): Promise<string> {
     const name = this.#newName(written);
     checkPassword(password, { name, policy: this.#policy });
-    await this.#inTurn(async () => {
+    await this.#turns.take(async () => {
       this.#checkFree(name, false);
       const hash = await hashPassword(password, this.#cost);
       await this.#keep([{ name, group: false, description, groups: [], password: hash }]);
@@ -127,7 +128,7 @@ export class LocalAccounts implements IdentityProvider, PrincipalDirectory {
 
   /** Changes what is given. Fails with UserNotFound, or InvalidArgument when the password will not do. */
   async updateUser(name: string, change: { readonly password?: string; readonly description?: string }): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#turns.take(async () => {
       const user = this.#account(name, false);
       if (change.password !== undefined) checkPassword(change.password, { name: user.name, policy: this.#policy });
       const password = change.password === undefined ? user.password : await hashPassword(change.password, this.#cost);
@@ -138,7 +139,7 @@ export class LocalAccounts implements IdentityProvider, PrincipalDirectory {
 
   /** Fails with UserNotFound, or AuthMinimumAdminPermission when nobody could change rights any more. */
   async removeUser(name: string): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#turns.take(async () => {
       const user = this.#account(name, false);
       await this.#remove(user, []);
     });
@@ -147,7 +148,7 @@ export class LocalAccounts implements IdentityProvider, PrincipalDirectory {
   /** Fails with AlreadyExists, or InvalidArgument when the name will not do. Answers the group's one name. */
   async createGroup(written: string, description = ''): Promise<string> {
     const name = this.#newName(written);
-    await this.#inTurn(async () => {
+    await this.#turns.take(async () => {
       this.#checkFree(name, true);
       await this.#keep([{ name, group: true, description, groups: [] }]);
     });
@@ -156,7 +157,7 @@ export class LocalAccounts implements IdentityProvider, PrincipalDirectory {
 
   /** Fails with UserNotFound, or AuthMinimumAdminPermission when nobody could change rights any more. */
   async removeGroup(name: string): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#turns.take(async () => {
       const group = this.#account(name, true);
       const members = [...this.#accounts.values()].filter(({ groups }) => groups.includes(group.name));
       await this.#remove(
@@ -171,7 +172,7 @@ export class LocalAccounts implements IdentityProvider, PrincipalDirectory {
    * where groups would hold each other.
    */
   async assign(memberName: string, groupName: string, options: { readonly group?: boolean } = {}): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#turns.take(async () => {
       const member = this.#account(memberName, options.group === true);
       const group = this.#account(groupName, true);
       if (member.groups.includes(group.name)) {
@@ -186,7 +187,7 @@ export class LocalAccounts implements IdentityProvider, PrincipalDirectory {
 
   /** Fails with UserNotFound, also for an account that is no member. */
   async unassign(memberName: string, groupName: string, options: { readonly group?: boolean } = {}): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#turns.take(async () => {
       const member = this.#account(memberName, options.group === true);
       const group = this.#account(groupName, true);
       if (!member.groups.includes(group.name)) throw userNotFound(memberName);
@@ -268,12 +269,6 @@ export class LocalAccounts implements IdentityProvider, PrincipalDirectory {
   #memberships(): Map<string, string[]> {
     const users = [...this.#accounts.values()].filter(({ group }) => !group);
     return new Map(users.map((user) => [this.names.shown(user.name), this.#allGroups(user)]));
-  }
-
-  async #inTurn(change: () => Promise<void>): Promise<void> {
-    const turn = this.#turn.then(change);
-    this.#turn = turn.catch(() => {});
-    await turn;
   }
 }
 

@@ -4,6 +4,7 @@ import { noPermission } from '../../runtime/dispatcher.ts';
 import type { ManagedObject, ManagedObjectClass } from '../../runtime/managed-object.ts';
 import type { Draft, Registry } from '../../runtime/registry.ts';
 import type { Session } from '../../runtime/session.ts';
+import { Turns } from '../../runtime/turns.ts';
 import { data } from '../../schema/data.ts';
 import type { ManagedObjectReference } from '../../schema/values.ts';
 import { type Clock, dateTime, systemClock } from '../clock.ts';
@@ -68,7 +69,7 @@ export class AlarmService implements EntityAlarms, ManagerOperations, AlarmOpera
   readonly #class: ManagedObjectClass<'Alarm'>;
   readonly #unfollow: () => void;
   /** Changes of definitions, one after the other. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   private constructor(options: AlarmServiceOptions, store: AlarmStore, states: AlarmStates, stored: StoredAlarm[]) {
     const { registry, events, clock = systemClock, rootFolder, onDefect = () => {} } = options;
@@ -184,7 +185,7 @@ export class AlarmService implements EntityAlarms, ManagerOperations, AlarmOpera
     session: Session,
     { entity, spec }: { entity: ManagedObjectReference; spec: AlarmSpec },
   ): Promise<ManagedObjectReference<'Alarm'>> {
-    return await this.#inTurn(async () => {
+    return await this.#turns.take(async () => {
       if (spec.systemName && spec.systemName !== spec.name) {
         throw invalidSpec('spec.systemName', 'An alarm with a system name is named by it.');
       }
@@ -267,7 +268,7 @@ export class AlarmService implements EntityAlarms, ManagerOperations, AlarmOpera
   }
 
   async reconfigure(session: Session, alarm: string, spec: AlarmSpec): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#turns.take(async () => {
       const before = this.#definition(alarm);
       this.#require(session, before, 'Alarm.Edit');
       const { info } = before;
@@ -300,7 +301,7 @@ export class AlarmService implements EntityAlarms, ManagerOperations, AlarmOpera
   }
 
   async remove(session: Session, alarm: string): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#turns.take(async () => {
       const definition = this.#definition(alarm);
       this.#require(session, definition, 'Alarm.Delete');
       await this.#store.delete(definition.info);
@@ -310,7 +311,7 @@ export class AlarmService implements EntityAlarms, ManagerOperations, AlarmOpera
   }
 
   async setCustomValue(session: Session, alarm: string, key: string, value: string): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#turns.take(async () => {
       const definition = this.#definition(alarm);
       this.#require(session, definition, 'Global.SetCustomField');
       const field = this.#options.customField?.(key);
@@ -325,7 +326,7 @@ export class AlarmService implements EntityAlarms, ManagerOperations, AlarmOpera
   }
 
   async #addDefaults(): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#turns.take(async () => {
       const known = new Set(this.#definitions.all().map(({ info }) => info.systemName));
       for (const spec of defaultAlarms) {
         if (!known.has(spec.systemName)) await this.#create(undefined, this.#options.rootFolder, spec);
@@ -446,9 +447,9 @@ export class AlarmService implements EntityAlarms, ManagerOperations, AlarmOpera
     this.#runner.stop((key) => key.endsWith(`.${entity}`));
     for (const definition of this.#definitions.on(entity)) {
       this.#forget(definition, '');
-      this.#inTurn(() => this.#store.delete(definition.info)).catch((error: unknown) =>
-        this.#options.onDefect?.('alarms', error),
-      );
+      this.#turns
+        .take(() => this.#store.delete(definition.info))
+        .catch((error: unknown) => this.#options.onDefect?.('alarms', error));
     }
   }
 
@@ -475,12 +476,6 @@ export class AlarmService implements EntityAlarms, ManagerOperations, AlarmOpera
   async #durable(): Promise<void> {
     await this.#states.flush();
     await this.#events.flush();
-  }
-
-  async #inTurn<T>(change: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(change);
-    this.#turn = turn.catch(() => {});
-    return await turn;
   }
 }
 

@@ -5,6 +5,7 @@ import { fault } from '../../runtime/fault.ts';
 import type { Call, ManagedObjectClass } from '../../runtime/managed-object.ts';
 import type { Registry } from '../../runtime/registry.ts';
 import type { Session } from '../../runtime/session.ts';
+import { Turns } from '../../runtime/turns.ts';
 import type { ManagedObjectReference } from '../../schema/values.ts';
 import type { EventPoster } from '../events/event-poster.ts';
 import { entityName } from '../inventory.ts';
@@ -66,7 +67,7 @@ class AuthorizationManager {
   readonly #sessions: AuthorizationManagerOptions['sessions'];
   readonly #principals: PrincipalDirectory;
   /** Changes go one after another: each is checked against what the one before left. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor({ registry, permissions, events, sessions, principals }: AuthorizationManagerOptions) {
     this.#registry = registry;
@@ -82,7 +83,7 @@ class AuthorizationManager {
     this.#principals.watch?.({
       removing: (principal, group) => permissions.checkAdminWithout(permissions.ofPrincipal(principal, group)),
       removed: (principal, group) =>
-        this.#inTurn(async () => {
+        this.#turns.take(async () => {
           const gone = permissions.ofPrincipal(principal, group);
           await permissions.remove(gone);
           for (const permission of gone) this.#permissionEvent(undefined, 'PermissionRemovedEvent', permission, {});
@@ -102,13 +103,13 @@ class AuthorizationManager {
       type: 'AuthorizationManager',
       methods: {
         AddAuthorizationRole: (call, { name, privIds }) =>
-          this.#inTurn(async () => {
+          this.#turns.take(async () => {
             const role = await permissions.addRole(name, privIds ?? []);
             this.#roleEvent(call, 'RoleAddedEvent', role, { privilegeList: role.privileges });
             return role.id;
           }),
         UpdateAuthorizationRole: (call, { roleId, newName, privIds }) =>
-          this.#inTurn(async () => {
+          this.#turns.take(async () => {
             const before = permissions.role(roleId);
             const role = await permissions.updateRole(roleId, newName, privIds ?? before.privileges);
             this.#roleEvent(call, 'RoleUpdatedEvent', role, {
@@ -119,7 +120,7 @@ class AuthorizationManager {
             });
           }),
         RemoveAuthorizationRole: (call, { roleId, failIfUsed }) =>
-          this.#inTurn(async () => {
+          this.#turns.take(async () => {
             const role = permissions.role(roleId);
             const gone = await permissions.removeRole(roleId, failIfUsed);
             for (const permission of gone) this.#permissionEvent(call, 'PermissionRemovedEvent', permission, {});
@@ -127,7 +128,7 @@ class AuthorizationManager {
             this.#roleEvent(call, 'RoleRemovedEvent', role, {});
           }),
         MergePermissions: (call, { srcRoleId, dstRoleId }) =>
-          this.#inTurn(async () => {
+          this.#turns.take(async () => {
             permissions.role(srcRoleId);
             permissions.role(dstRoleId);
             const moved = permissions.withRole(srcRoleId);
@@ -150,18 +151,18 @@ class AuthorizationManager {
         RetrieveEntityPermissions: (_call, { entity, inherited }) =>
           inherited ? permissions.effective(entity) : permissions.on(entity),
         SetEntityPermissions: (call, { entity, permission = [] }) =>
-          this.#inTurn(async () => {
+          this.#turns.take(async () => {
             const to = new Map(permissions.on(entity).map((old) => [principalKey(old), old]));
             for (const each of await this.#checked(entity, permission)) to.set(principalKey(each), each);
             await this.#replace(call, [{ entity, to: [...to.values()] }]);
           }),
         ResetEntityPermissions: (call, { entity, permission = [] }) =>
-          this.#inTurn(async () => {
+          this.#turns.take(async () => {
             const to = new Map((await this.#checked(entity, permission)).map((each) => [principalKey(each), each]));
             await this.#replace(call, [{ entity, to: [...to.values()] }]);
           }),
         RemoveEntityPermission: (call, { entity, user, isGroup }) =>
-          this.#inTurn(async () => {
+          this.#turns.take(async () => {
             const principal = (await this.#principals.find(user, isGroup)) ?? user;
             const key = principalKey({ principal, group: isGroup });
             const left = permissions.on(entity).filter((old) => principalKey(old) !== key);
@@ -289,12 +290,6 @@ class AuthorizationManager {
 
   #roleArgument(roleId: number) {
     return { roleId, name: this.#permissions.role(roleId).name };
-  }
-
-  async #inTurn<T>(change: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(change);
-    this.#turn = turn.catch(() => {});
-    return await turn;
   }
 }
 

@@ -5,6 +5,7 @@ import { noPermission } from '../../runtime/dispatcher.ts';
 import { fault } from '../../runtime/fault.ts';
 import type { Call, ManagedObjectClass } from '../../runtime/managed-object.ts';
 import type { Registry } from '../../runtime/registry.ts';
+import { Turns } from '../../runtime/turns.ts';
 import type { ManagedObjectReference } from '../../schema/values.ts';
 import { privilegeIds } from '../authorization/privilege-catalogue.ts';
 import type { EventPoster } from '../events/event-poster.ts';
@@ -51,7 +52,7 @@ export class CustomFields {
   /** Fields of each type, so that its entities share one list. */
   #available = new Map<string, readonly FieldDefinition[]>();
   #lastKey = 0;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   private constructor({ registry, persistence, events, authorizer, referenceValue }: CustomFieldsOptions) {
     this.#registry = registry;
@@ -88,7 +89,7 @@ export class CustomFields {
 
   /** Lets go of the values of an entity that is gone. */
   async forget(entity: ManagedObjectReference): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#turns.take(async () => {
       if (!this.#values.has(entity.value)) return;
       await this.#persistence.transact([{ delete: { collection: valueCollection, key: entity.value } }]);
       this.#values.delete(entity.value);
@@ -103,18 +104,18 @@ export class CustomFields {
     const entity = call.self.ref;
     const field = this.#availableTo(entity.type).find(({ name }) => name === key);
     if (field === undefined) throw invalid('key', `There is no custom field '${key.slice(0, longestName)}' here.`);
-    await this.#inTurn(() => this.#set(call, entity, { field, value }));
+    await this.#turns.take(() => this.#set(call, entity, { field, value }));
   };
 
   #class(): ManagedObjectClass<'CustomFieldsManager'> {
     return {
       type: 'CustomFieldsManager',
       methods: {
-        AddCustomFieldDef: (call, args) => this.#inTurn(() => this.#add(call, args)),
-        RemoveCustomFieldDef: (call, { key }) => this.#inTurn(() => this.#remove(call, key)),
-        RenameCustomFieldDef: (call, { key, name }) => this.#inTurn(() => this.#rename(call, key, name)),
+        AddCustomFieldDef: (call, args) => this.#turns.take(() => this.#add(call, args)),
+        RemoveCustomFieldDef: (call, { key }) => this.#turns.take(() => this.#remove(call, key)),
+        RenameCustomFieldDef: (call, { key, name }) => this.#turns.take(() => this.#rename(call, key, name)),
         SetField: (call, { entity, key, value }) =>
-          this.#inTurn(async () => {
+          this.#turns.take(async () => {
             const field = this.#field(key);
             await this.#set(call, this.#registry.get(entity)?.ref ?? entity, { field, value });
           }),
@@ -289,12 +290,6 @@ export class CustomFields {
     if (privilege === undefined || privilege === setPrivilege) return;
     if (call.session === undefined || !this.#authorizer.holds(call.session, object, privilege))
       throw noPermission(object, privilege);
-  }
-
-  async #inTurn<T>(change: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(change);
-    this.#turn = turn.catch(() => {});
-    return await turn;
   }
 }
 

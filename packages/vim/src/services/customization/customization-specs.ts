@@ -3,6 +3,7 @@ import type { DataTypes } from '../../generated/types.ts';
 import { fault } from '../../runtime/fault.ts';
 import type { ManagedObjectClass } from '../../runtime/managed-object.ts';
 import type { Registry } from '../../runtime/registry.ts';
+import { Turns } from '../../runtime/turns.ts';
 import type { ManagedObjectReference } from '../../schema/values.ts';
 import { type Clock, dateTime, systemClock } from '../clock.ts';
 import { fromDocument, toDocument } from '../document.ts';
@@ -30,7 +31,7 @@ export class CustomizationSpecs {
   readonly #clock: Clock;
   readonly #xml: SpecXml;
   readonly #items = new Map<string, SpecItem>();
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   private constructor({ registry, persistence, clock, referenceValue }: CustomizationSpecsOptions) {
     this.#registry = registry;
@@ -57,12 +58,12 @@ export class CustomizationSpecs {
         DoesCustomizationSpecExist: (_call, { name }) => this.#items.has(name),
         GetCustomizationSpec: (_call, { name }) => this.#get(name),
         CreateCustomizationSpec: (_call, { item }) =>
-          this.#inTurn(async () => {
+          this.#turns.take(async () => {
             this.#mustBeFree(item.info.name);
             await this.#keep(item.info.name, item, '1');
           }),
         OverwriteCustomizationSpec: (_call, { item }) =>
-          this.#inTurn(async () => {
+          this.#turns.take(async () => {
             const before = this.#get(item.info.name).info.changeVersion;
             const { changeVersion } = item.info;
             if (changeVersion !== undefined && changeVersion !== '' && changeVersion !== before)
@@ -70,20 +71,20 @@ export class CustomizationSpecs {
             await this.#keep(item.info.name, item, String(Number(before ?? 0) + 1));
           }),
         DeleteCustomizationSpec: (_call, { name }) =>
-          this.#inTurn(async () => {
+          this.#turns.take(async () => {
             this.#get(name);
             await this.#persistence.transact([{ delete: { collection, key: name } }]);
             this.#items.delete(name);
             this.#show();
           }),
         DuplicateCustomizationSpec: (_call, { name, newName }) =>
-          this.#inTurn(async () => {
+          this.#turns.take(async () => {
             const item = this.#get(name);
             this.#mustBeFree(newName);
             await this.#keep(newName, item, '1');
           }),
         RenameCustomizationSpec: (_call, { name, newName }) =>
-          this.#inTurn(async () => {
+          this.#turns.take(async () => {
             const item = this.#get(name);
             this.#mustBeFree(newName);
             await this.#keep(newName, item, String(Number(item.info.changeVersion ?? 0) + 1), name);
@@ -126,11 +127,5 @@ export class CustomizationSpecs {
   #show(): void {
     const info = [...this.#items.values()].map((item) => item.info);
     this.#registry.commit((draft) => draft.set(this.ref, { info }));
-  }
-
-  #inTurn<R>(work: () => Promise<R>): Promise<R> {
-    const turn = this.#turn.then(work);
-    this.#turn = turn.catch(() => {});
-    return turn;
   }
 }

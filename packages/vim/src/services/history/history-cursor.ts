@@ -1,3 +1,5 @@
+import { Turns } from '../../runtime/turns.ts';
+
 /** Something that happened, by its number: greater is younger. */
 export interface HistoryItem<R> {
   readonly number: number;
@@ -28,7 +30,8 @@ export class HistoryCursor<R> {
   readonly #matches: (record: R) => boolean;
   /** The place is before the item of this number. */
   #before: number | undefined;
-  #turn: Promise<unknown> = Promise.resolve();
+  /** Two reads at once would answer the same items. */
+  readonly #turns = new Turns();
 
   constructor(source: HistorySource<R>, matches: (record: R) => boolean) {
     this.#source = source;
@@ -47,7 +50,7 @@ export class HistoryCursor<R> {
 
   /** The next items, oldest first; empty at the end. */
   async next(count: number): Promise<R[]> {
-    return await this.#inTurn(async () => {
+    return await this.#turns.take(async () => {
       const found: R[] = [];
       let from = this.#before ?? 0;
       for (;;) {
@@ -66,7 +69,7 @@ export class HistoryCursor<R> {
 
   /** The items before, youngest first; empty at the head. */
   async previous(count: number): Promise<R[]> {
-    return await this.#inTurn(async () => {
+    return await this.#turns.take(async () => {
       const { found, to } = await this.#back(count, this.#before);
       this.#before = to ?? 0;
       return found.map((item) => item.record);
@@ -90,12 +93,5 @@ export class HistoryCursor<R> {
       }
       if (found.length === count || items.length < chunk) return { found, to };
     }
-  }
-
-  /** Two reads at once would answer the same items. */
-  async #inTurn<T>(read: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(read);
-    this.#turn = turn.catch(() => {});
-    return await turn;
   }
 }

@@ -1,4 +1,5 @@
 import { nextTurn, turnEnd } from '../../runtime/event-loop-turn.ts';
+import { Turns } from '../../runtime/turns.ts';
 import { numberKey, type Persistence, type PersistenceWrite } from '../persistence.ts';
 import type { CounterLevels } from './counter-levels.ts';
 import type { HistoricalInterval, HistoricalIntervals } from './historical-intervals.ts';
@@ -49,7 +50,8 @@ export class PerformanceHistory {
   /** Second up to which an interval was rolled up, and trimmed. */
   readonly #rolledTo = new Map<number, number>();
   readonly #trimmedAt = new Map<number, number>();
-  #turn: Promise<unknown> = Promise.resolve();
+  /** One change at a time: documents are read before they are written. */
+  readonly #turns = new Turns();
 
   private constructor(persistence: Persistence, intervals: HistoricalIntervals, levels: CounterLevels) {
     this.#persistence = persistence;
@@ -70,7 +72,7 @@ export class PerformanceHistory {
 
   /** Adds samples of the finest interval, in any order; what is there of the same time is kept beside them. */
   async add(samples: readonly IntervalSample[]): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#turns.take(async () => {
       const [finest, ...coarser] = this.#intervals.enabled();
       if (finest === undefined || samples.length === 0) return;
       for (const [shard, own] of Map.groupBy(samples, ({ entity }) => shardOf(entity))) {
@@ -83,7 +85,7 @@ export class PerformanceHistory {
 
   /** Rolls up every interval that has ended by `now`, and lets go of what is too old. Milliseconds since 1970. */
   async settle(now: number): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#turns.take(async () => {
       const seconds = Math.floor(now / 1000);
       const intervals = this.#intervals.enabled();
       for (const interval of intervals) {
@@ -97,7 +99,7 @@ export class PerformanceHistory {
 
   /** Lets go of all samples of a period that no interval has any more. */
   async forget(samplingPeriod: number): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#turns.take(async () => {
       this.#rolledTo.delete(samplingPeriod);
       await this.#persistence.transact([
         { deleteRange: { collection: collectionOf(samplingPeriod) } },
@@ -271,13 +273,6 @@ export class PerformanceHistory {
         },
       })),
     );
-  }
-
-  /** One change at a time: documents are read before they are written. */
-  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(work);
-    this.#turn = turn.catch(() => {});
-    return await turn;
   }
 }
 

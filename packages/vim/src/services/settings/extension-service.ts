@@ -2,6 +2,7 @@ import type { DataTypes } from '../../generated/types.ts';
 import { fault } from '../../runtime/fault.ts';
 import type { ManagedObjectClass } from '../../runtime/managed-object.ts';
 import type { Registry } from '../../runtime/registry.ts';
+import { Turns } from '../../runtime/turns.ts';
 import type { ManagedObjectReference } from '../../schema/values.ts';
 import { type Clock, dateTime, systemClock } from '../clock.ts';
 import { fromDocument, toDocument } from '../document.ts';
@@ -33,7 +34,8 @@ export class ExtensionService implements ExtensionCertificates {
   readonly #publicKey: (() => string) | undefined;
   readonly #extensions: Map<string, Extension>;
   readonly #credentials: Map<string, ExtensionCredentials>;
-  #turn: Promise<unknown> = Promise.resolve();
+  /** Changes wait for each other: what one checked is still true when it writes. */
+  readonly #turns = new Turns();
 
   private constructor(
     options: ExtensionServiceOptions,
@@ -73,7 +75,7 @@ export class ExtensionService implements ExtensionCertificates {
       methods: {
         FindExtension: (_call, { extensionKey }) => this.#extensions.get(extensionKey),
         RegisterExtension: (_call, { extension }) =>
-          this.#inTurn(async () => {
+          this.#turns.take(async () => {
             const { key } = extension;
             if (key === '' || this.#extensions.has(key) || this.#extensions.size >= extensionLimit) {
               throw fault('InvalidArgument', { invalidProperty: 'extension.key' }, `${key} cannot be registered.`);
@@ -81,12 +83,12 @@ export class ExtensionService implements ExtensionCertificates {
             await this.#keep(extension);
           }),
         UpdateExtension: (_call, { extension }) =>
-          this.#inTurn(async () => {
+          this.#turns.take(async () => {
             this.#require(extension.key);
             await this.#keep(extension);
           }),
         UnregisterExtension: (_call, { extensionKey }) =>
-          this.#inTurn(async () => {
+          this.#turns.take(async () => {
             this.#require(extensionKey);
             await this.#persistence.transact([
               { delete: { collection, key: extensionKey } },
@@ -97,7 +99,7 @@ export class ExtensionService implements ExtensionCertificates {
             this.#show();
           }),
         SetExtensionCertificate: (call, { extensionKey, certificatePem: given }) =>
-          this.#inTurn(async () => {
+          this.#turns.take(async () => {
             this.#require(extensionKey);
             const certificate = given ?? call.connection.clientCertificate;
             if (certificate === undefined) {
@@ -106,7 +108,7 @@ export class ExtensionService implements ExtensionCertificates {
             await this.#prove(extensionKey, { certificate: certificatePem(certificate) });
           }),
         SetPublicKey: (_call, { extensionKey, publicKey: given }) =>
-          this.#inTurn(async () => {
+          this.#turns.take(async () => {
             if (!this.#extensions.has(extensionKey)) {
               throw fault('InvalidArgument', { invalidProperty: 'extensionKey' }, `There is no ${extensionKey}.`);
             }
@@ -149,13 +151,6 @@ export class ExtensionService implements ExtensionCertificates {
     const value = { ...this.#credentials.get(key), ...changed };
     await this.#persistence.transact([{ put: { collection: credentialCollection, key, value } }]);
     this.#credentials.set(key, value);
-  }
-
-  /** Changes wait for each other: what one checked is still true when it writes. */
-  #inTurn(change: () => Promise<void>): Promise<void> {
-    const turn = this.#turn.then(change);
-    this.#turn = turn.catch(() => {});
-    return turn;
   }
 
   #show(): void {
