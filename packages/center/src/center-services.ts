@@ -1,30 +1,19 @@
 import type { Store } from '@hypostyle/contracts';
-import { reference } from '@hypostyle/services';
+import { type EndpointNames, openEndpointBase, openEndpointServices } from '@hypostyle/services';
 import {
   type AboutInfo,
-  addAccountManager,
-  addAuthorizationManager,
-  addLicenseManager,
-  addServiceInstance,
   addServiceManager,
-  addUserDirectory,
-  ChangeFeed,
   type Clock,
   type CurrentSamples,
   CustomFields,
   CustomizationSpecs,
-  createPropertyCollector,
-  createSearchIndex,
-  createViewManager,
-  EventService,
-  ExtensionService,
+  type EventService,
   LocalAccounts,
-  OptionService,
-  PerformanceService,
-  Permissions,
+  type PerformanceService,
+  type Permissions,
   type Registry,
-  SessionService,
-  TaskService,
+  type SessionService,
+  type TaskService,
 } from '@hypostyle/vim';
 import { type CenterFacts, centerOptions } from './center-options.ts';
 import { forwardedTasks } from './forwarding/task-names.ts';
@@ -48,6 +37,24 @@ const domain = 'vsphere.local';
 /** Five failures within three minutes lock an account for five. */
 const lockOut = { attempts: 5, intervalMilliseconds: 180_000, unlockMilliseconds: 300_000 };
 
+/** As a VirtualCenter names them. */
+const names: EndpointNames = {
+  events: 'EventManager',
+  extensions: 'ExtensionManager',
+  settings: 'VpxSettings',
+  sessions: 'SessionManager',
+  tasks: 'TaskManager',
+  task: (number) => `task-${number}`,
+  authorization: 'AuthorizationManager',
+  accounts: 'AccountManager',
+  users: 'UserDirectory',
+  properties: 'propertyCollector',
+  views: 'ViewManager',
+  search: 'SearchIndex',
+  licenses: 'LicenseManager',
+  performance: 'PerfMgr',
+};
+
 /** What a center has beside its inventory: accounts, sessions, rights, tasks, events, collectors. */
 export interface CenterServices {
   readonly authorizer: Permissions;
@@ -66,151 +73,70 @@ export async function openCenterServices(options: CenterServicesOptions): Promis
   const accounts = await LocalAccounts.open({ persistence: store, domain, aliases: { root: 'administrator' } });
   if (accounts.list().every(({ group }) => group)) await firstAccounts(accounts, administrator);
   const administratorName = accounts.canonicalName(administrator.userName);
-  const authorizer = await Permissions.open({
+  const base = await openEndpointBase({
     registry,
-    persistence: store,
+    store,
+    names,
+    about,
     rootFolder: services.rootFolder,
-    administrators: [
-      { principal: administratorName, group: false },
-      { principal: accounts.names.shown('Administrators'), group: true },
-    ],
-    sampleRoles: true,
-  });
-  const events = await EventService.open({ registry, persistence: store, authorizer, onDefect });
-  const extensions = await ExtensionService.open({
-    registry,
-    persistence: store,
-    referenceValue: 'ExtensionManager',
-  });
-  const sessions = new SessionService({
-    registry,
-    identities: accounts,
-    extensions,
-    events,
-    answersSessionIsActive: true,
-    lockOut: { ...lockOut, neverLocked: [administratorName] },
-    ticketHost: () => ({ sslThumbprint: options.sslThumbprint() }),
-    onDefect,
-  });
-  const tasks = await TaskService.open({
-    registry,
-    persistence: store,
-    events,
-    authorizer,
-    foreignKinds: forwardedTasks(registry.schema),
-    onDefect,
-  });
-  const customizationSpecs = await CustomizationSpecs.open({ registry, persistence: store });
-  const customFields = await CustomFields.open({ registry, persistence: store, events, authorizer });
-  const authorizationManager = addAuthorizationManager({
-    registry,
-    permissions: authorizer,
-    events,
-    sessions,
-    principals: accounts,
-  });
-  const accountManager = addAccountManager({
-    registry,
     accounts,
-    events,
-    checkPassword: (call, userName, password) => sessions.checkPassword(userName, password, call.clientAddress),
-    referenceValue: 'AccountManager',
+    permissions: {
+      administrators: [
+        { principal: administratorName, group: false },
+        { principal: accounts.names.shown('Administrators'), group: true },
+      ],
+      sampleRoles: true,
+    },
+    settings: { definitions: centerOptions(options.facts) },
+    sslThumbprint: options.sslThumbprint,
+    onDefect,
   });
-  const userDirectory = addUserDirectory({ registry, accounts });
-  const feed = new ChangeFeed(registry, { onDefect: (error) => onDefect('property collector', error) });
-  const propertyCollector = createPropertyCollector({ registry, authorizer, feed, value: 'propertyCollector' });
-  const viewManager = createViewManager({
-    registry,
-    authorizer,
-    feed,
-    rootFolder: services.rootFolder,
-    value: 'ViewManager',
-  });
-  const searchIndex = createSearchIndex({
-    registry,
-    authorizer,
-    rootFolder: services.rootFolder,
-    value: 'SearchIndex',
-  });
-  const settings = await OptionService.open({
-    registry,
-    persistence: store,
-    referenceValue: 'VpxSettings',
-    definitions: centerOptions(options.facts),
-  });
+  const { events, extensions } = base;
+  const customizationSpecs = await CustomizationSpecs.open({ registry, persistence: store });
+  const customFields = await CustomFields.open({ registry, persistence: store, events, authorizer: base.authorizer });
   const serviceManager = addServiceManager({ registry, services: [], referenceValue: 'ServiceMgr' });
-  const licenseManager = addLicenseManager({
-    registry,
-    productName: about.name,
-    productVersion: about.version,
-    assets: () => [
+  const endpoint = await openEndpointServices(base, {
+    sessions: {
+      identities: accounts,
+      extensions,
+      answersSessionIsActive: true,
+      lockOut: { ...lockOut, neverLocked: [administratorName] },
+    },
+    foreignKinds: forwardedTasks(registry.schema),
+    performance: {
+      current: options.current,
+      historyTypes: [
+        'VirtualMachine',
+        'HostSystem',
+        'ResourcePool',
+        'VirtualApp',
+        'ComputeResource',
+        'ClusterComputeResource',
+        'Datacenter',
+        'Datastore',
+      ],
+      clock: options.clock,
+    },
+    licensed: () => [
       { entityId: about.instanceUuid ?? '', entityDisplayName: about.name },
       ...[...registry.all('HostSystem')].map((host) => ({
         entityId: host.ref.value,
         entityDisplayName: host.value('name') as string,
       })),
     ],
-  });
-  const performance = await PerformanceService.open({
-    registry,
-    persistence: store,
-    authorizer,
-    current: options.current,
-    historyTypes: [
-      'VirtualMachine',
-      'HostSystem',
-      'ResourcePool',
-      'VirtualApp',
-      'ComputeResource',
-      'ClusterComputeResource',
-      'Datacenter',
-      'Datastore',
-    ],
-    clock: options.clock,
-  });
-  addServiceInstance({
-    registry,
     capability: { provisioningSupported: true, multiHostSupported: true, userShellAccessSupported: false },
     content: {
-      rootFolder: reference('Folder', services.rootFolder.value),
-      propertyCollector,
-      viewManager,
-      about,
-      sessionManager: sessions.ref,
-      authorizationManager,
-      eventManager: events.ref,
-      taskManager: tasks.ref,
-      accountManager,
-      userDirectory,
-      licenseManager,
-      searchIndex,
       customFieldsManager: customFields.ref,
       customizationSpecManager: customizationSpecs.ref,
       fileManager: services.fileManager,
       virtualDiskManager: services.virtualDiskManager,
       ovfManager: services.ovfManager,
       guestOperationsManager: services.guestOperations,
-      extensionManager: extensions.ref,
-      setting: settings.ref,
-      perfManager: performance.ref,
       serviceManager,
       alarmManager: services.alarmManager,
     },
   });
-  return {
-    authorizer,
-    sessions,
-    tasks,
-    events,
-    customFields,
-    performance,
-    administrator: administratorName,
-    close: async () => {
-      tasks.close();
-      sessions.close();
-      await events.flush();
-    },
-  };
+  return { authorizer: base.authorizer, events, customFields, administrator: administratorName, ...endpoint };
 }
 
 /** The accounts of a new center. The user comes last of what is made: without one, this begins again. */

@@ -1,27 +1,18 @@
 import type { Store } from '@hypostyle/contracts';
+import { type EndpointNames, openEndpointBase, openEndpointServices } from '@hypostyle/services';
 import {
   type AboutInfo,
-  addAccountManager,
-  addAuthorizationManager,
-  addLicenseManager,
-  addServiceInstance,
-  addUserDirectory,
-  ChangeFeed,
   type Clock,
-  createPropertyCollector,
-  createSearchIndex,
-  createViewManager,
-  EventService,
-  ExtensionService,
+  type EventService,
   type IdentityProvider,
   LocalAccounts,
-  OptionService,
-  PerformanceService,
-  Permissions,
+  type OptionService,
+  type PerformanceService,
+  type Permissions,
   type RealtimeSamples,
   type Registry,
-  SessionService,
-  TaskService,
+  type SessionService,
+  type TaskService,
 } from '@hypostyle/vim';
 import { accountManagerValue, references } from './inventory/references.ts';
 import { centerUserName } from './management/center-account.ts';
@@ -39,7 +30,7 @@ export interface HostServicesOptions {
   readonly onDefect: (where: string, error: unknown) => void;
 }
 
-/** What every endpoint has beside its inventory: accounts, sessions, rights, tasks, events, collectors. */
+/** What a host has beside its inventory: accounts, sessions, rights, tasks, events, collectors. */
 export interface HostServices {
   readonly authorizer: Permissions;
   readonly sessions: SessionService;
@@ -51,143 +42,74 @@ export interface HostServices {
   close(): Promise<void>;
 }
 
+/** As ESXi names them. */
+const names: EndpointNames = {
+  events: 'ha-eventmgr',
+  extensions: references.extensionManager.value,
+  settings: references.options.value,
+  sessions: 'ha-sessionmgr',
+  tasks: 'ha-taskmgr',
+  task: (number) => `haTask-${number}`,
+  authorization: 'ha-authmgr',
+  accounts: accountManagerValue,
+  users: 'ha-user-directory',
+  properties: 'ha-property-collector',
+  views: 'ViewManager',
+  search: 'ha-searchindex',
+  licenses: 'ha-license-manager',
+  performance: references.performanceManager.value,
+};
+
 export async function openHostServices(options: HostServicesOptions): Promise<HostServices> {
-  const { registry, store, about, administrator, onDefect } = options;
+  const { registry, store, about, administrator, sslThumbprint, onDefect } = options;
   const accounts = await LocalAccounts.open({ persistence: store });
   if (accounts.empty) await accounts.createUser(administrator.userName, administrator.password, 'Administrator');
-  const authorizer = await Permissions.open({
+  const base = await openEndpointBase({
     registry,
-    persistence: store,
+    store,
+    names,
+    about,
     rootFolder: references.rootFolder,
-    administrators: [{ principal: administrator.userName, group: false }],
-  });
-  const events = await EventService.open({
-    registry,
-    persistence: store,
-    authorizer,
-    referenceValue: 'ha-eventmgr',
-    onDefect,
-  });
-  const extensions = await ExtensionService.open({
-    registry,
-    persistence: store,
-    referenceValue: references.extensionManager.value,
-  });
-  const center = await ManagingCenter.open({ registry, extensions, permissions: authorizer, onDefect });
-  const settings = await OptionService.open({
-    registry,
-    persistence: store,
-    referenceValue: references.options.value,
-    definitions: hostOptions,
-    onChange: () => welcome(),
-  });
-  const sessions = new SessionService({
-    registry,
-    identities: withoutCenter(accounts),
-    extensions: center,
-    extensionUserName: (extensionKey) => center.userName(extensionKey),
-    events,
-    lockOut: () => hostLockOut(settings),
-    referenceValue: 'ha-sessionmgr',
-    ticketHost: () => ({ sslThumbprint: options.sslThumbprint() }),
-    onDefect,
-  });
-  const welcome = () => sessions.setMessage(String(settings.value(welcomeMessageKey) ?? ''));
-  welcome();
-  const tasks = await TaskService.open({
-    registry,
-    persistence: store,
-    events,
-    authorizer,
-    referenceValue: 'ha-taskmgr',
-    taskReferenceValue: (number) => `haTask-${number}`,
-    onDefect,
-  });
-  const authorizationManager = addAuthorizationManager({
-    registry,
-    permissions: authorizer,
-    events,
-    sessions,
-    principals: accounts,
-    referenceValue: 'ha-authmgr',
-  });
-  const accountManager = addAccountManager({
-    registry,
     accounts,
-    events,
-    host: references.host,
-    checkPassword: (call, userName, password) => sessions.checkPassword(userName, password, call.clientAddress),
-    referenceValue: accountManagerValue,
+    permissions: { administrators: [{ principal: administrator.userName, group: false }] },
+    settings: { definitions: hostOptions, onChange: () => welcome() },
+    sslThumbprint,
+    onDefect,
   });
-  const userDirectory = addUserDirectory({ registry, accounts, referenceValue: 'ha-user-directory' });
-  const feed = new ChangeFeed(registry, { onDefect: (error) => onDefect('property collector', error) });
-  const propertyCollector = createPropertyCollector({ registry, authorizer, feed, value: 'ha-property-collector' });
-  const viewManager = createViewManager({
-    registry,
-    authorizer,
-    feed,
-    rootFolder: references.rootFolder,
-    value: 'ViewManager',
-  });
-  const searchIndex = createSearchIndex({
-    registry,
-    authorizer,
-    rootFolder: references.rootFolder,
-    value: 'ha-searchindex',
-  });
-  const licenseManager = addLicenseManager({
-    registry,
-    productName: about.name,
-    productVersion: about.version,
-    referenceValue: 'ha-license-manager',
-  });
-  const performance = await PerformanceService.open({
-    registry,
-    persistence: store,
-    authorizer,
-    current: options.samples,
-    historyTypes: ['HostSystem', 'VirtualMachine', 'ResourcePool', 'Datastore'],
-    referenceValue: references.performanceManager.value,
-    ...(options.clock === undefined ? {} : { clock: options.clock }),
-  });
-  addServiceInstance({
-    registry,
+  const { authorizer, events, extensions, settings } = base;
+  const center = await ManagingCenter.open({ registry, extensions, permissions: authorizer, onDefect });
+  const services = await openEndpointServices(base, {
+    sessions: {
+      identities: withoutCenter(accounts),
+      extensions: center,
+      extensionUserName: (extensionKey) => center.userName(extensionKey),
+      lockOut: () => hostLockOut(settings),
+    },
+    performance: {
+      current: options.samples,
+      historyTypes: ['HostSystem', 'VirtualMachine', 'ResourcePool', 'Datastore'],
+      ...(options.clock === undefined ? {} : { clock: options.clock }),
+    },
+    accountsOf: references.host,
     capability: { provisioningSupported: true, multiHostSupported: false, userShellAccessSupported: true },
     content: {
-      rootFolder: references.rootFolder,
-      propertyCollector,
-      viewManager,
-      about,
-      sessionManager: sessions.ref,
-      authorizationManager,
-      eventManager: events.ref,
-      taskManager: tasks.ref,
-      accountManager,
-      userDirectory,
-      licenseManager,
-      searchIndex,
       fileManager: references.fileManager,
       virtualDiskManager: references.virtualDiskManager,
       ovfManager: references.ovfManager,
       guestOperationsManager: references.guestOperations,
-      extensionManager: extensions.ref,
-      setting: settings.ref,
-      perfManager: performance.ref,
     },
   });
+  const welcome = () => services.sessions.setMessage(String(settings.value(welcomeMessageKey) ?? ''));
+  welcome();
   return {
     authorizer,
-    sessions,
-    tasks,
     events,
     options: settings,
-    performance,
     center,
+    ...services,
     close: async () => {
       center.close();
-      tasks.close();
-      sessions.close();
-      await events.flush();
+      await services.close();
     },
   };
 }

@@ -32,6 +32,8 @@ export { growMachineDisk } from './disks/grow-disk.ts';
 export { openDiskInRoot } from './disks/open-disk-in-root.ts';
 export { type ExportedDisk, type LeasedDiskPlace, openExportedDisk, openLeasedDisk } from './disks/open-leased-disk.ts';
 export { type ParentLink, parentOf, relinkDelta, renewParent } from './disks/relink.ts';
+export { type EndpointNames, openEndpointBase } from './endpoint/endpoint-base.ts';
+export { openEndpointServices } from './endpoint/endpoint-services.ts';
 export { entityDefaults, entityPerSession, quietEntity, reference } from './entities/entity-defaults.ts';
 export { faults, fileFault } from './errors.ts';
 export type { DescribedMember, DescribedVApp } from './export/create-vapp-descriptor.ts';
