@@ -99,7 +99,7 @@ const pairs = [
 ] as const;
 for (const [disk, card] of pairs) {
   test(`it boots from ${disk} with ${card}`, async (context) => {
-    const whole = process.env.HYPOSTYLE_RUNS !== undefined;
+    const whole = process.env.HYPOSTYLE_WHOLE !== undefined;
     if (!whole && (disk === 'ahci' || disk === 'lsi parallel'))
       return context.skip('two of four models, each a boot, are tried: npm run test:clients tries all');
     if (appliance.missingDrivers.length > 0)

@@ -7,7 +7,8 @@ import { spec } from 'node:test/reporters';
 
 const [report, concurrency, ...files] = process.argv.slice(2);
 /** Most that one test or file may take, milliseconds: every case of every client takes long. */
-const timeout = process.env.HYPOSTYLE_RUNS === undefined ? 600_000 : 3_600_000;
+const isLong = process.env.HYPOSTYLE_RUNS !== undefined || process.env.HYPOSTYLE_WHOLE !== undefined;
+const timeout = isLong ? 3_600_000 : 600_000;
 
 const counts = { passed: 0, failed: 0, skipped: 0 };
 const seconds = {};

@@ -31,7 +31,7 @@ if (!unitOnly) ensurePackages(['run', 'appliance', 'tests', 'ansible', 'clients'
 
 const environment = {
   ...process.env,
-  ...(process.argv.includes('--clients') ? { HYPOSTYLE_RUNS: process.env.HYPOSTYLE_RUNS ?? '1' } : {}),
+  ...(process.argv.includes('--clients') ? { HYPOSTYLE_WHOLE: '1' } : {}),
   PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}`,
   // Every test file, daemon and command is a process that reads the same sources: they begin in a third of the time.
   NODE_COMPILE_CACHE: join(root, '.cache/compiled'),

@@ -6,7 +6,7 @@ import { Daemon } from './harness/daemon.ts';
 import { writeGuestFolder } from './harness/guest-folder.ts';
 
 /** Every script at a host and at a center, which takes minutes; else each at one of them. */
-const whole = process.env.HYPOSTYLE_RUNS !== undefined;
+const whole = process.env.HYPOSTYLE_WHOLE !== undefined;
 
 for (const mode of ['host', 'center'] as const) {
   describe(`a real guest at a ${mode}`, () => {

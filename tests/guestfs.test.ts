@@ -42,7 +42,7 @@ async function hypo(...args: string[]): Promise<void> {
 
 // It boots a system of its own, so not at every run.
 const skipBoot =
-  skip !== false || process.env.HYPOSTYLE_RUNS !== undefined
+  skip !== false || process.env.HYPOSTYLE_WHOLE !== undefined
     ? skip
     : 'guestfish boots a system of its own, which takes minutes: npm run test:clients runs it';
 

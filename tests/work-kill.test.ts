@@ -29,11 +29,11 @@ import {
 } from './harness/written-guest.ts';
 
 // A center and its host are killed at random moments of what is done to a machine with a real guest. Afterwards the data
-// is the old or the new, no file is orphaned, and the task says which. HYPOSTYLE_RUNS gives more rounds, with a start of
+// XX
 // the guest after each; HYPOSTYLE_SEED the same again.
 type Task = ManagedObjectReference<'Task'>;
 
-const whole = process.env.HYPOSTYLE_RUNS !== undefined;
+const whole = process.env.HYPOSTYLE_WHOLE !== undefined;
 const rounds = Number(process.env.HYPOSTYLE_RUNS ?? 1);
 const seed = Number(process.env.HYPOSTYLE_SEED ?? Date.now() % 2 ** 31);
 const random = randomNumbers(seed);

@@ -136,6 +136,7 @@ export class Host {
   readonly #watch: MachineWatch;
   readonly #settle: SettleWork;
   readonly #stops: readonly (() => void)[];
+  #closed: Promise<void> | undefined;
 
   private constructor(parts: {
     readonly core: HostCore;
@@ -313,8 +314,13 @@ export class Host {
     return { registered: all.length, running: all.filter((machine) => machine.powerState === 'poweredOn').length };
   }
 
-  /** Stops. Engines are let go of, and run on; tasks under way go on at the next start. */
-  async close(): Promise<void> {
+  /** Stops, once. Engines are let go of, and run on; tasks under way go on at the next start. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
     for (const stop of this.#stops) stop();
     await this.leases.close();
     this.#watch.close();

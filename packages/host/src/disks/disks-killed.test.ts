@@ -2,16 +2,14 @@ import assert from 'node:assert/strict';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { ManagedObjectReference, TaskInfo } from '@hypostyle/vim';
+import type { ManagedObjectReference } from '@hypostyle/vim';
 import { CenterCalls } from '../testing/center-calls.ts';
 import { visibleFiles } from '../testing/disk-reading.ts';
-import { filesAtRest } from '../testing/files-at-rest.ts';
-import { Computer, type Daemon } from '../testing/host-fixture.ts';
+import { Computer } from '../testing/host-fixture.ts';
+import { deaths, killedAt, killLimit } from '../testing/killed.ts';
 import { gateFiles } from '../testing/mortal-files.ts';
 
 const disks: ManagedObjectReference<'VirtualDiskManager'> = { type: 'VirtualDiskManager', value: 'ha-vdiskmanager' };
-/** Of so many steps one is the last of the process; every one where a long run is asked for. */
-const stride = process.env.HYPOSTYLE_RUNS === undefined ? 11 : 1;
 
 const spec = { _typeName: 'FileBackedVirtualDiskSpec', diskType: 'thin', adapterType: 'lsiLogic', capacityKb: 1024n };
 const destSpec = { _typeName: 'VirtualDiskSpec', diskType: 'thin', adapterType: 'lsiLogic' };
@@ -56,15 +54,8 @@ const works: Readonly<Record<string, Work>> = {
   },
 };
 
-const tasksOf = (daemon: Daemon, method: string) =>
-  (daemon.host.registry.read({ type: 'TaskManager', value: 'ha-taskmgr' }, 'recentTask') ?? [])
-    .map((ref) => daemon.host.registry.read(ref, 'info') as TaskInfo)
-    .filter((task) => task.name === method);
-
 for (const [what, { method, args, before, after, capacityKb = 1024 }] of Object.entries(works)) {
-  test(`killed at any step of ${what}: it is whole or as it was, and no file for nothing`, {
-    timeout: 120_000,
-  }, async (t) => {
+  test(`killed at any step of ${what}: it is whole or as it was, and no file for nothing`, killLimit, async (t) => {
     t.after(gateFiles());
     const computer = await Computer.make();
     t.after(() => computer.remove());
@@ -72,24 +63,17 @@ for (const [what, { method, args, before, after, capacityKb = 1024 }] of Object.
     const folder = join(computer.datastore, 'd');
     const known = new Set<string>();
     let steps = 0;
-    for (let dies = Math.floor(Math.random() * stride); ; dies += stride) {
+    for (const dies of deaths(11)) {
       await rm(folder, { recursive: true, force: true });
       await mkdir(folder);
       if (before) await daemon.task(disks, 'CreateVirtualDisk_Task', { name, spec });
-      for (const { key } of tasksOf(daemon, method)) known.add(key);
+      for (const { key } of daemon.tasks(method)) known.add(key);
       const center = await CenterCalls.of(daemon);
-      daemon.store.stepsLeft = dies;
-      const done = center.begin(disks, method, args as Record<string, unknown>).then((task) => center.finished(task));
-      const info = (await daemon.store.outlives(done)) ? await done : undefined;
-      if (info === undefined) {
-        // What it was doing to files comes to an end; nobody hears of it.
-        await filesAtRest();
-        daemon.bury();
-        daemon = await computer.start();
-        await daemon.idle();
-      }
+      const end = await killedAt({ computer, daemon, dies }, () => center.task(disks, method, args));
+      daemon = end.daemon;
       const where = `killed at step ${dies}`;
-      const last = tasksOf(daemon, method)
+      const last = daemon
+        .tasks(method)
         .filter(({ key }) => !known.has(key))
         .at(-1);
       // Only where nobody ever heard of the task nothing was done.
@@ -106,7 +90,7 @@ for (const [what, { method, args, before, after, capacityKb = 1024 }] of Object.
       }
       assert.deepEqual(computer.defects, [], where);
       steps += 1;
-      if (info !== undefined) break;
+      if (end.whole) break;
     }
     assert.ok(steps > 1, 'it was killed at some step');
     await daemon.host.close();

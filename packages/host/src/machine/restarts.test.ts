@@ -4,8 +4,8 @@ import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import type { ManagedObjectReference } from '@hypostyle/vim';
 import fc from 'fast-check';
-import { filesAtRest } from '../testing/files-at-rest.ts';
 import { Computer, type Daemon, newDisk, rootPool, smallMachine, vmFolder } from '../testing/host-fixture.ts';
+import { killedAt, killLimit } from '../testing/killed.ts';
 import { gateFiles } from '../testing/mortal-files.ts';
 
 /** Whatever is asked of a host, and wherever its process dies: what it shows afterwards is true, and nothing is left over. */
@@ -179,17 +179,11 @@ async function play(computer: Computer, steps: readonly Step[]): Promise<void> {
     const lock = join(computer.datastore, name, '.hypo', 'vm.lck');
     const memory = computer.engines.engines.get(lock)?.memory;
     if (memory !== undefined) memories.set(lock, memory);
-    if (dies !== undefined) daemon.store.stepsLeft = dies;
-    const done = perform(computer, daemon, action, name).then(() => true);
-    const whole = await daemon.store.outlives(done);
-    // Whoever waits for an end in the dead process stops waiting.
-    if (!whole) {
-      // What it was doing to files comes to an end; nobody hears of it.
-      await filesAtRest();
-      daemon.bury();
-      daemon = await computer.start();
-      await daemon.idle();
-    }
+    const end = await killedAt({ computer, daemon, dies: dies ?? Number.POSITIVE_INFINITY }, (alive) =>
+      perform(computer, alive, action, name),
+    );
+    const { whole } = end;
+    daemon = end.daemon;
     const seen = await observe(computer, daemon, name);
     const allowed = [wanted === 'none' ? undefined : wanted, ...(whole ? [] : [before])];
     assert.ok(
@@ -215,19 +209,23 @@ async function play(computer: Computer, steps: readonly Step[]): Promise<void> {
 
 const memories = new Map<string, string>();
 
-test('whatever is done and wherever the process dies, what is shown is true and nothing is left over', async (t) => {
-  const ungate = gateFiles();
-  t.after(ungate);
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 30, size: 'max' }), async (steps) => {
-      const computer = await Computer.make();
-      try {
-        await play(computer, steps);
-        assert.deepEqual(computer.defects, []);
-      } finally {
-        await computer.remove();
-      }
-    }),
-    { numRuns: Number(process.env.HYPOSTYLE_RUNS ?? 5), endOnFailure: false },
-  );
-});
+test(
+  'whatever is done and wherever the process dies, what is shown is true and nothing is left over',
+  killLimit,
+  async (t) => {
+    const ungate = gateFiles();
+    t.after(ungate);
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 30, size: 'max' }), async (steps) => {
+        const computer = await Computer.make();
+        try {
+          await play(computer, steps);
+          assert.deepEqual(computer.defects, []);
+        } finally {
+          await computer.remove();
+        }
+      }),
+      { numRuns: Number(process.env.HYPOSTYLE_RUNS ?? 5), endOnFailure: false },
+    );
+  },
+);

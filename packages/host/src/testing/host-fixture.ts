@@ -40,7 +40,11 @@ export class Computer {
   /** What holds its engines; nothing unless told. */
   processGroups: HostOptions['processGroups'];
 
+  /** What is done to the hypervisor of each process before it begins. */
+  prepare: (hypervisor: FakeHypervisor) => void = () => {};
+
   readonly #identity: ComputerIdentity;
+  readonly #daemons: Daemon[] = [];
 
   private constructor(directory: string, identity: ComputerIdentity) {
     this.directory = directory;
@@ -61,7 +65,7 @@ export class Computer {
     await fillDatastore(this.disk, this.datastore, count, prefix);
   }
 
-  async start(prepare: (hypervisor: FakeHypervisor) => void = () => {}): Promise<Daemon> {
+  async start(prepare = this.prepare): Promise<Daemon> {
     const store = new MortalStore(this.disk);
     const hypervisor = new FakeHypervisor(this.engines, store.gate);
     prepare(hypervisor);
@@ -83,10 +87,14 @@ export class Computer {
         onDefect: (where, error) => this.defects.push([where, error]),
       });
     const host = await processOf.run(store, open);
-    return new Daemon(host, store, hypervisor);
+    const daemon = new Daemon(host, store, hypervisor);
+    this.#daemons.push(daemon);
+    return daemon;
   }
 
+  /** Ends what a test that failed left running, so that its file ends too, and removes the folders. */
   async remove(): Promise<void> {
+    for (const daemon of this.#daemons) await daemon.end();
     await this.engines.exports.close();
     await rm(this.directory, { recursive: true, force: true });
   }
@@ -109,6 +117,11 @@ export class Daemon {
   die(): void {
     this.store.die();
     this.bury();
+  }
+
+  /** Closes the host, unless the process dies before that is done. */
+  async end(): Promise<void> {
+    await Promise.race([this.host.close().catch(() => {}), this.store.died]);
   }
 
   /** Work that others begin in this process. */
@@ -165,18 +178,21 @@ export class Daemon {
     }
   }
 
-  /** Waits until no task is queued or runs. */
+  /** Waits until no task is queued or runs; throws when the process has died. */
   async idle(): Promise<void> {
-    const manager: ManagedObjectReference<'TaskManager'> = { type: 'TaskManager', value: 'ha-taskmgr' };
     for (;;) {
-      const tasks = this.host.registry.read(manager, 'recentTask') ?? [];
-      const open = tasks.find((task) => {
-        const { state } = this.host.registry.read(task, 'info') as TaskInfo;
-        return state === 'queued' || state === 'running';
-      });
-      if (open === undefined) return;
-      await this.#commit();
+      if (this.store.dead) throw new Error('The process has died: what it was doing never ends.');
+      if (this.tasks().every(({ state }) => state === 'success' || state === 'error')) return;
+      await Promise.race([this.#commit(), this.store.died]);
     }
+  }
+
+  /** Tasks that clients find, of a method where one is named. */
+  tasks(method?: string): TaskInfo[] {
+    const manager: ManagedObjectReference<'TaskManager'> = { type: 'TaskManager', value: 'ha-taskmgr' };
+    return (this.host.registry.read(manager, 'recentTask') ?? [])
+      .map((task) => this.host.registry.read(task, 'info') as TaskInfo)
+      .filter(({ name }) => method === undefined || name === method);
   }
 
   machines(): ManagedObjectReference<'VirtualMachine'>[] {

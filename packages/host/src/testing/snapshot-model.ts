@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { HypervisorError } from '@hypostyle/contracts';
 import type { ManagedObjectReference, VirtualMachineSnapshotTree } from '@hypostyle/vim';
 import { blockStride, filesOfChains, readFakeDisk, visibleFiles } from './disk-reading.ts';
 import type { Computer, Daemon } from './host-fixture.ts';
@@ -29,7 +30,15 @@ export interface SnapshotModel extends Contents {
   readonly current: string | undefined;
   /** By name; each is there once. */
   readonly snapshots: Readonly<
-    Record<string, Contents & { readonly parent: string | undefined; readonly power: Power }>
+    Record<
+      string,
+      Contents & {
+        readonly parent: string | undefined;
+        readonly power: Power;
+        /** The guest held its file systems. */
+        readonly quiesced: boolean;
+      }
+    >
   >;
 }
 
@@ -38,7 +47,15 @@ export type SnapshotAction =
   | { readonly kind: 'powerOn' | 'powerOff' | 'suspend' | 'crash' | 'removeAll' | 'consolidate' | 'revertToCurrent' }
   | { readonly kind: 'annotate'; readonly text: string }
   | { readonly kind: 'remember'; readonly text: string }
-  | { readonly kind: 'take'; readonly name: string; readonly memory?: boolean }
+  | {
+      readonly kind: 'take';
+      readonly name: string;
+      readonly memory?: boolean;
+      /** Asked of a guest whose agent answers. */
+      readonly quiesce?: boolean;
+      /** What comes between: the memory cannot be written, or the engine ends. */
+      readonly fails?: 'memory' | 'engine';
+    }
   | { readonly kind: 'revert'; readonly name: string }
   | { readonly kind: 'remove'; readonly name: string; readonly withChildren: boolean; readonly consolidate: boolean };
 
@@ -105,10 +122,14 @@ export function modelAfter(model: SnapshotModel, action: SnapshotAction): Snapsh
     case 'annotate':
       return { ...model, annotation: action.text };
     case 'take': {
+      if (action.fails === 'memory') return model;
+      if (action.fails === 'engine') return modelAfter(model, { kind: 'crash' });
       const { blocks, annotation, current } = model;
       const withMemory = model.power === 'suspended' || (action.memory === true && model.power === 'poweredOn');
       const power: Power = withMemory ? model.power : 'poweredOff';
-      const taken = { parent: current, blocks, annotation, power, memory: withMemory ? model.memory : undefined };
+      const memory = withMemory ? model.memory : undefined;
+      const quiesced = action.quiesce === true && power === 'poweredOff' && model.power === 'poweredOn';
+      const taken = { parent: current, blocks, annotation, power, memory, quiesced };
       return { ...model, current: action.name, snapshots: { ...model.snapshots, [action.name]: taken } };
     }
     case 'revert':
@@ -187,12 +208,17 @@ export class ModelMachine {
       }
       case 'remember':
         return this.#computer.engines.remember(this.lock, action.text);
-      case 'take':
-        return void (await daemon.task(machine, 'CreateSnapshot_Task', {
-          name: action.name,
-          memory: action.memory ?? false,
-          quiesce: false,
-        }));
+      case 'take': {
+        const { name, memory = false, quiesce = false, fails } = action;
+        if (fails === 'memory')
+          daemon.hypervisor.failures.set('saveMemory', new HypervisorError('memory-failed', 'no room'));
+        if (fails === 'engine')
+          daemon.hypervisor.failures.set('saveMemory', new HypervisorError('not-running', 'died'));
+        const taken = daemon.task(machine, 'CreateSnapshot_Task', { name, memory, quiesce });
+        if (fails === undefined) await taken;
+        else await assert.rejects(taken, /No snapshot was taken/);
+        return;
+      }
       case 'revert':
         return void (await daemon.task(snapshot(action.name), 'RevertToSnapshot_Task'));
       case 'revertToCurrent':
@@ -249,6 +275,7 @@ export class ModelMachine {
         annotation: config?.annotation ?? '',
         power: state,
         memory: kept === undefined ? undefined : wordsOf(await this.#read(kept)),
+        quiesced: tree.quiesced,
       };
       if (tree.snapshot.value === info?.currentSnapshot?.value) current = tree.name;
     }

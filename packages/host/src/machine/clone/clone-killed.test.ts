@@ -2,18 +2,15 @@ import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { ManagedObjectReference, TaskInfo } from '@hypostyle/vim';
+import type { ManagedObjectReference } from '@hypostyle/vim';
 import { CenterCalls } from '../../testing/center-calls.ts';
 import { readFakeDisk, visibleFiles } from '../../testing/disk-reading.ts';
-import { filesAtRest } from '../../testing/files-at-rest.ts';
 import { Computer, type Daemon, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
+import { deaths, killedAt, killLimit } from '../../testing/killed.ts';
 import { gateFiles } from '../../testing/mortal-files.ts';
 
 type Machine = ManagedObjectReference<'VirtualMachine'>;
 type Snapshot = ManagedObjectReference<'VirtualMachineSnapshot'>;
-
-/** Of so many steps one is the last of the process; every one where a long run is asked for. */
-const stride = process.env.HYPOSTYLE_RUNS === undefined ? 13 : 1;
 
 interface Scene {
   readonly computer: Computer;
@@ -62,7 +59,7 @@ const clones: Readonly<Record<string, Clone>> = {
 };
 
 for (const [name, clone] of Object.entries(clones)) {
-  test(`killed at any step of ${name}: it is there whole, and no file for nothing`, { timeout: 120_000 }, async (t) => {
+  test(`killed at any step of ${name}: it is there whole, and no file for nothing`, killLimit, async (t) => {
     t.after(gateFiles());
     const computer = await Computer.make();
     t.after(() => computer.remove());
@@ -78,7 +75,7 @@ for (const [name, clone] of Object.entries(clones)) {
     computer.engines.write(join(computer.datastore, 'web', '.hypo', 'vm.lck'), 'scsi0u0', 0, 2);
     const known = new Set<string>();
     let steps = 0;
-    for (let dies = Math.floor(Math.random() * stride); ; dies += stride) {
+    for (const dies of deaths(13)) {
       const center = await CenterCalls.of(daemon);
       const scene = { computer, daemon, web, snapshot };
       const spec = {
@@ -87,22 +84,13 @@ for (const [name, clone] of Object.entries(clones)) {
         powerOn: clone.powerOn,
         ...clone.spec(scene),
       };
-      daemon.store.stepsLeft = dies;
-      const begun = center.begin(web, 'CloneVM_Task', { folder: vmFolder, name: 'copy', spec });
-      const done = begun.then((task) => center.finished(task));
-      const info = (await daemon.store.outlives(done)) ? await done : undefined;
-      if (info === undefined) {
-        // What it was doing to files comes to an end; nobody hears of it.
-        await filesAtRest();
-        daemon.bury();
-        daemon = await computer.start();
-        await daemon.idle();
-      }
+      const end = await killedAt({ computer, daemon, dies }, () =>
+        center.task(web, 'CloneVM_Task', { folder: vmFolder, name: 'copy', spec }),
+      );
+      daemon = end.daemon;
       const where = `killed at step ${dies}`;
       const copy = daemon.machine('copy');
-      const tasks = (daemon.host.registry.read({ type: 'TaskManager', value: 'ha-taskmgr' }, 'recentTask') ?? [])
-        .map((ref) => daemon.host.registry.read(ref, 'info') as TaskInfo)
-        .filter((task) => task.name === 'CloneVM_Task' && !known.has(task.key));
+      const tasks = daemon.tasks('CloneVM_Task').filter((task) => !known.has(task.key));
       const last = tasks.at(-1);
       if (copy === undefined) {
         // Only where nobody ever heard of the task.
@@ -123,7 +111,7 @@ for (const [name, clone] of Object.entries(clones)) {
       assert.deepEqual([only?.name, only?.childSnapshotList, more.length], ['base', undefined, 0], where);
       for (const { key } of tasks) known.add(key);
       steps += 1;
-      if (info !== undefined) break;
+      if (end.whole) break;
     }
     assert.ok(steps > 2, 'it was killed at some steps');
     assert.equal((await readdir(computer.datastore)).includes('copy'), false);

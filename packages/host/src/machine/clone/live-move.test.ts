@@ -7,6 +7,7 @@ import type { ManagedObjectReference, TaskInfo, VimFault } from '@hypostyle/vim'
 import { references } from '../../inventory/references.ts';
 import { readFakeDisk, visibleFiles } from '../../testing/disk-reading.ts';
 import { Computer, type Daemon, newDisk, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
+import { deaths, killedAt, killLimit } from '../../testing/killed.ts';
 import { gateFiles } from '../../testing/mortal-files.ts';
 
 type Machine = ManagedObjectReference<'VirtualMachine'>;
@@ -219,28 +220,21 @@ test('an engine that ends on the way has its machine moved all the same', async 
 });
 
 test('killed at any step of a move under a guest: it runs here or there, whole, and no file for nothing', {
-  timeout: 300_000,
+  ...killLimit,
 }, async (t) => {
   t.after(gateFiles());
-  const stride = process.env.HYPOSTYLE_RUNS === undefined ? 7 : 1;
   const scene = await running(t);
   const { computer, web, datastores } = scene;
   const files = await visibleFiles(folderOf(scene, 'datastore', 'web'));
   let steps = 0;
-  for (let dies = Math.floor(Math.random() * stride); ; dies += stride) {
+  for (const dies of deaths(7)) {
     const { daemon } = scene;
     const here = daemon.read(web, 'datastore')?.[0]?.value === datastores.fast.value ? 'fast' : 'datastore';
-    daemon.store.stepsLeft = dies;
     const target = datastores[here === 'fast' ? 'datastore' : 'fast'];
-    const moved = daemon.task(web, 'RelocateVM_Task', spec({ datastore: target })).then(() => true);
-    const whole = await daemon.store.outlives(moved);
-    if (!whole) {
-      // What it was doing to files comes to an end; nobody hears of it.
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      daemon.bury();
-      scene.daemon = await computer.start();
-      await scene.daemon.idle();
-    }
+    const end = await killedAt({ computer, daemon, dies }, (alive) =>
+      alive.task(web, 'RelocateVM_Task', spec({ datastore: target })),
+    );
+    scene.daemon = end.daemon;
     const where = `killed at step ${dies}`;
     const now = scene.daemon.read(web, 'datastore')?.[0]?.value === datastores.fast.value ? 'fast' : 'datastore';
     const other = now === 'fast' ? 'datastore' : 'fast';
@@ -258,7 +252,7 @@ test('killed at any step of a move under a guest: it runs here or there, whole, 
     computer.engines.write(lock, 'scsi0u0', 2, value);
     assert.deepEqual(await readFakeDisk(join(folderOf(scene, now, 'web'), 'web-000001.vmdk'), 3), [1, 2, value], where);
     steps += 1;
-    if (whole) break;
+    if (end.whole) break;
   }
   assert.ok(steps > 2, 'it was killed at some steps');
   await scene.daemon.host.close();

@@ -6,8 +6,8 @@ import type { ManagedObjectReference } from '@hypostyle/vim';
 import { references } from '../../inventory/references.ts';
 import { CenterCalls } from '../../testing/center-calls.ts';
 import { readFakeDisk, visibleFiles } from '../../testing/disk-reading.ts';
-import { filesAtRest } from '../../testing/files-at-rest.ts';
 import { Computer, type Daemon, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
+import { deaths, killedAt, killLimit } from '../../testing/killed.ts';
 import { gateFiles } from '../../testing/mortal-files.ts';
 
 type Machine = ManagedObjectReference<'VirtualMachine'>;
@@ -102,10 +102,9 @@ test('a linked clone takes all that it stands on with it', async (t) => {
 });
 
 test('killed at any step of a move: it is here or there, whole, and no file for nothing', {
-  timeout: 120_000,
+  ...killLimit,
 }, async (t) => {
   t.after(gateFiles());
-  const stride = process.env.HYPOSTYLE_RUNS === undefined ? 9 : 1;
   const computer = await Computer.make();
   t.after(() => computer.remove());
   let daemon = await computer.start();
@@ -121,18 +120,13 @@ test('killed at any step of a move: it is here or there, whole, and no file for 
   assert.ok(first);
   const files = await visibleFiles(join(computer.datastore, 'web'));
   let steps = 0;
-  for (let dies = Math.floor(Math.random() * stride); ; dies += stride) {
+  for (const dies of deaths(9)) {
     const there = daemon.read(web, 'datastore')?.[0]?.value === fast.value;
     const target = there ? first : fast;
-    daemon.store.stepsLeft = dies;
-    const moved = daemon.task(web, 'RelocateVM_Task', spec({ datastore: target })).then(() => true);
-    const whole = await daemon.store.outlives(moved);
-    if (!whole) {
-      await filesAtRest();
-      daemon.bury();
-      daemon = await computer.start();
-      await daemon.idle();
-    }
+    const end = await killedAt({ computer, daemon, dies }, (alive) =>
+      alive.task(web, 'RelocateVM_Task', spec({ datastore: target })),
+    );
+    daemon = end.daemon;
     const where = `killed at step ${dies}`;
     const now = daemon.read(web, 'datastore')?.[0]?.value === fast.value ? 'fast' : 'datastore';
     const other = now === 'fast' ? 'datastore' : 'fast';
@@ -142,7 +136,7 @@ test('killed at any step of a move: it is here or there, whole, and no file for 
     assert.deepEqual(await readFakeDisk(join(computer.directory, now, 'web', 'web-000001.vmdk'), 3), [1, 2, 0], where);
     assert.deepEqual(computer.defects, [], where);
     steps += 1;
-    if (whole) break;
+    if (end.whole) break;
   }
   assert.ok(steps > 2, 'it was killed at some steps');
   await daemon.host.close();

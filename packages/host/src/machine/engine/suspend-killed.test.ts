@@ -1,37 +1,37 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ManagedObjectReference } from '@hypostyle/vim';
-import { filesAtRest } from '../../testing/files-at-rest.ts';
 import { Computer, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
+import { killedAt, killLimit } from '../../testing/killed.ts';
 import { gateFiles } from '../../testing/mortal-files.ts';
 import { ModelMachine } from '../../testing/snapshot-model.ts';
 
-test('killed at any step of a suspend: the machine is suspended once, and no image is for nothing', async (t) => {
-  t.after(gateFiles());
-  for (let steps = 0, cutOff = true; cutOff; steps += 1) {
-    const computer = await Computer.make();
-    try {
-      let daemon = await computer.start();
-      const created = await daemon.task(vmFolder, 'CreateVM_Task', smallMachine('web'));
-      await daemon.task(created as ManagedObjectReference, 'PowerOnVM_Task');
-      const machine = new ModelMachine(computer, 'web');
-      daemon.store.stepsLeft = steps;
-      const done = machine.perform(daemon, { kind: 'suspend' }).then(() => false);
-      cutOff = !(await daemon.store.outlives(done));
-      if (cutOff) {
-        await filesAtRest();
-        daemon.bury();
-        daemon = await computer.start();
-        await daemon.idle();
+test(
+  'killed at any step of a suspend: the machine is suspended once, and no image is for nothing',
+  killLimit,
+  async (t) => {
+    t.after(gateFiles());
+    for (let steps = 0, cutOff = true; cutOff; steps += 1) {
+      const computer = await Computer.make();
+      try {
+        let daemon = await computer.start();
+        const created = await daemon.task(vmFolder, 'CreateVM_Task', smallMachine('web'));
+        await daemon.task(created as ManagedObjectReference, 'PowerOnVM_Task');
+        const machine = new ModelMachine(computer, 'web');
+        const end = await killedAt({ computer, daemon, dies: steps }, (alive) =>
+          machine.perform(alive, { kind: 'suspend' }),
+        );
+        daemon = end.daemon;
+        cutOff = !end.whole;
+        const { power } = await machine.observe(daemon);
+        if (!cutOff || power !== 'poweredOn') assert.equal(power, 'suspended', `${steps}`);
+        else await machine.perform(daemon, { kind: 'suspend' });
+        await machine.observe(daemon);
+        await daemon.host.close();
+        assert.deepEqual(computer.defects, []);
+      } finally {
+        await computer.remove();
       }
-      const { power } = await machine.observe(daemon);
-      if (!cutOff || power !== 'poweredOn') assert.equal(power, 'suspended', `${steps}`);
-      else await machine.perform(daemon, { kind: 'suspend' });
-      await machine.observe(daemon);
-      await daemon.host.close();
-      assert.deepEqual(computer.defects, []);
-    } finally {
-      await computer.remove();
     }
-  }
-});
+  },
+);

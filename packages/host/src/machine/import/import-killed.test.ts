@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { data, type ManagedObjectReference } from '@hypostyle/vim';
 import { writeStreamOptimized } from '@hypostyle/vmdk';
-import { filesAtRest } from '../../testing/files-at-rest.ts';
 import { Computer, type Daemon, rootPool, smallMachine } from '../../testing/host-fixture.ts';
+import { deaths, killedAt, killLimit } from '../../testing/killed.ts';
 import { gateFiles } from '../../testing/mortal-files.ts';
 
 /** An import from an archive on the datastore, killed at each of its steps: a machine that is whole, or nothing of it. */
@@ -53,30 +53,22 @@ async function importMachine(daemon: Daemon, disk: Buffer, seen: { completed: bo
   seen.completed = true;
 }
 
-test('an import that is killed at any step leaves a whole machine, or nothing', async (t) => {
+test('an import that is killed at any step leaves a whole machine, or nothing', killLimit, async (t) => {
   const ungate = gateFiles();
   t.after(ungate);
   const disk = await streamDisk();
-  const every = Number(process.env.HYPOSTYLE_RUNS ?? 0) > 0 ? 1 : 7;
-  let whole = 0;
-  for (let steps = 0; whole === 0; steps += every) {
+  let whole = false;
+  for (const steps of deaths(7)) {
+    if (whole) break;
     const computer = await Computer.make();
     try {
       await mkdir(join(computer.datastore, 'library'), { recursive: true });
       const source = join(computer.datastore, 'library', 'disk.vmdk');
       await writeFile(source, disk);
       let daemon = await computer.start();
-      daemon.store.stepsLeft = steps;
       const seen = { completed: false };
-      const done = importMachine(daemon, disk, seen).then(() => true);
-      const survived = await daemon.store.outlives(done);
-      if (survived) whole += 1;
-      else {
-        await filesAtRest();
-        daemon.bury();
-        daemon = await computer.start();
-      }
-      daemon.store.stepsLeft = Number.POSITIVE_INFINITY;
+      const work = (alive: Daemon) => importMachine(alive, disk, seen);
+      ({ daemon, whole } = await killedAt({ computer, daemon, dies: steps }, work));
       await daemon.idle();
       const folders = (await readdir(computer.datastore)).filter((name) => !name.startsWith('.'));
       const machine = daemon.machine('web');

@@ -4,8 +4,8 @@ import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { HypervisorError } from '@hypostyle/contracts';
 import type { ManagedObjectReference } from '@hypostyle/vim';
-import { filesAtRest } from '../../testing/files-at-rest.ts';
 import { Computer, type Daemon, newDisk, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
+import { deaths, killedAt, killLimit } from '../../testing/killed.ts';
 import { gateFiles } from '../../testing/mortal-files.ts';
 
 type Machine = ManagedObjectReference<'VirtualMachine'>;
@@ -232,55 +232,51 @@ test('a change that the engine refuses is taken back, in the folder too', () =>
     await daemon.host.close();
   }));
 
-test('wherever the process dies amid a change, the engine and the folder agree, and the task tells what is so', async (t) => {
-  const ungate = gateFiles();
-  t.after(ungate);
-  // Each step is a fault point; the whole suite takes every sixth.
-  const stride = process.env.HYPOSTYLE_RUNS === undefined ? 6 : 1;
-  const outcomes = { before: 0, after: 0 };
-  for (let dies = 0, whole = false; !whole; dies += stride) {
-    await withComputer(async (computer) => {
-      let daemon = await computer.start();
-      const web = await running(computer, daemon);
-      await reconfigure(daemon, web, { deviceChange: [newDisk(1000)] });
-      daemon.store.stepsLeft = dies;
-      const remove = change(
-        'remove',
-        { _typeName: 'VirtualDisk', key: 2001, capacityInKB: 0n },
-        { fileOperation: 'destroy' },
-      );
-      const spec = {
-        deviceChange: [remove, { ...newDisk(1000), device: { ...(newDisk(1000).device as object), unitNumber: 3 } }],
-      };
-      const done = reconfigure(daemon, web, spec).then(() => true);
-      whole = await daemon.store.outlives(done);
-      if (!whole) {
-        await filesAtRest();
-        daemon.bury();
-        daemon = await computer.start();
-        await daemon.idle();
-      }
-      const folder = join(computer.datastore, 'web');
-      const vmx = await readFile(join(folder, 'web.vmx'), 'utf8');
-      const named = [...vmx.matchAll(/^scsi0:(\d)\.fileName = "(.*)\.vmdk"/gm)].map(([, unit, stem]) => [
-        `scsi0u${unit}`,
-        `${stem}-flat.vmdk`,
-      ]);
-      const open = [...engineOf(computer).disks].map(([id, [top]]) => [id, basename(top?.path ?? '')]);
-      assert.deepEqual(open.sort(), named.sort(), `killed at ${dies}`);
-      const files = (await readdir(folder)).filter((name) => name.endsWith('-flat.vmdk'));
-      assert.deepEqual(files.sort(), named.map(([, file]) => file).sort(), `killed at ${dies}`);
-      const units = named.map(([id]) => id);
-      if (units.includes('scsi0u3')) outcomes.after += 1;
-      else outcomes.before += 1;
-      assert.deepEqual(units, units.includes('scsi0u3') ? ['scsi0u0', 'scsi0u3'] : ['scsi0u0', 'scsi0u1']);
-      assert.deepEqual(
-        (daemon.read(web, 'config')?.hardware.device ?? []).filter(({ _typeName }) => _typeName === 'VirtualDisk')
-          .length,
-        2,
-      );
-      await daemon.host.close();
-    });
-  }
-  assert.ok(outcomes.before > 0 && outcomes.after > 0, JSON.stringify(outcomes));
-});
+test(
+  'wherever the process dies amid a change, the engine and the folder agree, and the task tells what is so',
+  killLimit,
+  async (t) => {
+    const ungate = gateFiles();
+    t.after(ungate);
+    const outcomes = { before: 0, after: 0 };
+    let whole = false;
+    for (const dies of deaths(6)) {
+      if (whole) break;
+      await withComputer(async (computer) => {
+        let daemon = await computer.start();
+        const web = await running(computer, daemon);
+        await reconfigure(daemon, web, { deviceChange: [newDisk(1000)] });
+        const remove = change(
+          'remove',
+          { _typeName: 'VirtualDisk', key: 2001, capacityInKB: 0n },
+          { fileOperation: 'destroy' },
+        );
+        const spec = {
+          deviceChange: [remove, { ...newDisk(1000), device: { ...(newDisk(1000).device as object), unitNumber: 3 } }],
+        };
+        ({ daemon, whole } = await killedAt({ computer, daemon, dies }, (alive) => reconfigure(alive, web, spec)));
+        const folder = join(computer.datastore, 'web');
+        const vmx = await readFile(join(folder, 'web.vmx'), 'utf8');
+        const named = [...vmx.matchAll(/^scsi0:(\d)\.fileName = "(.*)\.vmdk"/gm)].map(([, unit, stem]) => [
+          `scsi0u${unit}`,
+          `${stem}-flat.vmdk`,
+        ]);
+        const open = [...engineOf(computer).disks].map(([id, [top]]) => [id, basename(top?.path ?? '')]);
+        assert.deepEqual(open.sort(), named.sort(), `killed at ${dies}`);
+        const files = (await readdir(folder)).filter((name) => name.endsWith('-flat.vmdk'));
+        assert.deepEqual(files.sort(), named.map(([, file]) => file).sort(), `killed at ${dies}`);
+        const units = named.map(([id]) => id);
+        if (units.includes('scsi0u3')) outcomes.after += 1;
+        else outcomes.before += 1;
+        assert.deepEqual(units, units.includes('scsi0u3') ? ['scsi0u0', 'scsi0u3'] : ['scsi0u0', 'scsi0u1']);
+        assert.deepEqual(
+          (daemon.read(web, 'config')?.hardware.device ?? []).filter(({ _typeName }) => _typeName === 'VirtualDisk')
+            .length,
+          2,
+        );
+        await daemon.host.close();
+      });
+    }
+    assert.ok(outcomes.before > 0 && outcomes.after > 0, JSON.stringify(outcomes));
+  },
+);

@@ -4,24 +4,16 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ManagedObjectReference, TaskInfo } from '@hypostyle/vim';
 import { FakeProcessGroups } from '../../resources/testing/fake-process-groups.ts';
-import { filesAtRest } from '../../testing/files-at-rest.ts';
 import { Computer, type Daemon, newDisk, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
+import { deaths, killedAt, killLimit } from '../../testing/killed.ts';
 import { gateFiles } from '../../testing/mortal-files.ts';
 
 type Machine = ManagedObjectReference<'VirtualMachine'>;
 type Fill = { readonly web: Machine; readonly computer: Computer };
 
-/** Each step is a fault point; the whole suite takes some of them. */
-const every = process.env.HYPOSTYLE_RUNS !== undefined;
-const taskManager: ManagedObjectReference<'TaskManager'> = { type: 'TaskManager', value: 'ha-taskmgr' };
-
 /** Changes that clients find among the tasks, by key. */
 function changesOf(daemon: Daemon): Map<string, TaskInfo> {
-  const tasks = daemon.host.registry.read(taskManager, 'recentTask') ?? [];
-  const infos = tasks.map((task) => daemon.host.registry.read(task, 'info') as TaskInfo);
-  return new Map(
-    infos.flatMap((info) => (info.descriptionId === 'VirtualMachine.reconfigure' ? [[info.key, info]] : [])),
-  );
+  return new Map(daemon.tasks('ReconfigVM_Task').map((info) => [info.key, info]));
 }
 
 /**
@@ -38,7 +30,9 @@ async function killedEverywhere(options: {
   ) => Promise<Daemon | undefined>;
 }): Promise<void> {
   const outcomes = { before: 0, after: 0 };
-  for (let dies = 0, whole = false; !whole; dies += every ? 1 : options.stride) {
+  let whole = false;
+  for (const dies of deaths(options.stride)) {
+    if (whole) break;
     const computer = await Computer.make();
     let daemon = await computer.start();
     try {
@@ -46,17 +40,9 @@ async function killedEverywhere(options: {
       await daemon.task(web, 'ReconfigVM_Task', { spec: { deviceChange: [newDisk(1000)] } });
       if (options.isRunning) await daemon.task(web, 'PowerOnVM_Task');
       const known = changesOf(daemon);
-      daemon.store.stepsLeft = dies;
-      const done = daemon.task(web, 'ReconfigVM_Task', { spec: options.spec }).then(() => true);
-      whole = await daemon.store.outlives(done);
+      const work = (alive: Daemon) => alive.task(web, 'ReconfigVM_Task', { spec: options.spec });
+      ({ daemon, whole } = await killedAt({ computer, daemon, dies }, work));
       const where = `killed at ${dies}`;
-      if (!whole) {
-        await filesAtRest();
-        daemon.bury();
-        daemon = await computer.start();
-        await daemon.idle();
-      }
-      daemon.store.stepsLeft = Number.POSITIVE_INFINITY;
       const vmx = await readFile(join(computer.datastore, 'web', 'web.vmx'), 'utf8');
       const config = daemon.read(web, 'config');
       assert.ok(config);
@@ -83,85 +69,93 @@ async function killedEverywhere(options: {
 
 const formers = (names: readonly string[]) => names.filter((name) => name.startsWith('former'));
 
-test('killed at any step of a change of a machine that is off: the old or the new, and no file for nothing', async (t) => {
-  t.after(gateFiles());
-  const remove = {
-    operation: 'remove',
-    fileOperation: 'destroy',
-    device: { _typeName: 'VirtualDisk', key: 2001, capacityInKB: 0n },
-  };
-  const grow = {
-    operation: 'edit',
-    device: { _typeName: 'VirtualDisk', key: 2000, controllerKey: 1000, unitNumber: 0, capacityInKB: 4096n },
-  };
-  const third = { ...newDisk(1000), device: { ...(newDisk(1000).device as object), unitNumber: 3 } };
-  await killedEverywhere({
-    stride: 19,
-    isRunning: false,
-    spec: { name: 'shop', numCPUs: 2, memoryMB: 256n, deviceChange: [remove, grow, third] },
-    isNew: (config, vmx) => {
-      const { numCPU } = (config as { hardware: { numCPU: number } }).hardware;
-      assert.equal(/^displayName = "shop"$/m.test(vmx), numCPU === 2);
-      return numCPU === 2;
-    },
-    look: async ({ web, computer, daemon, isNew, where }) => {
-      assert.equal(daemon.read(web, 'name'), isNew ? 'shop' : 'web', where);
-      const folder = join(computer.datastore, 'web');
-      const vmx = await readFile(join(folder, 'web.vmx'), 'utf8');
-      const named = [...vmx.matchAll(/^scsi0:\d\.fileName = "(.*)\.vmdk"/gm)].map(([, stem]) => `${stem}-flat.vmdk`);
-      const files = (await readdir(folder)).filter((name) => name.endsWith('-flat.vmdk'));
-      assert.deepEqual(files.sort(), named.sort(), where);
-      const { size } = await stat(join(folder, 'web-flat.vmdk'));
-      const disks = (daemon.read(web, 'config')?.hardware.device ?? []).filter(
-        ({ _typeName }) => _typeName === 'VirtualDisk',
-      ) as unknown as { key: number; capacityInBytes: number }[];
-      assert.deepEqual(
-        disks.map(({ key }) => key),
-        isNew ? [2000, 2003] : [2000, 2001],
-        where,
-      );
-      assert.equal(Number(disks[0]?.capacityInBytes), size, where);
-      if (isNew) assert.equal(size, 4 << 20, where);
-      return undefined;
-    },
-  });
-});
+test(
+  'killed at any step of a change of a machine that is off: the old or the new, and no file for nothing',
+  killLimit,
+  async (t) => {
+    t.after(gateFiles());
+    const remove = {
+      operation: 'remove',
+      fileOperation: 'destroy',
+      device: { _typeName: 'VirtualDisk', key: 2001, capacityInKB: 0n },
+    };
+    const grow = {
+      operation: 'edit',
+      device: { _typeName: 'VirtualDisk', key: 2000, controllerKey: 1000, unitNumber: 0, capacityInKB: 4096n },
+    };
+    const third = { ...newDisk(1000), device: { ...(newDisk(1000).device as object), unitNumber: 3 } };
+    await killedEverywhere({
+      stride: 19,
+      isRunning: false,
+      spec: { name: 'shop', numCPUs: 2, memoryMB: 256n, deviceChange: [remove, grow, third] },
+      isNew: (config, vmx) => {
+        const { numCPU } = (config as { hardware: { numCPU: number } }).hardware;
+        assert.equal(/^displayName = "shop"$/m.test(vmx), numCPU === 2);
+        return numCPU === 2;
+      },
+      look: async ({ web, computer, daemon, isNew, where }) => {
+        assert.equal(daemon.read(web, 'name'), isNew ? 'shop' : 'web', where);
+        const folder = join(computer.datastore, 'web');
+        const vmx = await readFile(join(folder, 'web.vmx'), 'utf8');
+        const named = [...vmx.matchAll(/^scsi0:\d\.fileName = "(.*)\.vmdk"/gm)].map(([, stem]) => `${stem}-flat.vmdk`);
+        const files = (await readdir(folder)).filter((name) => name.endsWith('-flat.vmdk'));
+        assert.deepEqual(files.sort(), named.sort(), where);
+        const { size } = await stat(join(folder, 'web-flat.vmdk'));
+        const disks = (daemon.read(web, 'config')?.hardware.device ?? []).filter(
+          ({ _typeName }) => _typeName === 'VirtualDisk',
+        ) as unknown as { key: number; capacityInBytes: number }[];
+        assert.deepEqual(
+          disks.map(({ key }) => key),
+          isNew ? [2000, 2003] : [2000, 2001],
+          where,
+        );
+        assert.equal(Number(disks[0]?.capacityInBytes), size, where);
+        if (isNew) assert.equal(size, 4 << 20, where);
+        return undefined;
+      },
+    });
+  },
+);
 
-test('killed at any step of a change of what a running machine is granted: folder, engine and kernel agree', async (t) => {
-  t.after(gateFiles());
-  await killedEverywhere({
-    stride: 11,
-    isRunning: true,
-    spec: {
-      cpuAllocation: { limit: 500n },
-      deviceChange: [
-        {
-          operation: 'edit',
-          device: {
-            _typeName: 'VirtualDisk',
-            key: 2000,
-            controllerKey: 1000,
-            unitNumber: 0,
-            storageIOAllocation: { limit: 90n },
+test(
+  'killed at any step of a change of what a running machine is granted: folder, engine and kernel agree',
+  killLimit,
+  async (t) => {
+    t.after(gateFiles());
+    await killedEverywhere({
+      stride: 11,
+      isRunning: true,
+      spec: {
+        cpuAllocation: { limit: 500n },
+        deviceChange: [
+          {
+            operation: 'edit',
+            device: {
+              _typeName: 'VirtualDisk',
+              key: 2000,
+              controllerKey: 1000,
+              unitNumber: 0,
+              storageIOAllocation: { limit: 90n },
+            },
           },
-        },
-      ],
-    },
-    isNew: (config, vmx) => {
-      const isNew = Number((config as { cpuAllocation: { limit: bigint } }).cpuAllocation.limit) === 500;
-      assert.equal(/^sched\.scsi0:0\.throughputCap = "90"$/m.test(vmx), isNew);
-      return isNew;
-    },
-    look: async ({ web, computer, daemon, isNew, where }) => {
-      const [engine] = [...computer.engines.engines.values()];
-      assert.equal(engine?.hardware.disks[0]?.operationsPerSecond, isNew ? 90 : undefined, where);
-      const groups = new FakeProcessGroups();
-      computer.processGroups = () => groups;
-      await daemon.host.close();
-      const again = await computer.start();
-      await groups.until(() => groups.paths().includes(`vm-${web.value}`));
-      assert.equal(groups.limit(`vm-${web.value}`) !== undefined, isNew, where);
-      return again;
-    },
-  });
-});
+        ],
+      },
+      isNew: (config, vmx) => {
+        const isNew = Number((config as { cpuAllocation: { limit: bigint } }).cpuAllocation.limit) === 500;
+        assert.equal(/^sched\.scsi0:0\.throughputCap = "90"$/m.test(vmx), isNew);
+        return isNew;
+      },
+      look: async ({ web, computer, daemon, isNew, where }) => {
+        const [engine] = [...computer.engines.engines.values()];
+        assert.equal(engine?.hardware.disks[0]?.operationsPerSecond, isNew ? 90 : undefined, where);
+        const groups = new FakeProcessGroups();
+        computer.processGroups = () => groups;
+        await daemon.host.close();
+        const again = await computer.start();
+        await groups.until(() => groups.paths().includes(`vm-${web.value}`));
+        assert.equal(groups.limit(`vm-${web.value}`) !== undefined, isNew, where);
+        return again;
+      },
+    });
+  },
+);
