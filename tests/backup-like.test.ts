@@ -24,7 +24,8 @@ import {
 } from './harness/written-guest.ts';
 
 // A backup tool at a center, round after round, with a guest that writes in between: each round's copy is restored to a
-// new machine and compared with the disk at the snapshot. HYPOSTYLE_RUNS and HYPOSTYLE_SEED make it longer, or the same.
+// new machine and compared with the disk at the snapshot. HYPOSTYLE_RUNS gives more rounds, with
+// kills; HYPOSTYLE_WHOLE boots the last copy; HYPOSTYLE_SEED has the same again.
 const whole = process.env.HYPOSTYLE_WHOLE !== undefined;
 const rounds = Math.max(3, Number(process.env.HYPOSTYLE_RUNS ?? 3));
 const seed = Number(process.env.HYPOSTYLE_SEED ?? Date.now() % 2 ** 31);

@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Computer, type Daemon, gateFiles, rootPool, smallMachine } from '@hypostyle/host/testing';
+import { Computer, type Daemon, filesAtRest, gateFiles, rootPool, smallMachine } from '@hypostyle/host/testing';
 import { data, type ManagedObjectReference } from '@hypostyle/vim';
 import fc from 'fast-check';
 import { writeFakeBlock } from '../packages/host/src/testing/fake-disks.ts';
@@ -76,7 +76,7 @@ test('wherever the process dies while a disk settles, it ends as a plain one wit
           daemon.store.stepsLeft = died ? 0 : Number.POSITIVE_INFINITY;
           if (!died) break;
           // What it was doing to files comes to an end; nobody hears of it.
-          await sleep(15);
+          await filesAtRest();
           daemon.bury();
           daemon = await computer.start();
         }

@@ -29,8 +29,8 @@ import {
 } from './harness/written-guest.ts';
 
 // A center and its host are killed at random moments of what is done to a machine with a real guest. Afterwards the data
-// XX
-// the guest after each; HYPOSTYLE_SEED the same again.
+// is the old or the new, no file is orphaned, and the task says which. HYPOSTYLE_RUNS gives more rounds, HYPOSTYLE_WHOLE
+// a start of each clone; HYPOSTYLE_SEED the same again.
 type Task = ManagedObjectReference<'Task'>;
 
 const whole = process.env.HYPOSTYLE_WHOLE !== undefined;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ManagedObjectReference } from '@hypostyle/vim';
 import { Computer, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
-import { killedAt, killLimit } from '../../testing/killed.ts';
+import { deaths, killedAt, killLimit } from '../../testing/killed.ts';
 import { gateFiles } from '../../testing/mortal-files.ts';
 import { ModelMachine } from '../../testing/snapshot-model.ts';
 
@@ -11,20 +11,20 @@ test(
   killLimit,
   async (t) => {
     t.after(gateFiles());
-    for (let steps = 0, cutOff = true; cutOff; steps += 1) {
+    let cutOff = true;
+    for (const dies of deaths(5)) {
+      if (!cutOff) break;
       const computer = await Computer.make();
       try {
         let daemon = await computer.start();
         const created = await daemon.task(vmFolder, 'CreateVM_Task', smallMachine('web'));
         await daemon.task(created as ManagedObjectReference, 'PowerOnVM_Task');
         const machine = new ModelMachine(computer, 'web');
-        const end = await killedAt({ computer, daemon, dies: steps }, (alive) =>
-          machine.perform(alive, { kind: 'suspend' }),
-        );
+        const end = await killedAt({ computer, daemon, dies }, (alive) => machine.perform(alive, { kind: 'suspend' }));
         daemon = end.daemon;
         cutOff = !end.whole;
         const { power } = await machine.observe(daemon);
-        if (!cutOff || power !== 'poweredOn') assert.equal(power, 'suspended', `${steps}`);
+        if (!cutOff || power !== 'poweredOn') assert.equal(power, 'suspended', `killed at ${dies}`);
         else await machine.perform(daemon, { kind: 'suspend' });
         await machine.observe(daemon);
         await daemon.host.close();
