@@ -16,7 +16,7 @@ import {
 } from '../../host/daemon-options.ts';
 import { startDetached } from '../../host/detached.ts';
 import { serveInForeground } from '../../host/foreground.ts';
-import { stopDaemon } from '../../host/stop-daemon.ts';
+import { addStopAction } from '../../host/stop-command.ts';
 import { print, printJson } from '../../output/terminal.ts';
 import { defineHostJoin } from './host-join.ts';
 import { defineHostList } from './host-list.ts';
@@ -54,22 +54,11 @@ Examples:
 };
 
 function defineStop(host: Command, context: CommandContext): void {
-  host
+  const stop = host
     .command('stop')
     .description('end the host of the home folder; its machines run on')
-    .addHelpText('after', '\nExample:\n  hypo host stop --home /var/lib/hypostyle')
-    .action(async (_options: unknown, command: Command) => {
-      const options = optionsOf(command);
-      const home = homeAt(homePath(options, context.environment));
-      const pid = await stopDaemon(home, context.signal);
-      if (options.json)
-        printJson(context.terminal, { stopped: pid !== undefined, ...(pid === undefined ? {} : { pid }) });
-      else
-        print(
-          context.terminal,
-          pid === undefined ? `No host runs for ${home.directory}.` : `Stopped (process ${pid}). Machines run on.`,
-        );
-    });
+    .addHelpText('after', '\nExample:\n  hypo host stop --home /var/lib/hypostyle');
+  addStopAction(stop, context, 'No host');
 }
 
 function defineStatus(host: Command, context: CommandContext): void {

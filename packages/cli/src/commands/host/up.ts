@@ -1,7 +1,6 @@
-import { homeAt, parseListenAddress } from '@hypostyle/server';
+import { parseListenAddress } from '@hypostyle/server';
 import type { Command } from 'commander';
 import type { CommandDefinition } from '../../command-context.ts';
-import { optionsOf } from '../../command-context.ts';
 import { homePath } from '../../connection/server-address.ts';
 import {
   addDaemonOptions,
@@ -13,8 +12,7 @@ import {
 import { startDetached } from '../../host/detached.ts';
 import { serveInForeground } from '../../host/foreground.ts';
 import { hostAddressBeside, usualHostPort } from '../../host/free-port.ts';
-import { stopDaemon } from '../../host/stop-daemon.ts';
-import { print, printJson } from '../../output/terminal.ts';
+import { addStopAction } from '../../host/stop-command.ts';
 
 interface UpOptions extends DaemonOptions {
   readonly hostListen?: string;
@@ -59,19 +57,9 @@ Examples:
       if (options.detach) await startDetached(settings, options, context);
       else await serveInForeground(settings, options, context);
     });
-  program
+  const down = program
     .command('down')
     .description('end the center or host of the home folder; machines run on')
-    .addHelpText('after', '\nExample:\n  hypo down --home /var/lib/hypostyle')
-    .action(async (_options: unknown, command: Command) => {
-      const options = optionsOf(command);
-      const home = homeAt(homePath(options, context.environment));
-      const pid = await stopDaemon(home, context.signal);
-      if (options.json) {
-        printJson(context.terminal, { stopped: pid !== undefined, ...(pid === undefined ? {} : { pid }) });
-        return;
-      }
-      const nothing = `Nothing runs for ${home.directory}.`;
-      print(context.terminal, pid === undefined ? nothing : `Stopped (process ${pid}). Machines run on.`);
-    });
+    .addHelpText('after', '\nExample:\n  hypo down --home /var/lib/hypostyle');
+  addStopAction(down, context, 'Nothing');
 };
