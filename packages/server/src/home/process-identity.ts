@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { systemCode } from '../errors.ts';
 import { readIfThere } from './private-file.ts';
 
 /** Names one process for ever: pids are used again. */
@@ -26,7 +27,11 @@ async function readBootId(): Promise<string> {
 
 /** Undefined for no process, or for one that ended and was not collected yet. */
 async function startTimeOf(pid: number): Promise<string | undefined> {
-  const text = await readIfThere(`/proc/${pid}/stat`).catch(() => undefined);
+  const text = await readIfThere(`/proc/${pid}/stat`).catch((error: unknown) => {
+    // It ended between the opening and the reading. Whoever cannot be asked about may well be alive.
+    if (systemCode(error) === 'ESRCH') return undefined;
+    throw error;
+  });
   // The second field is the program's name, which may hold anything: the last parenthesis counts.
   const fields = text
     ?.slice(text.lastIndexOf(')') + 1)

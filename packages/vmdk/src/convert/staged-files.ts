@@ -201,8 +201,10 @@ async function startOf(pid: number): Promise<string | undefined> {
     // A zombie has let go of everything.
     if (fields[0] === 'Z') return undefined;
     return `${(await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()} ${fields[19]}`;
-  } catch {
-    return undefined;
+  } catch (error) {
+    // It may end between the opening and the reading. Whoever cannot be asked about may well be alive.
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
   }
 }
 

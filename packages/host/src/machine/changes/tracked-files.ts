@@ -89,6 +89,7 @@ export async function isRecording(
   generation: number,
 ): Promise<boolean> {
   const name = generationName(generation);
+  // A layer that cannot be read is taken for one that records nothing: the epoch ends.
   const [top] = await images.generations(layers.slice(0, 1)).catch(() => []);
   const found = top?.generations.find((one) => one.name === name);
   return found?.recording === true && found.consistent;

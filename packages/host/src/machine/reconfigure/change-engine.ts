@@ -50,8 +50,10 @@ export async function changeEngine(
     const now = { ...machine, ...(await readMachine(core, datastore, vmxPath)) };
     await tellEngine(core, engine, { ...now, connections: connectionsOf(machine, changed) }, machine);
   } catch (error) {
-    const former = await readFile(formerPath(machine)).catch(() => undefined);
-    if (former !== undefined) await writeVmx(datastore, vmxPath, VmxFile.parse(former, vmxPath));
+    const former = await readFile(formerPath(machine)).catch((again: unknown) =>
+      core.onDefect('a change taken back', again),
+    );
+    if (former instanceof Buffer) await writeVmx(datastore, vmxPath, VmxFile.parse(former, vmxPath));
     const then = { ...machine, ...(await readMachine(core, datastore, vmxPath)) };
     // What does not come back comes with the next start.
     await tellEngine(core, engine, then, machine).catch((again: unknown) =>

@@ -268,7 +268,10 @@ async function change(
     if (isLive) await changeEngine(core, machine, engine, applied.connections);
     if (vAppChanges && vApp === undefined) await writeVApp(datastore, vmxPath, undefined);
   } catch (error) {
-    if (vAppChanges && machine.vApp !== undefined) await writeVApp(datastore, vmxPath, machine.vApp).catch(() => {});
+    if (vAppChanges && machine.vApp !== undefined)
+      await writeVApp(datastore, vmxPath, machine.vApp).catch((again: unknown) =>
+        core.onDefect('a change taken back', again),
+      );
     for (const path of made) await rm(path, { force: true });
     await forgetFormer(machine);
     throw error;

@@ -36,6 +36,7 @@ export async function abandonSnapshot(work: CreateWork, plan: CreateJournal, rea
 async function tellGenerations({ core, machine }: CreateWork, plan: CreateJournal): Promise<void> {
   const engine = core.machines.engine(machine.id);
   if (plan.generations.length === 0 || engine === undefined || engine.state === 'stopped') return;
+  // Of an engine that does not say it, every epoch ends: nothing is left out that way.
   const begun = await engine.hasOverlays(overlaysOf(machine, plan)).catch(() => false);
   if (begun) await core.changes.began(machine.id, plan.entry.uid, plan.generations);
   else await core.changes.end(machine.id);

@@ -40,22 +40,30 @@ export async function refuseChildren(
   if (child !== undefined) throw new VmdkError('has-children', { file: path, reason: `${child} is made on it` });
 }
 
-/** Parent's name in a disk that expects this CID of it. What is no disk has none. */
+/** Parent's name in a disk that expects this CID of it. What is no disk has none; what cannot be read may have one. */
 async function parentHint(path: string, contentId: number): Promise<string | undefined> {
   try {
     const { descriptor } = await findDescriptor(path);
     if (descriptor.parentContentId === noParent || descriptor.parentContentId !== contentId) return undefined;
     return descriptor.parentFileNameHint;
   } catch (error) {
-    if (error instanceof VmdkError) return undefined;
-    throw error;
+    if (isUnread(error)) throw error;
+    return undefined;
   }
 }
 
 async function identityOf(path: string): Promise<string | undefined> {
   try {
     return (await findDescriptor(path)).identity;
-  } catch {
+  } catch (error) {
+    if (isUnread(error)) throw error;
     return undefined;
   }
+}
+
+/** Whether a file may be a disk for all we know: it is there, and could not be read. */
+function isUnread(error: unknown): boolean {
+  if (!(error instanceof VmdkError)) return true;
+  const code = (error.cause as NodeJS.ErrnoException | undefined)?.code ?? '';
+  return error.code === 'io-failed' && !['ENOENT', 'ENOTDIR', 'ELOOP'].includes(code);
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createDisk } from '../../create/create-disk.ts';
@@ -10,6 +10,7 @@ import { openDisk } from '../../disk/open-disk.ts';
 import { readRecord } from '../../disk/operation-record.ts';
 import { collect, memoryFolder, streamOf } from '../../testing.ts';
 import { allocationMap } from '../allocation/allocation-map.ts';
+import { deleteDisk } from '../files/delete-disk.ts';
 import { changeDescriptor, findDescriptor } from '../files/disk-descriptor.ts';
 import { resizeDisk } from '../size/resize-disk.ts';
 import { findChildren } from './children.ts';
@@ -218,4 +219,18 @@ test('a chain of 32 is opened, read and mapped as one', async (t) => {
     [10, 'unallocated'],
   ]);
   await disk.close();
+});
+
+test('a file beside a disk that cannot be read may be its child: the parent stays', async (t) => {
+  const folder = await memoryFolder(t);
+  const [parent] = (await made(folder, 'a')) as [string];
+  // Nobody reads it: a process that may open it is told EIO, another one EACCES.
+  await symlink('/sys/bus/platform/drivers_probe', join(folder, 'b.vmdk'));
+  await assert.rejects(deleteDisk(parent), { code: 'io-failed', message: /b\.vmdk/ });
+  assert.equal((await stat(parent)).isFile(), true);
+  await rm(join(folder, 'b.vmdk'));
+  await symlink(join(folder, 'nowhere'), join(folder, 'c.vmdk'));
+  await symlink('d.vmdk', join(folder, 'd.vmdk'));
+  await deleteDisk(parent);
+  await assert.rejects(stat(parent), { code: 'ENOENT' });
 });
