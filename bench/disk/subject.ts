@@ -2,7 +2,6 @@
  * What is measured, as a process of its own: `node subject.ts convert FROM TO KIND`, `… stream TO KIND` (streamOptimized
  * on standard input), `… verify OVA`. FROM is raw unless it ends in .vmdk. Prints JSON.
  */
-import { ovaSource, verifyPackage } from '@hypostyle/ovf';
 import {
   type ConvertKind,
   type ConvertSource,
@@ -30,6 +29,8 @@ if (verb === 'convert') {
   const [to = '', kind = ''] = words;
   await convert(await readStreamOptimized(process.stdin), to, kind);
 } else if (verb === 'verify') {
+  // As the commands do: what speaks of packages is loaded for packages.
+  const { ovaSource, verifyPackage } = await import('@hypostyle/ovf');
   const source = await ovaSource(words[0] ?? '');
   const { result } = await verifyPackage(source);
   await source.close();

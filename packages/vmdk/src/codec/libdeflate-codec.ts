@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { roundUp } from '../size.ts';
 import type { CodecMemory, CodecWithAreas } from './grain-codec.ts';
 
 /** What the module exports; see scripts/libdeflate/exports.c. */
@@ -13,6 +14,8 @@ interface Exports {
 /** Pages that the module itself begins with, and the most that it may have; as it was linked. */
 const firstPages = 4;
 const mostPages = 2048;
+/** Areas begin so that what is in them can be written beside the page cache. */
+const alignment = 4096;
 
 /** Compiles libdeflate; undefined where WebAssembly, its threads or its vectors are not to be had. */
 export async function compileLibdeflate(): Promise<WebAssembly.Module | undefined> {
@@ -32,7 +35,7 @@ export function libdeflateCodec(module: WebAssembly.Module, { areas, areaBytes }
     if (address === 0) throw new RangeError('libdeflate got no memory');
     return address;
   };
-  const starts = Array.from({ length: areas }, () => taken(wasm.reserve(areaBytes)));
+  const starts = Array.from({ length: areas }, () => roundUp(taken(wasm.reserve(areaBytes + alignment)), alignment));
   const compressors = new Map<number, number>();
   let decompressor: number | undefined;
   return {

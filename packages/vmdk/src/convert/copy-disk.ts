@@ -2,10 +2,12 @@ import { type DiskBatch, diskBatches } from '../stream/disk-batches.ts';
 import { inOrder } from '../stream/ordered-work.ts';
 import { type ConvertSource, flatFilesOf, isDisk } from './convert-source.ts';
 import type { DiskSink } from './disk-sink.ts';
+import { pageBuffers } from './page-buffers.ts';
 import { withHoles } from './stored-runs.ts';
 
-/** Bytes that are read at once, and how many such reads are underway: together they fit a processor's cache. */
-const leastBatchBytes = 2 ** 19;
+/** Bytes that are read and written at once. */
+const batchBytes = 2 ** 20;
+/** Reads that are underway, or wait to be written. */
 const batchesAhead = 4;
 
 export interface ConvertProgress {
@@ -29,7 +31,7 @@ export async function copyDisk(source: ConvertSource, sink: DiskSink, options: C
   }
 }
 
-/** Reads ahead of the writes, which come one after another: a file lets only one in anyway. */
+/** Reads ahead of the writes. */
 async function* copyBatches(
   disk: Extract<ConvertSource, { readInto: unknown }>,
   sink: DiskSink,
@@ -37,19 +39,18 @@ async function* copyBatches(
 ): AsyncGenerator<number, void, undefined> {
   const files = flatFilesOf(disk);
   const source = files ? await withHoles(disk, files, signal) : disk;
-  // Compressed grains are worth the most in large batches, which go to every processor.
-  const batchBytes = disk.descriptor?.createType === 'streamOptimized' ? 2 * leastBatchBytes : leastBatchBytes;
-  const buffers: Buffer[] = [];
+  const buffers = pageBuffers(batchesAhead + sink.writesAtOnce + 1, batchBytes);
   const read = async (batch: DiskBatch) => {
-    const buffer = buffers.pop() ?? Buffer.allocUnsafeSlow(batchBytes);
+    const buffer = buffers.pop() as Buffer;
     await batch.fill(buffer);
     return { batch, buffer };
   };
-  for await (const { batch, buffer } of inOrder(diskBatches(source, batchBytes, signal), batchesAhead, read)) {
+  const reads = inOrder(diskBatches(source, batchBytes, signal), batchesAhead, read);
+  yield* inOrder(reads, sink.writesAtOnce, async ({ batch, buffer }) => {
     await sink.write(batch.offset, buffer.subarray(0, batch.bytes));
     buffers.push(buffer);
-    yield batch.offset + batch.bytes;
-  }
+    return batch.offset + batch.bytes;
+  });
 }
 
 async function* copyBlocks(

@@ -1,6 +1,8 @@
 /** Files of a new disk that take its bytes. */
 export interface DiskSink {
-  /** Takes bytes, in ascending order and one write at a time; it looks for zeros itself. */
+  /** Writes that may be underway at once; they are begun in ascending order. */
+  readonly writesAtOnce: number;
+  /** Takes bytes; it looks for zeros itself. */
   write(offset: number, data: Uint8Array): Promise<void>;
   /** Makes everything durable; resolves to the bytes that were stored. */
   finish(): Promise<number>;

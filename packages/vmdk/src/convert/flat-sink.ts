@@ -1,4 +1,6 @@
+import { fileError } from '../errors.ts';
 import { FileWindow } from '../file-window.ts';
+import { DirectFile } from './direct-file.ts';
 import type { DiskSink } from './disk-sink.ts';
 import { EarlySync } from './early-sync.ts';
 import { storedStretches } from './zero-runs.ts';
@@ -15,11 +17,14 @@ export interface FlatFile {
 
 interface OpenFile extends FlatFile {
   readonly window: FileWindow;
+  readonly direct: DirectFile | undefined;
   readonly early: EarlySync;
 }
 
 /** Flat files that are there already, with room or holes for their bytes; zeros are not written. */
 export class FlatSink implements DiskSink {
+  /** The file system takes one after another, and finds the next at hand. */
+  readonly writesAtOnce = 3;
   readonly #files: readonly OpenFile[];
   #stored = 0;
 
@@ -32,25 +37,31 @@ export class FlatSink implements DiskSink {
     try {
       for (const file of files) {
         const window = await FileWindow.open(file.path, { writable: true });
-        opened.push({ ...file, window, early: new EarlySync(() => window.sync()) });
+        const early = new EarlySync(() => window.sync());
+        opened.push({ ...file, window, early, direct: undefined });
+        const direct = await DirectFile.open(file.path).catch((error: unknown) => {
+          throw fileError(error, file.path);
+        });
+        opened.splice(-1, 1, { ...file, window, early, direct });
       }
     } catch (error) {
-      await Promise.allSettled(opened.map(({ window }) => window.close()));
+      await closeAll(opened);
       throw error;
     }
     return new FlatSink(opened);
   }
 
   async write(offset: number, data: Uint8Array): Promise<void> {
-    for (const { window, early, start, bytes, offset: within } of this.#files) {
+    for (const file of this.#files) {
+      const { start, bytes } = file;
       if (start + bytes <= offset) continue;
       if (start >= offset + data.length) break;
       const from = Math.max(start, offset);
       const piece = data.subarray(from - offset, Math.min(start + bytes, offset + data.length) - offset);
       for (const stretch of storedStretches(piece)) {
-        await window.write(piece.subarray(stretch.start, stretch.end), within + from - start + stretch.start);
-        this.#stored += stretch.end - stretch.start;
-        early.wrote(stretch.end - stretch.start);
+        const stored = piece.subarray(stretch.start, stretch.end);
+        await writeTo(file, stored, file.offset + from - start + stretch.start);
+        this.#stored += stored.length;
       }
     }
   }
@@ -61,11 +72,25 @@ export class FlatSink implements DiskSink {
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled(
-      this.#files.map(async ({ window, early }) => {
-        await early.settle();
-        await window.close();
-      }),
-    );
+    await closeAll(this.#files);
   }
+}
+
+async function writeTo({ path, window, direct, early }: OpenFile, data: Uint8Array, position: number): Promise<void> {
+  const done = await (direct?.write(data, position) ?? Promise.resolve(0)).catch((error: unknown) => {
+    throw fileError(error, path);
+  });
+  if (done === data.length) return;
+  await window.write(data.subarray(done), position + done);
+  early.wrote(data.length - done);
+}
+
+async function closeAll(files: readonly OpenFile[]): Promise<void> {
+  await Promise.allSettled(
+    files.map(async ({ window, direct, early }) => {
+      await direct?.close();
+      await early.settle();
+      await window.close();
+    }),
+  );
 }

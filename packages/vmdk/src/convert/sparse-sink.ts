@@ -19,6 +19,8 @@ export interface SparseFile {
  * has come. The extents must have all their tables, as `createDisk` makes them.
  */
 export class SparseSink implements DiskSink {
+  /** Each grain goes behind the last. */
+  readonly writesAtOnce = 1;
   readonly #files: readonly (SparseFile & { readonly extent: SparseFiller })[];
 
   private constructor(files: readonly (SparseFile & { readonly extent: SparseFiller })[]) {
