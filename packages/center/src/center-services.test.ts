@@ -42,6 +42,33 @@ test('what the content of a center names is there', { timeout: 60_000 }, async (
   await center.close();
 });
 
+test('events and tasks are kept for the days that the settings say', { timeout: 60_000 }, async () => {
+  const network = new HostNetwork();
+  const daemon = await network.add('local');
+  await daemon.task(vmFolder, 'CreateVM_Task', smallMachine('one'));
+  const disk = new MemoryPersistence();
+  const center = await TestCenter.open(network, disk, 'local');
+  await center.task(center.named('VirtualMachine', 'one'), 'Rename_Task', { newName: 'two' });
+  const { setting } = await content(center);
+  assert.ok(setting);
+  for (const [collection, what] of [
+    ['events', 'event'],
+    ['tasks', 'task'],
+  ] as const) {
+    const text = async (key: string) => JSON.stringify((await disk.get(collection, key)) ?? null);
+    const [oldest, ...younger] = (await disk.list(collection)).map(({ key }) => key);
+    assert.ok(oldest);
+    const aged = (await text(oldest)).replaceAll(/20\d\d-\d\d-\d\dT/g, '2001-01-01T');
+    await disk.transact([{ put: { collection, key: oldest, value: JSON.parse(aged) } }]);
+    const changedValue = [{ _typeName: 'OptionValue', key: `${what}.maxAge`, value: 2 }];
+    await center.call(setting, 'UpdateOptions', { changedValue });
+    while ((await text(oldest)) !== 'null') await new Promise(setImmediate);
+    for (const key of younger) assert.notEqual(await text(key), 'null', `${collection} ${key}`);
+  }
+  await center.close();
+  await network.remove();
+});
+
 test('custom fields are on every entity, and go with it', { timeout: 60_000 }, async () => {
   const network = new HostNetwork();
   const daemon = await network.add('local');
@@ -57,11 +84,19 @@ test('custom fields are on every entity, and go with it', { timeout: 60_000 }, a
   const values = (from: TestCenter, ref: ManagedObjectReference) =>
     ((from.center.registry.get(ref)?.value('customValue') ?? []) as { value: string }[]).map(({ value }) => value);
   assert.deepEqual(values(center, one), ['kim']);
+  const inSummary = (from: TestCenter) =>
+    from.read(one, 'summary')?.customValue?.map((each) => (each as unknown as { readonly value: string }).value);
+  assert.deepEqual(inSummary(center), ['kim']);
+  // What the host tells of it anew keeps what the center knows.
+  await center.task(one, 'ReconfigVM_Task', { spec: { annotation: 'changed' } });
+  assert.equal(center.read(one, 'summary')?.config.annotation, 'changed');
+  assert.deepEqual(inSummary(center), ['kim']);
   await center.close();
 
   const again = await TestCenter.open(network, disk, 'local');
   assert.deepEqual(values(again, one), ['kim']);
   assert.deepEqual(values(again, rootFolder), ['lee']);
+  assert.deepEqual(inSummary(again), ['kim']);
   assert.equal(again.read(one, 'availableField')?.[0]?.name, 'owner');
   await again.task(one, 'Destroy_Task');
   await again.close();

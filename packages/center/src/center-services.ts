@@ -8,7 +8,10 @@ import {
   CustomFields,
   CustomizationSpecs,
   type EventService,
+  HistoryAges,
+  type HistoryAgesOptions,
   LocalAccounts,
+  type OptionService,
   type PerformanceService,
   type Permissions,
   type Registry,
@@ -73,6 +76,7 @@ export async function openCenterServices(options: CenterServicesOptions): Promis
   const accounts = await LocalAccounts.open({ persistence: store, domain, aliases: { root: 'administrator' } });
   if (accounts.list().every(({ group }) => group)) await firstAccounts(accounts, administrator);
   const administratorName = accounts.canonicalName(administrator.userName);
+  let ages: HistoryAges | undefined;
   const base = await openEndpointBase({
     registry,
     store,
@@ -87,7 +91,7 @@ export async function openCenterServices(options: CenterServicesOptions): Promis
       ],
       sampleRoles: true,
     },
-    settings: { definitions: centerOptions(options.facts) },
+    settings: { definitions: centerOptions(options.facts), onChange: () => void ages?.apply() },
     sslThumbprint: options.sslThumbprint,
     onDefect,
   });
@@ -136,7 +140,44 @@ export async function openCenterServices(options: CenterServicesOptions): Promis
       alarmManager: services.alarmManager,
     },
   });
-  return { authorizer: base.authorizer, events, customFields, administrator: administratorName, ...endpoint };
+  const keptAges = historyAges(base.settings, { events, tasks: endpoint.tasks, clock: options.clock, onDefect });
+  ages = keptAges;
+  return {
+    authorizer: base.authorizer,
+    events,
+    customFields,
+    administrator: administratorName,
+    ...endpoint,
+    close: async () => {
+      await keptAges.close();
+      await endpoint.close();
+    },
+  };
+}
+
+/** Lets go of events and tasks of more days ago than the settings say. */
+function historyAges(
+  settings: Pick<OptionService, 'value'>,
+  {
+    events,
+    tasks,
+    ...options
+  }: Pick<CenterServices, 'events' | 'tasks'> & Pick<HistoryAgesOptions, 'clock' | 'onDefect'>,
+): HistoryAges {
+  const days = (what: 'event' | 'task') =>
+    settings.value(`${what}.maxAgeEnabled`) === true ? Number(plainOf(settings.value(`${what}.maxAge`))) : undefined;
+  return new HistoryAges({
+    ...options,
+    histories: [
+      { history: events, days: () => days('event') },
+      { history: tasks, days: () => days('task') },
+    ],
+  });
+}
+
+/** A setting as a client wrote it, with its type or without. */
+function plainOf(value: unknown): unknown {
+  return typeof value === 'object' && value !== null && '_value' in value ? value._value : value;
 }
 
 /** The accounts of a new center. The user comes last of what is made: without one, this begins again. */

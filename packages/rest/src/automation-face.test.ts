@@ -1,22 +1,10 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { HttpClient } from './testing/http-client.ts';
+import { servedCenter } from './testing/served-center.ts';
 import { SmallCenter } from './testing/small-center.ts';
 
-let center: SmallCenter;
-let http: HttpClient;
-let token: string;
-
-before(async () => {
-  center = new SmallCenter();
-  http = await HttpClient.open(center.face);
-  token = await center.token('root');
-});
-after(async () => {
-  await http[Symbol.asyncDispose]();
-  assert.deepEqual(center.defects, []);
-  await center.close();
-});
+const { center, http, token } = await servedCenter();
 
 const basic = (name: string, password: string) => ({
   authorization: `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`,
@@ -162,7 +150,8 @@ test('a machine is told whole; maps are lists in the old style', async () => {
   assert.deepEqual(machine.scsi_adapters['1000'].sharing, 'NONE');
   const old = (await get('/rest/vcenter/vm/vm-1')).value;
   assert.deepEqual(old.disks, [{ key: '2000', value: machine.disks['2000'] }]);
-  assert.deepEqual(old.parallel_ports, []);
+  assert.deepEqual(old.parallel_ports, [{ key: '10000', value: machine.parallel_ports['10000'] }]);
+  assert.deepEqual(machine.parallel_ports['10000'].backing, { type: 'FILE', file: '[datastore1] print.out' });
   assert.deepEqual(await get('/api/vcenter/vm/vm-1/hardware/disk'), [{ disk: '2000' }]);
 });
 

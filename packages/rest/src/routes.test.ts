@@ -81,6 +81,8 @@ const bodies: Readonly<Record<string, unknown>> = {
   'vcenter.vm.hardware.cdrom.update': { start_connected: false },
   'vcenter.vm.hardware.floppy.create': {},
   'vcenter.vm.hardware.floppy.update': { start_connected: false },
+  'vcenter.vm.hardware.parallel.update': { start_connected: false },
+  'vcenter.vm.hardware.parallel.create': { backing: { type: 'FILE', file: '[datastore1] p.out' } },
   'vcenter.vm.hardware.serial.update': { yield_on_poll: true },
   'vcenter.vm.hardware.serial.create': { backing: { type: 'FILE', file: '[datastore1] s.log' } },
   'vcenter.vm.hardware.adapter.scsi.create': {},
@@ -140,9 +142,10 @@ const harmless = new Set([
 ]);
 
 function urlOf({ path, action, operation, style }: Route): string {
+  const devices: typeof ids = operation.id.includes('.parallel.') ? { ...ids, port: '10000' } : ids;
   const adapter = /\.adapter\.([a-z]+)\./.exec(operation.id)?.[1] ?? '';
   const place = path.replace(/\{([a-z_]+)\}/g, (_all, name: string) =>
-    encodeURIComponent(name === 'adapter' ? (adapters[adapter] ?? '') : (ids[name] ?? unknown)),
+    encodeURIComponent(name === 'adapter' ? (adapters[adapter] ?? '') : (devices[name] ?? unknown)),
   );
   const name = style === 'rest' && operation.rest?.action !== undefined ? '~action' : 'action';
   return action === undefined ? place : `${place}?${name}=${action}`;
@@ -237,7 +240,7 @@ test('every route has an answer for who may read, of the shape that it declares'
       const { answer: schema } = route.operation;
       const value = route.style === 'api' ? answer.json : answer.json.value;
       if (schema === undefined || (route.style === 'rest' && id === 'vcenter.vm.get')) continue;
-      if (route.style === 'rest' && id === 'vcenter.vm.storage.policy.get') continue;
+      if (route.style === 'rest' && id.startsWith('vcenter.vm.storage.policy.')) continue;
       assert.deepEqual(
         [...Value.Errors(schema, value)].map(({ path, message }) => `${path} ${message}`),
         [],

@@ -54,7 +54,7 @@ export { copyFile, type FilePlace, makeDirectory, moveFile, type TransferOptions
 export { type BusyCheck, checkIdle, deleteFile } from './files/file-removal.ts';
 export { fileUploadTarget, type ReceivedFile, type ReceiveFileOptions, receiveFile } from './files/file-upload.ts';
 export { freeBytesOf } from './files/free-space.ts';
-export { isHiddenName, isHiddenPath, partialName } from './files/hidden-names.ts';
+export { datastoreMarker, isHiddenName, isHiddenPath, partialName } from './files/hidden-names.ts';
 export { removeLeftovers } from './files/leftovers.ts';
 export { type AccessVerdict, type FolderAccess, handleFolderRequest } from './http/folder-handler.ts';
 export {

@@ -62,6 +62,7 @@ export { CustomizationSpecs } from './services/customization/customization-specs
 export { fromDocument, toDocument } from './services/document.ts';
 export type { EventPoster, EventRequest } from './services/events/event-poster.ts';
 export { EventService, type EventServiceOptions } from './services/events/event-service.ts';
+export { HistoryAges, type HistoryAgesOptions } from './services/history/history-age.ts';
 export { MemoryPersistence } from './services/memory-persistence.ts';
 export { counterKey, counters } from './services/performance/counter-table.ts';
 export { type CurrentRequest, type CurrentSamples, currentInterval } from './services/performance/current-samples.ts';

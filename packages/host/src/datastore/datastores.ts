@@ -2,12 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, realpath, rename, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Store } from '@hypostyle/contracts';
-import { parseDatastorePath } from '@hypostyle/services';
+import { datastoreMarker, parseDatastorePath } from '@hypostyle/services';
 import { fault, type ManagedObjectReference, Turns, type VimFault } from '@hypostyle/vim';
 import { HostError } from '../errors.ts';
 import { Datastore } from './datastore.ts';
 
-const identityFile = '.hypo-datastore';
 const collection = 'datastore';
 const mostFormerNames = 4;
 
@@ -172,7 +171,7 @@ export async function spaceOf(datastore: Datastore): Promise<DatastoreSpace | un
   try {
     const [stats, identity] = await Promise.all([
       statfs(datastore.directory),
-      readFile(join(datastore.directory, identityFile), 'utf8'),
+      readFile(join(datastore.directory, datastoreMarker), 'utf8'),
     ]);
     if (identity.trim() !== datastore.uuid) return undefined;
     return { capacityBytes: stats.blocks * stats.bsize, freeBytes: stats.bavail * stats.bsize };
@@ -183,7 +182,7 @@ export async function spaceOf(datastore: Datastore): Promise<DatastoreSpace | un
 
 /** The identity that a folder keeps, made when it has none, in the form that VMFS has. */
 export async function writeIdentity(directory: string): Promise<string> {
-  const path = join(directory, identityFile);
+  const path = join(directory, datastoreMarker);
   try {
     const text = (await readFile(path, 'utf8')).trim();
     if (/^[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{12}$/.test(text)) return text;

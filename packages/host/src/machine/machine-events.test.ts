@@ -23,6 +23,28 @@ test('what is done to machines, files and datastores raises its documented event
   const at = (name: string) => join(computer.datastore, name);
   let web: Machine = { type: 'VirtualMachine', value: '' };
   let copy: Machine = web;
+  let deployed: Machine = web;
+  const pool = { type: 'ResourcePool', value: 'ha-root-pool' };
+  const adapter = (operation: 'add' | 'edit', macAddress: string) => ({
+    ...spec,
+    deviceChange: [
+      {
+        _typeName: 'VirtualDeviceConfigSpec',
+        operation,
+        device: {
+          _typeName: 'VirtualVmxnet3',
+          key: operation === 'add' ? -3 : 4000,
+          addressType: 'manual',
+          macAddress,
+          backing: { _typeName: 'VirtualEthernetCardNetworkBackingInfo', deviceName: 'VM Network' },
+        },
+      },
+    ],
+  });
+  const identityOf = (machine: Machine) => {
+    const { uuid, instanceUuid } = daemon.read(machine, 'config') ?? {};
+    return { uuid, instanceUuid };
+  };
   const clone = { _typeName: 'VirtualMachineCloneSpec', template: false, powerOn: false, location };
   const spec = { _typeName: 'VirtualMachineConfigSpec' };
   const named = (name: string) => `[datastore1] d/${name}`;
@@ -30,7 +52,7 @@ test('what is done to machines, files and datastores raises its documented event
     [
       'create',
       async () => (web = (await daemon.task(vmFolder, 'CreateVM_Task', smallMachine('web'))) as Machine),
-      ['VmBeingCreatedEvent', 'VmCreatedEvent'],
+      ['VmBeingCreatedEvent', 'VmUuidAssignedEvent', 'VmInstanceUuidAssignedEvent', 'VmCreatedEvent'],
     ],
     [
       'reconfigure',
@@ -41,14 +63,66 @@ test('what is done to machines, files and datastores raises its documented event
     ['power on', () => daemon.task(web, 'PowerOnVM_Task'), ['VmStartingEvent', 'VmPoweredOnEvent']],
     ['reset', () => daemon.task(web, 'ResetVM_Task'), ['VmResettingEvent']],
     ['suspend', () => daemon.task(web, 'SuspendVM_Task'), ['VmSuspendingEvent', 'VmSuspendedEvent']],
-    ['resume', () => daemon.task(web, 'PowerOnVM_Task'), ['VmStartingEvent', 'VmPoweredOnEvent']],
+    ['resume', () => daemon.task(web, 'PowerOnVM_Task'), ['VmResumingEvent', 'VmPoweredOnEvent']],
+    [
+      'a ticket for its screen',
+      () => daemon.call(web, 'AcquireTicket', { ticketType: 'webmks' }),
+      ['VmAcquiredTicketEvent'],
+    ],
     ['power off', () => daemon.task(web, 'PowerOffVM_Task'), ['VmStoppingEvent', 'VmPoweredOffEvent']],
     [
       'clone',
       async () =>
         (copy = (await center.task(web, 'CloneVM_Task', { folder: vmFolder, name: 'copy', spec: clone })) as Machine),
-      ['VmBeingClonedEvent', 'VmClonedEvent'],
+      ['VmBeingClonedEvent', 'VmUuidAssignedEvent', 'VmInstanceUuidAssignedEvent', 'VmClonedEvent'],
     ],
+    [
+      'an adapter',
+      () => daemon.task(web, 'ReconfigVM_Task', { spec: adapter('add', '00:50:56:00:00:01') }),
+      ['VmMacAssignedEvent', 'VmReconfiguredEvent'],
+    ],
+    [
+      'another address',
+      () => daemon.task(web, 'ReconfigVM_Task', { spec: adapter('edit', '00:50:56:00:00:02') }),
+      ['VmMacChangedEvent', 'VmReconfiguredEvent'],
+    ],
+    [
+      'an address that another machine has',
+      () => daemon.task(copy, 'ReconfigVM_Task', { spec: adapter('add', '00:50:56:00:00:02') }),
+      ['VmMacAssignedEvent', 'VmMacConflictEvent', 'VmReconfiguredEvent'],
+    ],
+    [
+      'another identity, which another machine has',
+      () => daemon.task(web, 'ReconfigVM_Task', { spec: { ...spec, ...identityOf(copy) } }),
+      [
+        'VmUuidChangedEvent',
+        'VmUuidConflictEvent',
+        'VmInstanceUuidChangedEvent',
+        'VmInstanceUuidConflictEvent',
+        'VmReconfiguredEvent',
+      ],
+    ],
+    [
+      'more shares',
+      () =>
+        daemon.task(web, 'ReconfigVM_Task', {
+          spec: { ...spec, cpuAllocation: { _typeName: 'ResourceAllocationInfo', limit: 500 } },
+        }),
+      ['VmResourceReallocatedEvent', 'VmReconfiguredEvent'],
+    ],
+    ['a template', async () => daemon.call(copy, 'MarkAsTemplate'), []],
+    [
+      'deploy',
+      async () =>
+        (deployed = (await center.task(copy, 'CloneVM_Task', {
+          folder: vmFolder,
+          name: 'deployed',
+          spec: { ...clone, location: { ...location, pool } },
+        })) as Machine),
+      ['VmBeingDeployedEvent', 'VmUuidAssignedEvent', 'VmInstanceUuidAssignedEvent', 'VmDeployedEvent'],
+    ],
+    ['a machine again', async () => daemon.call(copy, 'MarkAsVirtualMachine', { pool }), []],
+    ['destroy what was deployed', () => daemon.task(deployed, 'Destroy_Task'), ['VmRemovedEvent']],
     [
       'add a datastore',
       () => daemon.call(system, 'CreateLocalDatastore', { name: 'other', path: join(computer.directory, 'other') }),
@@ -71,7 +145,7 @@ test('what is done to machines, files and datastores raises its documented event
         daemon.task(vmFolder, 'RegisterVM_Task', {
           path: '[datastore1] web/web.vmx',
           asTemplate: false,
-          pool: { type: 'ResourcePool', value: 'ha-root-pool' },
+          pool,
         }),
       ['VmRegisteredEvent'],
     ],

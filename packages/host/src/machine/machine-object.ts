@@ -7,7 +7,13 @@ import {
   requireForRename,
   requirePrivilege,
 } from '@hypostyle/services';
-import { fault, type ManagedObject, type ManagedObjectClass, type ManagedObjectReference } from '@hypostyle/vim';
+import {
+  actingUser,
+  fault,
+  type ManagedObject,
+  type ManagedObjectClass,
+  type ManagedObjectReference,
+} from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
 import { privilegeScope } from '../managed/privilege-scope.ts';
 import { isCenter } from '../management/center-account.ts';
@@ -164,7 +170,14 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
       AcquireTicket: (call, { ticketType }) => {
         if (isDiskTicket(ticketType)) return work.diskTickets.acquire(call, record(call.self), ticketType);
         requirePrivilege(core, call, call.self.ref, 'VirtualMachine.Interact.ConsoleInteract');
-        return work.consoles.acquire(record(call.self), ticketType);
+        const ticket = work.consoles.acquire(record(call.self), ticketType);
+        core.events.post(undefined, {
+          type: 'VmAcquiredTicketEvent',
+          entity: call.self.ref,
+          userName: actingUser(call),
+          members: { ticketType },
+        });
+        return ticket;
       },
       AcquireMksTicket: () => {
         throw fault('NotSupported', {}, 'Tickets of type mks are not given here; ask AcquireTicket for webmks.');

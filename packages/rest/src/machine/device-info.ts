@@ -15,6 +15,7 @@ import type {
   ethernetInfo,
   floppyInfo,
   nvmeInfo,
+  parallelInfo,
   sataInfo,
   scsiInfo,
   serialInfo,
@@ -107,6 +108,19 @@ export class DeviceReader {
       label: labelOf(device),
       yield_on_poll: device.yieldOnPoll,
       backing: serialBackingOf(backingOf(device)),
+      ...connectionOf(device),
+    };
+  }
+
+  parallel(device: VirtualDevice): Static<typeof parallelInfo> {
+    const backing = backingOf(device);
+    const file = textOf(backing, 'fileName');
+    return {
+      label: labelOf(device),
+      backing:
+        file === undefined
+          ? defined({ type: 'HOST_DEVICE' as const, host_device: textOf(backing, 'deviceName') })
+          : { type: 'FILE' as const, file },
       ...connectionOf(device),
     };
   }

@@ -18,6 +18,7 @@ import type {
   ethernetSpec,
   floppySpec,
   nvmeSpec,
+  parallelSpec,
   sataSpec,
   scsiSpec,
   serialSpec,
@@ -194,6 +195,11 @@ export class DevicePlan {
     );
   }
 
+  parallel(spec: Static<typeof parallelSpec>): void {
+    const device = { key: this.#nextKey(), backing: parallelBacking(spec), connectable: connectable(spec) };
+    this.#add(data('VirtualParallelPort', device));
+  }
+
   cdromUpdate(device: VirtualDevice, spec: Static<typeof cdromSpec>): void {
     this.#edit({
       ...device,
@@ -218,6 +224,14 @@ export class DevicePlan {
       connectable: connectable(spec, device),
     };
     this.#edit(edited);
+  }
+
+  parallelUpdate(device: VirtualDevice, spec: Static<typeof parallelSpec>): void {
+    this.#edit({
+      ...device,
+      ...(spec.backing === undefined ? {} : { backing: parallelBacking(spec) }),
+      connectable: connectable(spec, device),
+    });
   }
 
   scsiUpdate(device: VirtualDevice, sharing: keyof typeof sharings): void {
@@ -437,6 +451,13 @@ function serialBacking({ backing }: Static<typeof serialSpec>) {
     default:
       return data('VirtualSerialPortDeviceBackingInfo', { deviceName: backing?.host_device ?? '' });
   }
+}
+
+function parallelBacking({ backing }: Static<typeof parallelSpec>) {
+  if (backing?.type !== 'FILE')
+    return data('VirtualParallelPortDeviceBackingInfo', { deviceName: backing?.host_device ?? '' });
+  if (backing.file === undefined) throw invalidArgument('The member file is missing.');
+  return data('VirtualParallelPortFileBackingInfo', { fileName: backing.file });
 }
 
 function slot(pciSlotNumber: number | undefined) {

@@ -88,6 +88,18 @@ export const serialSpec = closed({
   ...connectable,
 });
 
+const parallelTypes = oneOf('FILE', 'HOST_DEVICE');
+export const parallelSpec = closed({
+  backing: Type.Optional(
+    closed({
+      type: parallelTypes,
+      file: Type.Optional(path),
+      host_device: Type.Optional(Type.String({ maxLength: 256 })),
+    }),
+  ),
+  ...connectable,
+});
+
 export const scsiTypes = oneOf('BUSLOGIC', 'LSILOGIC', 'LSILOGICSAS', 'PVSCSI');
 export const scsiSharing = oneOf('NONE', 'VIRTUAL', 'PHYSICAL');
 export const scsiSpec = closed({
@@ -185,6 +197,11 @@ export const serialInfo = Type.Object({
     network_location: text,
     proxy: text,
   }),
+  ...connection,
+});
+export const parallelInfo = Type.Object({
+  label: Type.String(),
+  backing: Type.Object({ type: parallelTypes, file: text, host_device: text, auto_detect: optionalBoolean }),
   ...connection,
 });
 export const scsiInfo = Type.Object({

@@ -45,7 +45,7 @@ export function machineInfoOf(machine: Machine): Static<typeof machineInfo> {
     nics: byKey(devices.ofType<VirtualEthernetCard>('VirtualEthernetCard'), (each) => devices.ethernet(each)),
     cdroms: byKey(devices.ofType('VirtualCdrom'), (each) => devices.cdrom(each)),
     floppies: byKey(devices.ofType('VirtualFloppy'), (each) => devices.floppy(each)),
-    parallel_ports: {},
+    parallel_ports: byKey(devices.ofType('VirtualParallelPort'), (each) => devices.parallel(each)),
     serial_ports: byKey(devices.ofType<VirtualSerialPort>('VirtualSerialPort'), (each) => devices.serial(each)),
     sata_adapters: byKey(devices.ofType<VirtualController>('VirtualSATAController'), (each) => devices.sata(each)),
     scsi_adapters: byKey(devices.ofType<VirtualSCSIController>('VirtualSCSIController'), (each) => devices.scsi(each)),

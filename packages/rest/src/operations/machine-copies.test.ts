@@ -1,22 +1,9 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { HttpClient } from '../testing/http-client.ts';
-import { ref, SmallCenter } from '../testing/small-center.ts';
+import { test } from 'node:test';
+import { servedCenter } from '../testing/served-center.ts';
+import { ref } from '../testing/small-center.ts';
 
-let center: SmallCenter;
-let http: HttpClient;
-let token: string;
-
-before(async () => {
-  center = new SmallCenter();
-  http = await HttpClient.open(center.face);
-  token = await center.token('root');
-});
-after(async () => {
-  await http[Symbol.asyncDispose]();
-  assert.deepEqual(center.defects, []);
-  await center.close();
-});
+const { center, http, token } = await servedCenter();
 
 const post = (path: string, body: unknown) => http.send('POST', path, { token, body });
 const names = (value: unknown) =>

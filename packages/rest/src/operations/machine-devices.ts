@@ -11,6 +11,8 @@ import {
   ethernetUpdate,
   floppyInfo,
   floppySpec,
+  parallelInfo,
+  parallelSpec,
   serialInfo,
   serialSpec,
 } from '../machine/device-schemas.ts';
@@ -53,6 +55,14 @@ const serial: DeviceFamily<VirtualSerialPort, typeof serialInfo> = {
   tell: (devices, device) => devices.serial(device),
 };
 
+const parallel: DeviceFamily<never, typeof parallelInfo> = {
+  name: 'parallel',
+  word: 'port',
+  type: 'VirtualParallelPort',
+  info: parallelInfo,
+  tell: (devices, device) => devices.parallel(device),
+};
+
 /** Disks, network cards, drives and ports of a machine. */
 export const deviceOperations: readonly Operation[] = [
   ...familyOperations(disk),
@@ -60,6 +70,7 @@ export const deviceOperations: readonly Operation[] = [
   ...familyOperations(cdrom, { connects: true }),
   ...familyOperations(floppy, { connects: true }),
   ...familyOperations(serial, { connects: true }),
+  ...familyOperations(parallel, { connects: true }),
   creating(disk, 'Adds a disk: a new one, or one whose file there is.', diskSpec, (plan, spec) => plan.disk(spec)),
   updating(disk, 'Gives a disk another file.', diskUpdate, (plan, device, spec) => plan.diskBacking(device, spec)),
   creating(ethernet, 'Adds a network card.', ethernetSpec, (plan, spec) => plan.ethernet(spec)),
@@ -75,5 +86,9 @@ export const deviceOperations: readonly Operation[] = [
     plan.floppyUpdate(device, spec),
   ),
   creating(serial, 'Adds a serial port.', serialSpec, (plan, spec) => plan.serial(spec)),
+  creating(parallel, 'Adds a parallel port.', parallelSpec, (plan, spec) => plan.parallel(spec)),
+  updating(parallel, 'Changes a parallel port.', parallelSpec, (plan, device, spec) =>
+    plan.parallelUpdate(device, spec),
+  ),
   updating(serial, 'Changes a serial port.', serialSpec, (plan, device, spec) => plan.serialUpdate(device, spec)),
 ];

@@ -159,6 +159,52 @@ export const guestOperations: readonly Operation[] = [
     },
   }),
   operation({
+    id: 'vcenter.vm.guest.networking.routes.list',
+    summary: 'Routes of the guest.',
+    method: 'GET',
+    path: '/vcenter/vm/{vm}/guest/networking/routes',
+    rest: {},
+    answer: Type.Array(
+      Type.Object({
+        network: Type.String(),
+        prefix_length: Type.Integer(),
+        gateway_address: text,
+        interface_index: Type.Optional(Type.Integer()),
+      }),
+    ),
+    run({ view, path }) {
+      const guest = runningGuest(read('VirtualMachine', new Machine(view, path.vm).object, 'guest'));
+      const routes = (guest.ipStack ?? []).flatMap(({ ipRouteConfig }) => ipRouteConfig?.ipRoute ?? []);
+      return routes.map(({ network, prefixLength, gateway }) => {
+        const index = Number(gateway.device ?? -1);
+        return defined({
+          network,
+          prefix_length: prefixLength,
+          gateway_address: gateway.ipAddress,
+          interface_index: Number.isInteger(index) && index >= 0 ? index : undefined,
+        });
+      });
+    },
+  }),
+  operation({
+    id: 'vcenter.vm.guest.operations.get',
+    summary: 'Whether programs and files of the guest can be used.',
+    method: 'GET',
+    path: '/vcenter/vm/{vm}/guest/operations',
+    rest: {},
+    answer: Type.Object({
+      guest_operations_ready: Type.Boolean(),
+      interactive_guest_operations_ready: Type.Boolean(),
+    }),
+    run({ view, path }) {
+      const guest = read('VirtualMachine', new Machine(view, path.vm).object, 'guest');
+      return {
+        guest_operations_ready: guest?.guestOperationsReady ?? false,
+        interactive_guest_operations_ready: guest?.interactiveGuestOperationsReady ?? false,
+      };
+    },
+  }),
+  operation({
     id: 'vcenter.vm.guest.local-filesystem.get',
     summary: 'File systems of the guest, by where they are mounted.',
     method: 'GET',

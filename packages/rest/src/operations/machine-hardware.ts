@@ -24,7 +24,7 @@ import {
   memoryInfo,
   memoryUpdate,
 } from '../machine/machine-schemas.ts';
-import { defined } from '../schemas/common.ts';
+import { defined, oneOf } from '../schemas/common.ts';
 import { type Operation, operation } from './operation.ts';
 
 const policies = { NEVER: 'never', AFTER_CLEAN_SHUTDOWN: 'onSoftPowerOff', ALWAYS: 'always' } as const;
@@ -175,6 +175,21 @@ export const hardwareOperations: readonly Operation[] = [
     run({ view, path }) {
       view.get('VirtualMachine', path.vm);
       return { disks: {} };
+    },
+  }),
+  operation({
+    id: 'vcenter.vm.storage.policy.compliance.get',
+    summary: 'Whether a machine keeps to its storage policies: it has none.',
+    method: 'GET',
+    path: '/vcenter/vm/{vm}/storage/policy/compliance',
+    rest: {},
+    answer: Type.Object({
+      overall_compliance: oneOf('NOT_APPLICABLE'),
+      disks: Type.Record(Type.String(), Type.Object({})),
+    }),
+    run({ view, path }) {
+      view.get('VirtualMachine', path.vm);
+      return { overall_compliance: 'NOT_APPLICABLE' as const, disks: {} };
     },
   }),
 ];

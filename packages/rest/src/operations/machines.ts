@@ -77,6 +77,7 @@ export const machineOperations: readonly Operation[] = [
       for (const spec of body.cdroms ?? []) devices.cdrom(spec);
       for (const spec of body.nics ?? []) devices.ethernet(spec);
       for (const spec of body.floppies ?? []) devices.floppy(spec);
+      for (const spec of body.parallel_ports ?? []) devices.parallel(spec);
       for (const spec of body.serial_ports ?? []) devices.serial(spec);
       const planned = devices.changes.map(({ device }) => device);
       const order =

@@ -1,24 +1,12 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { MemoryPersistence } from '@hypostyle/vim';
 import { TagService } from '../tagging/tag-service.ts';
 import { HttpClient } from '../testing/http-client.ts';
+import { servedCenter } from '../testing/served-center.ts';
 import { SmallCenter } from '../testing/small-center.ts';
 
-let center: SmallCenter;
-let http: HttpClient;
-let token: string;
-
-before(async () => {
-  center = new SmallCenter();
-  http = await HttpClient.open(center.face);
-  token = await center.token('root');
-});
-after(async () => {
-  await http[Symbol.asyncDispose]();
-  assert.deepEqual(center.defects, []);
-  await center.close();
-});
+const { center, http, token } = await servedCenter();
 
 const old = '/rest/com/vmware/cis/tagging';
 const machine = (id: string) => ({ id, type: 'VirtualMachine' });

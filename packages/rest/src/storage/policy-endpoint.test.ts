@@ -1,24 +1,10 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import fc from 'fast-check';
-import { HttpClient } from '../testing/http-client.ts';
-import { SmallCenter } from '../testing/small-center.ts';
+import { servedCenter } from '../testing/served-center.ts';
 import { parseSoapCall } from './soap-call.ts';
 
-let center: SmallCenter;
-let http: HttpClient;
-let token: string;
-
-before(async () => {
-  center = new SmallCenter();
-  http = await HttpClient.open(center.face);
-  token = await center.token('reader');
-});
-after(async () => {
-  await http[Symbol.asyncDispose]();
-  assert.deepEqual(center.defects, []);
-  await center.close();
-});
+const { http, token } = await servedCenter('reader');
 
 const envelope = (body: string, header = '') =>
   `<?xml version="1.0"?><s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/">${header}<s:Body>${body}</s:Body></s:Envelope>`;

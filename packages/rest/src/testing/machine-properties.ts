@@ -115,6 +115,12 @@ export function machineProperties(
             backing: data('VirtualSerialPortFileBackingInfo', { fileName: '[datastore1] serial.log' }),
             connectable,
           }),
+          data('VirtualParallelPort', {
+            key: 10000,
+            deviceInfo: description('Parallel port 1'),
+            backing: data('VirtualParallelPortFileBackingInfo', { fileName: '[datastore1] print.out' }),
+            connectable,
+          }),
         ],
       },
     } as never,

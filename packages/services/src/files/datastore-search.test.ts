@@ -14,6 +14,7 @@ const details = data('FileQueryFlags', { fileType: true, fileSize: true, modific
 async function fixture(t: TestContext) {
   const root = await temporaryDatastore(t);
   await mkdir(join(root.directory, 'web/.hypo'), { recursive: true });
+  await writeFile(join(root.directory, '.hypo-datastore'), 'the identity of the datastore');
   await writeFile(join(root.directory, 'web/web.vmx'), '.encoding = "UTF-8"\nvirtualHW.version = "13"\n');
   await writeFile(join(root.directory, 'web/vmware.log'), 'log');
   await writeFile(join(root.directory, 'Install.ISO'), 'iso');

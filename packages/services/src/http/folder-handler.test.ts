@@ -95,6 +95,7 @@ test('never serves what is hidden, outside, or not there', async (t) => {
     'web/.hypo/',
     'web/.HYPO/journal',
     'web/vm.lck',
+    '.hypo-datastore',
     'none',
     '../secret',
     '%2e%2e/secret',

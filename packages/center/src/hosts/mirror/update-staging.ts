@@ -100,6 +100,7 @@ export class UpdateStaging {
       properties = { ...rewritten, ...machineOverlay(rewritten, this.#context.state) };
       if ('datastore' in rewritten || 'network' in rewritten) this.#uses(center, rewritten, stage);
     }
+    properties = this.#withCustomValues(center, properties);
     const unchanged = this.#context.told === undefined ? properties : this.#withoutEqual(center, properties);
     const before = stage.properties.get(center.value)?.values;
     stage.properties.set(center.value, { document, values: { ...before, ...unchanged } });
@@ -114,6 +115,14 @@ export class UpdateStaging {
     const away: Properties = { ...changed, ...machineOverlay(changed, 'notResponding') };
     for (const name in away) if (!isDeepStrictEqual(away[name], object.value(name))) return false;
     return true;
+  }
+
+  /** Hosts know nothing of custom fields, and the summaries that they tell have none. */
+  #withCustomValues(center: ManagedObjectReference, properties: Properties): Properties {
+    const { type } = center;
+    if (properties.summary === undefined || (type !== 'VirtualMachine' && type !== 'HostSystem')) return properties;
+    const customValue = (this.#context.core.registry.get(center)?.value('customValue') ?? []) as readonly object[];
+    return customValue.length === 0 ? properties : { ...properties, summary: { ...properties.summary, customValue } };
   }
 
   #uses(center: ManagedObjectReference, values: Properties, stage: Stage): void {

@@ -229,8 +229,12 @@ class Cloning {
           vmxPath,
           pool,
           held: false,
-          event: 'VmClonedEvent',
-          members: { template: machine.configuration.template, sourceVm: argumentOf(machine) },
+          ...(isDeployed(machine, input)
+            ? { event: 'VmDeployedEvent' as const, members: { template: false, srcTemplate: argumentOf(machine) } }
+            : {
+                event: 'VmClonedEvent' as const,
+                members: { template: machine.configuration.template, sourceVm: argumentOf(machine) },
+              }),
         });
       } catch (error) {
         await undoCreate(core, made);
@@ -269,18 +273,21 @@ class Cloning {
   }
 
   #tellBegin(task: RunningTask, machine: MachineRecord, input: CloneInput): void {
-    this.#core.registry.commit((draft) =>
-      task.post(draft, { type: 'VmBeingClonedEvent', entity: machine.ref, members: this.#destination(machine, input) }),
-    );
+    const event = isDeployed(machine, input)
+      ? { type: 'VmBeingDeployedEvent' as const, members: { template: true, srcTemplate: argumentOf(machine) } }
+      : { type: 'VmBeingClonedEvent' as const, members: this.#destination(machine, input) };
+    this.#core.registry.commit((draft) => task.post(draft, { ...event, entity: machine.ref }));
   }
 
   #tellFailure(task: RunningTask, machine: MachineRecord, input: CloneInput, error: unknown): void {
     const { detail, message } = asFault(error);
     const reason = { _typeName: 'LocalizedMethodFault', fault: detail, localizedMessage: message };
-    const members = { ...this.#destination(machine, input), reason };
-    this.#core.registry.commit((draft) =>
-      task.post(draft, { type: 'VmCloneFailedEvent', entity: machine.ref, members }),
-    );
+    const { datastore } = machine;
+    const destDatastore = { _typeName: 'DatastoreEventArgument', name: datastore.name, datastore: datastore.ref };
+    const event = isDeployed(machine, input)
+      ? { type: 'VmDeployFailedEvent' as const, members: { template: true, destDatastore, reason } }
+      : { type: 'VmCloneFailedEvent' as const, members: { ...this.#destination(machine, input), reason } };
+    this.#core.registry.commit((draft) => task.post(draft, { ...event, entity: machine.ref }));
   }
 
   #destination({ configuration }: MachineRecord, { name }: CloneInput) {
@@ -296,6 +303,11 @@ class Cloning {
       },
     };
   }
+}
+
+/** A machine that comes of a template is told as deployed. */
+function isDeployed({ configuration }: MachineRecord, { spec }: CloneInput): boolean {
+  return configuration.template && !spec.template;
 }
 
 /** Answers what it was given. */

@@ -1,6 +1,6 @@
 import { readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isHiddenName, joinPath, resolveInRoot, splitPath } from '@hypostyle/services';
+import { datastoreMarker, isHiddenName, joinPath, resolveInRoot, splitPath } from '@hypostyle/services';
 import { VimFault } from '@hypostyle/vim';
 import type { Datastore } from '../../datastore/datastore.ts';
 import type { HostCore } from '../../host-core.ts';
@@ -50,6 +50,8 @@ export async function filesOf(
       const path = joinPath(folder, name);
       if (foreign.has(path)) return false;
       if (own.has(path)) return true;
+      // Whoever made a datastore of the folder has it still.
+      if (name === datastoreMarker) return false;
       if (isHiddenName(name)) return alone && !(elsewhere.length > 0 && name === '.hypo');
       if (entry.isDirectory() || fileType(name) === undefined || /\.(vmdk|qcow2)$/i.test(name)) return false;
       return alone || name === vmxName || name.startsWith(`${stem}.`) || name.startsWith(`${stem}-`);

@@ -29,6 +29,7 @@ import type { OpenedDisk } from '../changes/open-tracked.ts';
 import { customizationAtStart, customizationOfRun, customizationStarted } from '../customize/pending-customization.ts';
 import { diskPath, readVmx, writeVmx } from '../files/machine-files.ts';
 import { heldDisks } from '../record/held-files.ts';
+import { tellIdentity } from '../record/identity-events.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 import { type RuntimeDocument, readMachine, saveRuntime } from '../registration/registration.ts';
 import type { SettleWork } from '../settle/settle-work.ts';
@@ -59,7 +60,8 @@ export async function powerOn(
   }
   const ended = core.maintenance.begin();
   let reserved = () => {};
-  core.registry.commit((draft) => task.post(draft, { type: 'VmStartingEvent', entity: machine.ref }));
+  const starts = machine.powerState === 'suspended' ? 'VmResumingEvent' : 'VmStartingEvent';
+  core.registry.commit((draft) => task.post(draft, { type: starts, entity: machine.ref }));
   const began = (engine: RunningMachine) => {
     core.registry.commit((draft) => {
       core.machines.setEngine(id, engine);
@@ -148,13 +150,11 @@ async function startEngine(
   writeConfiguration(vmx, configuration, core.guestOs);
   if (vmx.toString() !== original) await writeVmx(datastore, vmxPath, vmx);
   const machine: MachineRecord = { ...before, ...(await readMachine(core, datastore, vmxPath)) };
-  core.machines.change(id, {
-    configuration: machine.configuration,
-    vApp: machine.vApp,
-    vAppProblem: machine.vAppProblem,
-    disks: machine.disks,
-    modified: machine.modified,
-    files: machine.files,
+  const { vApp, vAppProblem, disks, modified, files } = machine;
+  core.registry.commit((draft) => {
+    const now = machine.configuration;
+    core.machines.change(id, { configuration: now, vApp, vAppProblem, disks, modified, files }, draft);
+    tellIdentity(core, { task, draft }, machine, { before: before.configuration, now });
   });
   const folder = dirname(datastore.absolute(vmxPath));
   await mkdir(join(folder, '.hypo'), { recursive: true });

@@ -23,6 +23,7 @@ import { readVmx, writeVmx } from '../files/machine-files.ts';
 import { checkDuplicate, claimName, mustBeFree, specContext } from '../lifecycle/lifecycle-work.ts';
 import { withIdentity } from '../power/power-on.ts';
 import { invalidPowerState } from '../power/power-work.ts';
+import { tellIdentity, tellReallocated } from '../record/identity-events.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 import { putMachine, readMachine, saveRuntime } from '../registration/registration.ts';
 import {
@@ -318,7 +319,10 @@ async function conclude(
       });
     }
     tellUnenforced(core, task, draft, machine, now.configuration);
-    tellInstanceUuid(core, task, draft, machine, now.configuration.instanceUuid);
+    const { configuration: before } = machine;
+    // Two machines of one identifier are allowed, as copies of a folder have it, and told.
+    tellIdentity(core, { task, draft }, machine, { before, now: now.configuration });
+    tellReallocated({ task, draft }, machine, before, now.configuration);
     task.post(draft, {
       type: 'VmReconfiguredEvent',
       entity: machine.ref,
@@ -369,34 +373,6 @@ function edits({ deviceChange = [] }: VirtualMachineConfigSpec) {
     ({ operation, device }) =>
       operation === 'edit' && device.connectable !== undefined && device._typeName !== 'VirtualDisk',
   );
-}
-
-/** Two machines of one instance UUID are allowed, as copies of a folder have it, and told. */
-function tellInstanceUuid(
-  core: HostCore,
-  task: RunningTask,
-  draft: Draft,
-  { id, ref, configuration: { instanceUuid: before } }: MachineRecord,
-  now: string,
-): void {
-  if (now === before) return;
-  const { type, members } =
-    before === ''
-      ? { type: 'VmInstanceUuidAssignedEvent' as const, members: { instanceUuid: now } }
-      : {
-          type: 'VmInstanceUuidChangedEvent' as const,
-          members: { oldInstanceUuid: before, newInstanceUuid: now },
-        };
-  task.post(draft, { type, entity: ref, members });
-  for (const other of core.machines.all()) {
-    if (other.id === id || other.configuration.instanceUuid !== now) continue;
-    const conflictedVm = { _typeName: 'VmEventArgument', name: other.configuration.name, vm: other.ref };
-    task.post(draft, {
-      type: 'VmInstanceUuidConflictEvent',
-      entity: ref,
-      members: { conflictedVm, instanceUuid: now },
-    });
-  }
 }
 
 function withoutSecrets({ vAppConfig, extraConfig, ...rest }: VirtualMachineConfigSpec): VirtualMachineConfigSpec {

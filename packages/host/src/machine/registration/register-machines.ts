@@ -2,6 +2,7 @@ import type { RunningTask } from '@hypostyle/vim';
 import type { Datastore } from '../../datastore/datastore.ts';
 import type { HostCore } from '../../host-core.ts';
 import { holdMachine } from '../lifecycle/hold-machine.ts';
+import { tellIdentity } from '../record/identity-events.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 import { addMachineObject } from './machine-entry.ts';
 import { loadMachine, type MachineDocument, putMachine } from './registration.ts';
@@ -11,7 +12,7 @@ export interface Registration {
   readonly task: RunningTask;
   readonly datastore: Datastore;
   readonly vmxPath: string;
-  readonly event: 'VmCreatedEvent' | 'VmRegisteredEvent' | 'VmClonedEvent';
+  readonly event: 'VmCreatedEvent' | 'VmRegisteredEvent' | 'VmClonedEvent' | 'VmDeployedEvent';
   /** Members of the event beside those that every event of machines has. */
   readonly members?: object;
   readonly name?: string | undefined;
@@ -57,6 +58,9 @@ export async function registerMachines(
       core.machines.insert(record);
       addMachineObject(core, draft, record);
       const { task, event, members } = registrations[index] as Registration;
+      // What came as a folder keeps what it is called; whatever is new was just named.
+      if (event !== 'VmRegisteredEvent')
+        tellIdentity(core, { task, draft }, record, { before: undefined, now: record.configuration });
       task.post(draft, { type: event, entity: record.ref, ...(members === undefined ? {} : { members }) });
     }
     core.inventory.refresh(draft);

@@ -38,6 +38,25 @@ function attributesOf(given: AttributesUpdate): GuestFileAttributes {
   );
 }
 
+/** What is made under a name that nothing has yet. */
+function temporary(
+  kind: 'directories' | 'files',
+  method: 'CreateTemporaryDirectoryInGuest' | 'CreateTemporaryFileInGuest',
+): Operation {
+  return inGuest({
+    id: `filesystem.${kind}.createTemporary`,
+    summary: `Makes ${kind === 'files' ? 'an empty file' : 'a folder'} of a new name in the guest.`,
+    path: `filesystem/${kind}`,
+    action: 'createTemporary',
+    body: { prefix: text(200), suffix: text(200), parent_path: Type.Optional(guestPath) },
+    answer: Type.String(),
+    run({ view, guest, body }) {
+      const args = { ...guest.on, prefix: body.prefix, suffix: body.suffix, directoryPath: body.parent_path };
+      return view.invoke('GuestFileManager', guest.files, method, defined(args));
+    },
+  });
+}
+
 /** Files and folders in guests, as their users have them. */
 export const guestFileOperations: readonly Operation[] = [
   inGuest({
@@ -54,18 +73,7 @@ export const guestFileOperations: readonly Operation[] = [
       });
     },
   }),
-  inGuest({
-    id: 'filesystem.directories.createTemporary',
-    summary: 'Makes a folder of a new name in the guest.',
-    path: 'filesystem/directories',
-    action: 'createTemporary',
-    body: { prefix: text(200), suffix: text(200), parent_path: Type.Optional(guestPath) },
-    answer: Type.String(),
-    run({ view, guest, body }) {
-      const args = { ...guest.on, prefix: body.prefix, suffix: body.suffix, directoryPath: body.parent_path };
-      return view.invoke('GuestFileManager', guest.files, 'CreateTemporaryDirectoryInGuest', defined(args));
-    },
-  }),
+  temporary('directories', 'CreateTemporaryDirectoryInGuest'),
   inGuest({
     id: 'filesystem.directories.delete',
     summary: 'Deletes a folder in the guest.',
@@ -88,18 +96,7 @@ export const guestFileOperations: readonly Operation[] = [
       await view.invoke('GuestFileManager', guest.files, 'MoveDirectoryInGuest', args);
     },
   }),
-  inGuest({
-    id: 'filesystem.files.createTemporary',
-    summary: 'Makes an empty file of a new name in the guest.',
-    path: 'filesystem/files',
-    action: 'createTemporary',
-    body: { prefix: text(200), suffix: text(200), parent_path: Type.Optional(guestPath) },
-    answer: Type.String(),
-    run({ view, guest, body }) {
-      const args = { ...guest.on, prefix: body.prefix, suffix: body.suffix, directoryPath: body.parent_path };
-      return view.invoke('GuestFileManager', guest.files, 'CreateTemporaryFileInGuest', defined(args));
-    },
-  }),
+  temporary('files', 'CreateTemporaryFileInGuest'),
   inGuest({
     id: 'filesystem.files.delete',
     summary: 'Deletes a file in the guest.',

@@ -3,7 +3,7 @@ import type { Authorizer } from '../../runtime/authorizer.ts';
 import { actingUser } from '../../runtime/call-context.ts';
 import { noPermission } from '../../runtime/dispatcher.ts';
 import { fault } from '../../runtime/fault.ts';
-import type { Call, ManagedObjectClass } from '../../runtime/managed-object.ts';
+import type { Call, ManagedObject, ManagedObjectClass } from '../../runtime/managed-object.ts';
 import type { Registry } from '../../runtime/registry.ts';
 import { Turns } from '../../runtime/turns.ts';
 import type { ManagedObjectReference } from '../../schema/values.ts';
@@ -206,7 +206,8 @@ export class CustomFields {
     this.#keep(entity.value, values);
     const object = this.#registry.get(entity);
     this.#registry.commit((draft) => {
-      if (draft.has(entity)) draft.set(entity as Entity, { value: values, customValue: values });
+      if (draft.has(entity))
+        draft.set(entity as Entity, { value: values, customValue: values, ...inSummary(object, values) });
       this.#events.post(draft, {
         type: 'CustomFieldValueChangedEvent',
         entity,
@@ -242,7 +243,9 @@ export class CustomFields {
     const values = (this.#registry.get(entity)?.value('value') ?? []) as readonly FieldValue[];
     return {
       ...(same ? {} : { availableField }),
-      ...(values.length === value.length ? {} : { value, customValue }),
+      ...(values.length === value.length
+        ? {}
+        : { value, customValue, ...inSummary(this.#registry.get(entity), customValue) }),
     };
   }
 
@@ -294,6 +297,13 @@ export class CustomFields {
 }
 
 type Entity = ManagedObjectReference<'ManagedEntity'>;
+
+/** What a machine's or a host's summary has of custom fields is what they have themselves. */
+function inSummary(object: ManagedObject | undefined, customValue: readonly FieldValue[]): object {
+  if (object?.ref.type !== 'VirtualMachine' && object?.ref.type !== 'HostSystem') return {};
+  const summary = object.value('summary');
+  return typeof summary === 'object' ? { summary: { ...summary, customValue } } : {};
+}
 
 function invalid(invalidProperty: string, message: string) {
   return fault('InvalidArgument', { invalidProperty }, message);

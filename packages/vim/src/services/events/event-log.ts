@@ -1,4 +1,5 @@
 import { fromDocument, toDocument } from '../document.ts';
+import { firstKept } from '../history/history-age.ts';
 import type { HistoryItem, HistoryRange, HistorySource } from '../history/history-cursor.ts';
 import { numberKey, type Persistence, type PersistenceWrite } from '../persistence.ts';
 import type { EventRecord } from './event-record.ts';
@@ -89,6 +90,13 @@ export class EventLog implements HistorySource<EventRecord> {
       limit,
     });
     return entries.map(({ key, value }) => ({ number: Number(key), record: fromDocument<EventRecord>(value) }));
+  }
+
+  /** Forgets events of before a time, in milliseconds since 1970, up to the first that is younger. */
+  async expire(before: number): Promise<void> {
+    const to = await firstKept(this, ({ event }) => Date.parse(event.createdTime) < before);
+    if (to > 0)
+      await this.#persistence.transact([{ deleteRange: { collection, from: numberKey(0), to: numberKey(to) } }]);
   }
 
   async #write(): Promise<void> {

@@ -97,6 +97,11 @@ export class EventService implements EventPoster {
     await this.#log.flush();
   }
 
+  /** Forgets events of before a time, in milliseconds since 1970. */
+  async expire(before: number): Promise<void> {
+    await this.#log.expire(before);
+  }
+
   /** Events that pass the filter and that the session may see, oldest first: the youngest 1,000 at most. */
   async query(session: Session, filter: EventFilterSpec): Promise<VimEvent[]> {
     const cursor = new HistoryCursor(this.#log, this.#matcher(session, filter));

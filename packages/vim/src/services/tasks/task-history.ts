@@ -6,6 +6,7 @@ import type { Session } from '../../runtime/session.ts';
 import type { AnyValue, ManagedObjectReference } from '../../schema/values.ts';
 import { fromDocument } from '../document.ts';
 import { byUser, concerns, instant } from '../events/event-filter.ts';
+import { firstKept } from '../history/history-age.ts';
 import { type CollectorReader, HistoryCollectors } from '../history/history-collectors.ts';
 import type { HistoryItem, HistoryRange } from '../history/history-cursor.ts';
 import { numberKey, type Persistence } from '../persistence.ts';
@@ -61,6 +62,12 @@ export class TaskHistory {
       source,
       view: viewOf(infoFilter),
     });
+  }
+
+  /** Number of the oldest task that was not over by a time, in milliseconds since 1970. */
+  firstSince(before: number): Promise<number> {
+    const isOld = ({ info }: TaskRecord) => Date.parse(info.completeTime ?? info.queueTime) < before;
+    return firstKept({ read: (range) => this.#read(range) }, isOld);
   }
 
   happened(record: TaskRecord, draft: Draft): void {

@@ -115,6 +115,12 @@ export class TaskService implements TaskKeeper {
     return service;
   }
 
+  /** Forgets tasks that were over before a time, in milliseconds since 1970. */
+  async expire(before: number): Promise<void> {
+    const below = Math.min(await this.history.firstSince(before), this.#lastNumber + 1);
+    if (below > 0) await this.#forget(below);
+  }
+
   /** Registers what tasks of a kind do; answers the kind's own `start`. */
   define<Input>(
     kind: string,
@@ -466,8 +472,11 @@ export class TaskService implements TaskKeeper {
 
   #trim(): void {
     const below = this.#lastNumber - this.#historyLimit;
-    if (below <= 0) return;
+    if (below > 0) this.#forget(below).catch((error: unknown) => this.#onDefect('task history', error));
+  }
+
+  async #forget(below: number): Promise<void> {
     this.#activations.trim(below, new Set(this.#unfinished.keys()));
-    this.#store.trim(below, this.#unfinished.keys()).catch((error: unknown) => this.#onDefect('task history', error));
+    await this.#store.trim(below, this.#unfinished.keys());
   }
 }
