@@ -106,16 +106,20 @@ export function defineExportWork(core: HostCore, leases: TransferLeases, settle:
       const key = `${last}`;
       byKey.set(key, meeting);
       const input = { id: machine.id, key };
+      let over: Promise<unknown>;
       try {
         const giveUp = () => meeting.giveUp();
         if (subject.kind === 'machine') {
           const task = await ofMachine(call, { input, queueKey: machine.id });
           // Who comes after it hears so at once, and does not wait in the queue for as long as the lease lives.
           const release = core.claims.take([claimOf.exporting(machine.id, key)], task, () => interrupted(), { giveUp });
-          void core.tasks.finished(task).finally(release);
+          over = core.tasks.finished(task).finally(release);
         }
         // Beside whatever the machine does.
-        else await ofSnapshot(call, { input, entity: machine.ref, queueKey: claimOf.chains(machine.id, key) });
+        else {
+          const queueKey = claimOf.chains(machine.id, key);
+          over = core.tasks.finished(await ofSnapshot(call, { input, entity: machine.ref, queueKey }));
+        }
       } catch (error) {
         byKey.delete(key);
         throw error;
@@ -125,7 +129,11 @@ export function defineExportWork(core: HostCore, leases: TransferLeases, settle:
         endsWithClients,
         prepare: () => meeting.machine.promise,
         onProgress: (percent) => meeting.progress(percent),
-        onComplete: async () => meeting.end.resolve(),
+        // Who is answered may do at once with the machine what the export held back.
+        onComplete: async () => {
+          meeting.end.resolve();
+          await over;
+        },
         onAbort: async (reason) => meeting.end.reject(reason),
       });
       meeting.giveUp = () => lease.endUnused();
