@@ -25,6 +25,7 @@ import {
   type Schema,
   type Session,
 } from '@hypostyle/vim';
+import { AutoStart, readComputerStart } from './auto-start/auto-start.ts';
 import { GuestOsNames } from './configuration/guest-os.ts';
 import { busyFiles } from './datastore/busy-files.ts';
 import { type DatastoreRename, defineDatastoreRename } from './datastore/datastore-rename.ts';
@@ -76,11 +77,12 @@ import { snapshotClass } from './machine/snapshot/snapshot-object.ts';
 import { defineSnapshotWork } from './machine/snapshot/snapshot-work.ts';
 import { MaintenanceMode } from './maintenance/maintenance-mode.ts';
 import { defineMaintenanceWork } from './maintenance/maintenance-work.ts';
-import { autoStartManagerClass, noAutoStart } from './managed/auto-start-manager.ts';
+import { autoStartManagerClass } from './managed/auto-start-manager.ts';
 import { DatastoreBrowsers } from './managed/datastore-browser.ts';
 import { datastoreSystemCapabilities, datastoreSystemClass } from './managed/datastore-system.ts';
 import { environmentBrowserClass } from './managed/environment-browser.ts';
 import { fileManagerClass } from './managed/file-manager.ts';
+import { addNetworkSystem } from './managed/network-system.ts';
 import { ovfManagerClass } from './managed/ovf-manager.ts';
 import { virtualDiskManagerClass } from './managed/virtual-disk-manager.ts';
 import { PerformanceSampler } from './performance/performance-sampler.ts';
@@ -114,6 +116,8 @@ export interface HostOptions {
   readonly processGroups?: (hostUuid: string) => ProcessGroups;
   /** Time of performance samples, so that tests need not wait for it. */
   readonly clock?: Clock;
+  /** Which start of this computer it is, so that machines start with it once; the kernel tells unless told. */
+  readonly computerStart?: () => Promise<string>;
   /** Told of what failed in the background, with where. */
   readonly onDefect: (where: string, error: unknown) => void;
 }
@@ -253,13 +257,15 @@ export class Host {
       addContainers(core, draft, facts, work, imports);
     });
     const use = new HostUse();
-    addHostObject(core, { facts, about, port: options.port(), use, maintenance: defineMaintenanceWork(core) });
+    const autoStart = await AutoStart.open(core, work.power, clock);
+    const hostMaintenance = defineMaintenanceWork(core);
+    addHostObject(core, { facts, about, port: options.port(), use, maintenance: hostMaintenance, autoStart });
     services.center.follow(services.sessions, () =>
       registry.commit((draft) => draft.touch(references.host, 'summary')),
     );
     const rename = defineDatastoreRename(core);
     for (const datastore of datastores.all()) addDatastoreObject(core, datastore, await spaceOf(datastore), rename);
-    addManagers(core, rename);
+    addManagers(core, { rename, autoStart, facts });
     const guestTransfers = registry.commit((draft) => addGuestOperations(core, draft, options.port));
     await clearLeftovers(core);
     const runtimes = await loadMachines(core);
@@ -267,9 +273,11 @@ export class Host {
     showPermissions(core);
     await services.tasks.recover();
     settle.beginAll();
+    const computerStart = await (options.computerStart ?? readComputerStart)();
+    autoStart.withComputer(computerStart).catch((error: unknown) => onDefect('auto-start', error));
     const { performance } = services;
     const sampler = new PerformanceSampler(core, { watch, performance, samples, use, facts, clock });
-    const stops = [stopAdopting, () => full.close(), watchSpace(core), sampler.start()];
+    const stops = [stopAdopting, () => autoStart.close(), () => full.close(), watchSpace(core), sampler.start()];
     return new Host({ core, services, leases, consoles, guestTransfers, screenshots, watch, settle, stops });
   }
 
@@ -421,12 +429,19 @@ function showPermissions(core: HostCore): void {
   });
 }
 
-function addManagers(core: HostCore, rename: DatastoreRename): void {
+interface ManagerParts {
+  readonly rename: DatastoreRename;
+  readonly autoStart: AutoStart;
+  readonly facts: HostFacts;
+}
+
+function addManagers(core: HostCore, { rename, autoStart, facts }: ManagerParts): void {
   const disks = defineDiskWork(core);
   const browsers = new DatastoreBrowsers(core, disks);
   core.registry.commit((draft) => {
     draft.add(fileManagerClass(core), references.fileManager.value, {});
-    draft.add(autoStartManagerClass, references.autoStartManager.value, { config: noAutoStart });
+    draft.add(autoStartManagerClass(autoStart), references.autoStartManager.value, {});
+    addNetworkSystem(core, draft, facts);
     draft.add(virtualDiskManagerClass(core, disks), references.virtualDiskManager.value, {});
     draft.add(ovfManagerClass(core), references.ovfManager.value, {});
     draft.add(datastoreSystemClass(core, browsers, rename), references.datastoreSystem.value, {

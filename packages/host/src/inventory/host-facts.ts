@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { cpus, networkInterfaces, totalmem } from 'node:os';
+import { cpus, totalmem } from 'node:os';
 import type { HostIdentity } from './host-identity.ts';
+import { type PhysicalPort, readPhysicalPorts } from './physical-ports.ts';
 
 /** What this machine is: read once, at start. */
 export interface HostFacts extends HostIdentity {
@@ -19,8 +20,7 @@ export interface HostFacts extends HostIdentity {
   readonly threads: number;
   readonly memoryBytes: number;
   readonly bootTime: string;
-  /** Physical ports as this machine names them. */
-  readonly nics: readonly string[];
+  readonly ports: readonly PhysicalPort[];
 }
 
 export async function readHostFacts(identity: HostIdentity): Promise<HostFacts> {
@@ -53,7 +53,7 @@ export async function readHostFacts(identity: HostIdentity): Promise<HostFacts> 
     threads: list.length,
     memoryBytes: totalmem(),
     bootTime: new Date(bootSeconds * 1000).toISOString(),
-    nics: Object.keys(networkInterfaces()).filter((name) => name !== 'lo'),
+    ports: await readPhysicalPorts(),
   };
 }
 

@@ -1,8 +1,8 @@
 import { entityDefaults, entityPerSession, reference } from '@hypostyle/services';
 import { type AboutInfo, data, fault, type HostListSummaryQuickStats, type ManagedObjectClass } from '@hypostyle/vim';
+import type { AutoStart } from '../auto-start/auto-start.ts';
 import type { HostCore } from '../host-core.ts';
 import type { MaintenanceWork } from '../maintenance/maintenance-work.ts';
-import { noAutoStart } from '../managed/auto-start-manager.ts';
 import { cpuFeatures } from './cpu-features.ts';
 import { hostCapability } from './host-capability.ts';
 import { hostConnectionInfo } from './host-connection-info.ts';
@@ -21,11 +21,12 @@ export interface HostObjectOptions {
   readonly port: number;
   readonly use: HostUse;
   readonly maintenance: MaintenanceWork;
+  readonly autoStart: AutoStart;
 }
 
 /** HostSystem: this machine, as clients of a host read it. */
 export function addHostObject(core: HostCore, options: HostObjectOptions): void {
-  const { facts, about, maintenance } = options;
+  const { facts, maintenance } = options;
   const { host } = references;
   const { capabilities } = core.hypervisorInfo;
   const hostClass: ManagedObjectClass<'HostSystem'> = {
@@ -35,6 +36,7 @@ export function addHostObject(core: HostCore, options: HostObjectOptions): void 
       vm: { from: [], compute: () => [...core.machines.all()].map((machine) => machine.ref) },
       datastore: { from: [], compute: () => core.datastores.all().map((datastore) => datastore.ref) },
       network: { from: [], compute: () => core.networks.all().map((network) => network.ref) },
+      config: { from: [], compute: () => configInfo(core, options) },
       runtime: { from: [], compute: () => runtimeInfo(core, facts) },
       summary: { from: ['runtime'], compute: () => listSummary(core, options) },
       disabledMethod: {
@@ -71,24 +73,9 @@ export function addHostObject(core: HostCore, options: HostObjectOptions): void 
       configManager: data('HostConfigManager', {
         datastoreSystem: references.datastoreSystem,
         autoStartManager: references.autoStartManager,
+        networkSystem: references.networkSystem,
         advancedOption: references.options,
         accountManager: reference('HostLocalAccountManager', accountManagerValue),
-      }),
-      config: data('HostConfigInfo', {
-        host,
-        product: about,
-        hyperThread: data('HostHyperThreadScheduleInfo', {
-          available: facts.threads > facts.cores,
-          active: facts.threads > facts.cores,
-          config: facts.threads > facts.cores,
-        }),
-        network: data('HostNetworkInfo', {
-          dnsConfig: data('HostDnsConfig', { dhcp: false, hostName: facts.name, domainName: '', address: [] }),
-        }),
-        autoStart: noAutoStart,
-        flags: data('HostFlagInfo', { backgroundSnapshotsEnabled: false }),
-        adminDisabled: false,
-        lockdownMode: 'lockdownDisabled',
       }),
       systemResources: data('HostSystemResourceInfo', { key: 'host' }),
       datastoreBrowser: references.hostBrowser,
@@ -98,6 +85,23 @@ export function addHostObject(core: HostCore, options: HostObjectOptions): void 
 
 /** Methods of a HostSystem that are a center's. */
 const notHere = ['ReconnectHost_Task', 'DisconnectHost_Task', 'ReconfigureHostForDAS_Task'] as const;
+
+function configInfo(core: HostCore, { facts, about, autoStart }: HostObjectOptions) {
+  return data('HostConfigInfo', {
+    host: references.host,
+    product: about,
+    hyperThread: data('HostHyperThreadScheduleInfo', {
+      available: facts.threads > facts.cores,
+      active: facts.threads > facts.cores,
+      config: facts.threads > facts.cores,
+    }),
+    network: core.registry.read(references.networkSystem, 'networkInfo'),
+    autoStart: autoStart.config(),
+    flags: data('HostFlagInfo', { backgroundSnapshotsEnabled: false }),
+    adminDisabled: false,
+    lockdownMode: 'lockdownDisabled',
+  });
+}
 
 function runtimeInfo(core: HostCore, facts: HostFacts) {
   return data('HostRuntimeInfo', {
@@ -125,7 +129,7 @@ function listSummary(core: HostCore, { facts, about, port, use }: HostObjectOpti
       numCpuPkgs: facts.packages.length,
       numCpuCores: facts.cores,
       numCpuThreads: facts.threads,
-      numNics: facts.nics.length,
+      numNics: facts.ports.length,
       numHBAs: 0,
     }),
     runtime: runtimeInfo(core, facts),

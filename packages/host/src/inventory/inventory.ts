@@ -60,6 +60,9 @@ export class Inventory {
   refresh(draft: Draft): void {
     draft.touch(references.vmFolder, 'childEntity');
     draft.touch(references.host, 'vm');
+    // Who starts with the host is one of these.
+    draft.touch(references.autoStartManager, 'config');
+    draft.touch(references.host, 'config');
     this.poolsChanged(draft);
     for (const datastore of this.#datastores.all()) if (draft.has(datastore.ref)) draft.touch(datastore.ref, 'vm');
     this.networksChanged(draft);

@@ -15,6 +15,7 @@ export const references = {
   datastoreSystem: reference('HostDatastoreSystem', 'ha-datastoresystem'),
   hostBrowser: reference('HostDatastoreBrowser', 'ha-host-datastorebrowser'),
   autoStartManager: reference('HostAutoStartManager', 'ha-autostart-mgr'),
+  networkSystem: reference('HostNetworkSystem', 'networkSystem'),
   virtualDiskManager: reference('VirtualDiskManager', 'ha-vdiskmanager'),
   fileManager: reference('FileManager', 'ha-nfc-file-manager'),
   performanceManager: reference('PerformanceManager', 'ha-perfmgr'),

@@ -1,17 +1,20 @@
-import { data, type ManagedObjectClass } from '@hypostyle/vim';
+import { actingUser, type Call, type ManagedObjectClass, type TaskOrigin } from '@hypostyle/vim';
+import type { AutoStart } from '../auto-start/auto-start.ts';
 
-/** HostAutoStartManager. Machines are not started with the host yet, and it says so; libvirt fails without it. */
-export const autoStartManagerClass: ManagedObjectClass<'HostAutoStartManager'> = {
-  type: 'HostAutoStartManager',
-  methods: {},
-};
+/** HostAutoStartManager: which machines start with the host and stop with it, in which order. */
+export function autoStartManagerClass(autoStart: AutoStart): ManagedObjectClass<'HostAutoStartManager'> {
+  return {
+    type: 'HostAutoStartManager',
+    derived: { config: { from: [], compute: () => autoStart.config() } },
+    methods: {
+      ReconfigureAutostart: (_, { spec }) => autoStart.reconfigure(spec),
+      AutoStartPowerOn: (call) => autoStart.powerOn(askedBy(call)),
+      AutoStartPowerOff: (call) => autoStart.powerOff(askedBy(call)),
+    },
+  };
+}
 
-export const noAutoStart = data('HostAutoStartManagerConfig', {
-  defaults: data('AutoStartDefaults', {
-    enabled: false,
-    startDelay: 120,
-    stopDelay: 120,
-    waitForHeartbeat: false,
-    stopAction: 'none',
-  }),
-});
+function askedBy(call: Call): TaskOrigin {
+  const userName = actingUser(call);
+  return { userName, reason: { _typeName: 'TaskReasonUser', userName } as TaskOrigin['reason'] & object };
+}

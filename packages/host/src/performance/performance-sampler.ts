@@ -46,7 +46,7 @@ export class PerformanceSampler {
   constructor(core: HostCore, options: PerformanceSamplerOptions) {
     this.#core = core;
     this.#options = options;
-    this.#meter = new HostMeter({ hostMHz: core.hostMHz, nics: options.facts.nics });
+    this.#meter = new HostMeter({ hostMHz: core.hostMHz, nics: options.facts.ports.map(({ device }) => device) });
     const { samples, performance, clock } = options;
     const { history, intervals, levels } = performance;
     this.#keeper = new HistoryKeeper({ samples, history, intervals, levels }, clock.now());

@@ -37,6 +37,8 @@ export class Computer {
   readonly defects: unknown[] = [];
   /** Time of its performance samples; the true one unless told. */
   clock: Clock | undefined;
+  /** Which start of the computer it is: engines of one do not outlive it. */
+  booted = 1;
   /** What holds its engines; nothing unless told. */
   processGroups: HostOptions['processGroups'];
 
@@ -80,6 +82,7 @@ export class Computer {
         ...this.#identity,
         ...(this.clock === undefined ? {} : { clock: this.clock }),
         ...(this.processGroups === undefined ? {} : { processGroups: this.processGroups }),
+        computerStart: async () => `start ${this.booted}`,
         version: '0.1.0',
         port: () => 443,
         sslThumbprint: () => '',

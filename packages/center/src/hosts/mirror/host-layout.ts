@@ -128,6 +128,7 @@ export const mirrored = {
 const hostManagers = [
   'datastoreSystem',
   'autoStartManager',
+  'networkSystem',
   'advancedOption',
 ] as const satisfies readonly (keyof HostConfigManager)[];
 
@@ -136,6 +137,7 @@ export const followedParts = [
   'HostDatastoreBrowser',
   'HostDatastoreSystem',
   'HostAutoStartManager',
+  'HostNetworkSystem',
   'OptionManager',
   'EnvironmentBrowser',
   'VirtualMachineSnapshot',

@@ -9,6 +9,7 @@ import {
   fault,
   type ManagedObjectReference,
   type RunningTask,
+  type TaskOrigin,
   type VimFault,
 } from '@hypostyle/vim';
 import { setting } from '../../configuration/settings.ts';
@@ -38,6 +39,12 @@ export interface PowerWork {
   /** Ends the engine at once, without a task. */
   terminate(call: Call): Promise<void>;
   answer(call: Call, questionId: string, choice: string): Promise<void>;
+  /** What the host does of its own accord, as by its auto-start. Throws as the methods do. */
+  begin(
+    origin: TaskOrigin,
+    machine: MachineRecord,
+    action: 'powerOn' | 'powerOff' | 'suspend',
+  ): Promise<ManagedObjectReference<'Task'>>;
 }
 
 export function invalidPowerState(machine: MachineRecord, requested: PowerState): VimFault {
@@ -117,14 +124,23 @@ export function definePowerWork(core: HostCore, watch: MachineWatch, settle: Set
     }),
   });
 
-  const start = (work: typeof on, call: Call, requested: PowerState, allowed: readonly PowerState[]) => {
-    const machine = core.machines.get(call.self.ref);
+  const actions = {
+    powerOn: { work: on, requested: 'poweredOn', allowed: ['poweredOff', 'suspended'] },
+    powerOff: { work: off, requested: 'poweredOff', allowed: ['poweredOn', 'suspended'] },
+    suspend: { work: suspend, requested: 'suspended', allowed: ['poweredOn'] },
+    reset: { work: reset, requested: 'poweredOn', allowed: ['poweredOn'] },
+  } as const satisfies Record<string, { work: typeof on; requested: PowerState; allowed: readonly PowerState[] }>;
+  const begin = (origin: Call | TaskOrigin, machine: MachineRecord, action: keyof typeof actions) => {
+    const { work, requested } = actions[action];
+    const allowed: readonly PowerState[] = actions[action].allowed;
+    if (action === 'powerOn') core.maintenance.check();
     mustBeFree(core, machine);
     if (machine.configuration.template) throw fault('InvalidState', {}, 'The machine is a template.');
     if (!allowed.includes(machine.powerState)) throw invalidPowerState(machine, requested);
     settle.stepAside(machine.id);
-    return work(call, { input: { id: machine.id }, queueKey: machine.id });
+    return work(origin, { input: { id: machine.id }, entity: machine.ref, queueKey: machine.id });
   };
+  const start = (call: Call, action: keyof typeof actions) => begin(call, core.machines.get(call.self.ref), action);
 
   /** Asks the guest, outside any task, as the interface has it. */
   const ask = async (
@@ -152,13 +168,11 @@ export function definePowerWork(core: HostCore, watch: MachineWatch, settle: Set
   };
 
   return {
-    powerOn: (call) => {
-      core.maintenance.check();
-      return start(on, call, 'poweredOn', ['poweredOff', 'suspended']);
-    },
-    powerOff: (call) => start(off, call, 'poweredOff', ['poweredOn', 'suspended']),
-    suspend: (call) => start(suspend, call, 'suspended', ['poweredOn']),
-    reset: (call) => start(reset, call, 'poweredOn', ['poweredOn']),
+    powerOn: (call) => start(call, 'powerOn'),
+    powerOff: (call) => start(call, 'powerOff'),
+    suspend: (call) => start(call, 'suspend'),
+    reset: (call) => start(call, 'reset'),
+    begin: async (origin, machine, action) => begin(origin, machine, action),
     shutdownGuest: (call) =>
       ask(call, 'poweredOff', 'VmGuestShutdownEvent', async (id) => core.machines.engine(id)?.requestShutdown()),
     rebootGuest: (call) =>
@@ -171,7 +185,7 @@ export function definePowerWork(core: HostCore, watch: MachineWatch, settle: Set
       }
       core.machines.change(id, { question: undefined });
       if (choice === answers.powerOff) {
-        await start(off, call, 'poweredOff', ['poweredOn', 'suspended']);
+        await start(call, 'powerOff');
         return;
       }
       await settle.retry(id);
@@ -184,7 +198,7 @@ export function definePowerWork(core: HostCore, watch: MachineWatch, settle: Set
         throw fault('NotSupported', {}, 'Guests do not stand by in machines that stay on; use SuspendVM_Task.');
       await ask(call, 'suspended', 'VmGuestStandbyEvent', async () => {
         if (!machine.agentConnected) throw new HypervisorError('guest-agent-absent', 'It does not answer');
-        await start(suspend, call, 'suspended', ['poweredOn']);
+        await start(call, 'suspend');
       });
     },
     terminate: async (call) => {
