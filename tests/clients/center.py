@@ -3,29 +3,12 @@ import os
 
 from pyVmomi import vim, vmodl
 
-from host import Guest, engines, only_engine, sign_in, step, until, wait  # noqa: F401
+from host import Guest, engines, only_engine, step, until, wait  # noqa: F401
+from inventory import content, every, named, service  # noqa: F401
 
 # The host that the script is for, as the center names it and its datastore. SERVER_HOME and SERVER_DATASTORE are its.
 host_name = os.environ['TARGET_HOST']
 datastore_name = os.environ['TARGET_DATASTORE']
-
-service = sign_in()
-content = service.RetrieveContent()
-
-
-def every(kind):
-    """Objects of a kind, wherever they lie."""
-    view = content.viewManager.CreateContainerView(content.rootFolder, [kind], True)
-    try:
-        return list(view.view)
-    finally:
-        view.Destroy()
-
-
-def named(kind, name):
-    found = [entity for entity in every(kind) if entity.name == name]
-    assert len(found) == 1, '%d of %s are named %s' % (len(found), kind.__name__, name)
-    return found[0]
 
 
 def refused(kind, action):

@@ -9,9 +9,9 @@ import urllib.request
 from pyVmomi import vim
 
 from center import compute, content, datacenter, datastore, host, pool, refused, service, step, wait
-from host import address, datastore_folder, port
+from host import address, cookie_of, datastore_folder, port
 
-cookie = service._stub.cookie.split(';')[0]
+cookie = cookie_of(service)
 context = ssl._create_unverified_context()
 before = sorted(os.listdir(datastore_folder))
 

@@ -19,6 +19,11 @@ def sign_in(secret=password):
     return SmartConnect(host=address, port=port, user=user, pwd=secret, sslContext=context)
 
 
+def cookie_of(service):
+    """The session's cookie, for requests of files. pyVmomi has no public name for it; its users take it from the stub."""
+    return service._stub.cookie.split(';')[0]
+
+
 def wait(service, task):
     """The result of a task; its fault is raised."""
     WaitForTask(task, si=service)

@@ -8,13 +8,13 @@ import urllib.request
 
 from pyVmomi import vim
 
-from host import address, datastore_folder, port, sign_in, step, wait
+from host import address, cookie_of, datastore_folder, port, sign_in, step, wait
 
 service = sign_in()
 content = service.RetrieveContent()
 datacenter = content.rootFolder.childEntity[0]
 datastore = datacenter.datastore[0]
-cookie = service._stub.cookie.split(';')[0]
+cookie = cookie_of(service)
 context = ssl._create_unverified_context()
 before = sorted(os.listdir(datastore_folder))
 

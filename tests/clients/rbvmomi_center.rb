@@ -1,39 +1,14 @@
 # Makes an inventory and a machine at a center on the host TARGET_HOST, drives its power, and looks at each effect.
 require 'rbvmomi'
+require_relative 'rbvmomi_checks'
 
 VIM = RbVmomi::VIM
 HOST_NAME = ENV['TARGET_HOST']
 DATASTORE = ENV['TARGET_DATASTORE']
 
-def check(condition, message)
-  raise message unless condition
-end
-
 def step(name)
   puts name
   $stdout.flush
-end
-
-def fault_of(name)
-  yield
-  raise "no #{name}"
-rescue RbVmomi::Fault => error
-  check(error.fault.class.wsdl_name == name, "#{error.fault.class.wsdl_name} instead of #{name}: #{error.message}")
-  error.fault
-end
-
-# Command lines of QEMU processes that hold a file of the host's home.
-def engines
-  Dir.glob('/proc/[0-9]*').map do |folder|
-    begin
-      line = File.read("#{folder}/cmdline").split("\0")
-      next unless line.first.to_s.include?('qemu-system-')
-      files = Dir.glob("#{folder}/fd/*").map { |name| File.readlink(name) rescue '' }
-      line if files.any? { |name| name.start_with?("#{ENV['SERVER_HOME']}/") }
-    rescue Errno::ENOENT, Errno::ESRCH
-      nil
-    end
-  end.compact
 end
 
 vim = VIM.connect(host: ENV['SERVER_HOST'], port: ENV['SERVER_PORT'].to_i, path: '/sdk', ssl: true, insecure: true,

@@ -64,7 +64,10 @@ export class Bed implements AsyncDisposable {
         ],
       });
       await placeGuestDisk(daemon, `images-${guestMachine}`, true);
-      const guest = guestSpec({ name: guestMachine }, `[datastore1] images-${guestMachine}/boot.vmdk`);
+      const guest = guestSpec(
+        { name: guestMachine, controller: 'scsi' },
+        `[datastore1] images-${guestMachine}/boot.vmdk`,
+      );
       const drive = data('VirtualCdrom', {
         key: -4,
         controllerKey: 201,
@@ -102,6 +105,18 @@ export class Bed implements AsyncDisposable {
   async isSeen(name: string, wanted: string, endpoint: Endpoint): Promise<void> {
     const seen = async () => (await this.powerState(name, endpoint).catch(() => undefined)) === wanted;
     await eventually(seen, `${name} to be ${wanted} at the ${endpoint}`, 120_000);
+  }
+
+  /** Waits until no endpoint has a machine of the name. */
+  async isGone(name: string): Promise<void> {
+    for (const endpoint of endpoints) {
+      const gone = () =>
+        this.faces[endpoint].machine(name).then(
+          () => false,
+          () => true,
+        );
+      await eventually(gone, `${name} to be gone at the ${endpoint}`, 120_000);
+    }
   }
 
   /** The guest runs, its agent answers, and its shell listens. */

@@ -21,8 +21,10 @@ export class Face implements AsyncDisposable {
   readonly datacenter: string;
   /** Name of the host that the machines are on. */
   readonly hostName: string;
+  /** That host as the endpoint refers to it. */
+  readonly hostSystem: ManagedObjectReference<'HostSystem'>;
 
-  private constructor(parts: Omit<Face, 'machine' | 'property' | 'task' | typeof Symbol.asyncDispose>) {
+  private constructor(parts: Omit<Face, 'machine' | 'autoStart' | 'property' | 'task' | typeof Symbol.asyncDispose>) {
     this.endpoint = parts.endpoint;
     this.url = parts.url;
     this.host = parts.host;
@@ -33,6 +35,7 @@ export class Face implements AsyncDisposable {
     this.client = parts.client;
     this.datacenter = parts.datacenter;
     this.hostName = parts.hostName;
+    this.hostSystem = parts.hostSystem;
   }
 
   static async open(daemon: Daemon, endpoint: Endpoint): Promise<Face> {
@@ -43,11 +46,10 @@ export class Face implements AsyncDisposable {
     await client.signIn(username, password);
     const home = join(daemon.home, `clients-${endpoint}`);
     await mkdir(home, { recursive: true });
-    const names = await Promise.all(['Datacenter', 'HostSystem'].map((type) => firstName(client, type)));
-    const [datacenter = '', hostName = ''] = names;
+    const [datacenter, host] = await Promise.all([first(client, 'Datacenter'), first(client, 'HostSystem')]);
     return new Face({
       ...{ endpoint, url: address.origin, host: address.hostname, port: Number(address.port || 443), username },
-      ...{ password, home, client, datacenter, hostName },
+      ...{ password, home, client, datacenter: datacenter.name, hostName: host.name, hostSystem: host.ref },
     });
   }
 
@@ -66,6 +68,11 @@ export class Face implements AsyncDisposable {
     return found?.values[path] as T;
   }
 
+  /** What starts and stops machines with their host. */
+  autoStart(): Promise<ManagedObjectReference<'HostAutoStartManager'>> {
+    return this.property(this.hostSystem, 'configManager.autoStartManager');
+  }
+
   /** Does something to a machine, and waits for its end. */
   async task(
     machine: Machine,
@@ -79,14 +86,17 @@ export class Face implements AsyncDisposable {
   }
 }
 
-async function firstName(client: Client, type: string): Promise<string> {
+async function first<T extends 'Datacenter' | 'HostSystem'>(
+  client: Client,
+  type: T,
+): Promise<{ readonly ref: ManagedObjectReference<T>; readonly name: string }> {
   const { viewManager, rootFolder } = await client.content();
   if (viewManager === undefined) throw new Error('there is no view manager');
   const selection = { container: rootFolder, type: [type], recursive: true };
   const view = await client.call(viewManager, 'CreateContainerView', selection);
   const [listed] = await client.retrieve(view, ['view']);
-  const [first] = (listed?.values.view ?? []) as ManagedObjectReference[];
-  if (first === undefined) throw new Error(`there is no ${type}`);
-  const [named] = await client.retrieve(first as Machine, ['name']);
-  return `${named?.values.name}`;
+  const [ref] = (listed?.values.view ?? []) as ManagedObjectReference<T>[];
+  if (ref === undefined) throw new Error(`there is no ${type}`);
+  const [named] = await client.retrieve(ref as ManagedObjectReference as Machine, ['name']);
+  return { ref, name: `${named?.values.name}` };
 }

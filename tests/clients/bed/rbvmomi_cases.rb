@@ -1,5 +1,6 @@
 # The cases of rbvmomi: what it did is looked at in the engine and in the files. Tells each outcome as a line of JSON.
 require 'rbvmomi'
+require_relative '../rbvmomi_checks'
 require 'json'
 require 'socket'
 require 'uri'
@@ -12,32 +13,6 @@ CASES = []
 
 def define(name, at: %w[host center], quick: false, &body)
   CASES << [name, body] if at.include?(ENV['BED_ENDPOINT']) && (quick || !QUICK)
-end
-
-def check(condition, message)
-  raise message unless condition
-end
-
-def fault_of(name)
-  yield
-  raise "no #{name}"
-rescue RbVmomi::Fault => error
-  check(error.fault.class.wsdl_name == name, "#{error.fault.class.wsdl_name} instead of #{name}: #{error.message}")
-  error.fault
-end
-
-# Command lines of QEMU processes that hold a file of the server's home.
-def engines
-  Dir.glob('/proc/[0-9]*').map do |folder|
-    begin
-      line = File.read("#{folder}/cmdline").split("\0")
-      next unless line.first.to_s.include?('qemu-system-')
-      files = Dir.glob("#{folder}/fd/*").map { |name| File.readlink(name) rescue '' }
-      line if files.any? { |name| name.start_with?("#{ENV['SERVER_HOME']}/") }
-    rescue Errno::ENOENT, Errno::ESRCH
-      nil
-    end
-  end.compact
 end
 
 def engine_of(machine)

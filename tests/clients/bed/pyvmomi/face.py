@@ -10,26 +10,10 @@ from pyVmomi import vim, vmodl
 
 from cases import at_center, endpoint, on_datastore
 from engine import Guest, engines, until
-from host import address, port, sign_in, wait as wait_for
+from host import address, cookie_of, port, wait as wait_for
+from inventory import content, every, named, service  # noqa: F401
 
-service = sign_in()
-content = service.RetrieveContent()
 unsafe = ssl._create_unverified_context()
-
-
-def every(kind):
-    """Objects of a kind, wherever they lie."""
-    view = content.viewManager.CreateContainerView(content.rootFolder, [kind], True)
-    try:
-        return list(view.view)
-    finally:
-        view.Destroy()
-
-
-def named(kind, name):
-    found = [each for each in every(kind) if each.name == name]
-    assert len(found) == 1, '%d of %s are named %s' % (len(found), kind.__name__, name)
-    return found[0]
 
 
 def wait(task):
@@ -147,7 +131,7 @@ def guest_ready():
 def send(method, url, body=None, headers=()):
     """A request of files, as scripts send it with the cookie of their session."""
     asked = urllib.request.Request(url, data=body, method=method, headers=dict(headers))
-    asked.add_header('Cookie', service._stub.cookie.split(';')[0])
+    asked.add_header('Cookie', cookie_of(service))
     return urllib.request.urlopen(asked, context=unsafe, timeout=120)
 
 

@@ -56,6 +56,39 @@ def process():
         until(lambda: shell.run('cat /proc/%d/comm 2>/dev/null || true' % pid) != 'sleep', 'its end', 60)
 
 
+@case('files and folders of the guest')
+def files():
+    guest_ready()
+    own, folder = manager.fileManager, there + '-folder'
+    own.MakeDirectoryInGuest(guest, root_login, folder + '/inner', True)
+    path = own.CreateTemporaryFileInGuest(guest, root_login, 'bed-', '.txt', folder)
+    with inside() as shell:
+        assert shell.run('ls %s/*.txt' % folder) == path
+    own.MoveFileInGuest(guest, root_login, path, folder + '/inner/moved', False)
+    listed = own.ListFilesInGuest(guest, root_login, folder, 0, 100, None)
+    kinds = {each.path: each.type for each in listed.files}
+    assert kinds['inner'] == 'directory' and len([name for name in kinds if name not in ('.', '..')]) == 1, kinds
+    refused(vim.fault.FileNotFound, lambda: own.DeleteFileInGuest(guest, root_login, path))
+    own.DeleteDirectoryInGuest(guest, root_login, folder, True)
+    with inside() as shell:
+        assert shell.run('test -e %s || echo gone' % folder) == 'gone'
+
+
+@case('a program with variables and a folder of its own')
+def environment():
+    guest_ready()
+    spec = Program(programPath='/bin/sh', arguments="-c 'pwd >%s-env; echo $COLOUR >>%s-env'" % (there, there),
+                   workingDirectory='/root', envVariables=['COLOUR=light blue'])
+    pid = manager.processManager.StartProgramInGuest(guest, root_login, spec)
+
+    def ended():
+        found = manager.processManager.ListProcessesInGuest(guest, root_login, [pid])
+        return found and found[0].endTime is not None
+    until(ended, 'its end', 120)
+    with inside() as shell:
+        assert shell.run('cat %s-env' % there).splitlines() == ['/root', 'light blue']
+
+
 @case('keys typed')
 def keys():
     guest_ready()
