@@ -19,7 +19,7 @@ const faultKinds: Readonly<Record<string, FailureKind>> = {
 
 const nextSteps: Readonly<Record<string, string>> = {
   InvalidLogin: 'Check --username and --password-file, or HYPOSTYLE_USERNAME and HYPOSTYLE_PASSWORD.',
-  DuplicateName: "Choose another name; 'hypo deploy' takes one with --name.",
+  DuplicateName: 'Choose another name; where there is --name, it gives one.',
   AlreadyBeingManaged: 'Use --force to take it from the center that has it.',
   AlreadyConnected: "'hypo host ls' shows it.",
   NoHost: 'Check the address and the port, and that the host runs there.',

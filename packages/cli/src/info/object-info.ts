@@ -119,15 +119,27 @@ async function poolFacts(
 ): Promise<ObjectInfo> {
   const [found] = await client.retrieve(object.ref, ['config', 'vm']);
   const { config, vm = [] } = found?.values ?? {};
-  const value = { cpu: config?.cpuAllocation, memory: config?.memoryAllocation, machines: vm.length };
+  const { cpuAllocation, memoryAllocation } = config ?? {};
   return {
-    value,
+    value: { cpu: allocationOf(cpuAllocation), memory: allocationOf(memoryAllocation), machines: vm.length },
     shown: {
-      cpu: allocationText(value.cpu, 'MHz'),
-      memory: allocationText(value.memory, 'MiB'),
-      machines: String(value.machines),
+      cpu: allocationText(cpuAllocation, 'MHz'),
+      memory: allocationText(memoryAllocation, 'MiB'),
+      machines: String(vm.length),
       pools: String(inventory.childrenOf(object).length),
     },
+  };
+}
+
+/** What a pool gets, without the names of the interface's types. */
+function allocationOf(allocation: ResourceAllocationInfo | undefined) {
+  if (allocation === undefined) return undefined;
+  const { reservation, expandableReservation, limit, shares } = allocation;
+  return {
+    reservation,
+    expandableReservation,
+    limit,
+    shares: shares && { shares: shares.shares, level: shares.level },
   };
 }
 

@@ -1,11 +1,13 @@
 import type { Store, StoreWrite } from '@hypostyle/contracts';
-import { fromDocument, toDocument } from '@hypostyle/vim';
+import { fromDocument, nextTurn, toDocument, turnEnd } from '@hypostyle/vim';
 import { AlikeValues } from './alike-values.ts';
 
 const collection = 'last-known';
 
 /** Entities read in one go: a center has thousands. */
 const atOnce = 100;
+/** Most entities that are written in one go. */
+const batch = 50;
 
 type Properties = Readonly<Record<string, unknown>>;
 
@@ -83,6 +85,9 @@ export class LastKnown {
 
   async #write(): Promise<void> {
     for (;;) {
+      // Nobody waits for it: a center has thousands of machines, and others have something to do.
+      if (performance.now() >= turnEnd()) await nextTurn();
+      const end = turnEnd();
       const writes: StoreWrite[] = [];
       const taken = new Map<string, (() => Properties) | undefined>();
       for (const [key, properties] of this.#waiting) {
@@ -90,8 +95,7 @@ export class LastKnown {
         taken.set(key, properties);
         if (properties === undefined) writes.push({ delete: { collection, key } });
         else writes.push({ put: { collection, key, value: toDocument(properties()) } });
-        // A batch at a time: a center has thousands of machines, and others wait for their turn.
-        if (writes.length === 50) break;
+        if (writes.length === batch || performance.now() >= end) break;
       }
       if (writes.length === 0) return;
       try {

@@ -1,3 +1,4 @@
+import { VimFault } from '@hypostyle/vim';
 import type { Command } from 'commander';
 import { type CommandDefinition, onServer, optionsOf } from '../../command-context.ts';
 import type { ServerSession } from '../../connection/server-session.ts';
@@ -120,7 +121,11 @@ Examples:
           await session.client
             .call(authorizationManager(session), 'RemoveAuthorizationRole', { roleId, failIfUsed: !force })
             .catch((error: unknown) => {
-              throw withName(name, error);
+              if (!(error instanceof VimFault) || error.type !== 'RemoveFailed') throw withName(name, error);
+              throw new CliError('failed', `${name}: ${error.message}`, {
+                next: 'Use --force to take it from those who have it.',
+                cause: error,
+              });
             });
         }
         return roles.map(({ roleId, name }) => ({ id: roleId, name }));

@@ -152,7 +152,12 @@ export function eventFormat(type: string): EventFormat {
 
 /** Fills in the braces with members of the event; what it does not have is left empty. */
 export function formatEvent(format: string, event: object): string {
-  return format.replace(/\{([a-zA-Z.]{1,80})\}/g, (_, path: string) => {
+  // What a center does by itself, such as to its accounts, is on no host.
+  const phrased =
+    (event as { readonly host?: unknown }).host === undefined
+      ? format.replace(/ on (host )?\{host\.name\}/g, '')
+      : format;
+  return phrased.replace(/\{([a-zA-Z.]{1,80})\}/g, (_, path: string) => {
     let value: unknown = event;
     for (const name of path.split('.')) {
       value =

@@ -57,6 +57,17 @@ test('an event says where it happened, in words and by reference', async () => {
   assert.equal(event.template, false);
 });
 
+test('an event of no host does not speak of one', async () => {
+  const { registry, refs, events } = await build();
+  const told = (entity?: ManagedObjectReference) => {
+    const members = { account: 'bob', group: false };
+    events.post(undefined, { type: 'AccountRemovedEvent', userName: 'ann', members, ...(entity ? { entity } : {}) });
+    return registry.read(events.ref, 'latestEvent')?.fullFormattedMessage;
+  };
+  assert.equal(told(), 'Account bob was removed');
+  assert.equal(told(refs.host), 'Account bob was removed on host h1');
+});
+
 test('an event is about what its commit makes, and does not happen when the commit does not', async () => {
   const { registry, events, persistence, client } = await build();
   const collector = (await client.call(events.ref, 'CreateCollectorForEvents', {
