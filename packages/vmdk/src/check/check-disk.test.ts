@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { open, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, open, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -129,7 +129,15 @@ test('damage of a sparse file is found for what it is', async (t) => {
     ['directory', ['table-damaged'], () => patch(path, (header.directoryOffset as number) * 512, word(0xffffff))],
     ['no directory', ['directory-damaged'], () => patch(path, 56, word(0x7fffffff))],
     ['one lists it', ['copies-differ'], () => patch(path, first + one * 4, word(0))],
-    ['conflict', ['copies-conflict', 'grain-overlap'], () => patch(path, first + one * 4, word(sectorOf(two)))],
+    ['place of another', ['table-damaged'], () => patch(path, first + one * 4, word(sectorOf(two)))],
+    [
+      'conflict',
+      ['copies-conflict'],
+      async () => {
+        await appendFile(path, Buffer.alloc(header.grainSectors * 512, 1));
+        await patch(path, first + one * 4, word(whole.length / 512));
+      },
+    ],
     [
       'both shared',
       ['grain-overlap', 'grains-leaked'],

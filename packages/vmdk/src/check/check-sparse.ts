@@ -94,11 +94,13 @@ function checkTable(file: FileWindow, table: MergedTable, findings: Findings): v
     grains.length > 3
       ? `grains ${grains.slice(0, 3).join(', ')} and ${grains.length - 3} more`
       : `grain ${grains.join(', ')}`;
+  // Copies that disagree for good stay as they are, and so does what else is wrong with them.
+  const keep = conflicts.length > 0;
   if (!first.bytes) findings.add('table-damaged', file.path, 'the directory names no place for it', place);
-  else if (firstDamaged.length > 0) findings.add('table-damaged', file.path, grainList(firstDamaged), place);
+  else if (firstDamaged.length > 0) findings.add('table-damaged', file.path, grainList(firstDamaged), place, { keep });
   if (copy && !copy.bytes) findings.add('copy-damaged', file.path, 'the directory names no place for it', place);
-  else if (copyDamaged.length > 0) findings.add('copy-damaged', file.path, grainList(copyDamaged), place);
-  if (single.length > 0) findings.add('copies-differ', file.path, grainList(single), place);
+  else if (copyDamaged.length > 0) findings.add('copy-damaged', file.path, grainList(copyDamaged), place, { keep });
+  if (single.length > 0) findings.add('copies-differ', file.path, grainList(single), place, { keep });
   if (conflicts.length > 0) findings.add('copies-conflict', file.path, grainList(conflicts), place);
   if (lost.length > 0) findings.add('grain-lost', file.path, grainList(lost), place);
 }

@@ -67,13 +67,15 @@ const listedEach = 8;
 export class Findings {
   readonly #lists = new Map<string, { listed: Finding[]; count: number }>();
 
-  add(code: FindingCode, file: string, reason: string, place?: string): void {
+  /** With `keep` it is not repaired, whatever is said of its kind. */
+  add(code: FindingCode, file: string, reason: string, place?: string, { keep = false } = {}): void {
     const key = `${code}\n${file}`;
     const list = this.#lists.get(key) ?? { listed: [], count: 0 };
     this.#lists.set(key, list);
     list.count += 1;
     if (list.listed.length >= listedEach) return;
-    const { severity, repair, words } = findingKinds[code];
+    const { severity, words } = findingKinds[code];
+    const repair = keep ? 'no' : findingKinds[code].repair;
     const message = `${file}${place === undefined ? '' : ` (${place})`}: ${words}: ${reason}`;
     list.listed.push({ code, severity, file, ...(place === undefined ? {} : { place }), message, repair, count: 1 });
   }

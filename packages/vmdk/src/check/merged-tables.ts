@@ -1,13 +1,12 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { FileWindow } from '../file-window.ts';
 import { ForwardWindow } from '../forward-window.ts';
 import { roundUp, sectorBytes } from '../size.ts';
 import { directoryEntries, type SparseHeader, sparseFlags } from '../sparse/sparse-header.ts';
 import { usualPlaces, usualTableSector } from '../sparse/sparse-layout.ts';
-import { RoomMap } from './room-map.ts';
+import { GrainRoom } from './grain-room.ts';
 
 const entryBytes = 4;
-/** Room of larger files is kept by grains: what is not aligned to them counts as taken. */
-const plainRoomBytes = 2 ** 37;
 
 /** A grain directory as it stands in the file. */
 export interface FoundDirectory {
@@ -30,7 +29,7 @@ export interface MergedTable {
   readonly first: FoundTable;
   /** Undefined where the extent has no redundant directory. */
   readonly copy: FoundTable | undefined;
-  /** Entries of which at least one copy makes sense; where neither does, those of the first. */
+  /** Entries of which at least one copy makes sense; where neither does, those of the first. Empty without both. */
   readonly merged: Buffer;
   /** Grains of which the first, the copy, or both make no sense. */
   readonly firstDamaged: readonly number[];
@@ -68,7 +67,10 @@ async function readDirectory(
   usual: number | undefined,
 ): Promise<FoundDirectory> {
   const bytes = directoryEntries(header) * entryBytes;
-  const within = (sector: number) => sector >= 1 && sector * sectorBytes + bytes <= file.bytes;
+  const overheadBytes = header.overheadSectors * sectorBytes;
+  // One that begins in the metadata ends there: else the capacity is wrong, and grains would be read as tables.
+  const end = (start: number) => (start < overheadBytes ? overheadBytes : file.bytes);
+  const within = (sector: number) => sector >= 1 && sector * sectorBytes + bytes <= end(sector * sectorBytes);
   if (within(named)) {
     const directory = await file.read(named * sectorBytes, bytes);
     const moved = usual !== undefined && usual !== named;
@@ -91,42 +93,44 @@ export function tableSectors(header: SparseHeader): number {
 }
 
 /**
- * Every grain table that either directory names, put together entry by entry. A grain that only the copy lists counts
- * where nothing else has its room; otherwise the copy is wrong about it.
+ * Every grain table that either directory names, put together entry by entry. What only one copy says, or both say
+ * differently, is judged by the room in the file: a place that another grain has is wrong.
  */
 export async function* mergedTables(
   file: FileWindow,
   header: SparseHeader,
   directories: Directories,
 ): AsyncGenerator<MergedTable, void, undefined> {
-  const room = new RoomMap();
-  const grainBytes = header.grainSectors * sectorBytes;
-  const unit = file.bytes > plainRoomBytes ? grainBytes : sectorBytes;
-  const take = (sector: number) => {
-    const start = sector * sectorBytes;
-    const first = Math.floor(start / unit);
-    return room.take(first, Math.ceil((start + grainBytes) / unit) - first);
-  };
-  let copyOnly = false;
+  const room = new GrainRoom(file, header);
+  let doubtful = false;
   for await (const table of foundTables(file, header, directories)) {
-    const singles = new Set(table.copyOnly);
-    copyOnly ||= singles.size > 0;
-    for (const { grain, sector } of storedGrains(header, table)) if (!singles.has(grain)) take(sector);
+    const doubted = new Set([...table.copyOnly, ...table.conflicts]);
+    doubtful ||= doubted.size > 0;
+    for (const { grain, sector } of storedGrains(header, table)) if (!doubted.has(grain)) room.take(sector);
+    for (const grain of table.conflicts) for (const sector of placesOf(header, table, grain)) room.dispute(sector);
   }
   for await (const table of foundTables(file, header, directories)) {
-    yield await settleConflicts(file, header, copyOnly ? settleCopyOnly(header, table, take) : table);
+    yield doubtful ? settleCopyOnly(header, await settleConflicts(file, header, table, room), room) : table;
   }
 }
 
-/** Gives up what only the copy lists where its room is another's. */
-function settleCopyOnly(header: SparseHeader, table: MergedTable, take: (sector: number) => boolean): MergedTable {
+/** What the two copies say of a grain. */
+function placesOf(header: SparseHeader, table: MergedTable, grain: number): [first: number, copy: number] {
+  const at = (grain - table.index * header.entriesPerTable) * entryBytes;
+  return [table.first.bytes?.readUInt32LE(at) ?? 0, table.copy?.bytes?.readUInt32LE(at) ?? 0];
+}
+
+/** Gives up what only the copy lists where its room is another's, or may be. */
+function settleCopyOnly(header: SparseHeader, table: MergedTable, room: GrainRoom): MergedTable {
   const wrong = new Set<number>();
   for (const grain of table.copyOnly) {
-    const at = (grain - table.index * header.entriesPerTable) * entryBytes;
-    const sector = table.merged.readUInt32LE(at);
-    if (sector <= 1 || take(sector)) continue;
+    const [, sector] = placesOf(header, table, grain);
+    if (room.isFree(sector) && !room.isDisputed(sector)) {
+      room.take(sector);
+      continue;
+    }
     wrong.add(grain);
-    table.merged.writeUInt32LE(0, at);
+    table.merged.writeUInt32LE(0, (grain - table.index * header.entriesPerTable) * entryBytes);
   }
   if (wrong.size === 0) return table;
   const kept = (grains: readonly number[]) => grains.filter((grain) => !wrong.has(grain));
@@ -144,7 +148,8 @@ export function* storedGrains(
   table: MergedTable,
 ): Generator<{ readonly grain: number; readonly sector: number }, void, undefined> {
   const base = table.index * header.entriesPerTable;
-  const entries = Math.min(header.entriesPerTable, Math.ceil(header.capacity / header.grainSectors) - base);
+  const grains = Math.ceil(header.capacity / header.grainSectors) - base;
+  const entries = Math.min(grains, Math.floor(table.merged.length / entryBytes));
   const least = header.flags & sparseFlags.zeroedGrains ? 2 : 1;
   const lost = new Set(table.lost);
   for (let entry = 0; entry < entries; entry += 1) {
@@ -161,6 +166,8 @@ async function* foundTables(
   const { usual } = directories;
   const [firstWindow, copyWindow] = [new ForwardWindow(file), new ForwardWindow(file)];
   for (let index = 0; index < directoryEntries(header); index += 1) {
+    // Tables that are not there cost no read, and nothing else would have its turn.
+    if (index % 1024 === 1023) await turn();
     const first = await readTable(firstWindow, header, directories.first, index, usual);
     const copy = directories.copy ? await readTable(copyWindow, header, directories.copy, index, usual) : undefined;
     if (first === 'none' && (copy === undefined || copy === 'none')) continue;
@@ -196,6 +203,9 @@ function merge(
   first: FoundTable,
   copy: FoundTable | undefined,
 ): MergedTable {
+  const nothing = { lost: [], single: [], copyOnly: [], conflicts: [], firstDamaged: [], copyDamaged: [] };
+  // A header with a wrong capacity has hundreds of thousands of these: none is looked at entry by entry.
+  if (!first.bytes && !copy?.bytes) return { index, first, copy, merged: Buffer.alloc(0), ...nothing };
   const base = index * header.entriesPerTable;
   const entries = Math.min(header.entriesPerTable, Math.ceil(header.capacity / header.grainSectors) - base);
   const merged = Buffer.from(first.bytes ?? copy?.bytes ?? Buffer.alloc(header.entriesPerTable * entryBytes));
@@ -231,19 +241,36 @@ function merge(
   return { index, first, copy, merged, ...found };
 }
 
-/** Copies that place a grain differently agree all the same where both places hold the same: it was being moved. */
-async function settleConflicts(file: FileWindow, header: SparseHeader, table: MergedTable): Promise<MergedTable> {
+/**
+ * Copies that place a grain differently agree all the same where both places hold the same: it was being moved. And one
+ * of them is wrong whose place is another grain's, if the other's is not.
+ */
+async function settleConflicts(
+  file: FileWindow,
+  header: SparseHeader,
+  table: MergedTable,
+  room: GrainRoom,
+): Promise<MergedTable> {
   if (table.conflicts.length === 0) return table;
   const conflicts: number[] = [];
   const single = [...table.single];
+  const firstDamaged = [...table.firstDamaged];
+  const copyDamaged = [...table.copyDamaged];
   for (const grain of table.conflicts) {
-    const at = (grain - table.index * header.entriesPerTable) * entryBytes;
-    const places = [table.first, table.copy].map((found) => found?.bytes?.readUInt32LE(at) ?? 0);
+    const places = placesOf(header, table, grain);
+    const [first, copy] = places;
+    if (room.isFree(first) !== room.isFree(copy)) {
+      const right = room.isFree(first) ? first : copy;
+      (right === first ? copyDamaged : firstDamaged).push(grain);
+      table.merged.writeUInt32LE(right, (grain - table.index * header.entriesPerTable) * entryBytes);
+      room.take(right);
+      continue;
+    }
     const [one, other] = await Promise.all(places.map((sector) => grainAt(file, header, sector)));
     if (one && other?.equals(one)) single.push(grain);
     else conflicts.push(grain);
   }
-  return { ...table, single, conflicts };
+  return { ...table, single, firstDamaged, copyDamaged, conflicts };
 }
 
 /** A grain's bytes, with zeros where the file ends within it; undefined for one that is marked as zeros. */

@@ -108,10 +108,11 @@ test('whatever one copy of the tables lost is taken from the other', async (t) =
 
 test('what both copies lost, or place differently, stays as it is, and the disk is not called clean', async (t) => {
   const { path, whole, table } = await sparse(t);
-  const damaged = Buffer.from(whole);
+  const elsewhere = whole.length / 512;
+  const damaged = Buffer.concat([whole, Buffer.alloc(grainBytes, 9)]);
   damaged[72] = 1;
   for (const copy of [0, 1] as const) damaged.writeUInt32LE(7, table(copy, 0) + 8);
-  damaged.writeUInt32LE(whole.readUInt32LE(table(0, 0)), table(1, 0) + 20);
+  damaged.writeUInt32LE(elsewhere, table(1, 0) + 20);
   damaged.fill(0xff, table(0, 1), table(0, 1) + 2048);
   await writeFile(path, damaged);
   const { actions, after } = await repairDisk(path);
@@ -121,11 +122,41 @@ test('what both copies lost, or place differently, stays as it is, and the disk 
   assert.ok(!codes.includes('table-damaged'));
   const now = await readFile(path);
   for (const copy of [0, 1] as const) assert.equal(now.readUInt32LE(table(copy, 0) + 8), 7);
-  assert.equal(now.readUInt32LE(table(1, 0) + 20), whole.readUInt32LE(table(0, 0)));
+  assert.equal(now.readUInt32LE(table(1, 0) + 20), elsewhere);
   await assert.rejects(openDisk(path, { writable: true }), { code: 'unclean' });
   const disk = await openDisk(path);
   assert.ok(image.subarray(4 * 2 ** 20).equals(await disk.read(4 * 2 ** 20, image.length - 4 * 2 ** 20)));
   await disk.close();
+});
+
+test('where two copies place a grain differently, the one that names the place of another grain is wrong', async (t) => {
+  const { path, whole, table } = await sparse(t);
+  for (const copy of [0, 1] as const) {
+    const damaged = Buffer.from(whole);
+    damaged.writeUInt32LE(whole.readUInt32LE(table(0, 0)), table(copy, 0) + 20);
+    await writeFile(path, damaged);
+    const { after } = await repairDisk(path);
+    assert.deepEqual(after.findings, []);
+    assert.ok(image.equals(await contentOf(path)));
+  }
+});
+
+test('a table whose copies disagree for good is read after a repair as it was before', async (t) => {
+  const { path, whole, table } = await sparse(t);
+  const damaged = Buffer.concat([whole, Buffer.alloc(grainBytes, 9)]);
+  damaged.writeUInt32LE(whole.length / 512, table(0, 0) + 20);
+  damaged.writeUInt32LE(0x00ffffff, table(0, 0));
+  await writeFile(path, damaged);
+  const { before, actions } = await repairDisk(path);
+  assert.deepEqual(actions, []);
+  assert.deepEqual(
+    before.findings.map(({ code, repair }) => [code, repair]),
+    [
+      ['table-damaged', 'no'],
+      ['copies-conflict', 'no'],
+    ],
+  );
+  assert.ok(image.equals(await contentOf(path)));
 });
 
 test('leaked room is given back and nothing is lost, wherever a repair is cut off', async (t) => {

@@ -10,8 +10,8 @@ const directoryOffsets = 48;
 
 /**
  * Writes each grain table as both copies together have it, the redundant one first, so that a kill leaves one of them
- * whole. What neither copy tells stays as it is, and so does all of an extent that is not laid out as usual. Answers
- * what was done.
+ * whole. What neither copy tells stays as it is, and so does a table of which the copies disagree for good, and all of an
+ * extent that is not laid out as usual. Answers what was done.
  */
 export async function repairTables(file: FileWindow, header: SparseHeader): Promise<string[]> {
   const directories = await readDirectories(file, header);
@@ -22,6 +22,8 @@ export async function repairTables(file: FileWindow, header: SparseHeader): Prom
   let tables = 0;
   for await (const table of mergedTables(file, header, directories)) {
     if (!table.first.bytes && !table.copy?.bytes) continue;
+    // A reader takes all of a table from its copy when it is damaged: made whole, it would show its own side of these.
+    if (table.conflicts.length > 0) continue;
     const changed = await repairTable(file, header, copy, table, table.copy);
     if ((await repairTable(file, header, first, table, table.first)) || changed) tables += 1;
   }
@@ -53,7 +55,7 @@ async function repairTable(
   const wanted = Buffer.from(table.merged);
   // Nobody knows better about these than the copy itself.
   const base = table.index * header.entriesPerTable;
-  for (const grain of found?.bytes ? [...table.lost, ...table.conflicts] : []) {
+  for (const grain of found?.bytes ? table.lost : []) {
     const at = (grain - base) * entryBytes;
     found?.bytes?.copy(wanted, at, at, at + entryBytes);
   }

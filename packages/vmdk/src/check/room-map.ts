@@ -30,6 +30,16 @@ export class RoomMap {
     return free;
   }
 
+  /** Whether nothing has taken any of these units. */
+  isFree(start: number, count: number): boolean {
+    for (let unit = start; unit < start + count; unit += 1) {
+      const page = this.#pages.get(Math.floor(unit / unitsAPage));
+      const within = unit % unitsAPage;
+      if (page && ((page[within >> 3] as number) & (1 << (within & 7))) !== 0) return false;
+    }
+    return true;
+  }
+
   /** Stretches from `start` to `end` that nothing took, in order. */
   async *free(start: number, end: number): AsyncGenerator<{ start: number; end: number }, void, undefined> {
     let first = -1;
