@@ -32,6 +32,7 @@ export {
   describeChain,
   type ExtentFacts,
 } from './describe/describe-chain.ts';
+export { readAnyDescriptor } from './descriptor/any-descriptor.ts';
 export { newContentId, replaceContentId, withContentId } from './descriptor/content-id.ts';
 export { type DeltaDescriptorOptions, deltaCreateType, deltaDescriptor, deltaExtentType } from './descriptor/delta.ts';
 export {

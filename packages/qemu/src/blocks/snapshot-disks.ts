@@ -78,14 +78,16 @@ export async function addOverlay(engine: Pick<Engine, 'execute'>, name: string, 
   const access = { 'read-only': false, discard: 'unmap' };
   const direct = (await takesDirectIo(path)) ? { cache: { direct: true } } : {};
   const file: BlockNode = { driver: 'file', 'node-name': `${name}-file`, filename: path, ...access, ...direct };
-  await engine.execute('blockdev-add', file);
-  try {
-    const image: BlockNode = { driver: 'qcow2', 'node-name': name, file: `${name}-file`, backing: null, ...access };
-    await engine.execute('blockdev-add', image);
-  } catch (error) {
-    await engine.execute('blockdev-del', { 'node-name': `${name}-file` }).catch(() => {});
-    throw error;
-  }
+  const image: BlockNode = { driver: 'qcow2', 'node-name': name, file: `${name}-file`, backing: null, ...access };
+  // The engine does one after the other: an image whose file it does not take is refused as well.
+  const [opened, added] = await Promise.allSettled([
+    engine.execute('blockdev-add', file),
+    engine.execute('blockdev-add', image),
+  ]);
+  if (opened.status === 'rejected') throw opened.reason;
+  if (added.status === 'fulfilled') return;
+  await engine.execute('blockdev-del', { 'node-name': `${name}-file` }).catch(() => {});
+  throw added.reason;
 }
 
 /** Whether the file system of a file takes O_DIRECT. */

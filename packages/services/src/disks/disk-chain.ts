@@ -1,16 +1,12 @@
-import { open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { BlockLayer } from '@hypostyle/contracts';
 import {
   changeImagePath,
   type Descriptor,
-  decodeDescriptor,
   deltaCreateType,
-  maximumDescriptorBytes,
   noParent,
-  parseDescriptor,
-  parseSparseHeader,
-  readDescriptor,
+  readAnyDescriptor,
   resolveReference,
   sectorBytes,
   settlingPlaces,
@@ -113,11 +109,10 @@ function parentPath({ descriptor, descriptorPath }: DiskLink, options: DiskChain
 }
 
 async function readLink(path: string, options: DiskChainOptions): Promise<DiskLink> {
-  const embedded = await readEmbedded(path);
-  const descriptor = embedded ?? (await readDescriptor(path));
+  const { descriptor, isEmbedded } = await readAnyDescriptor(path);
   const extentPaths: string[] = [];
   for (const extent of descriptor.extents) {
-    if (extent.file === undefined || embedded !== undefined) continue;
+    if (extent.file === undefined || isEmbedded) continue;
     const file = resolveReference(dirname(path), extent.file, {
       kind: 'extent',
       from: path,
@@ -193,29 +188,4 @@ function linkKind(descriptor: Descriptor): DiskLink['kind'] {
   if (extent === undefined || more.length > 0 || extent.access !== 'RW') return 'foreign';
   const flat = extent.type === 'VMFS' || extent.type === 'FLAT';
   return flat && (extent.offset ?? 0) === 0 && descriptor.parentContentId === noParent ? 'flat' : 'foreign';
-}
-
-/** The descriptor inside a hosted sparse file; undefined when the file is a descriptor itself. */
-async function readEmbedded(path: string): Promise<Descriptor | undefined> {
-  let handle: Awaited<ReturnType<typeof open>>;
-  try {
-    handle = await open(path, 'r');
-  } catch (cause) {
-    throw new VmdkError('descriptor-missing', { file: path, reason: 'there is no such file', cause });
-  }
-  try {
-    const head = Buffer.alloc(sectorBytes);
-    const { bytesRead } = await handle.read(head, 0, head.length, 0);
-    if (bytesRead < 4 || head.toString('latin1', 0, 4) !== 'KDMV') return undefined;
-    const header = parseSparseHeader(head, path);
-    const length = header.descriptorSectors * sectorBytes;
-    if (header.descriptorOffset === 0 || length === 0 || length > maximumDescriptorBytes) {
-      throw new VmdkError('descriptor-invalid', { file: path, reason: 'the sparse file has no descriptor of its own' });
-    }
-    const text = Buffer.alloc(length);
-    await handle.read(text, 0, length, header.descriptorOffset * sectorBytes);
-    return parseDescriptor(decodeDescriptor(text, path), { file: path });
-  } finally {
-    await handle.close();
-  }
 }

@@ -23,10 +23,12 @@ export interface Workload {
   work(slice: TimeSlice): boolean;
 }
 
-/** Shortest time between two rounds, in milliseconds: many changes wake followers once. */
+/** Time between two rounds where changes do not end, in milliseconds: many of them wake followers once. */
 const roundMilliseconds = 20;
+/** Rounds that may follow each other at once after quiet: the changes of one task are told as they come. */
+const roundsAtOnce = 8;
 
-/** Brings each change to those who follow the object, in rounds: the first at once, the next no sooner than 20 ms. */
+/** Brings each change to those who follow the object, in rounds: a few at once, then one in 20 ms. */
 export class ChangeFeed {
   readonly #registry: Registry;
   readonly #cursor: ChangeCursor;
@@ -37,7 +39,9 @@ export class ChangeFeed {
   readonly #projections = new Set<() => void>();
   readonly #listeners = new Set<() => void>();
   #timer: NodeJS.Timeout | NodeJS.Immediate | undefined;
-  #lastRound = Number.NEGATIVE_INFINITY;
+  /** Rounds that may go at once, as of `#lastRound`; one comes back in each 20 ms between rounds. */
+  #rounds = roundsAtOnce;
+  #lastRound = performance.now();
   #round: Promise<void> | undefined;
   readonly #onDefect: (error: unknown) => void;
 
@@ -91,7 +95,7 @@ export class ChangeFeed {
     while (this.#cursor.version < version || this.#workloads.size > 0 || this.#round !== undefined) {
       this.#round ??= this.#run().finally(() => {
         this.#round = undefined;
-        this.#lastRound = performance.now();
+        this.#ended();
         if (this.#cursor.version < this.#registry.version || this.#workloads.size > 0) this.#schedule();
       });
       await this.#round;
@@ -106,7 +110,7 @@ export class ChangeFeed {
 
   #schedule(): void {
     if (this.#timer !== undefined || this.#round !== undefined) return;
-    const due = this.#lastRound + roundMilliseconds - performance.now();
+    const due = (1 - this.#roundsNow()) * roundMilliseconds;
     const run = () => {
       this.#timer = undefined;
       this.settle().catch(this.#onDefect);
@@ -121,8 +125,19 @@ export class ChangeFeed {
     this.#timer = undefined;
   }
 
+  #roundsNow(): number {
+    return Math.min(roundsAtOnce, this.#rounds + (performance.now() - this.#lastRound) / roundMilliseconds);
+  }
+
+  /** The time that a round takes brings none back: where they are long, there is as much time between them. */
+  #ended(): void {
+    this.#rounds = Math.max(0, this.#rounds - 1);
+    this.#lastRound = performance.now();
+  }
+
   async #run(): Promise<void> {
     this.#clearTimer();
+    this.#rounds = this.#roundsNow();
     const slice = new TimeSlice();
     for (let settled = false; !settled; ) {
       const version = this.#registry.version;

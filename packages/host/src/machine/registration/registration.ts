@@ -149,17 +149,14 @@ function missingDatastore({ datastore: uuid }: MachineDocument): Datastore {
   return new Datastore({ uuid, name: uuid, directory: join('/nonexistent', uuid) });
 }
 
+/** What a machine's folder says. */
+export type FolderFacts = Pick<
+  MachineRecord,
+  'configuration' | 'vApp' | 'vAppProblem' | 'modified' | 'disks' | 'snapshots' | 'changes' | 'files'
+>;
+
 /** What a machine's folder says now. */
-export async function readMachine(
-  core: Core,
-  datastore: Datastore,
-  vmxPath: string,
-): Promise<
-  Pick<
-    MachineRecord,
-    'configuration' | 'vApp' | 'vAppProblem' | 'modified' | 'disks' | 'snapshots' | 'changes' | 'files'
-  >
-> {
+export async function readMachine(core: Core, datastore: Datastore, vmxPath: string): Promise<FolderFacts> {
   const vmx = await readVmx(datastore, vmxPath);
   const fallbackName = splitPath(vmxPath).name.replace(/\.vmx$/i, '');
   const configuration = configurationFromVmx(vmx, core.guestOs, fallbackName);

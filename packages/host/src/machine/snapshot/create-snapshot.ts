@@ -10,6 +10,7 @@ import { readVmx, syncFolder } from '../files/machine-files.ts';
 import { driveNode } from '../power/hardware.ts';
 import { suspendKey } from '../power/power-on.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
+import { type FolderFacts, readMachine } from '../registration/registration.ts';
 import { abandonSnapshot } from './abandon-snapshot.ts';
 import { type CreateJournal, type CreateSnapshotInput, type CreateWork, memoryFiles } from './create-work.ts';
 import { makeDeltas, nameDeltas, namesDeltas, planDeltas, removeDeltas, snapshotDisks } from './planned-deltas.ts';
@@ -30,26 +31,28 @@ const maximumVAppBytes = 4 << 20;
 /**
  * Takes a snapshot: the machine's disks stay as they are, and it goes on with a delta over each. The `.vmx` that names
  * the deltas is the moment: before it all is taken back, after it the rest is done, whatever ends the process. Memory
- * that cannot be kept after that has the deltas merged again.
+ * that cannot be kept after that has the deltas merged again. `isAgain`: an earlier process may have done some of it;
+ * otherwise what is journaled is the plan alone.
  */
 export async function createSnapshot(
   core: HostCore,
   watch: MachineWatch,
   task: RunningTask,
   input: CreateSnapshotInput,
+  { isAgain }: { readonly isAgain: boolean },
 ): Promise<SnapshotReference> {
   const machine = core.machines.get({ type: 'VirtualMachine', value: input.id });
   const work: CreateWork = { core, watch, task, machine, input };
   const known = task.journaled as CreateJournal | undefined;
   try {
     if (known?.failed !== undefined) return await abandonSnapshot(work, known, known.failed);
-    if (known !== undefined) {
+    if (known !== undefined && isAgain) {
       if (await isNamed(machine, known)) return await finish(work, known, true);
       await takeBack(machine, known);
     }
     checkSnapshots(machine);
-    const plan = await planSnapshot(work);
-    await task.journal(plan);
+    const plan = known === undefined || isAgain ? await planSnapshot(core, input) : known;
+    if (plan !== known) await task.journal(plan);
     await prepare(work, plan);
     return await finish(work, plan, false);
   } catch (error) {
@@ -57,7 +60,10 @@ export async function createSnapshot(
   }
 }
 
-async function planSnapshot({ core, machine, input }: CreateWork): Promise<CreateJournal> {
+/** What a snapshot is to be, and what is to be made for it; changes nothing. */
+export async function planSnapshot(core: HostCore, input: CreateSnapshotInput): Promise<CreateJournal> {
+  const machine = core.machines.get({ type: 'VirtualMachine', value: input.id });
+  checkSnapshots(machine);
   const { datastore, vmxPath, configuration, powerState } = machine;
   const { folder, name } = splitPath(vmxPath);
   const disks = snapshotDisks(configuration);
@@ -110,15 +116,20 @@ async function prepare(work: CreateWork, plan: CreateJournal): Promise<void> {
   const { folder } = splitPath(vmxPath);
   const directory = datastore.absolute(folder);
   const staged = new StagedFiles();
+  const ownFile = async (isThere: boolean, path: string, most: number) =>
+    isThere ? await readOwnFile(datastore, path, most) : undefined;
+  // Nothing names any of what is made yet, so that all of it is made, and made durable, at a time.
+  const deltasMade = makeDeltas(core, machine, deltas);
+  // Whoever waits for it hears of it.
+  deltasMade.catch(() => {});
   try {
-    const vmx = await readVmx(datastore, vmxPath);
-    const { list, file } = await readVmsd(datastore, vmxPath);
     const nvramName = splitPath(configuration.nvram).name;
-    const nvram =
-      nvramName === '' ? undefined : await readOwnFile(datastore, joinPath(folder, nvramName), maximumNvramBytes);
-    const vApp = configuration.hasVApp
-      ? await readOwnFile(datastore, joinPath(folder, vAppPath), maximumVAppBytes)
-      : undefined;
+    const [vmx, { list, file }, nvram, vApp] = await Promise.all([
+      readVmx(datastore, vmxPath),
+      readVmsd(datastore, vmxPath),
+      ownFile(nvramName !== '', joinPath(folder, nvramName), maximumNvramBytes),
+      ownFile(configuration.hasVApp, joinPath(folder, vAppPath), maximumVAppBytes),
+    ]);
     const state = formatVmsn({
       vmx: Buffer.from(vmx.toString()),
       ...(nvram === undefined ? {} : { nvram }),
@@ -131,10 +142,9 @@ async function prepare(work: CreateWork, plan: CreateJournal): Promise<void> {
     }
     if (isListedAtOnce(work, plan))
       staged.add(datastore.absolute(vmsdPath(vmxPath)), formatVmsd(withSnapshot(list, entry), file));
-    // Nothing names any of these yet, so that all of them are made durable at a time.
     await allDone([
       writeDurably(join(directory, entry.fileName), state),
-      makeDeltas(core, machine, deltas),
+      deltasMade,
       ...(entry.state === 'suspended' && entry.memoryFile !== undefined
         ? [shareFile(join(directory, image), join(directory, entry.memoryFile))]
         : []),
@@ -145,7 +155,7 @@ async function prepare(work: CreateWork, plan: CreateJournal): Promise<void> {
     await staged.publish();
     if (deltas.length === 0 && entry.state === 'poweredOn') await task.journal({ ...plan, named: true });
   } catch (error) {
-    await staged.discard();
+    await Promise.allSettled([deltasMade, staged.discard()]);
     await takeBack(machine, plan).catch((also: unknown) => core.onDefect('a snapshot that was not taken', also));
     throw error;
   }
@@ -162,6 +172,10 @@ async function beginOffline(core: HostCore, machine: MachineRecord, plan: Create
 async function finish(work: CreateWork, plan: CreateJournal, isAgain: boolean): Promise<SnapshotReference> {
   const { core, task, machine, input } = work;
   const { entry } = plan;
+  // All that the folder says from now on is in it: it is read while the engine changes its disks.
+  const reading =
+    !isAgain && isListedAtOnce(work, plan) ? readMachine(core, machine.datastore, machine.vmxPath) : undefined;
+  reading?.catch(() => {});
   let taken: Taken;
   try {
     taken =
@@ -177,7 +191,7 @@ async function finish(work: CreateWork, plan: CreateJournal, isAgain: boolean): 
     if (code !== 'engine-lost') await takeBack(machine, plan);
     throw error;
   }
-  return await conclude(work, { ...plan, entry: { ...entry, quiesced: taken.quiesced } }, taken);
+  return await conclude(work, { ...plan, entry: { ...entry, quiesced: taken.quiesced } }, taken, reading);
 }
 
 /** Whatever was named is what it was before, and nothing that was made stays. */
@@ -212,12 +226,15 @@ async function conclude(
   { core, machine }: CreateWork,
   { entry, generations }: CreateJournal,
   { lost }: Taken,
+  reading: Promise<FolderFacts> | undefined,
 ): Promise<SnapshotReference> {
   const { datastore, vmxPath, id } = machine;
-  const { list } = await readVmsd(datastore, vmxPath);
-  if (findSnapshot(list.entries, entry.uid) === undefined)
-    await writeVmsd(datastore, vmxPath, withSnapshot(list, entry));
-  await refreshMachine(core, id);
+  if (reading === undefined) {
+    const { list } = await readVmsd(datastore, vmxPath);
+    if (findSnapshot(list.entries, entry.uid) === undefined)
+      await writeVmsd(datastore, vmxPath, withSnapshot(list, entry));
+  }
+  await refreshMachine(core, id, reading);
   if (!lost) await core.changes.began(id, entry.uid, generations);
   return snapshotReference(id, entry.uid);
 }

@@ -73,19 +73,25 @@ const lasting = ['displayName', 'uuid.bios', 'uuid.location', 'vc.uuid', 'templa
 /**
  * Makes the machine what it was: its configuration, new deltas over the disks of the snapshot, and its memory where the
  * snapshot has that. A machine that runs is ended. The `.vmx` is the moment: before it a restart begins anew, after it
- * the rest is done.
+ * the rest is done. `isAgain`: an earlier process may have done some of it; otherwise what is journaled is the plan alone.
  */
-export async function revertToSnapshot(parts: RevertParts, task: RunningTask, input: RevertInput): Promise<void> {
+export async function revertToSnapshot(
+  parts: RevertParts,
+  task: RunningTask,
+  input: RevertInput,
+  { isAgain }: { readonly isAgain: boolean },
+): Promise<void> {
   const { core } = parts;
   const machine = core.machines.get({ type: 'VirtualMachine', value: input.id });
-  const known = task.journaled as RevertJournal | undefined;
+  const journaled = task.journaled as RevertJournal | undefined;
+  const known = isAgain ? journaled : undefined;
   let plan: RevertJournal;
   try {
     if (known !== undefined && (await isDone(core, machine, known))) plan = known;
     else {
       if (known !== undefined && !known.concluded) await undo(machine, known);
       checkSnapshots(machine);
-      plan = await revert(parts, task, machine, input);
+      plan = await revert(parts, task, machine, { input, planned: isAgain ? undefined : journaled });
     }
     if (!plan.concluded) await conclude(core, machine, plan);
   } catch (error) {
@@ -101,12 +107,12 @@ async function revert(
   { core, watch }: RevertParts,
   task: RunningTask,
   machine: MachineRecord,
-  input: RevertInput,
+  { input, planned }: { readonly input: RevertInput; readonly planned: RevertJournal | undefined },
 ): Promise<RevertJournal> {
-  const entry = entryOf(machine, input.uid);
+  const entry = entryOf(machine, planned?.uid ?? input.uid);
   const then = await readState(core, machine, entry);
-  const plan = await planRevert(machine, entry, then, input);
-  await task.journal(plan);
+  const plan = planned ?? (await planRevert(machine, entry, then, input));
+  if (planned === undefined) await task.journal(plan);
   const staged = new StagedFiles();
   try {
     await stageThen(machine, then, plan, staged);
@@ -167,6 +173,14 @@ async function readState(core: HostCore, machine: MachineRecord, entry: Snapshot
     });
   }
   return { state, vmx, configuration };
+}
+
+/** What a revert is to make; changes nothing. */
+export async function planReverting(core: HostCore, input: RevertInput): Promise<RevertJournal> {
+  const machine = core.machines.get({ type: 'VirtualMachine', value: input.id });
+  checkSnapshots(machine);
+  const entry = entryOf(machine, input.uid);
+  return await planRevert(machine, entry, await readState(core, machine, entry), input);
 }
 
 async function planRevert(

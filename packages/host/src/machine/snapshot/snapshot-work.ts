@@ -14,11 +14,11 @@ import type { MachineWatch } from '../engine/machine-watch.ts';
 import { mustBeFree } from '../lifecycle/lifecycle-work.ts';
 import { claimOf } from '../record/claims.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
-import { createSnapshot } from './create-snapshot.ts';
+import { createSnapshot, planSnapshot } from './create-snapshot.ts';
 import type { CreateSnapshotInput } from './create-work.ts';
 import { refreshMachine } from './refresh-machine.ts';
 import { type RemoveInput, removeSnapshots } from './remove-snapshot.ts';
-import { type RevertInput, type RevertParts, revertToSnapshot } from './revert-snapshot.ts';
+import { planReverting, type RevertInput, type RevertParts, revertToSnapshot } from './revert-snapshot.ts';
 import { checkSnapshots, mustTakeSnapshots, snapshotFault } from './snapshot-faults.ts';
 import { readVmsd, writeVmsd } from './snapshot-files.ts';
 import { changeSnapshot, findSnapshot } from './snapshot-list.ts';
@@ -80,9 +80,16 @@ export function defineSnapshotWork(core: HostCore, watch: MachineWatch, powerOn:
   const again = <Input>(run: (task: RunningTask, input: Input) => Promise<unknown>) => ({ run, resume: run });
   const create = core.tasks.define<CreateSnapshotInput>('VirtualMachine.createSnapshot', {
     method: 'CreateSnapshot_Task',
-    ...again((task, input: CreateSnapshotInput) => createSnapshot(core, watch, task, input)),
+    plan: (input) => planSnapshot(core, input),
+    run: (task, input) => createSnapshot(core, watch, task, input, { isAgain: false }),
+    resume: (task, input) => createSnapshot(core, watch, task, input, { isAgain: true }),
   });
-  const reverting = again((task, input: RevertInput) => revertToSnapshot({ core, watch, powerOn }, task, input));
+  const reverts = { core, watch, powerOn };
+  const reverting = {
+    plan: (input: RevertInput) => planReverting(core, input),
+    run: (task: RunningTask, input: RevertInput) => revertToSnapshot(reverts, task, input, { isAgain: false }),
+    resume: (task: RunningTask, input: RevertInput) => revertToSnapshot(reverts, task, input, { isAgain: true }),
+  };
   /** What an export reads is not merged away under it; one whose clients have left ends. */
   const mustBeUnread = (id: string): Promise<unknown> => {
     const { holder: task, givenUp } = core.claims.ask(claimOf.chains(id));

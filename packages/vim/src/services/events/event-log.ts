@@ -36,6 +36,7 @@ export class EventLog implements HistorySource<EventRecord> {
   #waiting: WriteGroup[] = [];
   #writing: Promise<void> | undefined;
   #sinceTrim = 0;
+  #isAwake = false;
 
   private constructor({ persistence, limit, onDefect }: EventLogOptions) {
     this.#persistence = persistence;
@@ -68,17 +69,26 @@ export class EventLog implements HistorySource<EventRecord> {
       this.#waiting.push({ writes: [trim], dispensable: true });
     }
     this.#shed();
-    if (this.#writing === undefined) this.flush().catch((error: unknown) => this.#onDefect('event log', error));
+    if (this.#isAwake) return;
+    this.#isAwake = true;
+    // The events of one commit go in one batch.
+    queueMicrotask(() => {
+      this.#isAwake = false;
+      if (this.#writing === undefined) this.#drain().catch((error: unknown) => this.#onDefect('event log', error));
+    });
   }
 
-  /** Resolves when everything appended so far is durable. */
-  async flush(): Promise<void> {
-    // The batch under way may not have what was appended since.
+  /** Resolves when everything appended so far is durable, and `alongside` with it. */
+  async flush(alongside: readonly PersistenceWrite[] = []): Promise<void> {
+    if (alongside.length > 0) this.#waiting.push({ writes: alongside, dispensable: false });
+    // The batch under way may not have what was appended since; the one after it has, whoever began it.
     if (this.#writing !== undefined) await this.#writing.catch(() => {});
-    while (this.#waiting.length > 0) {
-      this.#writing ??= this.#write();
-      await this.#writing;
-    }
+    if (this.#waiting.length > 0) this.#writing ??= this.#write();
+    await this.#writing;
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#waiting.length > 0) await this.flush();
   }
 
   async read({ from, to, reverse, limit }: HistoryRange): Promise<HistoryItem<EventRecord>[]> {

@@ -29,6 +29,9 @@ export interface EventPoster {
   post(draft: Draft | undefined, event: EventRequest): number;
   /** Takes a key for a chain of events to come. */
   newChain(): number;
-  /** Resolves when every event posted so far is durable. */
-  flush(): Promise<void>;
+  /**
+   * Resolves when every event posted so far is durable, and with it what is to be written `alongside`: in one batch with
+   * the last of them, or after all of them. What could not be written is written with later ones.
+   */
+  flush(alongside?: readonly PersistenceWrite[]): Promise<void>;
 }

@@ -172,6 +172,40 @@ test('while the store takes nothing, the oldest events are given up, but none wi
   assert.equal(await persistence.disk.get('taken', 'host'), 1);
 });
 
+test('everybody who waits for events hears of them when they are durable, and of what was written alongside', async () => {
+  const { events, persistence } = await build();
+  const { transact } = persistence;
+  const batches: { readonly count: number; readonly done: () => void }[] = [];
+  persistence.transact = async (writes) => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    batches.push({ count: writes.length, done: resolve });
+    await promise;
+    await transact.call(persistence, writes);
+  };
+  const next = async () => {
+    await new Promise((resolve) => setImmediate(resolve));
+    return batches.shift();
+  };
+  events.post(undefined, { type: 'GeneralUserEvent', members: { message: 'first' } });
+  const underWay = await next();
+  const told: string[] = [];
+  const put = { collection: 'taken', key: 'host', value: 1 };
+  events.post(undefined, { type: 'GeneralUserEvent', members: { message: 'second' } });
+  const waiting = [
+    events.flush().then(() => told.push('one')),
+    events.flush([{ put }]).then(() => told.push('alongside')),
+    events.flush().then(() => told.push('another')),
+  ];
+  underWay?.done();
+  const last = await next();
+  assert.equal(last?.count, 2, 'the event, and what goes with it');
+  assert.deepEqual(told, []);
+  last?.done();
+  await Promise.all(waiting);
+  assert.equal(await persistence.disk.get('taken', 'host'), 1);
+  assert.equal((await persistence.disk.list('events')).length, 2);
+});
+
 test('the history is bounded', async () => {
   const { events, persistence } = await build(undefined, 100);
   for (let i = 0; i < 2_500; i += 1) events.post(undefined, { type: 'GeneralUserEvent', members: { message: `${i}` } });

@@ -8,7 +8,7 @@ import { type Clock, dateTime, systemClock } from '../clock.ts';
 import { collectorLimit, HistoryCollectors } from '../history/history-collectors.ts';
 import { HistoryCursor } from '../history/history-cursor.ts';
 import { inventoryReader } from '../inventory.ts';
-import type { Persistence } from '../persistence.ts';
+import type { Persistence, PersistenceWrite } from '../persistence.ts';
 import { eventArguments } from './event-arguments.ts';
 import { type EventFilterSpec, eventMatcher } from './event-filter.ts';
 import { eventFormat, formatEvent } from './event-formats.ts';
@@ -93,8 +93,8 @@ export class EventService implements EventPoster {
     return this.#log.nextKey();
   }
 
-  async flush(): Promise<void> {
-    await this.#log.flush();
+  async flush(alongside?: readonly PersistenceWrite[]): Promise<void> {
+    await this.#log.flush(alongside);
   }
 
   /** Forgets events of before a time, in milliseconds since 1970. */

@@ -18,7 +18,7 @@ async function build(persistence = new KillablePersistence(), clock = new Manual
   const vm = registry.commit((draft) =>
     draft.add<'VirtualMachine'>({ type: 'VirtualMachine', methods: {} }, 'vm-1', { name: 'web' }),
   );
-  const events = new RecordedEvents();
+  const events = new RecordedEvents(persistence);
   const defects: unknown[] = [];
   const onDefect = (_where: string, error: unknown) => defects.push(error);
   const base = { registry, persistence, events, clock, authorizer: allowEverything, historyLimit, onDefect };

@@ -36,6 +36,12 @@ export interface TaskKind<Input = unknown> {
   readonly cancelable?: boolean;
   /** True when only a few may run at a time in the whole service. */
   readonly heavy?: boolean;
+  /**
+   * What `run` is to journal first, found out before the task is durable, while those behind it wait: written down with
+   * the task, so that `run` finds it `journaled`. Changes nothing. Asked only where it is the task's turn at once, and of
+   * no use where it rejects: `run` plans for itself then.
+   */
+  plan?(input: Input): Promise<unknown>;
   /** Does the work; the answer is `TaskInfo.result`. `input` is what the request gave, as JSON keeps it. */
   run(task: RunningTask, input: Input): Promise<unknown>;
   /** Goes on after a restart in the middle of `run`, or of `resume`. Without it the task ends in error. */

@@ -76,9 +76,9 @@ export class TaskStore {
     await this.#persistence.transact([put(record)]);
   }
 
-  async finish(record: TaskRecord): Promise<void> {
-    const key = numberKey(record.number);
-    await this.#persistence.transact([put(record), { delete: { collection: unfinishedCollection, key } }]);
+  /** What is to be written at the end of a task. */
+  finishing(record: TaskRecord): PersistenceWrite[] {
+    return [put(record), { delete: { collection: unfinishedCollection, key: numberKey(record.number) } }];
   }
 
   /** Deletes tasks below `number`, but for those named. */

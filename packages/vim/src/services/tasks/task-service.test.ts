@@ -5,6 +5,7 @@ import { fault } from '../../runtime/fault.ts';
 import { Registry } from '../../runtime/registry.ts';
 import { loadSchema } from '../../schema/schema.ts';
 import type { ManagedObjectReference } from '../../schema/values.ts';
+import { numberKey } from '../persistence.ts';
 import { allowEverything, faultNamed, sessionOf, TestClient } from '../testing/calls.ts';
 import { KillablePersistence } from '../testing/killable-persistence.ts';
 import { ManualClock } from '../testing/manual-clock.ts';
@@ -21,7 +22,7 @@ async function build(persistence = new KillablePersistence(), clock = new Manual
   const vm = registry.commit((draft) =>
     draft.add<'VirtualMachine'>({ type: 'VirtualMachine', methods: {} }, 'vm-1', { name: 'web' }),
   );
-  const events = new RecordedEvents();
+  const events = new RecordedEvents(persistence);
   const defects: unknown[] = [];
   const tasks = await TaskService.open({
     registry,
@@ -92,6 +93,64 @@ test('a task runs: it is durable first, shows its progress, and its result comes
   assert.deepEqual(registry.read(vm, 'recentTask'), []);
   assert.deepEqual(registry.read(tasks.ref, 'recentTask'), []);
   assert.equal((await persistence.disk.list('tasks')).length, 1, 'history keeps it');
+});
+
+test('a task whose turn it is at once is written down once, as begun and with its plan; one behind it is not planned', async () => {
+  const { tasks, persistence, info } = await build();
+  const { open, opened } = gate();
+  const planned: string[] = [];
+  const found: unknown[] = [];
+  const work = async (task: RunningTask) => {
+    found.push(task.journaled);
+    await opened;
+  };
+  const begin = tasks.define<string>('Test.planned', {
+    plan: async (name) => {
+      planned.push(name);
+      if (name === 'refused') throw new Error('no');
+      return { made: name };
+    },
+    run: work,
+    resume: work,
+  });
+  const writes: unknown[] = [];
+  const { transact } = persistence;
+  persistence.transact = async (batch) => {
+    writes.push(batch);
+    await transact.call(persistence, batch);
+  };
+  const first = await begin({}, { input: 'first', queueKey: 'a' });
+  await settle();
+  assert.equal(info(first).state, 'running');
+  assert.equal(writes.length, 1);
+  const stored = await persistence.disk.get<{ info: TaskInfo; journal: unknown }>('tasks', numberKey(1));
+  assert.deepEqual([stored?.info.state, stored?.journal], ['running', { made: 'first' }]);
+  const second = await begin({}, { input: 'second', queueKey: 'a' });
+  const refused = await begin({}, { input: 'refused', queueKey: 'b' });
+  assert.equal(info(second).state, 'queued');
+  open();
+  await Promise.all([first, second, refused].map((ref) => tasks.finished(ref)));
+  assert.deepEqual(planned, ['first', 'refused']);
+  assert.deepEqual(found, [{ made: 'first' }, undefined, undefined]);
+});
+
+test('a task that was killed when it had only been written down goes on as one that had begun', async () => {
+  const persistence = new KillablePersistence(undefined, 1);
+  const before = await build(persistence);
+  const dead = async () => {
+    await new Promise(() => {});
+  };
+  const begin = before.tasks.define<string>('Test.planned', { plan: async (name) => name, run: dead, resume: dead });
+  void begin({}, { input: 'disk', queueKey: 'a' });
+  await persistence.died;
+  const after = await build(new KillablePersistence(persistence.disk));
+  const gone: unknown[] = [];
+  const run = () => assert.fail('it had begun');
+  after.tasks.define<string>('Test.planned', { run, resume: async (task) => void gone.push(task.journaled) });
+  await after.tasks.recover();
+  const [object] = after.registry.all('Task');
+  const end = await after.tasks.finished(object?.ref as ManagedObjectReference<'Task'>);
+  assert.deepEqual([end.state, gone], ['success', ['disk']]);
 });
 
 test('faults become the error of the task; anything else is SystemError and told as a defect', async () => {

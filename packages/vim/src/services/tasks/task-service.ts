@@ -157,8 +157,7 @@ export class TaskService implements TaskKeeper {
         activationId: request.activationId ?? ('self' in origin ? origin.context.activationId : undefined),
       },
     });
-    await this.#admit(task);
-    this.#enqueue(task);
+    await this.#admitAndEnqueue(task, kind);
     return task.ref;
   }
 
@@ -363,7 +362,7 @@ export class TaskService implements TaskKeeper {
     const { activationId } = task.info;
     if (activationId !== undefined) this.#activations.add(activationId, task.record.number);
     try {
-      await this.#store.create(task.record);
+      await this.#store.create(task.durable);
     } catch (error) {
       this.#tracked.delete(task.ref.value);
       this.#unfinished.delete(task.record.number);
@@ -391,14 +390,40 @@ export class TaskService implements TaskKeeper {
     this.#recent.add(task, draft);
   }
 
-  #enqueue(task: TrackedTask): void {
+  #enqueue(task: TrackedTask, run = () => this.#run(task)): void {
     task.work = {
       lane: task.record.queueKey,
       shared: task.record.queueShared ?? false,
       heavy: this.kinds.get(task.record.kind ?? '')?.heavy ?? false,
-      run: () => this.#run(task),
+      run,
     };
     this.#queue.add(task.work);
+  }
+
+  /**
+   * A new task takes its place in the queue before it is durable. One whose turn it is at once is written down once: as
+   * begun, with its first step. A kind that does not go on after a restart is not: it has not begun yet.
+   */
+  async #admitAndEnqueue(task: TrackedTask, kind: TaskKind): Promise<void> {
+    const admitted = Promise.withResolvers<boolean>();
+    let atOnce = false;
+    this.#enqueue(task, async () => {
+      atOnce = true;
+      if (await admitted.promise) await this.#run(task);
+    });
+    try {
+      if (atOnce && kind.resume !== undefined) {
+        // What speaks against it is found again by the work, and is the error of the task.
+        const journal = await kind.plan?.(task.record.input).catch(() => undefined);
+        task.begins(journal, dateTime(this.clock));
+      }
+      await this.#admit(task);
+      admitted.resolve(true);
+    } catch (error) {
+      admitted.resolve(false);
+      if (task.work !== undefined) this.#queue.remove(task.work);
+      throw error;
+    }
   }
 
   async #run(task: TrackedTask): Promise<void> {
@@ -419,9 +444,9 @@ export class TaskService implements TaskKeeper {
     await this.#end(task, outcome);
   }
 
-  async #begin(task: TrackedTask, startTime = dateTime(this.clock)): Promise<void> {
+  async #begin(task: TrackedTask, startTime = task.begunAt ?? dateTime(this.clock)): Promise<void> {
     task.change({ state: 'running', startTime });
-    await this.save(task);
+    if (task.begunAt === undefined) await this.save(task);
     this.show(task);
   }
 
@@ -448,8 +473,7 @@ export class TaskService implements TaskKeeper {
     task.record = { ...task.record, input: undefined, journal: owner === undefined ? undefined : journal };
     const shown = task.record;
     try {
-      await this.events.flush();
-      await this.#store.finish(shown);
+      await this.events.flush(this.#store.finishing(shown));
     } catch (error) {
       // It is over all the same; what is not durable is found again as running at the next start.
       this.#onDefect('task record', error);

@@ -29,6 +29,7 @@ export class TrackedTask implements RunningTask {
   ending = false;
   /** In milliseconds since 1970, once complete. */
   completedAt = 0;
+  #begunAt: string | undefined;
   readonly #keeper: TaskKeeper;
   /** Made when somebody asks for its signal: few tasks do, and it is the greater part of one that is over. */
   #abort: AbortController | undefined;
@@ -70,6 +71,23 @@ export class TrackedTask implements RunningTask {
       if (this.#aborted) this.#abort.abort(cancelled());
     }
     return this.#abort.signal;
+  }
+
+  /** When it began, where that is written down with the task itself. */
+  get begunAt(): string | undefined {
+    return this.#begunAt;
+  }
+
+  /** As it is written down first: one that begins at once is shown as queued, and found again as running. */
+  get durable(): TaskRecord {
+    if (this.#begunAt === undefined) return this.record;
+    return { ...this.record, info: { ...this.info, state: 'running', startTime: this.#begunAt } };
+  }
+
+  /** Before it is written down: it is its turn, and this its first step. */
+  begins(journal: unknown, at: string): void {
+    this.#begunAt = at;
+    this.record = { ...this.record, journal };
   }
 
   get journaled(): unknown {
