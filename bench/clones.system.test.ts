@@ -14,8 +14,10 @@ test('the bench of clones measures ours and what people use in pairs', { timeout
   };
   assert.deepEqual(
     figures.map(({ name }) => name),
-    ['25 linked clones, beside 25 images', 'a whole clone, beside cp --sparse'],
+    ['25 linked clones, beside 25 images', '25 linked clones, beyond their bytes', 'a whole clone, beside cp --sparse'],
   );
   assert.ok(figures.every(({ ratio }) => ratio.median > 0));
+  const alone = bytes['25 folders of the same bytes'] ?? 0;
+  assert.ok(alone > 25 * 4096, `${alone} bytes are those of 25 machines`);
   assert.ok((bytes['25 linked clones'] ?? Number.POSITIVE_INFINITY) < 25 * 200_000);
 });

@@ -1,11 +1,13 @@
 /**
- * Clones: many linked ones at a time beside `qemu-img create -b`, and a whole one beside `cp --sparse=auto`.
+ * Clones: many linked ones at a time beside `qemu-img create -b`, and beside their bytes alone; a whole one beside
+ * `cp --sparse=auto`.
  *
- *     node bench/clones.ts [--rounds N] [--many N] [--mebibytes N] [--folder FOLDER] [--json]
+ *     node bench/clones.ts [--rounds N] [--many N] [--many-rounds N] [--mebibytes N] [--folder FOLDER] [--json]
  *
  * Ours is measured from a client's calls over HTTPS at a center to the end of the last task: machines that are
- * registered, with their own identities, durable. Theirs is images only, one after another as a script makes them. 20
- * rounds of 25 by default, and one of 250; disks of 1 GiB with 256 MiB in them.
+ * registered, with their own identities, durable. Images are made one after another, as a script makes them. The bytes
+ * are the files of such clones, written and synced by this process, all at a time: what ours takes beyond them is what
+ * it takes to register machines. 20 rounds of 25 by default, and of 250; disks of 1 GiB with 256 MiB in them.
  */
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, open, readdir, rm, stat } from 'node:fs/promises';
@@ -16,11 +18,13 @@ import type { ManagedObjectReference, VirtualMachineCloneSpec } from '@hypostyle
 import { centerOf } from '../tests/harness/center.ts';
 import { Daemon } from '../tests/harness/daemon.ts';
 import { percentile } from './api/percentile.ts';
+import { CopiedFolder } from './machines/copied-folder.ts';
 
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '20' },
     many: { type: 'string', default: '250' },
+    'many-rounds': { type: 'string', default: '20' },
     mebibytes: { type: 'string', default: '256' },
     folder: { type: 'string', default: tmpdir() },
     json: { type: 'boolean', default: false },
@@ -28,6 +32,7 @@ const { values } = parseArgs({
 });
 const rounds = Number(values.rounds);
 const many = Number(values.many);
+const manyRounds = many > 0 ? Number(values['many-rounds']) : 0;
 const mebibytes = Number(values.mebibytes);
 const mebibyte = 2 ** 20;
 const run = promisify(execFile);
@@ -61,10 +66,11 @@ try {
       spec: { template: false, powerOn: false, snapshot, ...spec } as VirtualMachineCloneSpec,
     });
   const clone = (name: string, spec: object) => done(begin(name, spec)) as Promise<Machine>;
-  const linked = { location: { diskMoveType: 'createNewChildDiskBacking' } };
+  const asLink = { location: { diskMoveType: 'createNewChildDiskBacking' } };
+  let copied: CopiedFolder | undefined;
   const linkMany = async (count: number): Promise<number> => {
     const begun = performance.now();
-    const tasks = await Promise.all(Array.from({ length: count }, (_, number) => begin(`desk${number}`, linked)));
+    const tasks = await Promise.all(Array.from({ length: count }, (_, number) => begin(`desk${number}`, asLink)));
     const made: Machine[] = [];
     // A session follows so many tasks at a time, and no more.
     for (let at = 0; at < count; at += 50)
@@ -73,7 +79,18 @@ try {
       );
     const took = performance.now() - begun;
     bytes[`${count} linked clones`] = await usedBytes(daemon.datastore, /^desk/);
-    for (const machine of made) await done(client.call(machine, 'Destroy_Task', {}));
+    copied ??= await CopiedFolder.of(join(daemon.datastore, 'desk0'));
+    for (let at = 0; at < count; at += 25)
+      await Promise.all(made.slice(at, at + 25).map((machine) => done(client.call(machine, 'Destroy_Task', {}))));
+    return took;
+  };
+  /** The same files, as durable, by nobody's leave. */
+  const bytesMany = async (count: number): Promise<number> => {
+    const copies = join(folder, 'copies');
+    await mkdir(copies);
+    const took = (await copied?.make(copies, count)) ?? Number.NaN;
+    bytes[`${count} folders of the same bytes`] = await usedBytes(copies, /./);
+    await rm(copies, { recursive: true });
     return took;
   };
   const imagesMany = async (count: number): Promise<number> => {
@@ -109,20 +126,16 @@ try {
   // The first ones read everything from disk, and are not measured.
   await linkMany(2);
   await copyOnce();
+  const linked = (round: number, count: number) =>
+    compare(round, () => linkMany(count), {
+      [`${count} linked clones, beside ${count} images`]: () => imagesMany(count),
+      [`${count} linked clones, beyond their bytes`]: () => bytesMany(count),
+    });
   for (let round = 0; round < rounds; round += 1) {
-    await pair(
-      '25 linked clones, beside 25 images',
-      () => linkMany(25),
-      () => imagesMany(25),
-    );
-    await pair('a whole clone, beside cp --sparse', copyOnce, cpOnce);
+    await linked(round, 25);
+    await compare(round, copyOnce, { 'a whole clone, beside cp --sparse': cpOnce });
   }
-  if (many > 0)
-    await pair(
-      `${many} linked clones, beside ${many} images`,
-      () => linkMany(many),
-      () => imagesMany(many),
-    );
+  for (let round = 0; round < manyRounds; round += 1) await linked(round, many);
   report();
 } finally {
   await center[Symbol.asyncDispose]();
@@ -130,16 +143,19 @@ try {
   await rm(folder, { recursive: true, force: true });
 }
 
-/** Does both, the other one first each time, and keeps what they took. */
-async function pair(name: string, ours: () => Promise<number>, theirs: () => Promise<number>): Promise<void> {
-  const pairs = figures.get(name) ?? [];
-  figures.set(name, pairs);
-  if (pairs.length % 2 === 0) {
-    const first = await ours();
-    pairs.push([first, await theirs()]);
-  } else {
-    const first = await theirs();
-    pairs.push([await ours(), first]);
+/** Does ours and each of theirs, in the other order each time, and keeps what they took. */
+async function compare(
+  round: number,
+  ours: () => Promise<number>,
+  theirs: Readonly<Record<string, () => Promise<number>>>,
+): Promise<void> {
+  const took = new Map<string, number>();
+  const works = [['', ours] as const, ...Object.entries(theirs)];
+  for (const [name, work] of round % 2 === 0 ? works : works.toReversed()) took.set(name, await work());
+  for (const name of Object.keys(theirs)) {
+    const pairs = figures.get(name) ?? [];
+    figures.set(name, pairs);
+    pairs.push([took.get('') ?? Number.NaN, took.get(name) ?? Number.NaN]);
   }
 }
 
@@ -207,16 +223,18 @@ function report(): void {
     ours: spread(pairs.map(([ours]) => ours)),
     theirs: spread(pairs.map(([, theirs]) => theirs)),
     ratio: spread(pairs.map(([ours, theirs]) => ours / theirs)),
+    beyond: spread(pairs.map(([ours, theirs]) => ours - theirs)),
   }));
   if (values.json) {
-    console.log(JSON.stringify({ rounds, figures: rows, bytes }));
+    console.log(JSON.stringify({ rounds, manyRounds, figures: rows, bytes }));
     return;
   }
-  console.log(`${rounds} rounds, milliseconds: median and p95`);
-  for (const { name, ours, theirs, ratio } of rows)
+  console.log(`${rounds} rounds, ${manyRounds} of ${many}; milliseconds: median and p95`);
+  for (const { name, ours, theirs, ratio, beyond } of rows)
     console.log(
       `${name}: ours ${ours.median.toFixed(0)}, ${ours.p95.toFixed(0)}; theirs ${theirs.median.toFixed(0)}, ` +
-        `${theirs.p95.toFixed(0)}; ratio ${ratio.median.toFixed(2)}, ${ratio.p95.toFixed(2)}`,
+        `${theirs.p95.toFixed(0)}; ratio ${ratio.median.toFixed(2)}, ${ratio.p95.toFixed(2)}; ` +
+        `${beyond.median.toFixed(0)}, ${beyond.p95.toFixed(0)} more`,
     );
   for (const [name, used] of Object.entries(bytes)) console.log(`${name}: ${(used / mebibyte).toFixed(1)} MiB`);
 }

@@ -43,24 +43,29 @@ export interface StartContext {
 /** Starts an engine and lets its guest go. Rejects with `HypervisorError`; nothing is left behind then. */
 export async function startEngine(request: StartRequest, context: StartContext): Promise<Engine> {
   const run = new RunDirectory(request.runDirectory, randomBytes(4).toString('hex'));
-  await mkdir(run.path, { recursive: true, mode: 0o700 });
-  await mkdir(dirname(request.lockPath), { recursive: true });
-  const image = request.resumeFrom === undefined ? undefined : await readMemoryImage(request.resumeFrom);
+  const [image, logStart] = await Promise.all([
+    request.resumeFrom === undefined ? undefined : readMemoryImage(request.resumeFrom),
+    sizeOf(request.logPath),
+    mkdir(run.path, { recursive: true, mode: 0o700 }),
+    mkdir(dirname(request.lockPath), { recursive: true }),
+  ]);
   const plan = await planStart(request, context, run, image?.description);
   let spawned: SpawnedEngine | undefined;
   let engine: Engine | undefined;
   try {
-    const logStart = await sizeOf(request.logPath);
     spawned = await context.spawner
       .spawn({ command: plan.command, logPath: request.logPath, record: plan.record, runDirectory: run.path })
       .catch((cause: unknown) => {
         throw qemuErrors.startFailed(`The engine could not be started: ${messageOf(cause)}`, cause);
       });
     const { pid, startTime } = spawned;
-    await request.onProcess?.(pid);
+    // Both are done before the guest runs.
+    const placed = request.onProcess?.(pid);
+    placed?.catch(() => {});
     const monitor = await connectMonitor(request, run, spawned, logStart);
     const identity: EngineIdentity = { ...plan.record, pid, startTime };
     engine = new Engine({ identity, run, monitor, exit: spawned.exit });
+    await placed;
     await Promise.all(
       request.hardware.nics
         .filter((nic) => !nic.connected)
@@ -119,6 +124,7 @@ async function planStart(
   }
   const efi =
     hardware.firmware === 'efi' ? await efiFirmware(context.firmwareDirectory, hardware.nvramPath) : undefined;
+  const [directIo, bootId] = await Promise.all([disksWithDirectIo(hardware), readBootId()]);
   const discardFiles = image
     ? keptDiscardFiles(hardware, image.discardFiles)
     : await createDiscardFiles(hardware, lockPath);
@@ -131,7 +137,7 @@ async function planStart(
       memoryKiB,
       run,
       lockPath,
-      directIo: await disksWithDirectIo(hardware),
+      directIo,
       discardFiles,
       addedMemory,
       incoming: image !== undefined,
@@ -139,7 +145,7 @@ async function planStart(
     });
     const record: EngineRecord = {
       uuid: hardware.uuid,
-      bootId: await readBootId(),
+      bootId,
       startedAt: Date.now(),
       token: run.token,
       platform,

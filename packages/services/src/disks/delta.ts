@@ -6,7 +6,7 @@ import {
   editDescriptor,
   encodeDescriptor,
   newContentId,
-  replaceContentId,
+  withContentId,
   writeDescriptor,
 } from '@hypostyle/vmdk';
 import type { DiskChain } from './disk-chain.ts';
@@ -101,6 +101,6 @@ function uuidText(uuid: string): string {
 }
 
 /** Persists a new CID for a disk that is about to be written; must be durable before the engine opens it. */
-export async function renewContentId(chain: DiskChain): Promise<void> {
-  await replaceContentId(chain.links[0].descriptorPath, newContentId());
+export async function renewContentId({ links: [{ descriptor, descriptorPath }] }: DiskChain): Promise<void> {
+  await writeDescriptor(descriptorPath, withContentId(descriptor, newContentId()), { replace: true });
 }

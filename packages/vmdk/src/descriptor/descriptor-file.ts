@@ -37,6 +37,7 @@ export async function writeDescriptor(
 ): Promise<void> {
   const bytes = encodeDescriptor(descriptor, path);
   const temporary = temporaryBeside(path);
+  let renamed = false;
   try {
     const mode = options.replace ? await modeOf(path) : 0o644;
     const handle = await open(temporary, 'wx', mode);
@@ -47,13 +48,15 @@ export async function writeDescriptor(
     } finally {
       await handle.close();
     }
-    if (options.replace) await rename(temporary, path);
-    else await link(temporary, path);
+    if (options.replace) {
+      await rename(temporary, path);
+      renamed = true;
+    } else await link(temporary, path);
     await syncFolder(dirname(path));
   } catch (error) {
     throw fileError(error, path);
   } finally {
-    await rm(temporary, { force: true });
+    if (!renamed) await rm(temporary, { force: true });
   }
 }
 

@@ -143,42 +143,51 @@ async function startEngine(
   const found = configurationFromVmx(vmx, core.guestOs, name);
   let configuration = withIdentity({ ...found, name: before.configuration.name }, core);
   checkDisksUnclaimed(core, before);
+  const folder = dirname(datastore.absolute(vmxPath));
+  const suspended = vmx.get(suspendKey) ?? '';
+  const resume =
+    before.powerState === 'suspended' && suspended !== '' ? join(folder, splitPath(suspended).name) : undefined;
+  const { uuid } = configuration;
+  const runtime: RuntimeDocument = { uuid, powerState: 'poweredOn', bootTime: new Date().toISOString() };
+  const resuming = resume === undefined ? undefined : basename(resume);
+  // Durable before the engine is asked for; what is prepared meanwhile is as well.
+  const noted = saveRuntime(core, id, { ...runtime, starting: true, resuming });
+  // Whoever waits for it hears of it.
+  noted.catch(() => {});
   const prepared = await prepareDisks(core, before, configuration);
   const layers = await core.changes.open(before, configuration, prepared.opened);
   configuration = { ...configuration, disks: prepared.disks };
   if (configuration.nvram === '') configuration = { ...configuration, nvram: `${name}.nvram` };
   writeConfiguration(vmx, configuration, core.guestOs);
   if (vmx.toString() !== original) await writeVmx(datastore, vmxPath, vmx);
-  const machine: MachineRecord = { ...before, ...(await readMachine(core, datastore, vmxPath)) };
+  const [read] = await Promise.all([
+    readMachine(core, datastore, vmxPath),
+    mkdir(join(folder, '.hypo'), { recursive: true }),
+    checkFiles({ datastore, vmxPath, configuration: configurationFromVmx(vmx, core.guestOs, name) }),
+  ]);
+  const machine: MachineRecord = { ...before, ...read };
   const { vApp, vAppProblem, disks, modified, files } = machine;
   core.registry.commit((draft) => {
     const now = machine.configuration;
     core.machines.change(id, { configuration: now, vApp, vAppProblem, disks, modified, files }, draft);
     tellIdentity(core, { task, draft }, machine, { before: before.configuration, now });
   });
-  const folder = dirname(datastore.absolute(vmxPath));
-  await mkdir(join(folder, '.hypo'), { recursive: true });
-  await checkFiles(machine);
-  const suspended = vmx.get(suspendKey) ?? '';
-  const resume =
-    before.powerState === 'suspended' && suspended !== '' ? join(folder, splitPath(suspended).name) : undefined;
-  const environment = resume === undefined ? await makeEnvironment(machine) : await findEnvironment(datastore, vmxPath);
+  const [environment, customization] = await (resume === undefined
+    ? Promise.all([makeEnvironment(machine), customizationAtStart(machine)])
+    : Promise.all([findEnvironment(datastore, vmxPath), customizationOfRun(machine)]));
   const plain = machineHardware(machine, {
     layers,
     imagePath: (fileName) => diskPath(datastore, vmxPath, fileName),
     networkExists: (network) => core.networks.find(network) !== undefined,
     limits: core.limits,
   });
-  const customization = await (resume === undefined ? customizationAtStart(machine) : customizationOfRun(machine));
   const told = core.hypervisorInfo.capabilities.guestData ? withGuestInfo(plain, environment.guestInfo?.path) : plain;
   const hardware = [environment.disc, customization].reduce(
     (built, disc) => (disc === undefined ? built : withEnvironmentDisc(built, disc)),
     told,
   );
   core.machines.change(id, { guestEnvironment: environment.guestInfo?.text });
-  const runtime: RuntimeDocument = { powerState: 'poweredOn', bootTime: new Date().toISOString() };
-  const resuming = resume === undefined ? undefined : basename(resume);
-  await saveRuntime(core, id, { ...runtime, starting: true, resuming });
+  await noted;
   const engine = await core.hypervisor.start({
     uuid: hardware.uuid,
     runDirectory: runDirectoryOf(core, id),
@@ -202,17 +211,22 @@ async function startEngine(
 }
 
 /** What the engine reads and writes beside its disks is what it is called, and no link that leads elsewhere. */
-async function checkFiles({ datastore, vmxPath, configuration: c }: MachineRecord): Promise<void> {
+async function checkFiles({
+  datastore,
+  vmxPath,
+  configuration: c,
+}: Pick<MachineRecord, 'datastore' | 'vmxPath' | 'configuration'>): Promise<void> {
   const { folder } = splitPath(vmxPath);
-  for (const { fileName, startConnected } of [...c.cdroms, ...c.floppies]) {
+  const paths = [...c.cdroms, ...c.floppies].flatMap(({ fileName, startConnected }) => {
     const image = fileName === undefined || !startConnected ? undefined : datastore.relative(vmxPath, fileName);
-    if (image !== undefined) await resolveInRoot(datastore, image);
-  }
+    return image === undefined ? [] : [image];
+  });
   const serials = c.serials.filter((serial) => serial.kind === 'file').map((serial) => serial.fileName);
   for (const fileName of ['hypostyle.log', '.hypo', join('.hypo', 'vm.lck'), c.nvram, ...serials]) {
     const name = fileName.startsWith('.hypo') ? fileName : splitPath(fileName.replace(/^\[[^\]]*\] */, '')).name;
-    if (name !== '') await resolveInRoot(datastore, joinPath(folder, name));
+    if (name !== '') paths.push(joinPath(folder, name));
   }
+  await Promise.all(paths.map((path) => resolveInRoot(datastore, path)));
 }
 
 export function runDirectoryOf(core: Pick<HostCore, 'runDirectory'>, id: string): string {
@@ -323,7 +337,8 @@ export async function prepareDisks(
     opened.push({ disk, chain, unchanged, fresh });
   }
   // Once nothing speaks against any of them: a disk that was given a new one counts as written.
-  for (const { disk, chain } of opened) if (disk.mode !== 'independent_nonpersistent') await renewContentId(chain);
+  const written = opened.filter(({ disk }) => disk.mode !== 'independent_nonpersistent');
+  await Promise.all(written.map(({ chain }) => renewContentId(chain)));
   return { disks, opened };
 }
 

@@ -76,6 +76,8 @@ export class SettleWork {
 
   /** Throws where a disk of the machine must not be run from. For a machine that is about to be started. */
   async checkSources(machine: MachineRecord, signal?: AbortSignal): Promise<void> {
+    // As its descriptors said when the folder was read last: whatever changes a machine reads it again.
+    if (![...machine.disks.values()].some(({ settling }) => settling)) return;
     for (const disk of await settlingDisks(machine)) {
       try {
         await checkSource(disk, signal);
