@@ -418,6 +418,22 @@ it('merges a layer that was enlarged, and does not know any more what changed', 
   assert.deepEqual([bytes.length, bytes[10 * mebi], bytes[12 * mebi]], [2 * virtualBytes, 1, 1]);
 });
 
+it('merges a layer that keeps nothing into a disk that could', options, async () => {
+  const bench = await Bench.make();
+  bench.layers.unshift(await bench.delta('d-1'));
+  bench.layers.unshift(await bench.delta('d-2'));
+  const machine = await bench.start();
+  await bench.guest('write -P 1 1M 64k');
+  await bench.merge(1);
+  await bench.guest('write -P 2 2M 64k');
+  await bench.merge(0);
+  await bench.guest('write -P 3 3M 64k');
+  assert.deepEqual(await bench.running(), ['d-flat.vmdk']);
+  await machine.powerOff();
+  const bytes = await readFile(bench.base.path);
+  assert.deepEqual([bytes[mebi], bytes[2 * mebi], bytes[3 * mebi]], [1, 2, 3]);
+});
+
 it('goes on while a disk is enlarged', options, async () => {
   const bench = await Bench.make();
   const machine = await bench.start();

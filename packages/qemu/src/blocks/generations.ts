@@ -50,7 +50,8 @@ export async function forgetGenerations(engine: Monitor, diskId: string, names: 
 }
 
 /**
- * Before a layer is merged into the one below: its generations are kept there from now on, and those before are ended.
+ * Before a layer is merged into the one below, which is opened for writing where the merge would not: the generations of
+ * the layer are kept there from now on, and those before are ended.
  * The one that records gets the merge, and what is written after it. Made again, it changes nothing.
  */
 export async function passGenerations(engine: Monitor, diskId: string, path: string): Promise<void> {
@@ -59,11 +60,13 @@ export async function passGenerations(engine: Monitor, diskId: string, path: str
   const [layer, base, below] = layers.slice(at);
   if (at === -1 || layer === undefined || base === undefined || !base.keeps) return;
   // Bitmaps of different sizes cannot be merged: what a disk had before it was enlarged is not known any more.
-  if (layer.virtualBytes !== base.virtualBytes) return;
-  const passed = layer.generations.filter(({ consistent }) => consistent);
+  const isOfSize = layer.virtualBytes === base.virtualBytes;
+  const passed = isOfSize ? layer.generations.filter(({ consistent }) => consistent) : [];
+  // Bitmaps can be changed in an image that is open for writing alone; and a merge opens an image for writing by itself,
+  // but not the node with the bytes that the image lies beside.
+  if (base.readOnly && (passed.length > 0 || base.overBytes))
+    await reopenLayer(engine, base, below, { readOnly: false });
   if (passed.length === 0) return;
-  // Bitmaps can be changed in an image that is open for writing alone.
-  if (base.readOnly) await reopenLayer(engine, base, below, { readOnly: false });
   const known = await withoutInconsistent(engine, base);
   const recording = passed.filter((one) => one.recording).map(({ name }) => name);
   const missing = passed.filter(({ name }) => !known.some((one) => one.name === name));
