@@ -32,7 +32,8 @@ const virtualBytes = Number(values.size) * mebibyte;
 interface Result {
   readonly name: string;
   readonly against: string;
-  readonly aim: number;
+  /** Absent where it is not judged. */
+  readonly aim?: number;
   readonly ratio: number;
   readonly seconds: readonly [ours: number, theirs: number];
   /** Bytes that the outcome takes on disk. */
@@ -77,10 +78,11 @@ async function prepare(): Promise<number> {
 /** Runs all in turns, so that none gets the warmer cache or the quieter machine. */
 async function compete(contest: Contest): Promise<Result[]> {
   const ours: Run[] = [];
-  const others = new Map<string, Run[]>(Object.keys(contest.others).map((name) => [name, []]));
+  const ways = { ...contest.others, ...contest.notDurable };
+  const others = new Map<string, Run[]>(Object.keys(ways).map((name) => [name, []]));
   const stored = new Map<string, number>();
   for (let round = 0; round < Number(values.rounds); round += 1) {
-    for (const [name, words] of Object.entries(contest.others)) {
+    for (const [name, words] of Object.entries(ways)) {
       others.get(name)?.push(await runContestant(words, cacheFolder));
       await settle(name, contest.makes?.theirs, contest.formats?.theirs, round);
     }
@@ -92,7 +94,7 @@ async function compete(contest: Contest): Promise<Result[]> {
     return {
       name: contest.name,
       against,
-      aim: contest.aim,
+      ...(against in contest.others ? { aim: contest.aim } : {}),
       ratio: seconds[1] / seconds[0],
       seconds,
       storedBytes: [stored.get('') ?? 0, stored.get(against) ?? 0],
@@ -135,7 +137,7 @@ function print(fileBytes: number, results: readonly Result[]): void {
       name,
       against,
       `${ratio.toFixed(2)}x`,
-      ratio >= aim ? '' : `aim ${aim}`,
+      aim === undefined || ratio >= aim ? '' : `aim ${aim}`,
       `${seconds.map((time) => time.toFixed(2)).join(' / ')} s`,
       storedBytes[0] === 0 ? '' : `${storedBytes.map(mib).join(' / ')} MiB`,
       `${peakMebibytes.map((peak) => peak.toFixed(0)).join(' / ')} MiB`,

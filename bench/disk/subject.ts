@@ -13,6 +13,8 @@ import {
 import { LongestWork } from '../api/longest-work.ts';
 
 const [verb, ...words] = process.argv.slice(2);
+// As the commands do: what speaks of packages is loaded for packages.
+const packages = verb === 'verify' ? await import('@hypostyle/ovf') : undefined;
 const work = new LongestWork();
 work.begin();
 
@@ -28,11 +30,9 @@ if (verb === 'convert') {
 } else if (verb === 'stream') {
   const [to = '', kind = ''] = words;
   await convert(await readStreamOptimized(process.stdin), to, kind);
-} else if (verb === 'verify') {
-  // As the commands do: what speaks of packages is loaded for packages.
-  const { ovaSource, verifyPackage } = await import('@hypostyle/ovf');
-  const source = await ovaSource(words[0] ?? '');
-  const { result } = await verifyPackage(source);
+} else if (packages) {
+  const source = await packages.ovaSource(words[0] ?? '');
+  const { result } = await packages.verifyPackage(source);
   await source.close();
   if (result !== 'good') throw new Error(`the verdict is ${result}`);
 } else throw new Error(`${verb} is no contest`);

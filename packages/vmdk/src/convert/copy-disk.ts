@@ -5,10 +5,15 @@ import type { DiskSink } from './disk-sink.ts';
 import { pageBuffers } from './page-buffers.ts';
 import { withHoles } from './stored-runs.ts';
 
-/** Bytes that are read and written at once. */
-const batchBytes = 2 ** 20;
-/** Reads that are underway, or wait to be written. */
-const batchesAhead = 4;
+/** Bytes that are read and written at once, and how many reads are underway or wait to be written. */
+interface Batches {
+  readonly bytes: number;
+  readonly ahead: number;
+}
+
+const plainBatches: Batches = { bytes: 2 ** 21, ahead: 4 };
+/** Each is expanded by one processor. */
+const compressedBatches: Batches = { bytes: 2 ** 20, ahead: 8 };
 
 export interface ConvertProgress {
   /** Bytes of the disk that have been passed. */
@@ -39,13 +44,14 @@ async function* copyBatches(
 ): AsyncGenerator<number, void, undefined> {
   const files = flatFilesOf(disk);
   const source = files ? await withHoles(disk, files, signal) : disk;
-  const buffers = pageBuffers(batchesAhead + sink.writesAtOnce + 1, batchBytes);
+  const { bytes, ahead } = disk.descriptor?.createType === 'streamOptimized' ? compressedBatches : plainBatches;
+  const buffers = pageBuffers(ahead + sink.writesAtOnce + 1, bytes);
   const read = async (batch: DiskBatch) => {
     const buffer = buffers.pop() as Buffer;
     await batch.fill(buffer);
     return { batch, buffer };
   };
-  const reads = inOrder(diskBatches(source, batchBytes, signal), batchesAhead, read);
+  const reads = inOrder(diskBatches(source, bytes, signal), ahead, read);
   yield* inOrder(reads, sink.writesAtOnce, async ({ batch, buffer }) => {
     await sink.write(batch.offset, buffer.subarray(0, batch.bytes));
     buffers.push(buffer);

@@ -5,10 +5,13 @@ import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
+import { createDisk } from '../create/create-disk.ts';
 import { patterned, temporaryFolder } from '../testing.ts';
 import { DirectFile } from './direct-file.ts';
+import type { DiskSink } from './disk-sink.ts';
 import { type FlatFile, FlatSink } from './flat-sink.ts';
 import { pageBuffers } from './page-buffers.ts';
+import { SparseSink } from './sparse-sink.ts';
 
 const mebibyte = 2 ** 20;
 
@@ -27,8 +30,7 @@ async function emptyFiles(t: TestContext, extents: readonly { bytes: number; off
   return placed;
 }
 
-async function fill(flat: readonly FlatFile[], image: Buffer, batchBytes: number): Promise<number> {
-  const sink = await FlatSink.open(flat);
+async function fill(sink: DiskSink, image: Buffer, batchBytes: number): Promise<number> {
   try {
     const buffers = pageBuffers(sink.writesAtOnce, batchBytes);
     for (let at = 0; at < image.length; ) {
@@ -92,7 +94,7 @@ test('bytes come to their places wherever extents begin and end, and holes stay 
         const flat = await emptyFiles(t, extents);
         const bytes = extents.reduce((sum, extent) => sum + extent.bytes, 0);
         const image = patterned(bytes, run, [2, 0, 0, 1, 2]);
-        const stored = await fill(flat, image, batchBytes);
+        const stored = await fill(await FlatSink.open(flat), image, batchBytes);
         assert.ok((await contentOf(flat)).equals(image));
         assert.ok(stored <= bytes);
       },
@@ -102,7 +104,7 @@ test('bytes come to their places wherever extents begin and end, and holes stay 
   const [file] = await emptyFiles(t, [{ bytes: 64 * mebibyte, offset: 0 }]);
   const image = Buffer.alloc(64 * mebibyte);
   image.fill('stored', 20 * mebibyte, 22 * mebibyte);
-  assert.equal(await fill([file as FlatFile], image, mebibyte), 2 * mebibyte);
+  assert.equal(await fill(await FlatSink.open([file as FlatFile]), image, mebibyte), 2 * mebibyte);
   assert.ok((await stat((file as FlatFile).path)).blocks * 512 < 3 * mebibyte);
 });
 
@@ -127,21 +129,22 @@ test('a file system that refuses such writes, at once or in their midst, is writ
     return refusal();
   });
   const flat = await emptyFiles(t, [{ bytes: image.length, offset: 0 }]);
-  await fill(flat, image, mebibyte);
+  await fill(await FlatSink.open(flat), image, mebibyte);
   assert.ok((await contentOf(flat)).equals(image));
   if (gated() > 0) assert.ok(writes >= 2 && writes <= 1 + 3, `${writes} were tried`);
 });
 
-test('a full medium is named', async (t) => {
+test('a full medium is named, whatever is made', async (t) => {
   const full = () => Promise.reject(Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' }));
   const gated = await gateDirect(t, full);
   const [file] = (await emptyFiles(t, [{ bytes: mebibyte, offset: 0 }])) as [FlatFile];
   const direct = await DirectFile.open(file.path);
   await direct?.close();
   if (direct === undefined) return t.skip('this file system has no writes beside the cache');
-  await assert.rejects(fill([file], Buffer.alloc(mebibyte, 1), mebibyte), (error: Error) => {
-    assert.match(error.message, /0\.bin.*ENOSPC/);
-    return true;
-  });
+  await assert.rejects(fill(await FlatSink.open([file]), Buffer.alloc(mebibyte, 1), mebibyte), /0\.bin.*ENOSPC/);
+  const path = `${file.path}.vmdk`;
+  await createDisk({ path, kind: 'monolithicSparse', virtualBytes: 4 * mebibyte });
+  const sparse = await SparseSink.open([{ path, start: 0, bytes: 4 * mebibyte }]);
+  await assert.rejects(fill(sparse, Buffer.alloc(4 * mebibyte, 1), mebibyte), /0\.bin\.vmdk.*ENOSPC/);
   assert.ok(gated() > 0);
 });

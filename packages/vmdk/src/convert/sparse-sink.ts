@@ -1,9 +1,8 @@
 import { VmdkError } from '../errors.ts';
-import { FileWindow } from '../file-window.ts';
 import { isZero, sectorBytes } from '../size.ts';
 import { directoryEntries, parseSparseHeader, type SparseHeader } from '../sparse/sparse-header.ts';
 import type { DiskSink } from './disk-sink.ts';
-import { EarlySync } from './early-sync.ts';
+import { SinkFile } from './sink-file.ts';
 
 const entryBytes = 4;
 
@@ -19,8 +18,8 @@ export interface SparseFile {
  * has come. The extents must have all their tables, as `createDisk` makes them.
  */
 export class SparseSink implements DiskSink {
-  /** Each grain goes behind the last. */
-  readonly writesAtOnce = 1;
+  /** As of flat files. */
+  readonly writesAtOnce = 3;
   readonly #files: readonly (SparseFile & { readonly extent: SparseFiller })[];
 
   private constructor(files: readonly (SparseFile & { readonly extent: SparseFiller })[]) {
@@ -39,15 +38,15 @@ export class SparseSink implements DiskSink {
   }
 
   async write(offset: number, data: Uint8Array): Promise<void> {
-    for (const { start, bytes, extent } of this.#files) {
-      if (start + bytes <= offset) continue;
-      if (start >= offset + data.length) break;
-      const from = Math.max(start, offset);
-      await extent.write(
-        from - start,
-        data.subarray(from - offset, Math.min(start + bytes, offset + data.length) - offset),
-      );
-    }
+    await written((begun) => {
+      for (const { start, bytes, extent } of this.#files) {
+        if (start + bytes <= offset) continue;
+        if (start >= offset + data.length) break;
+        const from = Math.max(start, offset);
+        const end = Math.min(start + bytes, offset + data.length);
+        extent.write(from - start, data.subarray(from - offset, end - offset), begun);
+      }
+    });
   }
 
   async finish(): Promise<number> {
@@ -61,14 +60,27 @@ export class SparseSink implements DiskSink {
   }
 }
 
+type Begun = Promise<void>[];
+
+/** Begins writes; resolves or rejects when none of them is underway any more. */
+async function written(begin: (begun: Begun) => void): Promise<void> {
+  const begun: Begun = [];
+  try {
+    begin(begun);
+  } finally {
+    await Promise.allSettled(begun);
+  }
+  await Promise.all(begun);
+}
+
+/** Places are given at once, as the bytes come, so that several writes can be underway. */
 class SparseFiller {
-  readonly #file: FileWindow;
+  readonly #file: SinkFile;
   readonly #header: SparseHeader;
   readonly #grainBytes: number;
   readonly #bytes: number;
   /** The directory and its copy. */
   readonly #directories: readonly Buffer[];
-  readonly #early: EarlySync;
   #table: Buffer;
   #tableIndex = -1;
   #end: number;
@@ -76,19 +88,18 @@ class SparseFiller {
   /** A grain that has come in part. */
   #partial: { readonly index: number; readonly data: Buffer } | undefined;
 
-  private constructor(file: FileWindow, header: SparseHeader, bytes: number, directories: readonly Buffer[]) {
+  private constructor(file: SinkFile, header: SparseHeader, bytes: number, directories: readonly Buffer[]) {
     this.#file = file;
     this.#header = header;
     this.#bytes = bytes;
     this.#directories = directories;
-    this.#early = new EarlySync(() => file.sync());
     this.#grainBytes = header.grainSectors * sectorBytes;
     this.#table = Buffer.alloc(header.entriesPerTable * entryBytes);
     this.#end = header.overheadSectors * sectorBytes;
   }
 
   static async open({ path, bytes }: SparseFile): Promise<SparseFiller> {
-    const file = await FileWindow.open(path, { writable: true });
+    const file = await SinkFile.open(path);
     try {
       const header = parseSparseHeader(await file.read(0, sectorBytes), path);
       const length = directoryEntries(header) * entryBytes;
@@ -104,16 +115,19 @@ class SparseFiller {
     }
   }
 
-  async write(offset: number, data: Uint8Array): Promise<void> {
+  /** The data belongs to the writes that are begun, until they are done. */
+  write(offset: number, data: Uint8Array, begun: Begun): void {
     for (let done = 0; done < data.length; ) {
       const at = offset + done;
       const within = at % this.#grainBytes;
       const index = (at - within) / this.#grainBytes;
-      if (this.#partial && this.#partial.index !== index) await this.#flushPartial();
+      if (this.#partial && this.#partial.index !== index) this.#flushPartial(begun);
       const room = Math.min(this.#grainBytes, this.#bytes - index * this.#grainBytes) - within;
       const length = Math.min(room, data.length - done);
       if (within === 0 && length === this.#grainBytes) {
-        done += await this.#writeWhole(index, data.subarray(done));
+        const whole = this.#wholeGrains(data.subarray(done));
+        if (!whole.zero) this.#append(index, whole.count, data.subarray(done, done + whole.bytes), begun);
+        done += whole.bytes;
       } else {
         this.#partial ??= { index, data: Buffer.alloc(this.#grainBytes) };
         this.#partial.data.set(data.subarray(done, done + length), within);
@@ -123,56 +137,56 @@ class SparseFiller {
   }
 
   async finish(): Promise<number> {
-    await this.#flushPartial();
-    await this.#flushTable();
-    await this.#early.finish();
+    await written((begun) => {
+      this.#flushPartial(begun);
+      this.#flushTable(begun);
+    });
+    await this.#file.finish();
     return this.#grains * this.#grainBytes;
   }
 
   async close(): Promise<void> {
-    await this.#early.settle();
     await this.#file.close();
   }
 
-  /** Writes or passes over as many whole grains as go together; how many bytes that was. */
-  async #writeWhole(index: number, data: Uint8Array): Promise<number> {
+  /** As many whole grains as go together: all of zeros, or none. */
+  #wholeGrains(data: Uint8Array): { readonly count: number; readonly bytes: number; readonly zero: boolean } {
     const grain = this.#grainBytes;
     const most = Math.floor(data.length / grain);
     let count = 0;
     const zero = isZero(data.subarray(0, grain));
     do count += 1;
     while (count < most && isZero(data.subarray(count * grain, (count + 1) * grain)) === zero);
-    if (!zero) await this.#append(index, count, data.subarray(0, count * grain));
-    return count * grain;
+    return { count, bytes: count * grain, zero };
   }
 
-  async #flushPartial(): Promise<void> {
+  #flushPartial(begun: Begun): void {
     const partial = this.#partial;
     this.#partial = undefined;
-    if (partial && !isZero(partial.data)) await this.#append(partial.index, 1, partial.data);
+    if (partial && !isZero(partial.data)) this.#append(partial.index, 1, partial.data, begun);
   }
 
-  async #append(first: number, count: number, data: Uint8Array): Promise<void> {
+  #append(first: number, count: number, data: Uint8Array, begun: Begun): void {
     const { entriesPerTable, grainSectors } = this.#header;
-    const sector = this.#end / sectorBytes;
+    const position = this.#end;
+    const sector = position / sectorBytes;
     if (sector + count * grainSectors > 0xffffffff) {
       throw new VmdkError('too-large', { file: this.#file.path, reason: 'over 2 TiB of grains' });
     }
     for (let index = first; index < first + count; index += 1) {
       const table = Math.floor(index / entriesPerTable);
       if (table !== this.#tableIndex) {
-        await this.#flushTable();
+        this.#flushTable(begun);
         this.#tableIndex = table;
       }
       this.#table.writeUInt32LE(sector + (index - first) * grainSectors, (index % entriesPerTable) * entryBytes);
     }
-    await this.#file.write(data, this.#end);
     this.#end += data.length;
-    this.#early.wrote(data.length);
     this.#grains += count;
+    begun.push(this.#file.write(data, position));
   }
 
-  async #flushTable(): Promise<void> {
+  #flushTable(begun: Begun): void {
     if (this.#tableIndex < 0) return;
     for (const directory of this.#directories) {
       const sector = directory.readUInt32LE(this.#tableIndex * entryBytes);
@@ -182,7 +196,7 @@ class SparseFiller {
           reason: `table ${this.#tableIndex} has no room`,
         });
       }
-      await this.#file.write(this.#table, sector * sectorBytes);
+      begun.push(this.#file.write(this.#table, sector * sectorBytes));
     }
     this.#table = Buffer.alloc(this.#table.length);
     this.#tableIndex = -1;
