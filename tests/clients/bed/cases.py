@@ -33,6 +33,18 @@ def refused(kind, action):
     raise AssertionError('no %s' % getattr(kind, '__name__', kind))
 
 
+def at_last(look, seconds=60):
+    """Looks until what is asserted holds: clients beside this one may be at work."""
+    deadline = time.time() + seconds
+    while True:
+        try:
+            return look()
+        except AssertionError:
+            if time.time() > deadline:
+                raise
+        time.sleep(0.2)
+
+
 def run_cases():
     emit({'plan': [name for name, _ in _cases]})
     for name, function in _cases:

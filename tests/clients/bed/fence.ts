@@ -128,11 +128,15 @@ const restCases: readonly CommandCase<Context>[] = [
   },
 ];
 
-function agent(program: string, own: readonly CommandCase<Context>[], at: TestClient['endpoints']): TestClient {
+function agent(
+  program: string,
+  own: readonly CommandCase<Context>[],
+  at: Pick<TestClient, 'endpoints' | 'quickAt'>,
+): TestClient {
   const path = `/usr/sbin/${program}`;
   return {
     name: program,
-    endpoints: at,
+    ...at,
     ...(existsSync(path) ? {} : { missing: 'fence-agents is not installed' }),
     async run(options) {
       const { bed, face } = options;
@@ -146,6 +150,6 @@ function agent(program: string, own: readonly CommandCase<Context>[], at: TestCl
   };
 }
 
-export const fenceSoap = agent('fence_vmware_soap', soapCases, endpoints);
+export const fenceSoap = agent('fence_vmware_soap', soapCases, { endpoints, quickAt: ['center'] });
 /** A host has no Automation interface, which the agent speaks. */
-export const fenceRest = agent('fence_vmware_rest', restCases, ['center']);
+export const fenceRest = agent('fence_vmware_rest', restCases, { endpoints: ['center'] });

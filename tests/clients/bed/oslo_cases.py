@@ -3,7 +3,7 @@ import os
 
 from oslo_vmware import api, exceptions, image_transfer, rw_handles, vim_util
 
-from cases import at_center, case, endpoint, on_datastore, refused, run_cases
+from cases import at_center, at_last, case, endpoint, on_datastore, refused, run_cases
 from engine import engines
 
 address, port = os.environ['SERVER_HOST'], int(os.environ['SERVER_PORT'])
@@ -89,11 +89,13 @@ def wrong_password():
 
 @case('objects page by page', quick=True)
 def pages():
-    running = {engine.uuid for engine in engines()}
-    found = objects('VirtualMachine', 'name', 'config.uuid', 'runtime.powerState')
-    assert {'bed-guest', 'bed-empty'} <= {values['name'] for _, values in found}, found
-    for _, values in found:
-        assert (values['runtime.powerState'] == 'poweredOn') == (values['config.uuid'] in running), values
+    def look():
+        running = {engine.uuid for engine in engines()}
+        found = objects('VirtualMachine', 'name', 'config.uuid', 'runtime.powerState')
+        assert {'bed-guest', 'bed-empty'} <= {values['name'] for _, values in found}, found
+        for _, values in found:
+            assert (values['runtime.powerState'] == 'poweredOn') == (values['config.uuid'] in running), values
+    at_last(look)
 
 
 @case('an inventory path')

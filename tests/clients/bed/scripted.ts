@@ -11,6 +11,7 @@ interface ScriptedClient {
   readonly interpreter: string;
   readonly script: string;
   readonly endpoints?: readonly Endpoint[];
+  readonly quickAt?: readonly Endpoint[];
   /** A file that is there when the client is installed, and the Debian package that brings it. */
   readonly needs: { readonly file: string; readonly package: string };
 }
@@ -34,6 +35,7 @@ export function scriptedClient(options: ScriptedClient): TestClient {
   return {
     name,
     endpoints: options.endpoints ?? endpoints,
+    ...(options.quickAt === undefined ? {} : { quickAt: options.quickAt }),
     ...(existsSync(needs.file) ? {} : { missing: `${needs.package} is not installed` }),
     async run({ bed, face, quick, tell }) {
       const child = spawn(interpreter, [script], {

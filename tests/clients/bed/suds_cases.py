@@ -5,7 +5,7 @@ import ssl
 import suds
 from suds.client import Client
 
-from cases import case, refused, run_cases
+from cases import at_last, case, refused, run_cases
 from engine import engines
 
 ssl._create_default_https_context = ssl._create_unverified_context
@@ -42,16 +42,19 @@ def view():
     wanted.type, wanted.pathSet = 'VirtualMachine', ['name', 'runtime.powerState', 'config']
     spec = client.factory.create('ns0:PropertyFilterSpec')
     spec.propSet, spec.objectSet = [wanted], [begin]
-    answer = call.RetrievePropertiesEx(content.propertyCollector, [spec], client.factory.create('ns0:RetrieveOptions'))
-    running = {engine.uuid for engine in engines()}
-    names = set()
-    for each in answer.objects:
-        values = {value.name: value.val for value in each.propSet}
-        names.add(str(values['name']))
-        state = str(values['runtime.powerState'])
-        assert (state == 'poweredOn') == (str(values['config'].uuid) in running), values['name']
-        assert values['config'].hardware.device, 'devices'
-    assert {'bed-guest', 'bed-empty'} <= names, names
+
+    def look():
+        answer = call.RetrievePropertiesEx(content.propertyCollector, [spec], client.factory.create('ns0:RetrieveOptions'))
+        running = {engine.uuid for engine in engines()}
+        names = set()
+        for each in answer.objects:
+            values = {value.name: value.val for value in each.propSet}
+            names.add(str(values['name']))
+            state = str(values['runtime.powerState'])
+            assert (state == 'poweredOn') == (str(values['config'].uuid) in running), values['name']
+            assert values['config'].hardware.device, 'devices'
+        assert {'bed-guest', 'bed-empty'} <= names, names
+    at_last(look)
 
 
 @case('signed out', quick=True)

@@ -8,7 +8,6 @@ export const hardwareCases: readonly AnsibleCase[] = [
     name: 'guest: more memory',
     module: 'vmware_guest',
     changed: true,
-    quick: true,
     args: (context) => ({ ...machine(context), hardware: { memory_mb: 128, num_cpus: 2 } }),
     check: async (context) =>
       expect(/^memSize = "128"$/m.test(await context.bed.vmx(named(context))), 'memSize = "128" in the .vmx'),
@@ -17,7 +16,6 @@ export const hardwareCases: readonly AnsibleCase[] = [
     name: 'guest_disk: added',
     module: 'vmware_guest_disk',
     changed: true,
-    quick: true,
     args: (context) => ({
       ...machine(context),
       disk: [
@@ -71,7 +69,6 @@ export const hardwareCases: readonly AnsibleCase[] = [
     name: 'guest_network: added',
     module: 'vmware_guest_network',
     changed: true,
-    quick: true,
     args: (context) => ({
       ...machine(context),
       network_name: 'VM Network',

@@ -110,28 +110,6 @@ export const changeCases: readonly AnsibleCase[] = [
       expect(/^serial0\.fileType = "file"$/m.test(await context.bed.vmx(named(context))), 'serial0 in the .vmx'),
   },
   {
-    name: 'object_rename',
-    module: 'vmware_object_rename',
-    changed: true,
-    args: (context) => ({
-      object_type: 'VirtualMachine',
-      object_name: named(context),
-      new_name: `${named(context)} anew`,
-    }),
-    check: async (context) =>
-      expect(/^displayName = "ansible-.* anew"$/m.test(await context.bed.vmx(named(context))), 'its name in the .vmx'),
-  },
-  {
-    name: 'object_rename: back',
-    module: 'vmware_object_rename',
-    changed: true,
-    args: (context) => ({
-      object_type: 'VirtualMachine',
-      object_name: `${named(context)} anew`,
-      new_name: named(context),
-    }),
-  },
-  {
     name: 'guest_disk: thick, on a controller of its own',
     module: 'vmware_guest_disk',
     changed: true,

@@ -47,7 +47,6 @@ export const lifeCases: readonly AnsibleCase[] = [
   {
     name: 'guest_info',
     module: 'vmware_guest_info',
-    quick: true,
     changed: false,
     args: machine,
     async check(context, { instance }) {

@@ -36,7 +36,6 @@ export const readingCases: readonly AnsibleCase[] = [
     module: 'vmware_vm_info',
     args: () => ({}),
     changed: false,
-    quick: true,
     async check({ bed }, { virtual_machines: machines }) {
       const found = machines as { guest_name: string; power_state: string; uuid: string }[];
       for (const name of [emptyMachine, guestMachine]) {

@@ -4,7 +4,7 @@ import re
 
 from pyVmomi import vim, vmodl
 
-from cases import at_center, case, datastore_folder, refused
+from cases import at_center, at_last, case, datastore_folder, refused
 from engine import engines, until
 from face import (content, datacenter, datastore, engine_of, every, guest, guest_ready, host, inside, service)
 from host import sign_in
@@ -23,10 +23,15 @@ def about():
 
 @case('power states of all machines', quick=True)
 def all_machines():
-    running = {engine.uuid for engine in engines()}
-    for machine in every(vim.VirtualMachine):
-        state = machine.runtime.powerState
-        assert (state == 'poweredOn') == (machine.config.uuid in running), (machine.name, state)
+    def look():
+        running = {engine.uuid for engine in engines()}
+        for machine in every(vim.VirtualMachine):
+            try:
+                state, uuid = machine.runtime.powerState, machine.config.uuid
+            except vmodl.fault.ManagedObjectNotFound:
+                continue
+            assert (state == 'poweredOn') == (uuid in running), (uuid, state)
+    at_last(look)
 
 
 @case('properties by the collector')
