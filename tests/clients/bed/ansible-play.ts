@@ -51,9 +51,13 @@ const pythonPath = fileURLToPath(new URL('../ansible/python', import.meta.url));
 const callbacks = fileURLToPath(new URL('ansible', import.meta.url));
 
 /** Runs the cases as one playbook; each is looked at when its task has ended, before the next begins. */
-export async function playCases(cases: readonly AnsibleCase[], { bed, face, quick, tell }: ClientRun): Promise<void> {
+export async function playCases(cases: readonly AnsibleCase[], options: ClientRun): Promise<void> {
+  const { bed, face, quick, part = '', tell } = options;
   const context = { bed, face };
-  const own = cases.filter((each) => (!quick || each.quick) && (each.at === undefined || each.at === face.endpoint));
+  const own = cases.filter(
+    (each) =>
+      each.name.includes(part) && (!quick || each.quick) && (each.at === undefined || each.at === face.endpoint),
+  );
   const left = new Map(own.map((each) => [each.name, each]));
   if (own.length !== left.size) throw new Error('two cases have one name');
   const folder = join(face.home, 'ansible');

@@ -35,6 +35,8 @@ export interface ClientRun {
   readonly face: Face;
   /** The quick cases alone. */
   readonly quick: boolean;
+  /** Those alone whose name has this part; what they need of others is not done. */
+  readonly part?: string | undefined;
   readonly tell: (outcome: Omit<Outcome, 'client' | 'endpoint'>) => void;
 }
 

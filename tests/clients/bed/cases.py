@@ -7,6 +7,7 @@ import traceback
 endpoint = os.environ['BED_ENDPOINT']
 at_center = endpoint == 'center'
 quick_only = os.environ.get('BED_QUICK') == '1'
+part = os.environ.get('BED_CASE', '')
 datastore_folder = os.environ['SERVER_DATASTORE']
 _cases = []
 
@@ -14,7 +15,7 @@ _cases = []
 def case(name, at=('host', 'center'), quick=False):
     """Names a function as a case; it fails by any exception."""
     def add(function):
-        if endpoint in at and (quick or not quick_only):
+        if endpoint in at and (quick or not quick_only) and part in name:
             _cases.append((name, function))
         return function
     return add

@@ -50,10 +50,11 @@ export async function runCommandCases<Context>(
   cases: readonly CommandCase<Context>[],
   context: Context,
   execute: (words: readonly string[]) => Promise<CommandResult>,
-  { face, quick, tell }: ClientRun,
+  { face, quick, part = '', tell }: ClientRun,
 ): Promise<void> {
   for (const each of cases) {
-    if ((quick && !each.quick) || (each.at !== undefined && each.at !== face.endpoint)) continue;
+    if (!each.name.includes(part) || (quick && !each.quick) || (each.at !== undefined && each.at !== face.endpoint))
+      continue;
     const began = performance.now();
     let result: CommandResult | undefined;
     try {

@@ -1,5 +1,5 @@
 // Debian's clients, unmodified, against a host and a center with real machines: node scripts/run.mjs tests/clients/bed/main.ts
-//   --client NAME,…  --endpoint host|center  --quick  --json
+//   --client NAME,…  --endpoint host|center  --case PART  --quick  --json
 import { parseArgs } from 'node:util';
 import { endpoints, type Outcome } from './case.ts';
 import { testClients } from './clients.ts';
@@ -10,6 +10,7 @@ const { values } = parseArgs({
   options: {
     client: { type: 'string' },
     endpoint: { type: 'string' },
+    case: { type: 'string' },
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
@@ -31,7 +32,7 @@ const tell = (outcome: Outcome) => {
 const bed = await openBed();
 let outcomes: readonly Outcome[] = [];
 try {
-  outcomes = await runClients({ bed, clients, endpoints: at, quick: values.quick, tell });
+  outcomes = await runClients({ bed, clients, endpoints: at, quick: values.quick, part: values.case, tell });
 } finally {
   await bed[Symbol.asyncDispose]();
 }

@@ -7,12 +7,14 @@ export interface RunOptions {
   readonly endpoints?: readonly Endpoint[];
   /** The quick cases alone. */
   readonly quick: boolean;
+  /** Those alone whose name has this part. */
+  readonly part?: string | undefined;
   readonly tell?: (outcome: Outcome) => void;
 }
 
 /** Runs clients one after another, each at the endpoints that it is made for; every outcome. */
 export async function runClients(options: RunOptions): Promise<Outcome[]> {
-  const { bed, clients, quick, tell } = options;
+  const { bed, clients, quick, part, tell } = options;
   const outcomes: Outcome[] = [];
   for (const client of clients) {
     for (const endpoint of options.endpoints ?? endpoints) {
@@ -21,6 +23,7 @@ export async function runClients(options: RunOptions): Promise<Outcome[]> {
         bed,
         face: bed.faces[endpoint],
         quick,
+        part,
         tell: (told) => {
           const outcome = { client: client.name, endpoint, ...told };
           outcomes.push(outcome);

@@ -37,7 +37,7 @@ export function scriptedClient(options: ScriptedClient): TestClient {
     endpoints: options.endpoints ?? endpoints,
     ...(options.quickAt === undefined ? {} : { quickAt: options.quickAt }),
     ...(existsSync(needs.file) ? {} : { missing: `${needs.package} is not installed` }),
-    async run({ bed, face, quick, tell }) {
+    async run({ bed, face, quick, part = '', tell }) {
       const child = spawn(interpreter, [script], {
         stdio: ['ignore', 'pipe', 'pipe'],
         // Of all its cases; each waits for states by itself.
@@ -52,6 +52,7 @@ export function scriptedClient(options: ScriptedClient): TestClient {
           PYTHONWARNINGS: 'ignore',
           BED_ENDPOINT: face.endpoint,
           BED_QUICK: quick ? '1' : '0',
+          BED_CASE: part,
           SERVER_HOST: face.host,
           SERVER_PORT: `${face.port}`,
           SERVER_USER: face.username,
