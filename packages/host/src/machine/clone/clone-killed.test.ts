@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ManagedObjectReference } from '@hypostyle/vim';
@@ -22,6 +22,7 @@ interface Scene {
 interface Clone {
   readonly spec: (scene: Scene) => object;
   readonly powerOn: boolean;
+  readonly isTemplate?: boolean;
   /** What the first blocks of the clone's disk are. */
   readonly blocks: readonly number[];
   /** Files that it has, when it is not running. */
@@ -30,6 +31,16 @@ interface Clone {
 
 const location = (more: object = {}) => ({ _typeName: 'VirtualMachineRelocateSpec', ...more });
 const linked = location({ diskMoveType: 'createNewChildDiskBacking' });
+
+const customization = {
+  _typeName: 'CustomizationSpec',
+  identity: {
+    _typeName: 'CustomizationLinuxPrep',
+    hostName: { _typeName: 'CustomizationFixedName', name: 'copy' },
+    domain: 'example.com',
+  },
+  globalIPSettings: { _typeName: 'CustomizationGlobalIPSettings' },
+};
 
 const clones: Readonly<Record<string, Clone>> = {
   'a copy of a machine that runs': {
@@ -42,6 +53,13 @@ const clones: Readonly<Record<string, Clone>> = {
     spec: ({ snapshot }) => ({ snapshot, location: location() }),
     powerOn: false,
     blocks: [1, 0],
+    files: ['copy-flat.vmdk', 'copy.vmdk', 'copy.vmx'],
+  },
+  'a template with a name to be told': {
+    spec: () => ({ location: location(), template: true, customization }),
+    powerOn: false,
+    isTemplate: true,
+    blocks: [2, 0],
     files: ['copy-flat.vmdk', 'copy.vmdk', 'copy.vmx'],
   },
   'a linked clone': {
@@ -100,6 +118,11 @@ for (const [name, clone] of Object.entries(clones)) {
         assert.equal(last?.state, 'success', `${where}: ${last?.error?.localizedMessage}`);
         assert.deepEqual(last?.result, copy, where);
         assert.equal(daemon.read(copy, 'runtime')?.powerState, clone.powerOn ? 'poweredOn' : 'poweredOff', where);
+        assert.equal(daemon.read(copy, 'config')?.template, clone.isTemplate ?? false, where);
+        if (clone.isTemplate) {
+          const { mode } = await stat(join(computer.datastore, 'copy', '.hypo', 'customization.json'));
+          assert.equal(mode & 0o777, 0o600, where);
+        }
         if (clone.powerOn) await daemon.task(copy, 'PowerOffVM_Task');
         assert.deepEqual(await visibleFiles(join(computer.datastore, 'copy')), clone.files, where);
         assert.deepEqual(await readFakeDisk(join(computer.datastore, 'copy', 'copy.vmdk'), 2), clone.blocks, where);

@@ -1,6 +1,5 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type DiskMove, HypervisorError } from '@hypostyle/contracts';
 import { changeDiskRoom, faults, joinPath, splitPath } from '@hypostyle/services';
 import {
@@ -17,6 +16,7 @@ import { references } from '../../inventory/references.ts';
 import { writeVApp } from '../../vapp/vapp-file.ts';
 import { writeChangeRecord } from '../changes/change-record-file.ts';
 import { withoutEpoch } from '../changes/tracked-disk.ts';
+import { engineFound } from '../engine/engine-found.ts';
 import type { MachineWatch } from '../engine/machine-watch.ts';
 import { readVmx, syncFolder, writeVmx } from '../files/machine-files.ts';
 import { deleteDoomed, filesOf } from '../files/machine-removal.ts';
@@ -32,9 +32,6 @@ import { copyFault } from './clone-files.ts';
 import { moveOf } from './live-disks.ts';
 import { checkSpace, copyFiles, nameFiles, type RelocateJournal, undoMove } from './relocate-files.ts';
 import { type RelocatePlan, relocatePlan } from './relocate-plan.ts';
-
-/** Milliseconds between looks at whether an engine that did not answer was found, or is gone. */
-const engineInterval = 500;
 
 interface RelocateInput {
   readonly id: string;
@@ -139,8 +136,7 @@ async function goOn(
 ): Promise<boolean> {
   const ref = machineReference(id);
   // As long as the engine may be there, nobody knows which files it has.
-  while (core.machines.get(ref).powerState === 'poweredOn' && core.machines.engine(id) === undefined)
-    await sleep(engineInterval, undefined, { signal: task.signal });
+  await engineFound(core, task, id);
   const machine = core.machines.get(ref);
   const isThere = machine.datastore.uuid === begun.datastore && machine.vmxPath === begun.vmxPath;
   if (begun.moves !== undefined && core.machines.engine(id) !== undefined) {

@@ -1,8 +1,8 @@
-import { access } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { HypervisorError } from '@hypostyle/contracts';
 import type { HostCore } from '../../host-core.ts';
 import { findEnvironment } from '../../vapp/environment.ts';
+import { isThere } from '../power/memory-image.ts';
 import { runDirectoryOf } from '../power/power-on.ts';
 import { type RuntimeDocument, saveRuntime } from '../registration/registration.ts';
 import type { MachineWatch } from './machine-watch.ts';
@@ -82,15 +82,14 @@ async function adopt(
   }
   // Its start was never finished: it is as it was before, and the task that starts it goes on from there.
   if (runtime?.starting) {
-    const { resuming } = runtime;
-    const suspended = resuming !== undefined && (await exists(join(folder, resuming)));
-    const powerState = suspended ? 'suspended' : 'poweredOff';
+    // Whoever starts it says when its memory is gone.
+    const powerState = runtime.resuming === undefined ? 'poweredOff' : 'suspended';
     await saveRuntime(core, id, { powerState });
     core.machines.change(id, { powerState, bootTime: undefined });
     return;
   }
   const image = runtime?.suspending;
-  if (image !== undefined && (await exists(join(folder, image)))) {
+  if (image !== undefined && (await isThere(join(folder, image)))) {
     const suspendTime = new Date().toISOString();
     await saveRuntime(core, id, { powerState: 'suspended', suspendTime });
     core.registry.commit((draft) => {
@@ -108,11 +107,4 @@ async function adopt(
       message: `${machine.configuration.name} was found powered off: its engine ended while no management service ran.`,
     });
   });
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -36,9 +36,8 @@ import type { SettleWork } from '../settle/settle-work.ts';
 import { namedDisks } from '../snapshot/disk-forest.ts';
 import { unbootableByEfi } from './efi-boot.ts';
 import { machineHardware } from './hardware.ts';
+import { memoryImageOf, suspendKey } from './memory-image.ts';
 
-/** Key of the `.vmx` that names the memory image of a suspended machine, as VMware has it. */
-export const suspendKey = 'checkpoint.vmState';
 const machineTypeKey = 'hypostyle.machineType';
 const cpuModelKey = 'hypostyle.cpuModel';
 
@@ -138,15 +137,14 @@ async function startEngine(
   const { datastore, vmxPath, id } = before;
   if (before.powerState !== 'suspended') checkEnvironment(before);
   const vmx = await readVmx(datastore, vmxPath);
+  // Known before anything is changed: a machine that was to go on is not started anew.
+  const resume = before.powerState === 'suspended' ? await memoryImageOf(before, vmx) : undefined;
   const original = vmx.toString();
   const name = splitPath(vmxPath).name.replace(/\.vmx$/i, '');
   const found = configurationFromVmx(vmx, core.guestOs, name);
   let configuration = withIdentity({ ...found, name: before.configuration.name }, core);
   checkDisksUnclaimed(core, before);
   const folder = dirname(datastore.absolute(vmxPath));
-  const suspended = vmx.get(suspendKey) ?? '';
-  const resume =
-    before.powerState === 'suspended' && suspended !== '' ? join(folder, splitPath(suspended).name) : undefined;
   const { uuid } = configuration;
   const runtime: RuntimeDocument = { uuid, powerState: 'poweredOn', bootTime: new Date().toISOString() };
   const resuming = resume === undefined ? undefined : basename(resume);

@@ -21,7 +21,8 @@ import type { MachineRecord, PowerState } from '../record/machine-record.ts';
 import { saveRuntime } from '../registration/registration.ts';
 import { answers, noSuchQuestion } from '../settle/machine-question.ts';
 import type { SettleWork } from '../settle/settle-work.ts';
-import { powerOn, suspendKey } from './power-on.ts';
+import { suspendKey } from './memory-image.ts';
+import { powerOn } from './power-on.ts';
 
 interface MachineInput {
   readonly id: string;

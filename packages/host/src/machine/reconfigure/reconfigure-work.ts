@@ -18,6 +18,7 @@ import type { HostCore } from '../../host-core.ts';
 import { admitReservations } from '../../resources/admission.ts';
 import { applyVApp } from '../../vapp/apply-vapp.ts';
 import { writeVApp } from '../../vapp/vapp-file.ts';
+import { engineFound } from '../engine/engine-found.ts';
 import { applyEffects, type DiskGrowth, type DoomedDisk, destroyDisks, doomedDisks } from '../files/disk-effects.ts';
 import { readVmx, writeVmx } from '../files/machine-files.ts';
 import { checkDuplicate, claimName, mustBeFree, specContext } from '../lifecycle/lifecycle-work.ts';
@@ -73,6 +74,7 @@ export function defineReconfigureWork(core: HostCore): ReconfigureWork {
     method: 'ReconfigVM_Task',
     run: async (task, { id, spec }) => changeMachine(core, task, id, spec),
     resume: async (task, { id, spec }) => {
+      await engineFound(core, task, id);
       const journal = task.journaled as ReconfigureJournal | undefined;
       if (await finishChange(core, task, id, spec, journal)) return;
       await settleFiles(core, id, journal);

@@ -5,10 +5,11 @@ import { joinPath, splitPath } from '@hypostyle/services';
 import type { RunningTask } from '@hypostyle/vim';
 import type { HostCore } from '../../host-core.ts';
 import { vAppPath } from '../../vapp/vapp-file.ts';
+import { engineFound } from '../engine/engine-found.ts';
 import type { MachineWatch } from '../engine/machine-watch.ts';
 import { readVmx, syncFolder } from '../files/machine-files.ts';
 import { driveNode } from '../power/hardware.ts';
-import { suspendKey } from '../power/power-on.ts';
+import { suspendKey } from '../power/memory-image.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 import { type FolderFacts, readMachine } from '../registration/registration.ts';
 import { abandonSnapshot } from './abandon-snapshot.ts';
@@ -20,7 +21,7 @@ import { readOwnFile, readVmsd, shareFile, vmsdPath, writeVmsd } from './snapsho
 import { findSnapshot, withoutSnapshots, withSnapshot } from './snapshot-list.ts';
 import { type SnapshotReference, snapshotReference } from './snapshot-reference.ts';
 import { allDone, StagedFiles, writeDurably } from './staged-files.ts';
-import { overlaysOf, type Taken, takeDisks, takeMachine } from './take-disks.ts';
+import { letGoAgain, overlaysOf, type Taken, takeDisks, takeMachine } from './take-disks.ts';
 import { formatVmsd } from './vmsd-file.ts';
 import { formatVmsn } from './vmsn-file.ts';
 
@@ -41,13 +42,16 @@ export async function createSnapshot(
   input: CreateSnapshotInput,
   { isAgain }: { readonly isAgain: boolean },
 ): Promise<SnapshotReference> {
+  const known = task.journaled as CreateJournal | undefined;
+  if (isAgain) await engineFound(core, task, input.id);
   const machine = core.machines.get({ type: 'VirtualMachine', value: input.id });
   const work: CreateWork = { core, watch, task, machine, input };
-  const known = task.journaled as CreateJournal | undefined;
   try {
     if (known?.failed !== undefined) return await abandonSnapshot(work, known, known.failed);
     if (known !== undefined && isAgain) {
       if (await isNamed(machine, known)) return await finish(work, known, true);
+      // A guest without disks of ours may hold what it has from elsewhere.
+      if (input.quiesce) await letGoAgain(core, core.machines.engine(machine.id));
       await takeBack(machine, known);
     }
     checkSnapshots(machine);

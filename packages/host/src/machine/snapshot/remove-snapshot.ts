@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { splitPath } from '@hypostyle/services';
 import { fault, type RunningTask } from '@hypostyle/vim';
 import type { HostCore } from '../../host-core.ts';
+import { engineFound } from '../engine/engine-found.ts';
 import type { MachineWatch } from '../engine/machine-watch.ts';
 import { syncFolder } from '../files/machine-files.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
@@ -44,6 +45,7 @@ export async function removeSnapshots(
   input: RemoveInput,
 ): Promise<void> {
   const { id } = input;
+  if (task.journaled !== undefined) await engineFound(core, task, id);
   const machine = core.machines.get({ type: 'VirtualMachine', value: id });
   checkSnapshots(machine);
   try {

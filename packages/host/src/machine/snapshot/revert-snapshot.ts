@@ -8,10 +8,11 @@ import type { MachineConfiguration } from '../../configuration/machine-configura
 import type { HostCore } from '../../host-core.ts';
 import { vAppPath } from '../../vapp/vapp-file.ts';
 import { maximumVmxBytes, VmxFile } from '../../vmx/vmx-file.ts';
+import { engineFound } from '../engine/engine-found.ts';
 import type { MachineWatch } from '../engine/machine-watch.ts';
 import { listFiles } from '../files/list-files.ts';
 import { diskPath, readVmx, syncFolder } from '../files/machine-files.ts';
-import { suspendKey } from '../power/power-on.ts';
+import { isThere, suspendKey } from '../power/memory-image.ts';
 import { heldFiles } from '../record/held-files.ts';
 import type { MachineRecord, PowerState } from '../record/machine-record.ts';
 import { saveRuntime } from '../registration/registration.ts';
@@ -82,6 +83,7 @@ export async function revertToSnapshot(
   { isAgain }: { readonly isAgain: boolean },
 ): Promise<void> {
   const { core } = parts;
+  if (isAgain) await engineFound(core, task, input.id);
   const machine = core.machines.get({ type: 'VirtualMachine', value: input.id });
   const journaled = task.journaled as RevertJournal | undefined;
   const known = isAgain ? journaled : undefined;
@@ -205,8 +207,10 @@ async function planRevert(
 
 /** Whether an earlier process came to the moment, or beyond it. */
 function isDone(core: HostCore, machine: MachineRecord, known: RevertJournal): boolean | Promise<boolean> {
-  // An engine that ended while it was given the memory has used it up: all of it is done again.
-  return known.concluded ? machine.powerState !== 'poweredOff' : isReverted(core, machine, known);
+  if (!known.concluded) return isReverted(core, machine, known);
+  // An engine that ended with the memory that it was given has used it up: all of it is done again.
+  if (machine.powerState !== 'suspended' || known.image === undefined) return machine.powerState === 'poweredOn';
+  return isThere(inFolder(machine, known.image));
 }
 
 async function isReverted(core: HostCore, machine: MachineRecord, { deltas }: RevertJournal): Promise<boolean> {

@@ -1,4 +1,3 @@
-import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type DiskOverlay, HypervisorError, type RunningMachine } from '@hypostyle/contracts';
 import { deltaFiles, splitPath } from '@hypostyle/services';
@@ -7,6 +6,7 @@ import type { HostCore } from '../../host-core.ts';
 import { generationName } from '../changes/change-id.ts';
 import { diskPath } from '../files/machine-files.ts';
 import { diskIdOf } from '../power/hardware.ts';
+import { isThere } from '../power/memory-image.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 import type { CreateJournal, CreateSnapshotInput, CreateWork } from './create-work.ts';
 
@@ -37,7 +37,7 @@ export async function takeDisks({ core, task, machine, plan, input, isAgain }: D
   let thaw: (() => Promise<void>) | undefined;
   try {
     if (isAgain && input.quiesce) {
-      await letGo(core, () => engine.thawGuest());
+      await letGoAgain(core, engine);
       // The moment is over: nothing is held for it any more.
       if (overlays.length > 0 && (await engine.hasOverlays(overlays)))
         return { quiesced: plan.quiesced ?? false, lost: false };
@@ -64,7 +64,7 @@ export async function takeMachine({ core, task, machine }: CreateWork, plan: Cre
   const engine = core.machines.engine(machine.id);
   const path = join(datastore.absolute(splitPath(vmxPath).folder), plan.entry.memoryFile ?? '');
   if (engine === undefined || engine.state === 'stopped') {
-    if (await exists(path)) return { quiesced: false, lost: true };
+    if (await isThere(path)) return { quiesced: false, lost: true };
     throw new HypervisorError('not-running', 'The machine ended before its memory was kept.');
   }
   const { background } = await engine.snapshotMachine({
@@ -105,13 +105,15 @@ async function freeze(
   }
 }
 
-async function letGo(core: HostCore, thaw: () => Promise<void>): Promise<void> {
-  await thaw().catch((error: unknown) => core.onDefect('a guest that held its file systems', error));
+/** Nothing of an earlier process is held any more. A guest without an agent has held nothing. */
+export async function letGoAgain(core: HostCore, engine: RunningMachine | undefined): Promise<void> {
+  await letGo(core, async () => {
+    await engine?.thawGuest().catch((error: unknown) => {
+      if (!(error instanceof HypervisorError && error.code === 'guest-agent-absent')) throw error;
+    });
+  });
 }
 
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
+async function letGo(core: HostCore, thaw: () => Promise<void>): Promise<void> {
+  await thaw().catch((error: unknown) => core.onDefect('a guest that held its file systems', error));
 }
