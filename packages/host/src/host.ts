@@ -270,6 +270,8 @@ export class Host {
     await clearLeftovers(core);
     const runtimes = await loadMachines(core);
     const stopAdopting = await adoptMachines(core, watch, runtimes);
+    // Groups of machines that ended with an earlier process go, though nothing runs here.
+    core.resources.refresh();
     showPermissions(core);
     await services.tasks.recover();
     settle.beginAll();

@@ -80,6 +80,27 @@ test('machines are held to what they are granted from their start on, while they
   });
 });
 
+test('groups that a process left which was killed with its machines go at the next start, with machines or without', () =>
+  onComputer(async (computer) => {
+    const memory = { reserved: 0, entitled: 0 };
+    const left = { path: ['vm-1'], cpuWeight: 1, memory, diskWeight: 1 };
+    let groups = new FakeProcessGroups();
+    computer.processGroups = () => groups;
+    await groups.apply([left]);
+    let daemon = await computer.start();
+    await groups.until(() => groups.paths().length === 0);
+    const web = await create(daemon, 'web');
+    await daemon.task(web, 'PowerOnVM_Task');
+    await groups.until(() => groups.paths().length === 1);
+    daemon.die();
+    for (const lock of [...computer.engines.engines.keys()]) computer.engines.end(lock, 'crashed');
+    groups = new FakeProcessGroups();
+    await groups.apply([left]);
+    daemon = await computer.start();
+    await groups.until(() => groups.paths().length === 0);
+    await daemon.host.close();
+  }));
+
 test('where nothing is held, machines start all the same, and an event says what is not enforced', async () => {
   await onComputer(async (computer) => {
     const daemon = await computer.start();
