@@ -160,8 +160,10 @@ async function startEngine(
   if (vmx.toString() !== original) await writeVmx(datastore, vmxPath, vmx);
   const [read] = await Promise.all([
     readMachine(core, datastore, vmxPath),
-    mkdir(join(folder, '.hypo'), { recursive: true }),
-    checkFiles({ datastore, vmxPath, configuration: configurationFromVmx(vmx, core.guestOs, name) }),
+    // Its folder is there before what is in it is looked at: one that appears meanwhile is taken for a file that is gone.
+    mkdir(join(folder, '.hypo'), { recursive: true }).then(() =>
+      checkFiles({ datastore, vmxPath, configuration: configurationFromVmx(vmx, core.guestOs, name) }),
+    ),
   ]);
   const machine: MachineRecord = { ...before, ...read };
   const { vApp, vAppProblem, disks, modified, files } = machine;
