@@ -7,6 +7,7 @@
  * image of 20 GiB needs 40 GiB of room.
  */
 import { execFileSync } from 'node:child_process';
+import { createReadStream } from 'node:fs';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -72,13 +73,17 @@ async function prepare(): Promise<number> {
     await source.close();
   }
   await packAppliance(at('stream.vmdk'), virtualBytes, at('appliance.ova'));
+  // Ours write beside the page cache: nobody is to be the first who reads what lies on the medium alone.
+  for (const name of ['disk.raw', 'stream.vmdk', 'sparse.vmdk', 'appliance.ova']) {
+    for await (const _ of createReadStream(at(name), { highWaterMark: mebibyte }));
+  }
   return bytes;
 }
 
 /** Runs all in turns, so that none gets the warmer cache or the quieter machine. */
 async function compete(contest: Contest): Promise<Result[]> {
   const ours: Run[] = [];
-  const ways = { ...contest.others, ...contest.notDurable };
+  const ways = { ...contest.others, ...contest.beside };
   const others = new Map<string, Run[]>(Object.keys(ways).map((name) => [name, []]));
   const stored = new Map<string, number>();
   for (let round = 0; round < Number(values.rounds); round += 1) {

@@ -7,8 +7,8 @@ export interface Contest {
   readonly aim: number;
   readonly ours: readonly string[];
   readonly others: Readonly<Record<string, readonly string[]>>;
-  /** Ways of others that leave the bytes in memory when they end: told beside, not judged. */
-  readonly notDurable?: Readonly<Record<string, readonly string[]>>;
+  /** Told beside, not judged: what leaves the bytes in memory when it ends, and settings that few know. */
+  readonly beside?: Readonly<Record<string, readonly string[]>>;
   /** The file that each makes: its size is reported, and it is removed after the run. */
   readonly makes?: { readonly ours: string; readonly theirs: string };
   /** Formats of the two, for `qemu-img compare` with the image. */
@@ -43,8 +43,8 @@ export function contests(folder: string): readonly Contest[] {
     format: 'vmdk' | 'raw',
     ours: readonly string[],
     others: Contest['others'],
-    notDurable: Contest['others'] = {},
-  ): Contest => ({ name, aim, ours, others, notDurable, makes, formats: { ours: format, theirs: format } });
+    beside: Contest['others'] = {},
+  ): Contest => ({ name, aim, ours, others, beside, makes, formats: { ours: format, theirs: format } });
   const piped = `cat '${stream}' | '${process.execPath}' '${join(import.meta.dirname, 'subject.ts')}' stream '${makes.ours}' raw`;
   return [
     converting('write streamOptimized', 2.5, 'vmdk', subject('convert', image, makes.ours, 'streamOptimized'), {
@@ -68,6 +68,10 @@ export function contests(folder: string): readonly Contest[] {
       {
         'qemu-img, not durable': unsafeQemu('-f', 'raw', '-O', 'raw', image, makes.theirs),
         'cp --sparse, not durable': copy,
+        'qemu-img -t none -W -m 8': [
+          ...['qemu-img', 'convert', '-t', 'none', '-W', '-m', '8'],
+          ...['-f', 'raw', '-O', 'raw', image, makes.theirs],
+        ],
       },
     ),
     converting('flat to sparse', 1, 'vmdk', subject('convert', image, makes.ours, 'monolithicSparse'), {
