@@ -23,7 +23,11 @@ export class HttpClient implements AsyncDisposable {
   readonly #server;
 
   private constructor(handler: HttpHandler) {
-    this.#server = createServer((incoming, outgoing) => void handleNodeRequest(handler, incoming, outgoing));
+    // A test may compute for longer than a server keeps an idle connection, and would then ask over one that just ended.
+    this.#server = createServer(
+      { keepAliveTimeout: 0 },
+      (incoming, outgoing) => void handleNodeRequest(handler, incoming, outgoing),
+    );
   }
 
   static async open(handler: HttpHandler): Promise<HttpClient> {

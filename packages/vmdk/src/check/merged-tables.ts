@@ -104,13 +104,16 @@ export async function* mergedTables(
   const room = new GrainRoom(file, header);
   let doubtful = false;
   for await (const table of foundTables(file, header, directories)) {
-    const doubted = new Set([...table.copyOnly, ...table.conflicts]);
+    const doubted = new Set([...table.single, ...table.conflicts]);
+    const copyOnly = new Set(table.copyOnly);
     doubtful ||= doubted.size > 0;
     for (const { grain, sector } of storedGrains(header, table)) if (!doubted.has(grain)) room.take(sector);
-    for (const grain of table.conflicts) for (const sector of placesOf(header, table, grain)) room.dispute(sector);
+    for (const grain of doubted) {
+      if (!copyOnly.has(grain)) for (const sector of placesOf(header, table, grain)) room.dispute(sector);
+    }
   }
   for await (const table of foundTables(file, header, directories)) {
-    yield doubtful ? settleCopyOnly(header, await settleConflicts(file, header, table, room), room) : table;
+    yield doubtful ? settleSingle(header, await settleConflicts(file, header, table, room), room) : table;
   }
 }
 
@@ -120,13 +123,18 @@ function placesOf(header: SparseHeader, table: MergedTable, grain: number): [fir
   return [table.first.bytes?.readUInt32LE(at) ?? 0, table.copy?.bytes?.readUInt32LE(at) ?? 0];
 }
 
-/** Gives up what only the copy lists where its room is another's, or may be. */
-function settleCopyOnly(header: SparseHeader, table: MergedTable, room: GrainRoom): MergedTable {
+/** Gives up what only one copy lists where its room is another's; for the redundant one, where it may be. */
+function settleSingle(header: SparseHeader, table: MergedTable, room: GrainRoom): MergedTable {
+  const copyOnly = new Set(table.copyOnly);
   const wrong = new Set<number>();
-  for (const grain of table.copyOnly) {
-    const [, sector] = placesOf(header, table, grain);
-    if (room.isFree(sector) && !room.isDisputed(sector)) {
-      room.take(sector);
+  for (const grain of table.single) {
+    const [first, copy] = placesOf(header, table, grain);
+    // Both may list it after all, in two places that hold the same.
+    if (first !== 0 && copy !== 0) continue;
+    const isCopy = copyOnly.has(grain);
+    const sector = isCopy ? copy : first;
+    if (room.isFree(sector) && !(isCopy && room.isDisputed(sector))) {
+      if (isCopy) room.take(sector);
       continue;
     }
     wrong.add(grain);
@@ -138,7 +146,8 @@ function settleCopyOnly(header: SparseHeader, table: MergedTable, room: GrainRoo
     ...table,
     single: kept(table.single),
     copyOnly: kept(table.copyOnly),
-    copyDamaged: [...table.copyDamaged, ...wrong],
+    firstDamaged: [...table.firstDamaged, ...[...wrong].filter((grain) => !copyOnly.has(grain))],
+    copyDamaged: [...table.copyDamaged, ...[...wrong].filter((grain) => copyOnly.has(grain))],
   };
 }
 
@@ -263,7 +272,6 @@ async function settleConflicts(
       const right = room.isFree(first) ? first : copy;
       (right === first ? copyDamaged : firstDamaged).push(grain);
       table.merged.writeUInt32LE(right, (grain - table.index * header.entriesPerTable) * entryBytes);
-      room.take(right);
       continue;
     }
     const [one, other] = await Promise.all(places.map((sector) => grainAt(file, header, sector)));

@@ -141,6 +141,21 @@ test('where two copies place a grain differently, the one that names the place o
   }
 });
 
+test('what one copy alone lists in the place of another grain is not taken over', async (t) => {
+  const { path, whole, table } = await sparse(t);
+  const absent = Array.from({ length: 512 }, (_, entry) => entry).find(
+    (entry) => whole.readUInt32LE(table(0, 0) + entry * 4) === 0,
+  ) as number;
+  for (const copy of [0, 1] as const) {
+    const damaged = Buffer.from(whole);
+    damaged.writeUInt32LE(whole.readUInt32LE(table(0, 1)), table(copy, 0) + absent * 4);
+    await writeFile(path, damaged);
+    const { after } = await repairDisk(path);
+    assert.deepEqual(after.findings, []);
+    assert.ok(image.equals(await contentOf(path)));
+  }
+});
+
 test('a table whose copies disagree for good is read after a repair as it was before', async (t) => {
   const { path, whole, table } = await sparse(t);
   const damaged = Buffer.concat([whole, Buffer.alloc(grainBytes, 9)]);
