@@ -24,26 +24,31 @@ export async function listFiles(
     ...disks.values(),
     ...[...(snapshots?.views.values() ?? [])].flatMap((view) => [...view.disks.values()]),
   ];
-  const shared = await sharedFiles(datastore, folder, chains);
-  const add = async (path: string, type: string) => {
-    // What went away since the folder was read is no file of the machine.
-    const blocks = (await stat(datastore.absolute(path)).catch(() => undefined))?.blocks;
-    if (blocks === undefined) return;
-    const bytes = blocks * 512;
-    sizes.set(path, bytes);
-    list.push({ path, type, bytes, ...(shared.has(path) ? { shared: true } : {}) });
-  };
-  for (const entry of await readdir(datastore.absolute(folder), { withFileTypes: true })) {
+  const [shared, entries] = await Promise.all([
+    sharedFiles(datastore, folder, chains),
+    readdir(datastore.absolute(folder), { withFileTypes: true }),
+  ]);
+  const named: { readonly path: string; readonly type: string }[] = [];
+  for (const entry of entries) {
     if (!entry.isFile() || isHiddenName(entry.name)) continue;
     const type = fileType(entry.name);
     // A machine at the root of its datastore does not own what lies beside it.
     if (type === undefined || (folder === '' && !entry.name.startsWith(stem(vmxPath)))) continue;
-    await add(joinPath(folder, entry.name), type);
+    named.push({ path: joinPath(folder, entry.name), type });
   }
   const elsewhere = new Set(
     chains.flatMap(({ chain }) => chain.flat()).filter((path) => splitPath(path).folder !== folder),
   );
-  for (const path of elsewhere) await add(path, fileType(path) ?? 'diskExtent');
+  for (const path of elsewhere) named.push({ path, type: fileType(path) ?? 'diskExtent' });
+  const found = await Promise.all(named.map(({ path }) => stat(datastore.absolute(path)).catch(() => undefined)));
+  for (const [index, { path, type }] of named.entries()) {
+    // What went away since the folder was read is no file of the machine.
+    const blocks = found[index]?.blocks;
+    if (blocks === undefined) continue;
+    const bytes = blocks * 512;
+    sizes.set(path, bytes);
+    list.push({ path, type, bytes, ...(shared.has(path) ? { shared: true } : {}) });
+  }
   let uncommittedBytes = 0;
   for (const disk of disks.values()) {
     const own = disk.chain.flatMap(bytesOf).reduce((total, path) => total + (sizes.get(path) ?? 0), 0);

@@ -55,11 +55,10 @@ export async function readDisks(
   vmxPath: string,
   configuration: MachineConfiguration,
 ): Promise<Map<number, DiskFacts>> {
-  const disks = new Map<number, DiskFacts>();
-  for (const disk of configuration.disks) {
-    disks.set(disk.key, await readDisk(datastore, vmxPath, disk.fileName));
-  }
-  return disks;
+  const read = configuration.disks.map(
+    async ({ key, fileName }) => [key, await readDisk(datastore, vmxPath, fileName)] as const,
+  );
+  return new Map(await Promise.all(read));
 }
 
 export async function readDisk(datastore: Datastore, vmxPath: string, fileName: string): Promise<DiskFacts> {

@@ -161,8 +161,9 @@ export async function readMachine(core: Core, datastore: Datastore, vmxPath: str
   const fallbackName = splitPath(vmxPath).name.replace(/\.vmx$/i, '');
   const configuration = configurationFromVmx(vmx, core.guestOs, fallbackName);
   const ofDisks = async () => {
-    const disks = await readDisks(datastore, vmxPath, configuration);
-    const snapshots = await readSnapshots(core, datastore, vmxPath, { configuration, disks });
+    const reading = readDisks(datastore, vmxPath, configuration);
+    const snapshots = await readSnapshots(core, datastore, vmxPath, { configuration, disks: reading });
+    const disks = await reading;
     return { disks, snapshots, files: await listFiles(datastore, vmxPath, { disks, snapshots }) };
   };
   const [{ disks, snapshots, files }, changes, vApp, { mtime }] = await Promise.all([

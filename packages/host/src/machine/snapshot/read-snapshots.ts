@@ -9,47 +9,65 @@ import { emptySnapshots, type MachineSnapshots, type SnapshotView } from './mach
 import { readVmsd, readVmsn } from './snapshot-files.ts';
 import type { SnapshotEntry } from './snapshot-list.ts';
 
+/** Files of snapshots that are read at a time; each has 16 MiB at most. */
+const readAtOnce = 4;
+
 /** What a machine's folder says of its snapshots; a list that cannot be read has its reason in `problem`. */
 export async function readSnapshots(
   core: Pick<HostCore, 'guestOs'>,
   datastore: Datastore,
   vmxPath: string,
-  now: { readonly configuration: MachineConfiguration; readonly disks: ReadonlyMap<number, DiskFacts> },
+  { configuration, disks }: { readonly configuration: MachineConfiguration; readonly disks: Promise<Disks> },
 ): Promise<MachineSnapshots> {
   try {
     const { list } = await readVmsd(datastore, vmxPath);
     if (list.entries.length === 0) return { ...emptySnapshots, lastUid: list.lastUid };
-    const known = new KnownChains(datastore, vmxPath, now.disks);
+    const place = { datastore, vmxPath };
+    const read = await eachOf(list.entries.toReversed(), async (entry) => {
+      return [entry, await readConfiguration(core, place, entry, configuration)] as const;
+    });
+    const known = new KnownChains(datastore, vmxPath, await disks);
     const views = new Map<number, SnapshotView>();
     // The youngest first: their chains have most of the others in them.
-    for (const entry of list.entries.toReversed()) {
-      views.set(entry.uid, await readView(core, { datastore, vmxPath }, entry, now.configuration, known));
-    }
+    for (const [entry, found] of read) views.set(entry.uid, await viewOf(entry, found, known));
     return { ...list, views, problem: undefined };
   } catch (error) {
     return { ...emptySnapshots, problem: error instanceof Error ? error.message : String(error) };
   }
 }
 
-async function readView(
+type Disks = ReadonlyMap<number, DiskFacts>;
+type Kept = Pick<SnapshotView, 'configuration' | 'problem'>;
+
+/** Some at a time, in their order. */
+async function eachOf<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const done: R[] = [];
+  for (let at = 0; at < items.length; at += readAtOnce)
+    done.push(...(await Promise.all(items.slice(at, at + readAtOnce).map(work))));
+  return done;
+}
+
+/** The machine as a snapshot keeps it; as it is `now` where that cannot be read. */
+async function readConfiguration(
   core: Pick<HostCore, 'guestOs'>,
   { datastore, vmxPath }: { readonly datastore: Datastore; readonly vmxPath: string },
-  entry: SnapshotEntry,
+  { fileName }: SnapshotEntry,
   now: MachineConfiguration,
+): Promise<Kept> {
+  try {
+    const { vmx } = await readVmsn(datastore, vmxPath, fileName);
+    const file = VmxFile.parse(vmx.subarray(0, maximumVmxBytes + 1), fileName);
+    return { configuration: configurationFromVmx(file, core.guestOs, now.name), problem: undefined };
+  } catch (error) {
+    return { configuration: now, problem: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+async function viewOf(
+  entry: SnapshotEntry,
+  { configuration, problem }: Kept,
   known: KnownChains,
 ): Promise<SnapshotView> {
-  let configuration = now;
-  let problem: string | undefined;
-  try {
-    const { vmx } = await readVmsn(datastore, vmxPath, entry.fileName);
-    configuration = configurationFromVmx(
-      VmxFile.parse(vmx.subarray(0, maximumVmxBytes + 1), entry.fileName),
-      core.guestOs,
-      now.name,
-    );
-  } catch (error) {
-    problem = error instanceof Error ? error.message : String(error);
-  }
   const disks = new Map<number, DiskFacts>();
   if (problem === undefined) {
     for (const disk of configuration.disks) disks.set(disk.key, await known.facts(disk.fileName));
