@@ -38,6 +38,23 @@ it('copies a flat file, holes as holes, and makes holes of zeros when that is as
   assert.ok((await stat(sparse)).blocks * 512 < 2 * megabyte);
 });
 
+it('copies a small file without holes by itself, and an empty one', async () => {
+  const programs: (readonly string[])[] = [];
+  const alone = imageTool(async (command) => void programs.push(command));
+  for (const size of [0, 1, 4096, megabyte]) {
+    const from = join(folder, `small-${size}`);
+    const file = await open(from, 'wx');
+    await file.writeFile(Buffer.alloc(size, 'log '));
+    // So that what it takes on disk is known.
+    await file.sync();
+    await file.close();
+    const path = `${from}-copy`;
+    await alone.copyDisk({ layers: [{ format: 'raw', path: from }], path });
+    assert.ok((await readFile(path)).equals(await readFile(from)), `${size} bytes`);
+  }
+  assert.deepEqual(programs, []);
+});
+
 it('copies what a delta over a base reads as', async () => {
   const base = { format: 'raw', path: join(folder, 'base') } as const;
   const delta = { format: 'qcow2', path: join(folder, 'delta.qcow2') } as const;
