@@ -11,7 +11,7 @@ import { VmdkError } from '../errors.ts';
 import { FileWindow } from '../file-window.ts';
 import { parseSparseHeader, type SparseHeader } from '../sparse/sparse-header.ts';
 import { readStreamOptimized } from '../stream/stream-reader.ts';
-import { imageOf, patterned, streamOf, temporaryFolder } from '../testing.ts';
+import { imageOf, memoryFolder, patterned, streamOf } from '../testing.ts';
 import { checkDisk } from './check-disk.ts';
 import { repairDisk } from './repair-disk.ts';
 
@@ -27,7 +27,7 @@ interface Sparse {
 }
 
 async function sparse(t: TestContext): Promise<Sparse> {
-  const path = join(await temporaryFolder(t), 'disk.vmdk');
+  const path = join(await memoryFolder(t), 'disk.vmdk');
   await createDisk({ path, kind: 'monolithicSparse', virtualBytes: image.length, grainBytes });
   const disk = await openDisk(path, { writable: true });
   await disk.write(0, image);
@@ -220,7 +220,7 @@ test('leaked room is given back and nothing is lost, wherever a repair is cut of
 });
 
 test('a stream is finished where nothing is missing, and where something is only when that is accepted', async (t) => {
-  const folder = await temporaryFolder(t);
+  const folder = await memoryFolder(t);
   const path = join(folder, 'disk.vmdk');
   const disk = patterned(30 * 65536 + 1024, 65536, [2, 1, 0]);
   const stream = await streamOf(disk, { level: 1, name: 'disk.vmdk' });
@@ -255,7 +255,7 @@ test('a stream is finished where nothing is missing, and where something is only
 });
 
 test('sizes and the CID of the parent are changed only when asked', async (t) => {
-  const folder = await temporaryFolder(t);
+  const folder = await memoryFolder(t);
   const [base, child] = [join(folder, 'base.vmdk'), join(folder, 'child.vmdk')];
   const virtualBytes = 2 ** 20;
   const { contentId } = await createDisk({ path: base, kind: 'vmfs', virtualBytes });

@@ -33,6 +33,8 @@ const long = fc
   .bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })
   .map((value) => (Number.isSafeInteger(Number(value)) ? Number(value) : value));
 const double = fc.double();
+/** Made once: what makes it of the pattern takes longer than all the rest. */
+const referenceId = fc.stringMatching(/^[a-z]{1,8}-\d{1,4}$/);
 
 export interface SchemaArbitraryOptions {
   /** Objects nested deeper have only what they must have. */
@@ -56,8 +58,7 @@ function wireValue(types: WireTypes, type: WireType, options: SchemaArbitraryOpt
       return fc.constantFrom(...type.type.values);
     case 'reference': {
       const name = abstractReferences.has(type.name) ? 'VirtualMachine' : type.name;
-      const id = fc.stringMatching(/^[a-z]{1,8}-\d{1,4}$/);
-      return id.map((value) => ({ _typeName: 'ManagedObjectReference', type: name, value }));
+      return referenceId.map((value) => ({ _typeName: 'ManagedObjectReference', type: name, value }));
     }
     case 'any':
       return anyValue(types, options);
