@@ -107,6 +107,11 @@ export interface StartRequest extends AdoptRequest {
    */
   readonly resumeFrom?: string;
   /**
+   * UUID of the machine that the memory image was taken of, where that is another one: this machine goes on as a copy
+   * of it, with the same hardware, addresses of its adapters among that, and disks that were the same at that moment.
+   */
+  readonly resumedAs?: string;
+  /**
    * Called when the memory image is loaded and before the guest goes on: the last moment at which the image is what
    * the disks belong to. A start that is killed later is found by `adopt`, which lets the guest go on.
    */

@@ -113,7 +113,8 @@ async function planStart(
   const addedKiB = addedMemory.reduce((sum, { bytes }) => sum + bytes / 1024, 0);
   const memoryKiB = engineMemoryKiB(hardware.memoryMiB, accelerator) - addedKiB;
   const platform = image?.platform ?? request.platform ?? firstPlatform(verdict, hardware.guestId);
-  if (image && image.uuid !== hardware.uuid) throw qemuErrors.startFailed('The memory image is of another machine.');
+  if (image && image.uuid !== (request.resumedAs ?? hardware.uuid))
+    throw qemuErrors.startFailed('The memory image is of another machine.');
   if (image && image.accelerator !== accelerator) {
     throw qemuErrors.startFailed(
       `The machine was suspended under ${image.accelerator} and cannot go on under ${accelerator}; discard its memory image to start it afresh.`,

@@ -67,6 +67,7 @@ const bodies: Readonly<Record<string, unknown>> = {
     placement: { folder: 'group-v1', cluster: 'domain-c1' },
   },
   'vcenter.vm.clone': { source: 'vm-1', name: 'copy' },
+  'vcenter.vm.instant-clone': { source: 'vm-1', name: 'twin' },
   'vcenter.vm.relocate': { placement: { datastore: 'datastore-1' } },
   'vcenter.vm.hardware.update': { upgrade_policy: 'NEVER' },
   'vcenter.vm.hardware.cpu.update': { count: 4 },

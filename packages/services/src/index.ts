@@ -108,6 +108,7 @@ export {
   requireForClone,
   requireForCreate,
   requireForImport,
+  requireForInstantClone,
   requireForMigrate,
   requireForRegister,
   requireForRelocate,

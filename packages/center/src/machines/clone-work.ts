@@ -1,10 +1,12 @@
 import {
   type Call,
+  data,
   fault,
   type ManagedObjectReference,
   type RunningTask,
   VimFault,
   type VirtualMachineCloneSpec,
+  type VirtualMachineInstantCloneSpec,
 } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
 import type { Forwarding } from '../forwarding/forwarding.ts';
@@ -25,6 +27,71 @@ export interface CloneRequest {
   readonly name: string;
   readonly spec: VirtualMachineCloneSpec;
 }
+
+interface InstantInput {
+  readonly source: string;
+  readonly name: string;
+  readonly spec: VirtualMachineInstantCloneSpec;
+  readonly place: MachinePlace;
+}
+
+/**
+ * VirtualMachine.InstantClone_Task, done as CloneVM_Task is: the host of the original makes the clone beside it, and is
+ * told the instanceUuid by which the center knows it among the clone's settings.
+ */
+export type InstantCloneWork = (
+  call: Call,
+  request: { readonly folder: ManagedObjectReference; readonly spec: VirtualMachineInstantCloneSpec },
+) => Promise<ManagedObjectReference<'Task'>>;
+
+export function defineInstantCloneWork(core: CenterCore, forwarding: Forwarding): InstantCloneWork {
+  const making = new MachineMaking(core);
+  const run = (task: RunningTask, { source, name, spec, place }: InstantInput) => {
+    const original = { _typeName: 'ManagedObjectReference', type: 'VirtualMachine', value: source } as const;
+    return making.make(task, name, place, freeInstanceUuid(core, {}), ({ by, link, again }) => {
+      const value = 'instanceUuid' in by ? by.instanceUuid : '';
+      const config = [
+        ...(spec.config ?? []).filter(({ key }) => key !== instanceKey),
+        data('OptionValue', { key: instanceKey, value }),
+      ];
+      const pool = { _typeName: 'ManagedObjectReference', type: 'ResourcePool', value: place.pool } as const;
+      const location = { ...spec.location, pool, folder: undefined, host: undefined };
+      return forwarding.step(
+        task,
+        link,
+        () => core.hosts.route(original).ref,
+        'InstantClone_Task',
+        (at) => forwarding.toHost(at, 'InstantClone_Task', { spec: { ...spec, config, location } }),
+        { again },
+      );
+    });
+  };
+  const start = core.tasks.define<InstantInput>('VirtualMachine.instantClone', {
+    method: 'InstantClone_Task',
+    cancelable: true,
+    run,
+    resume: run,
+  });
+  return async (call, { folder, spec }) => {
+    const { value, host, pool } = core.inventory.get('VirtualMachine', call.self.ref);
+    core.hosts.connected(host);
+    const { location } = spec;
+    if (location.host !== undefined && location.host.value !== host)
+      throw fault('NotSupported', {}, 'spec.location.host: an instant clone runs where its original runs.');
+    const compute = core.inventory.above(host, ['ComputeResource', 'ClusterComputeResource']);
+    const asked = location.pool ?? { type: 'ResourcePool', value: pool ?? compute?.pool ?? '' };
+    const place = choosePlace(core, {
+      folder,
+      pool: { _typeName: 'ManagedObjectReference', ...asked },
+      host: { _typeName: 'ManagedObjectReference', type: 'HostSystem', value: host },
+      datastores: location.datastore === undefined ? [] : [location.datastore],
+    });
+    return start(call, { input: { source: value, name: nameOf(spec.name), spec, place }, entity: call.self.ref });
+  };
+}
+
+/** Setting with a machine's instanceUuid, as `.vmx` files have it. */
+const instanceKey = 'vc.uuid';
 
 /** VirtualMachine.CloneVM_Task: the center keeps name and place for the clone, the host of the original makes it. */
 export type CloneWork = (call: Call, request: CloneRequest) => Promise<ManagedObjectReference<'Task'>>;

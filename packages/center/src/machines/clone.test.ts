@@ -80,3 +80,40 @@ test('a center clones machines into its folders and pools, whole and linked', { 
   assert.ok(daemon.machine('copy'));
   assert.deepEqual(center.defects, []);
 });
+
+test('an instant clone is in its folder and runs on with the memory of its original', {
+  timeout: 60_000,
+}, async (t) => {
+  const { center, daemon, vmFolder, create } = await smallCenter(t);
+  const folder = (await center.call(vmFolder, 'CreateFolder', { name: 'twins' })) as ManagedObjectReference<'Folder'>;
+  const web = await create('web');
+  const spec = (name: string, location: object = {}) => ({
+    spec: {
+      _typeName: 'VirtualMachineInstantCloneSpec',
+      name,
+      location: { _typeName: 'VirtualMachineRelocateSpec', ...location },
+    },
+  });
+  await assert.rejects(center.task(web, 'InstantClone_Task', spec('twin')), named('InvalidPowerState'));
+  await center.task(web, 'PowerOnVM_Task', {});
+  const task = (await center.call(
+    web,
+    'InstantClone_Task',
+    spec('twin', { folder }),
+  )) as ManagedObjectReference<'Task'>;
+  const twin = (await center.outcome(task)) as Machine;
+  const info = center.read(task, 'info') as TaskInfo;
+  assert.deepEqual(
+    [info.name, info.descriptionId, info.entity],
+    ['InstantClone_Task', 'VirtualMachine.instantClone', web],
+  );
+  assert.deepEqual([center.read(twin, 'name'), center.read(twin, 'parent')], ['twin', folder]);
+  assert.equal(center.read(twin, 'runtime')?.powerState, 'poweredOn');
+  const identities = [web, twin].map((ref) => center.read(ref, 'config'));
+  assert.notEqual(identities[0]?.instanceUuid, identities[1]?.instanceUuid);
+  assert.notEqual(identities[0]?.uuid, identities[1]?.uuid);
+  await assert.rejects(center.task(web, 'InstantClone_Task', spec('web')), named('DuplicateName'));
+  assert.equal([...center.center.core.inventory.all('VirtualMachine')].length, 2);
+  assert.ok(daemon.machine('twin'));
+  assert.deepEqual(center.defects, []);
+});

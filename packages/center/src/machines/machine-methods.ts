@@ -4,7 +4,7 @@ import type { CenterCore } from '../center-core.ts';
 import type { Forwarding } from '../forwarding/forwarding.ts';
 import { privilegeScope } from '../inventory/privilege-scope.ts';
 import type { PoolOperations } from '../pools/pool-operations.ts';
-import { type CloneWork, defineCloneWork } from './clone-work.ts';
+import { type CloneWork, defineCloneWork, defineInstantCloneWork, type InstantCloneWork } from './clone-work.ts';
 import { type CreateWork, defineCreateWork } from './create-work.ts';
 import { defineImports, type Imports } from './imports.ts';
 import { poolOf } from './machine-place.ts';
@@ -18,6 +18,7 @@ export interface MachineWork {
   readonly forwarding: Forwarding;
   readonly creating: CreateWork;
   readonly cloning: CloneWork;
+  readonly instantCloning: InstantCloneWork;
   readonly relocating: RelocateWork;
   readonly importing: Imports;
   readonly rename: MachineRename;
@@ -29,6 +30,7 @@ export function defineMachineWork(core: CenterCore, forwarding: Forwarding, pool
     forwarding,
     creating: defineCreateWork(core, forwarding),
     cloning: defineCloneWork(core, forwarding),
+    instantCloning: defineInstantCloneWork(core, forwarding),
     relocating: defineRelocateWork(core, forwarding),
     importing: defineImports(core, forwarding, pools),
     rename: defineMachineRename(core, forwarding, new PendingNames()),

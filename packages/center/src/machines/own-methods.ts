@@ -1,6 +1,7 @@
 import {
   requireForClone,
   requireForDestroy,
+  requireForInstantClone,
   requireForMigrate,
   requireForPool,
   requireForReconfigure,
@@ -44,6 +45,7 @@ export function ownMethodsOfMachine({
   forwarding,
   rename,
   cloning,
+  instantCloning,
   relocating,
 }: MachineWork): MethodTable<'VirtualMachine'> {
   const scope = privilegeScope(core);
@@ -79,6 +81,11 @@ export function ownMethodsOfMachine({
       mustStay(call, [spec.location.host, spec.location.datastore]);
       return cloning(call, args);
     },
+    InstantClone_Task: (call, { spec }) => {
+      const folder = spec.location.folder ?? homeOf(core, call.self.ref);
+      requireForInstantClone(scope, call, call.self.ref, { folder, spec });
+      return instantCloning(call, { folder, spec });
+    },
     RelocateVM_Task: (call, args) => {
       const { spec } = args;
       requireForRelocate(scope, call, call.self.ref, spec);
@@ -113,6 +120,13 @@ export function ownMethodsOfMachine({
       );
     },
   });
+}
+
+/** The folder that a machine is in; that of its datacenter for one of a vApp. */
+function homeOf({ inventory }: CenterCore, ref: ManagedObjectReference): ManagedObjectReference<'Folder'> {
+  const machine = inventory.get('VirtualMachine', ref);
+  const folder = machine.parent ?? inventory.above(machine.host, ['Datacenter'])?.vmFolder;
+  return { _typeName: 'ManagedObjectReference', type: 'Folder', value: folder ?? '' };
 }
 
 /** Throws DuplicateName where the machine's folder has another one of that name, on whatever host. */

@@ -46,7 +46,12 @@ export function machineSnapshotConformance(world: ConformanceWorld): void {
     session.close();
     await machine.powerOff();
     await assert.rejects(access(`${path}.partial`));
-    const again = await world.hypervisor.start({ ...asked, resumeFrom: path });
+    // Another machine goes on from it as a copy of this one, and only where that is what is wanted.
+    const uuid = asked.uuid.replace(/^./, (digit) => (digit === 'f' ? 'e' : 'f'));
+    const copied = { ...asked, uuid, hardware: { ...asked.hardware, uuid }, resumeFrom: path };
+    await rejects(world.hypervisor.start(copied), 'start-failed');
+    const again = await world.hypervisor.start({ ...copied, resumedAs: asked.uuid });
+    assert.equal(again.uuid, uuid);
     const resumed = await world.guest.open(again);
     assert.equal(await resumed.digestMemory(), digest);
     assert.equal(await resumed.readDisk(5), 'then_');

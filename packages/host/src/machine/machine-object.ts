@@ -136,6 +136,11 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
           throw fault('NotSupported', {}, 'A host clones machines for its center only; ask that.');
         return work.cloning.clone(call, record(call.self), name, spec);
       },
+      InstantClone_Task: (call, { spec }) => {
+        if (!isCenter(call.session?.userName ?? ''))
+          throw fault('NotSupported', {}, 'A host clones machines for its center only; ask that.');
+        return work.cloning.instantClone(call, record(call.self), spec);
+      },
       RelocateVM_Task: (call, { spec }) => {
         requireForRelocate(scope, call, call.self.ref, spec);
         return work.relocating.relocate(call, spec);

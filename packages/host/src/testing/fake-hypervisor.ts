@@ -18,6 +18,7 @@ import type { FakeComputer, FakeEngine, Gate } from './fake-engine.ts';
 import { openFakeLayers } from './fake-generations.ts';
 import { fakeImages } from './fake-images.ts';
 import { type FakeFailure, type FakeGuests, FakeMachine } from './fake-machine.ts';
+import { readFakeMemoryImage } from './fake-memory-image.ts';
 
 /** The Hypervisor contract in memory, for faults that a real engine cannot be made to have. */
 export class FakeHypervisor implements Hypervisor, FakeGuests {
@@ -92,7 +93,10 @@ export class FakeHypervisor implements Hypervisor, FakeGuests {
       openFakeLayers(layers);
     }
     this.#computer.started += 1;
-    const memory = resumeFrom === undefined ? `run ${this.#computer.started}` : await readFile(resumeFrom, 'utf8');
+    const image = resumeFrom === undefined ? undefined : readFakeMemoryImage(await readFile(resumeFrom, 'utf8'));
+    if (image?.uuid !== undefined && image.uuid !== (request.resumedAs ?? uuid))
+      throw new HypervisorError('start-failed', 'the memory image is of another machine');
+    const memory = image?.memory ?? `run ${this.#computer.started}`;
     await request.onProcess?.(1);
     const engine: FakeEngine = {
       uuid,

@@ -10,6 +10,7 @@ import {
 import { checkFakeLayers } from './fake-disks.ts';
 import type { FakeEngine } from './fake-engine.ts';
 import { beginFakeGeneration, closeFakeLayers, openFakeLayers } from './fake-generations.ts';
+import { fakeMemoryImage } from './fake-memory-image.ts';
 
 /** Puts overlays on top of an engine's disks, all at once. */
 export function putFakeOverlays({ disks }: FakeEngine, overlays: readonly DiskOverlay[]): void {
@@ -55,7 +56,7 @@ export async function takeFakeSnapshot(
     await rm(partial, { force: true });
     throw failure;
   }
-  await writeFile(partial, engine.saving.memory);
+  await writeFile(partial, fakeMemoryImage(engine, engine.saving.memory));
   await step();
   onProgress?.(0.5);
   await rename(partial, path);

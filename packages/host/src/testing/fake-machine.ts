@@ -37,6 +37,7 @@ import {
 } from './fake-generations.ts';
 import { limitFakeMemory } from './fake-limits.ts';
 import { hasFakeOverlays, putFakeOverlays, takeFakeSnapshot } from './fake-machine-snapshots.ts';
+import { fakeMemoryImage } from './fake-memory-image.ts';
 
 /** Calls that can be made to fail. */
 export type FakeFailure = 'start' | 'adopt' | MachineFailure;
@@ -117,7 +118,7 @@ export class FakeMachine implements RunningMachine {
   async suspend(path: string): Promise<void> {
     await this.#gate();
     this.#fail('suspend');
-    await writeFile(path, this.#engine.memory, { flag: 'wx' });
+    await writeFile(path, fakeMemoryImage(this.#engine, this.#engine.memory), { flag: 'wx' });
     await this.#gate();
     this.#computer.end(this.#engine.lockPath, 'suspended');
     await this.#gate();

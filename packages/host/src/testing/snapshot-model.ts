@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { HypervisorError } from '@hypostyle/contracts';
 import type { ManagedObjectReference, VirtualMachineSnapshotTree } from '@hypostyle/vim';
 import { blockStride, filesOfChains, readFakeDisk, visibleFiles } from './disk-reading.ts';
+import { readFakeMemoryImage } from './fake-memory-image.ts';
 import type { Computer, Daemon } from './host-fixture.ts';
 
 type Machine = ManagedObjectReference<'VirtualMachine'>;
@@ -285,8 +286,8 @@ export class ModelMachine {
     return { power, blocks, annotation, memory, current, snapshots: found };
   }
 
-  #read(name: string): Promise<string> {
-    return readFile(join(this.folder, name), 'utf8');
+  async #read(name: string): Promise<string> {
+    return readFakeMemoryImage(await readFile(join(this.folder, name), 'utf8')).memory;
   }
 
   async #checkFiles(daemon: Daemon, disks: readonly string[], image: string | undefined): Promise<void> {

@@ -15,6 +15,10 @@ export interface RunEnvironment {
 }
 
 const maximumTextBytes = 1 << 20;
+const discFile = 'ovf-env.iso';
+const textFile = 'ovf-env.xml';
+/** What a machine was told by at its start: private files of its folder. */
+export const environmentFiles = [discFile, textFile] as const;
 
 /** Throws what keeps a machine from being told all that it must know: UnconfiguredPropertyValue, InvalidVmConfig … */
 export function checkEnvironment({ vApp, vAppProblem }: MachineRecord): void {
@@ -33,8 +37,8 @@ export async function makeEnvironment(machine: MachineRecord): Promise<RunEnviro
   checkEnvironment(machine);
   const { datastore, vmxPath, vApp, configuration: c } = machine;
   const wanted = vApp?.ovfEnvironmentTransport ?? [];
-  const discPath = privatePath(datastore, vmxPath, 'ovf-env.iso');
-  const textPath = privatePath(datastore, vmxPath, 'ovf-env.xml');
+  const discPath = privatePath(datastore, vmxPath, discFile);
+  const textPath = privatePath(datastore, vmxPath, textFile);
   const text =
     vApp === undefined || wanted.length === 0
       ? undefined
@@ -60,7 +64,7 @@ export async function makeEnvironment(machine: MachineRecord): Promise<RunEnviro
  * a new service what the guest was told.
  */
 export async function findEnvironment(datastore: Datastore, vmxPath: string): Promise<RunEnvironment> {
-  const discPath = privatePath(datastore, vmxPath, 'ovf-env.iso');
+  const discPath = privatePath(datastore, vmxPath, discFile);
   const disc = await open(discPath, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).then(
     async (handle) => {
       await handle.close();
@@ -68,7 +72,7 @@ export async function findEnvironment(datastore: Datastore, vmxPath: string): Pr
     },
     () => undefined,
   );
-  const textPath = privatePath(datastore, vmxPath, 'ovf-env.xml');
+  const textPath = privatePath(datastore, vmxPath, textFile);
   const guestInfo = await readBounded(textPath, maximumTextBytes).then(
     (bytes) => ({ text: bytes.toString('utf8'), path: textPath }),
     () => undefined,

@@ -43,6 +43,20 @@ test('a clone is asked for as SOAP has it: place, disks, power and what its gues
   assert.ok(spec.customization);
 });
 
+test('an instant clone is asked for by both spellings', async () => {
+  const source = { source: 'vm-2', name: 'twin', placement: { datastore: 'datastore-1' } };
+  const answer = await post('/api/vcenter/vm?action=instant-clone', {
+    ...source,
+    bios_uuid: '5d5a37b2-9e0b-4c1c-9f52-7d1d0f2f0a01',
+  });
+  assert.deepEqual([answer.status, answer.json], [200, 'vm-1'], answer.text);
+  const { spec } = center.lastCopy as { spec: { name: string; location: { datastore: object }; biosUuid: string } };
+  assert.deepEqual([spec.name, spec.biosUuid], ['twin', '5d5a37b2-9e0b-4c1c-9f52-7d1d0f2f0a01']);
+  assert.deepEqual(names(spec.location.datastore), { type: 'Datastore', value: 'datastore-1' });
+  const old = await post('/rest/vcenter/vm?~action=instant-clone', { spec: source });
+  assert.deepEqual([old.status, old.json], [200, { value: 'vm-1' }], old.text);
+});
+
 test('a machine is moved with the disks that are named, by the old spelling too', async () => {
   const body = { placement: { folder: 'group-v1', host: 'host-1' }, disks: { 2000: { datastore: 'datastore-1' } } };
   const bare = await post('/api/vcenter/vm/vm-2?action=relocate', body);

@@ -3,6 +3,7 @@ import {
   type ManagedObject,
   type ManagedObjectReference,
   type VirtualMachineCloneSpec,
+  type VirtualMachineInstantCloneSpec,
   type VirtualMachineRelocateSpec,
 } from '@hypostyle/vim';
 import { type Static, Type } from '@sinclair/typebox';
@@ -27,6 +28,13 @@ const cloneSpec = closed({
   disks_to_update: Type.Optional(diskPlaces),
   power_on: optionalBoolean,
   guest_customization_spec: Type.Optional(closed({ name: Type.Optional(name) })),
+});
+
+const instantCloneSpec = closed({
+  source: identifier,
+  name,
+  placement: Type.Optional(placementSpec),
+  bios_uuid: Type.Optional(Type.String({ minLength: 36, maxLength: 36 })),
 });
 
 const relocateSpec = closed({
@@ -65,6 +73,31 @@ export const copyOperations: readonly Operation[] = [
       return idOf(
         await view.run('VirtualMachine', source.object.ref, 'CloneVM_Task', { folder, name: body.name, spec }),
       );
+    },
+  }),
+  operation({
+    id: 'vcenter.vm.instant-clone',
+    summary: 'Makes a machine that goes on from where another one is that runs, beside it.',
+    method: 'POST',
+    path: '/vcenter/vm',
+    action: 'instant-clone',
+    rest: {},
+    body: instantCloneSpec,
+    answer: Type.String(),
+    async run({ view, body }) {
+      const { placement = {} } = body;
+      const source = new Machine(view, body.source);
+      const folder = folderOf(view, placement);
+      const location = data('VirtualMachineRelocateSpec', {
+        ...locationOf(view, source, placement, {}),
+        ...(folder === undefined ? {} : { folder }),
+      });
+      const spec: VirtualMachineInstantCloneSpec = data('VirtualMachineInstantCloneSpec', {
+        name: body.name,
+        location,
+        ...defined({ biosUuid: body.bios_uuid }),
+      });
+      return idOf(await view.run('VirtualMachine', source.object.ref, 'InstantClone_Task', { spec }));
     },
   }),
   operation({

@@ -240,6 +240,11 @@ export class SmallCenter {
         this.lastCopy = args;
         return this.#task(session, () => ref('VirtualMachine', 'vm-1'));
       },
+      InstantClone_Task: ({ self, session }, args) => {
+        this.#require(session, self, 'VirtualMachine.Provisioning.Clone');
+        this.lastCopy = args;
+        return this.#task(session, () => ref('VirtualMachine', 'vm-1'));
+      },
       RelocateVM_Task: ({ self, session }, args) => {
         this.#require(session, self, 'Resource.ColdMigrate');
         this.lastCopy = args;

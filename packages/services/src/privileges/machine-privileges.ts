@@ -4,6 +4,7 @@ import {
   type ManagedObjectReference,
   type VirtualMachineCloneSpec,
   type VirtualMachineConfigSpec,
+  type VirtualMachineInstantCloneSpec,
   type VirtualMachinePowerState,
   type VirtualMachineRelocateSpec,
 } from '@hypostyle/vim';
@@ -83,6 +84,24 @@ export function requireForClone(
   const clone = { ...devicesOf(scope, source), object: folder };
   for (const change of spec.location.deviceChange ?? []) requireForDevice(scope, caller, clone, change);
   if (spec.config !== undefined) requireForChange(scope, caller, clone, spec.config);
+}
+
+/** Checks what VirtualMachine.InstantClone_Task needs, beside Provisioning.Clone, which the interface names. */
+export function requireForInstantClone(
+  scope: PrivilegeScope,
+  caller: Caller,
+  source: ManagedObjectReference,
+  { folder, spec }: { readonly folder: ManagedObjectReference; readonly spec: VirtualMachineInstantCloneSpec },
+): void {
+  const { location } = spec;
+  requirePrivilege(scope, caller, source, 'VirtualMachine.Provisioning.Clone');
+  requirePrivilege(scope, caller, source, 'VirtualMachine.Interact.PowerOn');
+  requirePrivilege(scope, caller, folder, 'VirtualMachine.Inventory.CreateFromExisting');
+  const pool = location.pool ?? resourcePoolOf(scope, source);
+  if (pool !== undefined) requireForPool(scope, caller, pool);
+  requireForDatastores(scope, caller, source, { location, always: true });
+  const clone = { ...devicesOf(scope, source), object: folder };
+  for (const change of location.deviceChange ?? []) requireForDevice(scope, caller, clone, change);
 }
 
 /** Checks what VirtualMachine.RelocateVM_Task needs: on the machine, and on all that it comes to. */

@@ -3,6 +3,7 @@ import { defineChange } from './vm-change.ts';
 import { defineClone } from './vm-clone.ts';
 import { defineKeystrokes, defineScreenshot } from './vm-console.ts';
 import { defineVmDisk } from './vm-disk.ts';
+import { defineInstantClone } from './vm-instant-clone.ts';
 import { defineRelocate } from './vm-relocate.ts';
 import { defineMarks } from './vm-template.ts';
 
@@ -30,6 +31,7 @@ Examples:
   defineChange(vm, context);
   defineVmDisk(vm, context);
   defineClone(vm, context);
+  defineInstantClone(vm, context);
   defineMarks(vm, context);
   defineRelocate(vm, context);
   defineKeystrokes(vm, context);

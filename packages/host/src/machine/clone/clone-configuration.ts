@@ -10,7 +10,7 @@ import type { VmxFile } from '../../vmx/vmx-file.ts';
 
 /** Keys that say what a machine is doing, or who it is: a copy of it is not, and does not. */
 const ofTheOriginal =
-  /^(checkpoint\.|uuid\.|vc\.uuid$|hypostyle\.(machinetype|cpumodel)$|sched\.swap\.|migrate\.|cleanshutdown$|extendedconfigfile$|nvram$|toolscripts\.)/;
+  /^(checkpoint\.|uuid\.|vc\.uuid$|hypostyle\.(machinetype|cpumodel|memoryof|memoryaddresses)$|sched\.swap\.|migrate\.|cleanshutdown$|extendedconfigfile$|nvram$|toolscripts\.)/;
 
 /** Takes out of a `.vmx` what is of the original alone. */
 export function withoutOriginal(vmx: VmxFile): VmxFile {

@@ -28,6 +28,7 @@ import { diskPath, writeVmx } from '../files/machine-files.ts';
 import { writeWhole } from '../snapshot/snapshot-files.ts';
 import { stemOf } from './clone-configuration.ts';
 import type { CloneRequest, DiskWay } from './clone-request.ts';
+import { type MemoryImage, takeMemory } from './instant-clone.ts';
 
 /** A folder that is to become a machine. */
 export interface CloneFiles {
@@ -40,6 +41,8 @@ export interface CloneFiles {
   readonly customization: CustomizationSpec | undefined;
   readonly configuration: MachineConfiguration;
   readonly effects: readonly DeviceEffect[];
+  /** It goes on with the memory of its original, which runs. */
+  readonly memory: MemoryImage | undefined;
   readonly task: RunningTask;
   /** Told of every file that is about to be made for a new device. */
   planned(files: readonly string[]): Promise<void>;
@@ -75,6 +78,8 @@ export async function makeCloneFiles(core: HostCore, files: CloneFiles): Promise
   if (files.vApp !== undefined) await writeVApp(datastore, vmxPath, files.vApp);
   if (files.customization !== undefined) await putCustomization({ datastore, vmxPath }, files.customization);
   writeConfiguration(files.vmx, { ...applied.configuration, hasVApp: files.vApp !== undefined }, core.guestOs);
+  if (files.memory !== undefined)
+    await takeMemory(request.source.machine, files.memory, { datastore, vmxPath }, files.vmx);
   await writeVmx(datastore, vmxPath, files.vmx);
 }
 

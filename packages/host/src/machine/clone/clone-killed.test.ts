@@ -21,6 +21,8 @@ interface Scene {
 
 interface Clone {
   readonly spec: (scene: Scene) => object;
+  /** It goes on with the memory of the machine, beside it. */
+  readonly instant?: boolean;
   readonly powerOn: boolean;
   readonly isTemplate?: boolean;
   /** What the first blocks of the clone's disk are. */
@@ -74,6 +76,13 @@ const clones: Readonly<Record<string, Clone>> = {
     blocks: [1, 0],
     files: ['copy-delta.qcow2', 'copy.vmdk', 'copy.vmx'],
   },
+  'an instant clone': {
+    spec: () => ({ location: location() }),
+    instant: true,
+    powerOn: true,
+    blocks: [2, 0],
+    files: ['copy-delta.qcow2', 'copy.vmdk', 'copy.vmx'],
+  },
 };
 
 for (const [name, clone] of Object.entries(clones)) {
@@ -93,7 +102,7 @@ for (const [name, clone] of Object.entries(clones)) {
     computer.engines.write(join(computer.datastore, 'web', '.hypo', 'vm.lck'), 'scsi0u0', 0, 2);
     const known = new Set<string>();
     let steps = 0;
-    for (const dies of deaths(13)) {
+    for (const dies of deaths(clone.instant ? 29 : 13)) {
       const center = await CenterCalls.of(daemon);
       const scene = { computer, daemon, web, snapshot };
       const spec = {
@@ -102,13 +111,14 @@ for (const [name, clone] of Object.entries(clones)) {
         powerOn: clone.powerOn,
         ...clone.spec(scene),
       };
-      const end = await killedAt({ computer, daemon, dies }, () =>
-        center.task(web, 'CloneVM_Task', { folder: vmFolder, name: 'copy', spec }),
-      );
+      const method = clone.instant ? 'InstantClone_Task' : 'CloneVM_Task';
+      const instant = { _typeName: 'VirtualMachineInstantCloneSpec', name: 'copy', location: location() };
+      const asked = clone.instant ? { spec: instant } : { folder: vmFolder, name: 'copy', spec };
+      const end = await killedAt({ computer, daemon, dies }, () => center.task(web, method, asked));
       daemon = end.daemon;
       const where = `killed at step ${dies}`;
       const copy = daemon.machine('copy');
-      const tasks = daemon.tasks('CloneVM_Task').filter((task) => !known.has(task.key));
+      const tasks = daemon.tasks(method).filter((task) => !known.has(task.key));
       const last = tasks.at(-1);
       if (copy === undefined) {
         // Only where nobody ever heard of the task.
@@ -123,6 +133,9 @@ for (const [name, clone] of Object.entries(clones)) {
           const { mode } = await stat(join(computer.datastore, 'copy', '.hypo', 'customization.json'));
           assert.equal(mode & 0o777, 0o600, where);
         }
+        const memory = (name: string) =>
+          computer.engines.engines.get(join(computer.datastore, name, '.hypo', 'vm.lck'))?.memory;
+        if (clone.instant) assert.equal(memory('copy'), memory('web'), where);
         if (clone.powerOn) await daemon.task(copy, 'PowerOffVM_Task');
         assert.deepEqual(await visibleFiles(join(computer.datastore, 'copy')), clone.files, where);
         assert.deepEqual(await readFakeDisk(join(computer.datastore, 'copy', 'copy.vmdk'), 2), clone.blocks, where);

@@ -8,6 +8,7 @@ import {
   type ManagedObjectReference,
   type RunningTask,
   type VirtualMachineCloneSpec,
+  type VirtualMachineInstantCloneSpec,
 } from '@hypostyle/vim';
 import { machineName } from '../../configuration/apply-spec.ts';
 import type { HostCore } from '../../host-core.ts';
@@ -18,6 +19,7 @@ import { checkSameDisk } from '../files/disk-effects.ts';
 import { readVmx, syncFolder } from '../files/machine-files.ts';
 import { type CreateJournal, claimName, provisioning, specContext, undoCreate } from '../lifecycle/lifecycle-work.ts';
 import { choosePlace, exists } from '../lifecycle/machine-place.ts';
+import { invalidPowerState } from '../power/power-work.ts';
 import { claimOf } from '../record/claims.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 import { Gathered } from '../registration/gathered.ts';
@@ -29,6 +31,7 @@ import type { SnapshotWork } from '../snapshot/snapshot-work.ts';
 import { copiedConfiguration, stemOf, withoutOriginal, withSpec } from './clone-configuration.ts';
 import { makeCloneFiles } from './clone-files.ts';
 import { type CloneRequest, type CloneSource, cloneRequest, invalid } from './clone-request.ts';
+import { instantCloneSpec, keptMemoryOf } from './instant-clone.ts';
 
 type TaskReference = ManagedObjectReference<'Task'>;
 
@@ -41,6 +44,8 @@ interface CloneInput {
   readonly pool: string;
   /** The machine is copied as it is, beside others who read it, and is not changed meanwhile; else by a snapshot that goes afterwards. */
   readonly inTurn: boolean;
+  /** It stands on the disks of its original, which runs, and goes on with its memory. */
+  readonly instant?: boolean;
 }
 
 interface CloneJournal {
@@ -51,7 +56,12 @@ type SnapshotParts = SnapshotWork['parts'];
 
 export interface CloneWork {
   clone(call: Call, machine: MachineRecord, name: string, spec: VirtualMachineCloneSpec): Promise<TaskReference>;
+  /** VirtualMachine.InstantClone_Task. */
+  instantClone(call: Call, machine: MachineRecord, spec: VirtualMachineInstantCloneSpec): Promise<TaskReference>;
 }
+
+/** Layers of a disk that are left to lie before an instant clone makes one more. */
+const deepChain = 8;
 
 /** Largest file of the firmware that a clone takes over, in bytes. */
 const maximumNvramBytes = 8 << 20;
@@ -75,7 +85,23 @@ export function defineCloneWork(core: HostCore, snapshots: SnapshotParts, powerO
     run,
     resume: run,
   });
+  const startInstant = core.tasks.define<CloneInput>('VirtualMachine.instantClone', {
+    method: 'InstantClone_Task',
+    cancelable: true,
+    run,
+    resume: run,
+  });
   return {
+    instantClone: (call, machine, asked) => {
+      core.maintenance.check();
+      const name = nameOf(asked.name);
+      const spec = instantCloneSpec(core, machine, asked);
+      const pool = spec.location.pool ?? machine.resourcePool;
+      core.pools.get(poolReference(pool.value));
+      plan(core, cloneRequest(core, machine, spec), { name, spec, stem: 'clone' });
+      const input = { source: machine.id, name, spec, pool: pool.value, inTurn: false, instant: true };
+      return startInstant(call, { input, entity: machine.ref });
+    },
     clone: (call, machine, written, spec) => {
       core.maintenance.check();
       const name = nameOf(written);
@@ -158,7 +184,7 @@ class Cloning {
   async #frozen(
     task: RunningTask,
     machine: MachineRecord,
-    { spec, inTurn }: CloneInput,
+    { spec, inTurn, instant = false }: CloneInput,
   ): Promise<VirtualMachineCloneSpec> {
     const { live } = cloneRequest(this.#core, machine, spec);
     if (inTurn && live)
@@ -168,8 +194,25 @@ class Cloning {
         'The machine was started meanwhile; clone it again.',
       );
     if (spec.snapshot !== undefined || inTurn || machine.configuration.template) return spec;
-    const uid = await this.#snapshots.take(task, machine.id, snapshotName(task));
-    return { ...spec, snapshot: snapshotReference(machine.id, uid) };
+    if (instant && machine.powerState !== 'poweredOn') throw invalidPowerState(machine, 'poweredOn');
+    // Copies that are gone have left layers of their moments.
+    if (instant && depthOf(machine) >= deepChain)
+      await this.#snapshots
+        .merge(task, machine.id)
+        .catch((error: unknown) => this.#core.onDefect('layers that copies have left', error));
+    const uid = await this.#snapshots.take(task, machine.id, snapshotName(task), instant);
+    // A restart may have left a merge that goes on by itself.
+    if (instant) await this.#mergesEnded(machine.id);
+    const location = instant ? { ...spec.location, diskMoveType: 'createNewChildDiskBacking' } : spec.location;
+    return { ...spec, location, snapshot: snapshotReference(machine.id, uid) };
+  }
+
+  async #mergesEnded(id: string): Promise<void> {
+    for (;;) {
+      const merging = this.#core.claims.holder(claimOf.merging(id));
+      if (merging === undefined) return;
+      await this.#core.tasks.finished(merging).catch(() => {});
+    }
   }
 
   async #letGo(task: RunningTask, { source, spec, inTurn }: CloneInput): Promise<void> {
@@ -178,9 +221,10 @@ class Cloning {
 
   async #make(task: RunningTask, machine: MachineRecord, input: CloneInput): Promise<MachineRecord> {
     const core = this.#core;
-    const { name, spec, pool } = input;
+    const { name, spec, pool, instant = false } = input;
     const request = cloneRequest(core, machine, spec);
     const { source, datastore } = request;
+    const memory = instant && source.uid !== undefined ? keptMemoryOf(machine, source.uid) : undefined;
     const letGo = this.#keepSource(task, request);
     const releaseName = claimName(core, task, name);
     let releasePlace = () => {};
@@ -216,6 +260,7 @@ class Cloning {
           customization: spec.customization,
           configuration,
           effects,
+          memory,
           task,
           planned: async (files) => {
             made = { ...made, made: files };
@@ -235,6 +280,9 @@ class Cloning {
                 event: 'VmClonedEvent' as const,
                 members: { template: machine.configuration.template, sourceVm: argumentOf(machine) },
               }),
+          ...(memory === undefined
+            ? {}
+            : { runtime: { powerState: 'suspended', suspendTime: new Date().toISOString() } as const }),
         });
       } catch (error) {
         await undoCreate(core, made);
@@ -308,6 +356,10 @@ class Cloning {
 /** A machine that comes of a template is told as deployed. */
 function isDeployed({ configuration }: MachineRecord, { spec }: CloneInput): boolean {
   return configuration.template && !spec.template;
+}
+
+function depthOf({ disks }: MachineRecord): number {
+  return Math.max(0, ...[...disks.values()].map(({ chain }) => chain.length));
 }
 
 /** Answers what it was given. */

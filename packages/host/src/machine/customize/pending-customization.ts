@@ -17,7 +17,8 @@ interface PendingCustomization {
 type Place = Pick<MachineRecord, 'datastore' | 'vmxPath'>;
 
 const fileName = 'customization.json';
-const discName = 'customization.iso';
+/** The medium of a run: a private file of the machine's folder. */
+export const customizationDiscFile = 'customization.iso';
 const maximumBytes = 2 << 20;
 
 /** Has a machine's guest be told at the next start. Durable when it resolves; the last word counts. */
@@ -28,7 +29,7 @@ export async function putCustomization({ datastore, vmxPath }: Place, spec: Cust
 /** The medium for the start that is under way; undefined where the guest is told nothing. Throws CustomizationFault. */
 export async function customizationAtStart(machine: MachineRecord): Promise<string | undefined> {
   const { datastore, vmxPath, configuration } = machine;
-  const disc = privatePath(datastore, vmxPath, discName);
+  const disc = privatePath(datastore, vmxPath, customizationDiscFile);
   const pending = await read(machine);
   // What was told once is not told again: the guest would do it anew.
   if (pending?.state !== 'pending') {
@@ -47,7 +48,7 @@ export async function customizationAtStart(machine: MachineRecord): Promise<stri
 
 /** The medium of a machine that goes on from its memory, which had it. */
 export async function customizationOfRun({ datastore, vmxPath }: Place): Promise<string | undefined> {
-  const disc = privatePath(datastore, vmxPath, discName);
+  const disc = privatePath(datastore, vmxPath, customizationDiscFile);
   return readBounded(disc, maximumBytes).then(
     () => disc,
     () => undefined,

@@ -34,6 +34,7 @@ import type { MachineRecord } from '../record/machine-record.ts';
 import { type RuntimeDocument, readMachine, saveRuntime } from '../registration/registration.ts';
 import type { SettleWork } from '../settle/settle-work.ts';
 import { namedDisks } from '../snapshot/disk-forest.ts';
+import { exchangeAdapters, forgetCopiedMemory, readCopiedMemory, withKnownAddresses } from './copied-memory.ts';
 import { unbootableByEfi } from './efi-boot.ts';
 import { machineHardware } from './hardware.ts';
 import { memoryImageOf, suspendKey } from './memory-image.ts';
@@ -52,6 +53,7 @@ export async function powerOn(
   const machine = core.machines.get({ type: 'VirtualMachine', value: id });
   if (machine.powerState === 'poweredOn' && core.machines.engine(id) !== undefined) {
     await discardMemoryImage(machine);
+    await becomeItself(core, task, machine);
     return;
   }
   if (machine.problem !== undefined) {
@@ -112,6 +114,20 @@ export async function powerOn(
     core.resources.begun(id);
     ended();
   }
+  await becomeItself(core, task, machine);
+}
+
+/** A guest that was copied while it ran gets adapters of its own; one that keeps those of its original is told of. */
+async function becomeItself(core: HostCore, task: RunningTask, { datastore, vmxPath, id, ref }: MachineRecord) {
+  if (readCopiedMemory(await readVmx(datastore, vmxPath)) === undefined) return;
+  const why = await exchangeAdapters(core, id);
+  if (why !== undefined) {
+    const message = `The guest keeps the network addresses of the machine that it was copied from until its next start: ${why}`;
+    core.registry.commit((draft) =>
+      task.post(draft, { type: 'GeneralVmWarningEvent', entity: ref, members: { message } }),
+    );
+  }
+  await writeVmx(datastore, vmxPath, forgetCopiedMemory(await readVmx(datastore, vmxPath)));
 }
 
 /** What a machine's owner wants of its run and does not get here: said at each start. */
@@ -182,10 +198,12 @@ async function startEngine(
     limits: core.limits,
   });
   const told = core.hypervisorInfo.capabilities.guestData ? withGuestInfo(plain, environment.guestInfo?.path) : plain;
-  const hardware = [environment.disc, customization].reduce(
-    (built, disc) => (disc === undefined ? built : withEnvironmentDisc(built, disc)),
+  const built = [environment.disc, customization].reduce(
+    (so, disc) => (disc === undefined ? so : withEnvironmentDisc(so, disc)),
     told,
   );
+  const copied = resume === undefined ? undefined : readCopiedMemory(vmx);
+  const hardware = copied === undefined ? built : withKnownAddresses(built, machine.configuration, copied);
   core.machines.change(id, { guestEnvironment: environment.guestInfo?.text });
   await noted;
   const engine = await core.hypervisor.start({
@@ -197,6 +215,7 @@ async function startEngine(
     onProcess: (pid) => core.resources.begin(id, pid),
     ...platformOf(vmx),
     ...(resume === undefined ? {} : { resumeFrom: resume, beforeResume: async () => saveRuntime(core, id, runtime) }),
+    ...(copied === undefined ? {} : { resumedAs: copied.uuid }),
   });
   started(engine);
   // The guest runs, whatever becomes of what is written down after it.
@@ -240,6 +259,11 @@ function platformOf(vmx: VmxFile): { readonly platform?: { readonly machineType:
   if (!/^[\w.-]{1,100}$/.test(machineType ?? '')) return {};
   if (!/^[\w.-]+(,[^\u0000-\u001f]*)?$/.test(cpuModel ?? '')) return {};
   return machineType && cpuModel ? { platform: { machineType, cpuModel } } : {};
+}
+
+/** Takes out what a `.vmx` says of a memory image. */
+export function forgetImage(vmx: VmxFile): VmxFile {
+  return forgetCopiedMemory(vmx.delete(suspendKey));
 }
 
 /** Remembers the platform that a suspended machine will need, and lets go of the memory image that was read. */

@@ -22,7 +22,7 @@ import { saveRuntime } from '../registration/registration.ts';
 import { answers, noSuchQuestion } from '../settle/machine-question.ts';
 import type { SettleWork } from '../settle/settle-work.ts';
 import { suspendKey } from './memory-image.ts';
-import { powerOn } from './power-on.ts';
+import { forgetImage, powerOn } from './power-on.ts';
 
 interface MachineInput {
   readonly id: string;
@@ -237,7 +237,7 @@ async function suspendEngine(
   // The engine runs: the image of an earlier suspend that a restart cut off is for nothing.
   const former = splitPath(vmx.get(suspendKey) ?? '').name;
   if (former !== '') await rm(join(dirname(path), former), { force: true });
-  await writeVmx(datastore, vmxPath, vmx.set(suspendKey, name));
+  await writeVmx(datastore, vmxPath, forgetImage(vmx).set(suspendKey, name));
   await saveRuntime(core, id, { powerState: 'poweredOn', bootTime: machine.bootTime, suspending: name });
   watch.expectEnd(
     id,
@@ -254,7 +254,7 @@ async function suspendEngine(
     // An engine that died of it has its end told by the watch.
     if (engine.state === 'stopped') await watch.ended(id, 'crashed');
     else await saveRuntime(core, id, { powerState: 'poweredOn', bootTime: machine.bootTime });
-    await writeVmx(datastore, vmxPath, vmx.delete(suspendKey));
+    await writeVmx(datastore, vmxPath, forgetImage(vmx));
     await rm(path, { force: true });
     const message = error instanceof Error ? error.message : String(error);
     throw fault('GenericVmConfigFault', { reason: message.slice(0, 2000) }, message, { cause: error });
@@ -270,7 +270,7 @@ async function discardSuspended(core: HostCore, task: RunningTask, machine: Mach
   // The name goes last: a restart in between finds it, and does the rest again.
   if (image !== '') await rm(join(dirname(datastore.absolute(vmxPath)), splitPath(image).name), { force: true });
   await saveRuntime(core, id, { powerState: 'poweredOff' });
-  await writeVmx(datastore, vmxPath, vmx.delete(suspendKey));
+  await writeVmx(datastore, vmxPath, forgetImage(vmx));
   core.registry.commit((draft) => {
     core.machines.change(id, { powerState: 'poweredOff', suspendTime: undefined }, draft);
     task.post(draft, { type: 'VmPoweredOffEvent', entity: machine.ref });

@@ -5,7 +5,7 @@ import { holdMachine } from '../lifecycle/hold-machine.ts';
 import { tellIdentity } from '../record/identity-events.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 import { addMachineObject } from './machine-entry.ts';
-import { loadMachine, type MachineDocument, putMachine } from './registration.ts';
+import { loadMachine, type MachineDocument, putMachine, putRuntime, type RuntimeDocument } from './registration.ts';
 
 /** A machine whose folder is whole and that nobody knows yet. */
 export interface Registration {
@@ -20,6 +20,8 @@ export interface Registration {
   readonly pool: string;
   /** The task keeps the machine to itself until it says otherwise. */
   readonly held: boolean;
+  /** What is true of it from the first moment, where it is not off. */
+  readonly runtime?: RuntimeDocument;
 }
 
 /** Takes machines into the inventory: all of them in one write of the store, and in one commit. */
@@ -39,12 +41,18 @@ export async function registerMachines(
   );
   const records = await Promise.all(
     documents.map((document, index) =>
-      loadMachine(core, document, undefined, core.pools.referenceOf(registrations[index]?.pool ?? '')),
+      loadMachine(
+        core,
+        document,
+        registrations[index]?.runtime,
+        core.pools.referenceOf(registrations[index]?.pool ?? ''),
+      ),
     ),
   );
   await core.store.transact(
     documents.flatMap((document, index) => [
       putMachine(document),
+      ...putRuntime(document.id, registrations[index]?.runtime),
       ...core.pools.assign([document.id], registrations[index]?.pool ?? ''),
     ]),
   );

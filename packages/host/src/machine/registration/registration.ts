@@ -60,6 +60,10 @@ export function putMachine(document: MachineDocument): StoreWrite {
   return { put: { collection, key: document.id.padStart(12, '0'), value: document } };
 }
 
+export function putRuntime(id: string, runtime: RuntimeDocument | undefined): StoreWrite[] {
+  return runtime === undefined ? [] : [{ put: { collection: runtimeCollection, key: id, value: runtime } }];
+}
+
 /** Takes a machine out of the store; its folder stays. */
 export function deleteMachine(id: string): StoreWrite[] {
   return [

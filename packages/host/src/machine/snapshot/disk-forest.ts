@@ -56,15 +56,21 @@ export function nextMerge(
   const own = diskForest(heldDisks(machine));
   const named = namedDisks(machine);
   const children = new Map([...own].map(([path, node]) => [path, new Set(node.children)]));
+  /** Below disks of others: their engines have these open, and nothing is written there. */
+  const below = new Set<string>();
   for (const other of others) {
     for (const path of namedDisks(other)) named.add(path);
-    for (const { path, parent } of diskForest(heldDisks(other)).values())
-      if (parent !== undefined) children.get(parent)?.add(path);
+    for (const { path, parent } of diskForest(heldDisks(other)).values()) {
+      if (parent === undefined) continue;
+      children.get(parent)?.add(path);
+      below.add(parent);
+    }
   }
   const { folder } = splitPath(machine.vmxPath);
   const isTarget = (node: ForestNode | undefined): node is ForestNode => {
     if (node === undefined || children.get(node.path)?.size !== 1 || named.has(node.path) || !isOurs(node))
       return false;
+    if (below.has(node.path)) return false;
     // A disk of somebody else's folder may be the base of what is not registered here.
     return splitPath(node.path).folder === folder || owned.has(node.path);
   };

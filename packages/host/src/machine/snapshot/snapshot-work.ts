@@ -61,8 +61,10 @@ export interface SnapshotWork {
   consolidate(call: Call): Promise<TaskReference>;
   /** As parts of another task, which finds them again after a restart. Resolve at their ends, and throw their faults. */
   readonly parts: {
-    /** Takes a snapshot of that name, which no other has; answers its uid. */
-    take(task: RunningTask, machineId: string, name: string): Promise<number>;
+    /** Takes a snapshot of that name, which no other has, with the memory of a guest that runs or without; answers its uid. */
+    take(task: RunningTask, machineId: string, name: string, memory?: boolean): Promise<number>;
+    /** Merges what nothing needs to be apart any more; once a task. */
+    merge(task: RunningTask, machineId: string): Promise<void>;
     /** Removes the snapshot of that name, once nobody reads it. */
     remove(task: RunningTask, machineId: string, name: string): Promise<void>;
   };
@@ -209,13 +211,19 @@ export function defineSnapshotWork(core: HostCore, watch: MachineWatch, powerOn:
       return consolidate(call, { input: { id: machine.id, what: 'none', consolidate: true }, ...on(machine) });
     },
     parts: {
-      take: async (task, machineId, name) => {
+      take: async (task, machineId, name, memory = false) => {
         const machine = ready({ type: 'VirtualMachine', value: machineId });
-        const input = { id: machine.id, name, description: '', memory: false, quiesce: false };
+        checkCreate(machine, memory, core.hypervisorInfo.capabilities);
+        const input = { id: machine.id, name, description: '', memory, quiesce: false };
         await whole(task, 'snapshot', (origin, part) => create(origin, { input, ...on(machine), ...part }));
         const uid = named(machineId, name)?.uid;
         if (uid === undefined) throw fault('NotFound', {}, 'The snapshot is gone.');
         return uid;
+      },
+      merge: async (task, machineId) => {
+        const machine = ready({ type: 'VirtualMachine', value: machineId });
+        const input = { id: machineId, what: 'none', consolidate: true } as const;
+        await whole(task, 'merge', (origin, part) => consolidate(origin, { input, ...on(machine), ...part }));
       },
       remove: async (task, machineId, name) => {
         for (;;) {
