@@ -22,6 +22,7 @@ interface DiskBacking {
   readonly digestEnabled?: boolean;
   readonly keyId?: unknown;
   readonly parent?: { readonly fileName?: string };
+  readonly datastore?: { readonly value: string };
 }
 
 export function applyDisk(
@@ -116,6 +117,7 @@ function addDisk(draft: DeviceDraft, change: VirtualDeviceConfigSpec, device: Vi
       capacityBytes,
       allocation: allocationOf(backing),
       fileName,
+      ...(backing?.datastore === undefined ? {} : { datastore: backing.datastore.value }),
       ...(replace ? { replace } : {}),
     });
   } else {

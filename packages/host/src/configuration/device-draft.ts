@@ -24,6 +24,8 @@ export type DeviceEffect =
       readonly allocation: 'thin' | 'thick' | 'eager';
       /** Datastore path or relative name that the client asked for; empty: we choose. */
       readonly fileName: string;
+      /** Reference value of the datastore that it is to be on, where the name says none. */
+      readonly datastore?: string;
       /** A disk of that name makes room, unless a machine has it. */
       readonly replace?: boolean;
     }

@@ -21,18 +21,31 @@ export function busyFiles({ machines, claims, datastores }: Core): BusyCheck {
 export function writtenFiles({ machines }: Pick<Core, 'machines'>): BusyCheck {
   return (root, path) => {
     for (const machine of machines.all()) {
-      if (machine.powerState !== 'poweredOn' || machine.datastore.name !== root.name) continue;
-      if ([...machine.disks.values()].some(({ chain: [top] }) => top?.includes(path))) return true;
+      if (machine.powerState !== 'poweredOn') continue;
+      const is = sameFile(machine, root, path);
+      if ([...machine.disks.values()].some(({ chain: [top] }) => top?.some(is))) return true;
     }
     return false;
   };
 }
 
 function uses(machine: MachineRecord, root: DatastoreRoot, path: string): boolean {
-  if (machine.powerState === 'poweredOff' || machine.datastore.name !== root.name) return false;
+  if (machine.powerState === 'poweredOff') return false;
+  const is = sameFile(machine, root, path);
+  if (heldDisks(machine).some(({ chain }) => chain.some((files) => files.some(is)))) return true;
+  if (machine.datastore.name !== root.name) return false;
   if (machine.vmxPath === path) return true;
   // Memory of a suspended machine is as good as its disks: whoever writes it says what the guest goes on with.
   if (machine.files.list.some((file) => file.path === path && /^(suspend|nvram)$/.test(file.type))) return true;
-  if (machine.datastore.relative(machine.vmxPath, machine.configuration.nvram) === path) return true;
-  return heldDisks(machine).some(({ chain }) => chain.some((files) => files.includes(path)));
+  return machine.datastore.relative(machine.vmxPath, machine.configuration.nvram) === path;
+}
+
+/** Whether a path of a machine leads to a file of a datastore. */
+function sameFile({ datastore }: MachineRecord, root: DatastoreRoot, path: string): (file: string) => boolean {
+  if (datastore.name === root.name) return (file) => file === path;
+  return (file) => {
+    if (!file.startsWith('/')) return false;
+    const at = datastore.locate(file);
+    return at.datastore.name === root.name && at.path === path;
+  };
 }

@@ -1,5 +1,6 @@
 import type { Call, ManagedObjectReference } from '@hypostyle/vim';
 import type { HostCore } from '../host-core.ts';
+import { otherDatastores } from '../machine/record/held-files.ts';
 import type { Datastore } from './datastore.ts';
 import { checkDatastoreName } from './datastore-name.ts';
 
@@ -46,7 +47,8 @@ export async function renameDatastore(
         ...(info === undefined ? {} : { info: { ...info, name: newName } }),
       });
       for (const machine of core.machines.all()) {
-        if (machine.datastore !== datastore || !draft.has(machine.ref)) continue;
+        if (machine.datastore !== datastore && !otherDatastores(machine).has(datastore)) continue;
+        if (!draft.has(machine.ref)) continue;
         for (const property of ['config', 'layoutEx', 'summary']) draft.touch(machine.ref, property);
       }
       const event = { entity: datastore.ref, userName, members: { oldName, newName } };

@@ -40,7 +40,7 @@ export class Datastores {
   /** Reads what the store remembers. A folder that is away keeps its place, inaccessible. */
   async load(): Promise<void> {
     for (const { value } of await this.#store.list<DatastoreDocument>(collection)) {
-      this.#byUuid.set(value.uuid, new Datastore(value));
+      this.#byUuid.set(value.uuid, new Datastore({ ...value, others: () => this.#byUuid.values() }));
       this.#formerNames.set(value.uuid, value.formerNames ?? []);
     }
   }
@@ -144,7 +144,7 @@ export class Datastores {
     const known = this.#byUuid.get(uuid);
     if (known !== undefined)
       throw new HostError('datastore-invalid', `${directory} is the datastore '${known.name}' already`);
-    const datastore = new Datastore({ uuid, name, directory: real });
+    const datastore = new Datastore({ uuid, name, directory: real, others: () => this.#byUuid.values() });
     const value: DatastoreDocument = { uuid, name, directory: real };
     await this.#store.transact([{ put: { collection, key: uuid, value } }]);
     // Nobody has anything on it before it is shown: that would be told with a datastore that is not there.

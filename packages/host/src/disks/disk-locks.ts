@@ -3,7 +3,7 @@ import { fault, type ManagedObjectReference } from '@hypostyle/vim';
 import type { Datastore } from '../datastore/datastore.ts';
 import type { HostCore } from '../host-core.ts';
 import { claimOf } from '../machine/record/claims.ts';
-import { heldFiles } from '../machine/record/held-files.ts';
+import { asHeld, heldFiles, heldFilesOn } from '../machine/record/held-files.ts';
 import type { MachineRecord } from '../machine/record/machine-record.ts';
 
 type Core = Pick<HostCore, 'machines' | 'claims' | 'diskChildren'>;
@@ -23,7 +23,7 @@ export type DiskUse = 'read' | 'arrange' | 'change';
 
 /** Paths in the datastore of the files of a disk: its own, or with those of all that it lies on where it is read. */
 export function filesOfChain(datastore: Datastore, { links }: DiskChain, use: DiskUse): string[] {
-  const relative = (path: string) => path.slice(datastore.directory.length + 1);
+  const relative = (path: string) => datastore.pathOf(path);
   return links
     .slice(0, use === 'read' ? undefined : 1)
     .flatMap(({ descriptorPath, extentPaths }) => [descriptorPath, ...extentPaths].map(relative));
@@ -32,8 +32,7 @@ export function filesOfChain(datastore: Datastore, { links }: DiskChain, use: Di
 /** Machines that have any of the files, in a disk or in a snapshot. */
 export function holdersOf(core: Pick<Core, 'machines'>, { datastore, files }: LockedDisk): MachineRecord[] {
   return [...core.machines.all()].filter((machine) => {
-    if (machine.datastore !== datastore) return false;
-    const held = heldFiles(machine);
+    const held = heldFilesOn(machine, datastore);
     return files.some((file) => held.has(file));
   });
 }
@@ -67,7 +66,8 @@ export function lockDisks(
     keys.push(use === 'read' ? claimOf.diskReader(datastore.uuid, path, task.value) : place);
     for (const machine of checkHolders(core, disk, use)) {
       // A machine goes on with its own work where only what its snapshots keep is read.
-      if (use !== 'read' || isTop(machine, disk.files)) keys.push(claimOf.copying(machine.id, task.value));
+      if (use !== 'read' || isTop(asHeld(machine, datastore), disk.files))
+        keys.push(claimOf.copying(machine.id, task.value));
       keys.push(claimOf.chains(machine.id, task.value));
     }
   }
@@ -90,10 +90,10 @@ function checkUnclaimed(
 /** Throws FileLocked where a task has a disk that the machine is about to write. */
 export function checkDisksUnclaimed(core: Pick<Core, 'claims'>, { datastore, disks }: MachineRecord): void {
   for (const { chain } of disks.values())
-    for (const [path] of chain) if (path !== undefined) checkUnclaimed(core, { datastore, path }, 'read');
+    for (const [path] of chain) if (path !== undefined) checkUnclaimed(core, datastore.locate(path), 'read');
   for (const { chain } of disks.values()) {
     const top = chain[0]?.[0];
-    if (top !== undefined) checkUnclaimed(core, { datastore, path: top }, 'change');
+    if (top !== undefined) checkUnclaimed(core, datastore.locate(top), 'change');
   }
 }
 
@@ -102,9 +102,10 @@ function checkHolders(core: Pick<Core, 'machines' | 'claims'>, disk: LockedDisk,
   const holders = holdersOf(core, disk);
   for (const machine of holders) {
     const running = machine.powerState === 'poweredOn';
-    const written = running && isTop(machine, disk.files);
+    const held = asHeld(machine, datastore);
+    const written = running && isTop(held, disk.files);
     if (written || (use !== 'read' && machine.powerState !== 'poweredOff')) throw faults.locked(datastore.format(path));
-    if (use === 'change' && isBelow(machine, disk.files)) throw faults.locked(datastore.format(path));
+    if (use === 'change' && isBelow(held, disk.files)) throw faults.locked(datastore.format(path));
     const busy = core.claims.holder(claimOf.machine(machine.id)) ?? core.claims.holder(claimOf.merging(machine.id));
     if (busy !== undefined)
       throw fault(
@@ -117,12 +118,12 @@ function checkHolders(core: Pick<Core, 'machines' | 'claims'>, disk: LockedDisk,
 }
 
 /** Whether the machine's engine writes any of the files, or will: those of the top of a disk. */
-function isTop({ disks }: MachineRecord, files: readonly string[]): boolean {
+function isTop({ disks }: Pick<MachineRecord, 'disks'>, files: readonly string[]): boolean {
   return [...disks.values()].some(({ chain: [top = []] }) => top.some((file) => files.includes(file)));
 }
 
 /** Whether a snapshot, or a disk above, has any of the files. */
-function isBelow({ disks, snapshots }: MachineRecord, files: readonly string[]): boolean {
+function isBelow({ disks, snapshots }: Pick<MachineRecord, 'disks' | 'snapshots'>, files: readonly string[]): boolean {
   const below = [...disks.values()].flatMap(({ chain }) => chain.slice(1));
   const kept = [...snapshots.views.values()].flatMap((view) => [...view.disks.values()].flatMap(({ chain }) => chain));
   return [...below, ...kept].some((link) => link.some((file) => files.includes(file)));

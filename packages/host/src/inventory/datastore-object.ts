@@ -7,6 +7,8 @@ import { StorageWatch } from '../datastore/storage-watch.ts';
 import type { HostCore } from '../host-core.ts';
 import { refreshFiles } from '../machine/files/refresh-files.ts';
 import { claimOf } from '../machine/record/claims.ts';
+import { otherDatastores } from '../machine/record/held-files.ts';
+import type { MachineRecord } from '../machine/record/machine-record.ts';
 import { privilegeScope } from '../managed/privilege-scope.ts';
 import { references } from './references.ts';
 
@@ -73,7 +75,7 @@ function datastoreClass(
       vm: {
         from: [],
         compute: () =>
-          [...core.machines.all()].filter((machine) => machine.datastore === datastore).map((machine) => machine.ref),
+          [...core.machines.all()].filter((machine) => isOn(machine, datastore)).map((machine) => machine.ref),
       },
     },
     methods: {
@@ -93,10 +95,12 @@ function spaceProperties(core: HostCore, datastore: Datastore, space: DatastoreS
   const { name, url, directory } = datastore;
   const capacity = space?.capacityBytes ?? 0;
   const freeSpace = space?.freeBytes ?? 0;
-  const uncommitted = [...core.machines.all()].reduce(
-    (sum, machine) => sum + (machine.datastore === datastore ? machine.files.uncommittedBytes : 0),
-    0,
-  );
+  const uncommitted = [...core.machines.all()].reduce((sum, { datastore: own, files }) => {
+    const abroad = files.abroad?.get(datastore.uuid)?.uncommittedBytes ?? 0;
+    if (own !== datastore) return sum + abroad;
+    const others = [...(files.abroad?.values() ?? [])];
+    return others.reduce((left, { uncommittedBytes }) => left - uncommittedBytes, sum + files.uncommittedBytes);
+  }, 0);
   const summary: DatastoreSummary = data('DatastoreSummary', {
     datastore: datastore.ref,
     name,
@@ -129,8 +133,7 @@ async function refreshSpace(core: HostCore, datastore: Datastore): Promise<void>
 
 /** Looks at the files of every machine of a datastore again, and at its space. */
 async function refreshStorage(core: HostCore, datastore: Datastore): Promise<void> {
-  for (const machine of [...core.machines.all()])
-    if (machine.datastore === datastore) await refreshFiles(core, machine.id);
+  for (const machine of [...core.machines.all()]) if (isOn(machine, datastore)) await refreshFiles(core, machine.id);
   await refreshSpace(core, datastore);
 }
 
@@ -140,9 +143,14 @@ function showSpace(core: HostCore, datastore: Datastore, space: DatastoreSpace |
   });
 }
 
+/** Whether a machine, or a disk of one, is on a datastore. */
+function isOn(machine: MachineRecord, datastore: Datastore): boolean {
+  return machine.datastore === datastore || otherDatastores(machine).has(datastore);
+}
+
 /** Removes a datastore with no machines; its folder stays as it is. ResourceInUse. */
 export async function removeDatastore(core: HostCore, call: Call, datastore: Datastore): Promise<void> {
-  const user = [...core.machines.all()].find((machine) => machine.datastore === datastore);
+  const user = [...core.machines.all()].find((machine) => isOn(machine, datastore));
   if (user !== undefined) {
     throw fault(
       'ResourceInUse',

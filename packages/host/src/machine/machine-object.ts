@@ -45,6 +45,7 @@ import type { LifecycleWork } from './lifecycle/lifecycle-work.ts';
 import type { TemplateWork } from './lifecycle/template-work.ts';
 import { invalidPowerState, type PowerWork } from './power/power-work.ts';
 import type { ReconfigureWork } from './reconfigure/reconfigure-work.ts';
+import { otherDatastores } from './record/held-files.ts';
 import type { MachineRecord } from './record/machine-record.ts';
 import { quiesceOf } from './snapshot/quiesce-spec.ts';
 import { parseSnapshotReference } from './snapshot/snapshot-reference.ts';
@@ -91,7 +92,7 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
       rootSnapshot: { from: [], compute: (self) => rootSnapshots(record(self)) },
       layout: { from: ['layoutEx'], compute: (self) => oldFileLayout(record(self)) },
       resourceConfig: { from: ['config'], compute: (self) => resourceConfig(record(self)) },
-      storage: { from: [], compute: (self) => storageInfo(record(self), datastoresOf(core, record(self))[0]) },
+      storage: { from: [], compute: (self) => storageInfo(record(self), datastoresOf(core, record(self))) },
       summary: {
         from: ['config', 'runtime', 'guest', 'storage'],
         compute: (self) => {
@@ -238,9 +239,10 @@ function snapshotOf({ id }: MachineRecord, ref: ManagedObjectReference | undefin
   return uid;
 }
 
-/** None where its datastore was taken out of the host. */
-function datastoresOf(core: HostCore, { datastore }: MachineRecord) {
-  return core.datastores.byUuid(datastore.uuid) === undefined ? [] : [datastore.ref];
+/** Those that it has files on, its own first; without one that was taken out of the host. */
+function datastoresOf(core: HostCore, machine: MachineRecord) {
+  const all = [machine.datastore, ...otherDatastores(machine)];
+  return all.filter(({ uuid }) => core.datastores.byUuid(uuid) !== undefined).map(({ ref }) => ref);
 }
 
 function overallStatus({ problem, vAppProblem }: MachineRecord): 'green' | 'yellow' | 'red' {

@@ -2,6 +2,7 @@ import { data, type VirtualMachineConfigInfo } from '@hypostyle/vim';
 import type { MachineConfiguration } from '../configuration/machine-configuration.ts';
 import { setting } from '../configuration/settings.ts';
 import { changeIdsOf } from '../machine/changes/change-ids.ts';
+import { otherDatastores } from '../machine/record/held-files.ts';
 import type { MachineRecord } from '../machine/record/machine-record.ts';
 import { virtualDevices } from './devices.ts';
 import type { InventoryNames } from './inventory-names.ts';
@@ -67,7 +68,9 @@ export function configInfo(
         .filter((nic) => nic.forwards.length > 0)
         .map((nic) => data('OptionValue', { key: `ethernet${nic.number}.forwards`, value: nic.forwards.join(',') })),
     ],
-    datastoreUrl: [data('VirtualMachineConfigInfoDatastoreUrlPair', { name: datastore.name, url: datastore.url })],
+    datastoreUrl: [datastore, ...otherDatastores(machine)].map(({ name, url }) =>
+      data('VirtualMachineConfigInfoDatastoreUrlPair', { name, url }),
+    ),
     swapPlacement: setting(c, 'swapPlacement'),
     bootOptions: data('VirtualMachineBootOptions', {
       bootDelay: c.bootDelayMilliseconds,

@@ -256,7 +256,7 @@ function diskBacking(
         links[depth]?.[0] === undefined
           ? machine.datastore.resolve(machine.vmxPath, disk.fileName)
           : machine.datastore.format(links[depth][0]),
-      datastore: names.datastore(machine.datastore),
+      datastore: names.datastore(machine.datastore.locate(links[depth]?.[0] ?? '').datastore),
       backingObjectId: '',
       diskMode: disk.mode,
       split: false,

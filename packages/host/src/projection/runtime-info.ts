@@ -282,21 +282,26 @@ export function oldFileLayout(machine: MachineRecord): VirtualMachineFileLayout 
   });
 }
 
-/** `VirtualMachine.storage`; without the datastore where that was taken out of the host. */
+/** `VirtualMachine.storage` by the datastores that the machine is on; without those that were taken out of the host. */
 export function storageInfo(
-  machine: MachineRecord,
-  datastore: ManagedObjectReference<'Datastore'> | undefined,
+  { files, datastore: own }: MachineRecord,
+  datastores: readonly ManagedObjectReference<'Datastore'>[],
 ): VirtualMachineStorageInfo {
+  const members = ['committedBytes', 'uncommittedBytes', 'unsharedBytes'] as const;
+  const others = [...(files.abroad?.values() ?? [])];
+  const usage = (uuid: string) => {
+    const [committed, uncommitted, unshared] = members.map((member) =>
+      uuid === own.uuid
+        ? others.reduce((left, other) => left - other[member], files[member])
+        : (files.abroad?.get(uuid)?.[member] ?? 0),
+    );
+    return { committed: committed ?? 0, uncommitted: uncommitted ?? 0, unshared: unshared ?? 0 };
+  };
   return data('VirtualMachineStorageInfo', {
-    perDatastoreUsage: (datastore === undefined ? [] : [datastore]).map((datastore) =>
-      data('VirtualMachineUsageOnDatastore', {
-        datastore,
-        committed: machine.files.committedBytes,
-        uncommitted: machine.files.uncommittedBytes,
-        unshared: machine.files.unsharedBytes,
-      }),
+    perDatastoreUsage: datastores.map((datastore) =>
+      data('VirtualMachineUsageOnDatastore', { datastore, ...usage(datastore.value) }),
     ),
-    timestamp: machine.files.at,
+    timestamp: files.at,
   });
 }
 

@@ -19,7 +19,7 @@ export function folderOf({ datastore, vmxPath }: Place): string {
 /** A disk of a machine with its whole chain. */
 export function chainOfDisk({ datastore, vmxPath }: Place, fileName: string): Promise<DiskChain> {
   return readDiskChain(diskPath(datastore, vmxPath, fileName), {
-    allowOutside: (path) => path.startsWith(`${datastore.directory}/`),
+    allowOutside: (path) => datastore.holds(path),
   });
 }
 

@@ -94,7 +94,7 @@ async function plannedDisks({ request, configuration }: CloneFiles): Promise<Pla
     // A key that was given again is that of another disk.
     if (original === undefined || way === undefined || !isSamePlace(original, disk)) continue;
     const chain = await readDiskChain(diskPath(datastore, vmxPath, original.fileName), {
-      allowOutside: (path) => path.startsWith(`${datastore.directory}/`),
+      allowOutside: (path) => datastore.holds(path),
     });
     planned.push({ disk, way, source: chain });
   }
@@ -123,7 +123,7 @@ async function linkDisks(core: HostCore, { request, vmxPath }: CloneFiles, disks
   const full = linked.find(({ source }) => source.links.length >= maximumChainLength);
   if (full !== undefined)
     throw fault('TooManySnapshotLevels', {}, `A disk has ${maximumChainLength - 1} levels at most; clone it whole.`);
-  const relative = (path: string) => path.slice(datastore.directory.length + 1);
+  const relative = (path: string) => datastore.pathOf(path);
   const { folder } = splitPath(vmxPath);
   await core.diskChildren.add(
     datastore,

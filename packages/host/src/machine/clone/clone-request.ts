@@ -125,7 +125,8 @@ function wayOf(source: CloneSource, datastore: Datastore, disk: Disk, location: 
   if (moveType === 'createNewChildDiskBacking' && disk.mode === 'persistent') {
     if (source.uid === undefined)
       throw invalid('snapshot', 'a linked clone stands on a snapshot; name one of the machine');
-    if (datastore !== source.machine.datastore)
+    const below = source.disks.get(disk.key)?.chain.flat() ?? [];
+    if (below.some((path) => source.machine.datastore.locate(path).datastore !== datastore))
       throw fault('NotSupported', {}, 'A linked clone lies on the datastore of what it is linked to.');
     return { kind: 'link' };
   }

@@ -65,7 +65,7 @@ async function liveDisk(machine: MachineRecord, disk: Disk, flattened: readonly 
       `${disk.fileName}: a disk whose writes are dropped at the end of a run stays where it is during the run.`,
     );
   const chain = await readDiskChain(diskPath(datastore, vmxPath, disk.fileName), {
-    allowOutside: (path) => path.startsWith(`${datastore.directory}/`),
+    allowOutside: (path) => datastore.holds(path),
   });
   const [top] = chain.links;
   const flat = flattened.find(({ key }) => key === disk.key);
@@ -121,7 +121,7 @@ export async function makeMirror(core: HostCore, { datastore, directory, machine
     await core.hypervisor.images.createDelta({ path: top.path, virtualBytes: capacityBytes, backing });
     return;
   }
-  const path = joinPath(directory.slice(datastore.directory.length + 1), fileName);
+  const path = joinPath(datastore.pathOf(directory), fileName);
   await createMachineDisk({
     root: datastore,
     path,

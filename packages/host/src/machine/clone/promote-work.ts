@@ -139,7 +139,7 @@ async function copyDisks(
     try {
       await copyMachineDisk({
         source: await readDiskChain(diskPath(datastore, vmxPath, fileName), {
-          allowOutside: (other) => other.startsWith(`${datastore.directory}/`),
+          allowOutside: (other) => datastore.holds(other),
         }),
         path: datastore.absolute(path),
         allocation: machine.disks.get(key)?.thin === false ? 'thick' : 'thin',

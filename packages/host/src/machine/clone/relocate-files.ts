@@ -73,7 +73,7 @@ export async function copyFiles(
       await work();
     } catch (error) {
       if (task.signal.aborted) throw task.signal.reason;
-      throw copyFault(error, datastore, joinPath(directory.slice(datastore.directory.length + 1), name));
+      throw copyFault(error, datastore, joinPath(datastore.pathOf(directory), name));
     }
     done += 1;
   };
@@ -92,7 +92,7 @@ export async function copyFiles(
     await step(disk.fileName, async () =>
       copyMachineDisk({
         source: await readDiskChain(diskPath(machine.datastore, machine.vmxPath, fileNameOf(machine, disk)), {
-          allowOutside: (path) => path.startsWith(`${machine.datastore.directory}/`),
+          allowOutside: (path) => machine.datastore.holds(path),
         }),
         path: join(directory, newNameOf(machine, disk)),
         allocation: disk.allocation,

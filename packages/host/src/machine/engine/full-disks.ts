@@ -1,5 +1,6 @@
 import { roomIn } from '@hypostyle/services';
 import type { HostCore } from '../../host-core.ts';
+import { diskIdOf } from '../power/hardware.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 import { spaceQuestion } from '../settle/machine-question.ts';
 
@@ -30,11 +31,12 @@ export class FullDisks {
     const known = this.#stuck.get(id);
     if (machine === undefined || (known !== undefined && machine.question !== undefined)) return;
     clearInterval(known?.timer);
-    const { configuration, datastore } = machine;
+    const { configuration } = machine;
+    const datastore = datastoreOf(machine, diskId);
     this.#questions += 1;
     const question = `space-${id}-${this.#questions}`;
     const text = `There is no more room for disk ${diskId} of '${configuration.name}' on datastore '${datastore.name}'. The machine stands still, and goes on when there is room.`;
-    this.#wait(id, question);
+    this.#wait(id, question, datastore);
     // A question that is there already says more.
     if (machine.question === undefined) this.#core.machines.change(id, { question: spaceQuestion(question, text) });
     this.#giveRoom(datastore);
@@ -45,12 +47,12 @@ export class FullDisks {
     this.#stuck.clear();
   }
 
-  #wait(id: string, question: string): void {
+  #wait(id: string, question: string, datastore: MachineRecord['datastore']): void {
     const tried = this.#tried.get(id);
     const soon = tried !== undefined && Date.now() - tried.at < 2 * longestDelay;
     const delay = soon ? Math.min(2 * tried.delay, longestDelay) : firstDelay;
     const look = () => {
-      this.#look(id, question, delay).catch((error: unknown) => {
+      this.#look(id, { question, delay, datastore }).catch((error: unknown) => {
         this.#stuck.delete(id);
         this.#core.onDefect('a machine without room', error);
       });
@@ -58,7 +60,14 @@ export class FullDisks {
     this.#stuck.set(id, { timer: setInterval(look, delay).unref() });
   }
 
-  async #look(id: string, question: string, delay: number): Promise<void> {
+  async #look(
+    id: string,
+    {
+      question,
+      delay,
+      datastore,
+    }: { readonly question: string; readonly delay: number; readonly datastore: MachineRecord['datastore'] },
+  ): Promise<void> {
     const machine = this.#core.machines.find(id);
     const engine = this.#core.machines.engine(id);
     // Somebody answered, or it is gone.
@@ -66,7 +75,7 @@ export class FullDisks {
       this.#forget(id, question);
       return;
     }
-    const { free, reserve } = await roomIn(machine.datastore.directory);
+    const { free, reserve } = await roomIn(datastore.directory);
     if (free < reserve / 2 || !this.#stuck.has(id)) return;
     this.#forget(id, question);
     this.#tried.set(id, { delay, at: Date.now() });
@@ -80,4 +89,10 @@ export class FullDisks {
     if (this.#core.machines.find(id)?.question?.id === question)
       this.#core.machines.change(id, { question: undefined });
   }
+}
+
+/** The datastore that a guest writes a disk to. */
+function datastoreOf({ configuration, disks, datastore }: MachineRecord, diskId: string): MachineRecord['datastore'] {
+  const disk = configuration.disks.find((one) => diskIdOf(configuration, one) === diskId);
+  return datastore.locate((disk && disks.get(disk.key)?.chain[0]?.[0]) ?? '').datastore;
 }

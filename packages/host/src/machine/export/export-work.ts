@@ -217,8 +217,8 @@ function exportTargets(
     const target = diskDownloadTarget(
       { ...exportName(record, disk.key), capacityBytes: facts.capacityBytes },
       {
-        root: record.datastore,
-        path,
+        root: record.datastore.locate(path).datastore,
+        path: record.datastore.locate(path).path,
         writable,
         images: core.hypervisor.images,
         socketPath: () => freeSocketPath(core),

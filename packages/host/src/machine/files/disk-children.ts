@@ -50,12 +50,15 @@ export class DiskChildren {
   async held(datastore: Datastore, folders: Iterable<string>): Promise<HeldDisks[]> {
     const held: HeldDisks[] = [];
     for (const folder of new Set(folders)) {
-      const { children } = await readList(datastore, folder);
-      for (const { parent, child } of await liveChildren(datastore, children, false)) {
-        const below = await readDisk(datastore, '', parent);
+      // The list of a folder names what is on its own datastore.
+      const at = datastore.locate(folder);
+      const { children } = await readList(at.datastore, at.path);
+      for (const { parent, child } of await liveChildren(at.datastore, children, false)) {
+        const below = await readDisk(at.datastore, '', parent);
+        const chain = [[child], ...(below.chain.length === 0 ? [[parent]] : below.chain)];
         const facts: DiskFacts = {
           ...below,
-          chain: [[child], ...(below.chain.length === 0 ? [[parent]] : below.chain)],
+          chain: chain.map((link) => link.map((file) => datastore.pathFrom(at.datastore, file))),
           kinds: ['delta', ...(below.kinds.length === 0 ? (['foreign'] as const) : below.kinds)],
         };
         held.push({ disks: new Map([[0, facts]]), snapshots: emptySnapshots });
@@ -76,7 +79,8 @@ export class DiskChildren {
   }
 
   /** Deletes what was left in a folder for children, once there are none. */
-  async release(datastore: Datastore, folder: string): Promise<void> {
+  async release(home: Datastore, place: string): Promise<void> {
+    const { datastore, path: folder } = home.locate(place);
     await this.#inTurn(datastore, folder, async () => {
       const { children, abandoned } = await readList(datastore, folder);
       if (abandoned === undefined || (await liveChildren(datastore, children, true)).length > 0) return;

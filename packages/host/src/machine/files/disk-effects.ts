@@ -1,4 +1,4 @@
-import { readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import {
   createDelta,
@@ -18,7 +18,8 @@ import type { Disk, MachineConfiguration } from '../../configuration/machine-con
 import type { Datastore } from '../../datastore/datastore.ts';
 import { spaceOf } from '../../datastore/datastores.ts';
 import type { HostCore } from '../../host-core.ts';
-import { heldFiles } from '../record/held-files.ts';
+import { claimOf } from '../record/claims.ts';
+import { heldFiles, heldFilesOn } from '../record/held-files.ts';
 import { withImageNames } from './image-names.ts';
 import { diskPath } from './machine-files.ts';
 
@@ -57,7 +58,7 @@ type CreateDisk = Extract<DeviceEffect, { kind: 'create-disk' }>;
 /** Makes and checks what a new configuration's disks need, and names their files. What was made is taken back if it fails. */
 export async function applyEffects(core: HostCore, options: EffectsOptions): Promise<AppliedEffects> {
   const { datastore, effects } = options;
-  await checkSpace(datastore, effects);
+  await checkSpace(core, options, effects);
   let configuration = withImageNames(core.datastores, options, options.configuration);
   const made: string[] = [];
   const uploads: DiskUpload[] = [];
@@ -70,16 +71,18 @@ export async function applyEffects(core: HostCore, options: EffectsOptions): Pro
     for (const effect of effects) {
       if (effect.kind === 'create-disk') {
         const path = await newDiskPath(core, options, effect, configuration);
-        name(effect.key, splitPath(path).name);
+        name(effect.key, nameFrom(options, path));
         if (options.disks === 'upload')
           uploads.push({ key: effect.key, path, capacityBytes: effect.capacityBytes, allocation: effect.allocation });
         else {
-          await options.planned([...made, ...machineDiskFiles(datastore, path)]);
+          const at = datastore.locate(path);
+          await options.planned([...made, ...machineDiskFiles(at.datastore, at.path)]);
+          if (at.datastore !== datastore) await mkdir(dirname(datastore.absolute(path)), { recursive: true });
           made.push(...(await createDisk(options, path, effect)));
         }
       } else if (effect.kind === 'create-child') {
         const path = await childPath(core, options, effect, configuration);
-        name(effect.key, splitPath(path).name);
+        name(effect.key, nameFrom(options, path));
         await options.planned([...made, ...deltaFiles(datastore.absolute(path))]);
         made.push(...(await createChild(core, options, path, effect.parent)));
       } else if (effect.kind === 'attach-disk') {
@@ -92,7 +95,7 @@ export async function applyEffects(core: HostCore, options: EffectsOptions): Pro
       }
     }
   } catch (error) {
-    for (const path of made) await rm(path, { force: true });
+    await removeMade(made);
     throw error;
   }
   return { configuration, made, uploads, growths };
@@ -120,35 +123,44 @@ export async function doomedDisks(
 
 async function doomedDisk(datastore: Datastore, path: string): Promise<DoomedDisk> {
   const chain = await readDiskChain(path, {
-    allowOutside: (other) => other.startsWith(`${datastore.directory}/`),
+    allowOutside: (other) => datastore.holds(other),
   }).catch(() => undefined);
   // Of a damaged disk go the files that a disk of that name has.
   const files =
     chain?.links.flatMap(({ descriptorPath, extentPaths, changesPath }) =>
       changesPath === undefined ? [descriptorPath, ...extentPaths] : [descriptorPath, ...extentPaths, changesPath],
-    ) ?? machineDiskFiles(datastore, path.slice(datastore.directory.length + 1));
+    ) ?? filesNamed(datastore, path);
   return { path, files: files.filter((file) => file.startsWith(`${dirname(path)}/`)) };
 }
 
 /** Deletes the files of disks that the new configuration let go of. Done last: nothing names them any more. */
 export async function destroyDisks(core: HostCore, datastore: Datastore, doomed: readonly DoomedDisk[]): Promise<void> {
   if (doomed.length === 0) return;
-  const inUse = new Set(
-    [...core.machines.all()]
-      .filter((machine) => machine.datastore === datastore)
-      .flatMap((machine) => [...heldFiles(machine)]),
-  );
-  const folders = doomed.map(({ path }) => splitPath(path.slice(datastore.directory.length + 1)).folder);
+  const inUse = new Set([...core.machines.all()].flatMap((machine) => [...heldFilesOn(machine, datastore)]));
+  const folders = doomed.map(({ path }) => splitPath(datastore.pathOf(path)).folder);
   for (const held of await core.diskChildren.held(datastore, folders))
     for (const file of heldFiles(held)) inUse.add(file);
   for (const file of doomed.flatMap((disk) => disk.files)) {
-    if (!inUse.has(file.slice(datastore.directory.length + 1))) await rm(file, { force: true });
+    const path = datastore.pathOf(file);
+    if (inUse.has(path)) continue;
+    // A folder on another datastore is there for its disks alone.
+    if (path.startsWith('/')) await removeMade([file]);
+    else await rm(file, { force: true });
   }
 }
 
-async function checkSpace(datastore: Datastore, effects: readonly DeviceEffect[]): Promise<void> {
+/** Throws NoDiskSpace where a datastore has no room for the disks that are to be made on it. */
+async function checkSpace(
+  core: HostCore,
+  options: Pick<EffectsOptions, 'datastore' | 'vmxPath'>,
+  effects: readonly DeviceEffect[],
+): Promise<void> {
   const creates = effects.filter((effect): effect is CreateDisk => effect.kind === 'create-disk');
-  if (creates.length === 0) return;
+  for (const [datastore, disks] of Map.groupBy(creates, (effect) => datastoreOf(core, options, effect)))
+    await checkRoom(datastore, disks);
+}
+
+async function checkRoom(datastore: Datastore, creates: readonly CreateDisk[]): Promise<void> {
   const space = await spaceOf(datastore);
   if (space === undefined)
     throw fault(
@@ -166,18 +178,25 @@ async function checkSpace(datastore: Datastore, effects: readonly DeviceEffect[]
 /** Where a new disk goes: the name that the client gave, or the machine's own with a number. */
 async function newDiskPath(
   core: HostCore,
-  { datastore, vmxPath }: EffectsOptions,
+  { datastore, vmxPath, disks }: EffectsOptions,
   effect: CreateDisk,
   configuration: MachineConfiguration,
 ): Promise<string> {
-  const { folder, name: vmxName } = splitPath(vmxPath);
+  const { name: vmxName } = splitPath(vmxPath);
   const asked = effect.fileName === '' ? '' : pathOnDatastore(core, datastore, vmxPath, effect.fileName);
+  const place = datastoreOf(core, { datastore, vmxPath }, effect);
+  if (place !== datastore && disks === 'upload')
+    throw fault('NotSupported', {}, 'What is uploaded comes to the datastore of its machine; move the disk later.');
+  const folder = await folderFor(core, { datastore, vmxPath }, place, configuration);
   if (asked.toLowerCase().endsWith('.vmdk')) {
     if (await exists(datastore.absolute(asked))) {
       if (effect.replace !== true) throw faults.exists(datastore.format(asked));
       await makeRoom(core, datastore, asked);
     }
-    if (splitPath(asked).folder !== folder)
+    if (place !== datastore) {
+      const there = splitPath(asked).folder;
+      if (!(await exists(datastore.absolute(there)))) throw faults.notFound(datastore.format(there));
+    } else if (splitPath(asked).folder !== folder)
       throw fault(
         'InvalidDatastorePath',
         { datastorePath: effect.fileName },
@@ -186,9 +205,10 @@ async function newDiskPath(
     return asked;
   }
   const stem = vmxName.replace(/\.vmx$/i, '');
+  // Disks of one machine have names of their own wherever they are: they may come together one day.
   const taken = new Set([
-    ...configuration.disks.map((disk) => disk.fileName),
-    ...(await readdir(datastore.absolute(folder))),
+    ...configuration.disks.map((disk) => splitPath(disk.fileName).name),
+    ...(await readdir(datastore.absolute(folder)).catch(nothingThere)),
   ]);
   for (let number = 0; ; number += 1) {
     const name = number === 0 ? `${stem}.vmdk` : `${stem}_${number}.vmdk`;
@@ -196,6 +216,7 @@ async function newDiskPath(
   }
 }
 
+/** The path of a machine, see `Datastore.locate`, of a file that a client names. */
 function pathOnDatastore(core: HostCore, datastore: Datastore, vmxPath: string, fileName: string): string {
   if (!fileName.startsWith('[')) {
     const path = datastore.relative(vmxPath, fileName);
@@ -205,14 +226,66 @@ function pathOnDatastore(core: HostCore, datastore: Datastore, vmxPath: string, 
   const parsed = core.datastores.parseOfTask(
     fileName.startsWith('[]') ? `[${datastore.name}]${fileName.slice(2)}` : fileName,
   );
-  if (parsed.datastore !== datastore) {
-    throw fault(
-      'NotSupported',
-      {},
-      `${fileName}: disks on another datastore than their machine's are not supported here yet.`,
-    );
+  return datastore.pathFrom(parsed.datastore, parsed.path);
+}
+
+/** The datastore that a new disk is to be on: what its name says, or the client beside it; else its machine's. */
+function datastoreOf(
+  core: HostCore,
+  { datastore, vmxPath }: Pick<EffectsOptions, 'datastore' | 'vmxPath'>,
+  effect: CreateDisk,
+): Datastore {
+  if (effect.fileName !== '')
+    return datastore.locate(pathOnDatastore(core, datastore, vmxPath, effect.fileName)).datastore;
+  if (effect.datastore === undefined) return datastore;
+  return core.datastores.get({ type: 'Datastore', value: effect.datastore });
+}
+
+/** The folder that new disks of a machine come to: its own, or on another datastore one of that name for itself. */
+async function folderFor(
+  core: HostCore,
+  { datastore, vmxPath }: Pick<EffectsOptions, 'datastore' | 'vmxPath'>,
+  place: Datastore,
+  configuration: MachineConfiguration,
+): Promise<string> {
+  const { folder, name: vmxName } = splitPath(vmxPath);
+  if (place === datastore) return folder;
+  for (const disk of configuration.disks) {
+    const known = datastore.relative(vmxPath, disk.fileName);
+    const at = known === undefined ? undefined : datastore.locate(known);
+    if (at?.datastore === place && splitPath(at.path).folder !== '' && known !== undefined)
+      return splitPath(known).folder;
   }
-  return parsed.path;
+  const stem = splitPath(folder).name || vmxName.replace(/\.vmx$/i, '');
+  for (let number = 0; ; number += 1) {
+    const name = number === 0 ? stem : `${stem}_${number}`;
+    const taken = core.claims.holder(claimOf.place(place.uuid, name)) !== undefined;
+    if (!taken && !(await exists(place.absolute(name)))) return datastore.pathFrom(place, name);
+  }
+}
+
+/** How a `.vmx` names a disk: bare beside it, else `/vmfs/volumes/<uuid>/…`. */
+function nameFrom({ datastore, vmxPath }: Pick<EffectsOptions, 'datastore' | 'vmxPath'>, path: string): string {
+  if (splitPath(path).folder === splitPath(vmxPath).folder) return splitPath(path).name;
+  const at = datastore.locate(path);
+  return join(at.datastore.url, at.path);
+}
+
+/** The files that a disk of a name has, absolute as its own path is. */
+function filesNamed(datastore: Datastore, path: string): string[] {
+  const at = datastore.locate(datastore.pathOf(path));
+  return machineDiskFiles(at.datastore, at.path);
+}
+
+/** Takes back files that were made, and the folders that are empty without them. */
+export async function removeMade(made: readonly string[]): Promise<void> {
+  for (const path of made) await rm(path, { force: true });
+  for (const folder of new Set(made.map((path) => dirname(path)))) await rmdir(folder).catch(() => {});
+}
+
+function nothingThere(error: unknown): string[] {
+  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+  throw error;
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -224,9 +297,10 @@ async function exists(path: string): Promise<boolean> {
 
 async function createDisk(options: EffectsOptions, path: string, effect: CreateDisk): Promise<string[]> {
   const { task, configuration, datastore } = options;
+  const at = datastore.locate(path);
   return createMachineDisk({
-    root: datastore,
-    path,
+    root: at.datastore,
+    path: at.path,
     capacityBytes: effect.capacityBytes,
     allocation: effect.allocation,
     adapter: adapterOf(configuration, effect.key),
@@ -248,14 +322,13 @@ export function adapterOf(configuration: MachineConfiguration, diskKey: number):
 async function attachDisk(core: HostCore, { datastore, vmxPath }: EffectsOptions, fileName: string): Promise<string> {
   const path = pathOnDatastore(core, datastore, vmxPath, fileName);
   await readAttachedChain(datastore, path);
-  const own = splitPath(vmxPath).folder;
-  return splitPath(path).folder === own ? splitPath(path).name : join(datastore.url, path);
+  return nameFrom({ datastore, vmxPath }, path);
 }
 
 /** Takes a disk away that another one is to replace; one that a machine has stays. */
 async function makeRoom(core: HostCore, datastore: Datastore, path: string): Promise<void> {
   for (const machine of core.machines.all()) {
-    if (machine.datastore === datastore && heldFiles(machine).has(path))
+    if (heldFilesOn(machine, datastore).has(path))
       throw fault(
         'FileLocked',
         { file: datastore.format(path) },
@@ -283,6 +356,8 @@ async function childPath(
   const wanted = splitPath(asked);
   if (wanted.folder === folder && wanted.name.toLowerCase().endsWith('.vmdk') && !taken.has(wanted.name)) return asked;
   const parent = pathOnDatastore(core, datastore, vmxPath, effect.parent);
+  if (datastore.locate(parent).datastore !== datastore)
+    throw fault('NotSupported', {}, `${effect.parent}: a disk lies on another one of its machine's datastore only.`);
   return joinPath(
     folder,
     nextDeltaName(splitPath(parent).name, (name) => taken.has(name)),
@@ -305,7 +380,7 @@ async function createChild(
 async function readAttachedChain(datastore: Datastore, path: string): Promise<DiskChain> {
   const absolute = datastore.absolute(path);
   try {
-    return await readDiskChain(absolute, { allowOutside: (other) => other.startsWith(`${datastore.directory}/`) });
+    return await readDiskChain(absolute, { allowOutside: (other) => datastore.holds(other) });
   } catch (error) {
     if (!(await exists(absolute))) throw faults.notFound(datastore.format(path));
     const message = error instanceof Error ? error.message : String(error);
@@ -348,7 +423,7 @@ async function growthOf(
   const disk = configuration.disks.find((known) => known.key === key);
   if (disk === undefined) return undefined;
   const path = diskPath(datastore, vmxPath, disk.fileName);
-  const chain = await readDiskChain(path, { allowOutside: (other) => other.startsWith(`${datastore.directory}/`) });
+  const chain = await readDiskChain(path, { allowOutside: (other) => datastore.holds(other) });
   const isPresent = (bytes: number) => Math.floor(chain.capacityBytes / 1024) === Math.floor(bytes / 1024);
   const capacityBytes = isPresent(first) ? (otherBytes ?? first) : first;
   if (isPresent(capacityBytes)) return undefined;
@@ -364,13 +439,15 @@ async function growthOf(
   }
   if (chain.links[0].kind === 'foreign')
     throw refuse('A disk that was made elsewhere does not grow before it ran here.');
-  const file = path.slice(datastore.directory.length + 1);
+  const file = datastore.pathOf(path);
   for (const machine of core.machines.all()) {
-    if (machine.datastore !== datastore || machine.vmxPath === vmxPath || !heldFiles(machine).has(file)) continue;
+    if (machine.datastore === datastore && machine.vmxPath === vmxPath) continue;
+    if (!heldFilesOn(machine, datastore).has(file)) continue;
     throw refuse(`The disk is used by '${machine.configuration.name}' too.`);
   }
-  const space = await spaceOf(datastore);
+  const at = datastore.locate(file).datastore;
+  const space = await spaceOf(at);
   const room = chain.thin ? space?.capacityBytes : space && space.freeBytes + chain.capacityBytes;
-  if (room !== undefined && capacityBytes > room) throw faults.noSpace(datastore.format(''), datastore.name);
+  if (room !== undefined && capacityBytes > room) throw faults.noSpace(at.format(''), at.name);
   return { key, path, capacityBytes };
 }

@@ -50,9 +50,27 @@ export async function listFiles(
     list.push({ path, type, bytes, ...(shared.has(path) ? { shared: true } : {}) });
   }
   let uncommittedBytes = 0;
+  const abroad = new Map<string, { committedBytes: number; uncommittedBytes: number; unsharedBytes: number }>();
+  const usageAt = (path: string) => {
+    const { datastore: at } = datastore.locate(path);
+    if (at === datastore) return undefined;
+    const usage = abroad.get(at.uuid) ?? { committedBytes: 0, uncommittedBytes: 0, unsharedBytes: 0 };
+    abroad.set(at.uuid, usage);
+    return usage;
+  };
+  for (const { path, bytes, shared } of list) {
+    const usage = usageAt(path);
+    if (usage === undefined) continue;
+    usage.committedBytes += bytes;
+    if (shared !== true) usage.unsharedBytes += bytes;
+  }
   for (const disk of disks.values()) {
     const own = disk.chain.flatMap(bytesOf).reduce((total, path) => total + (sizes.get(path) ?? 0), 0);
-    if (disk.thin) uncommittedBytes += Math.max(0, disk.capacityBytes - own);
+    if (!disk.thin) continue;
+    const more = Math.max(0, disk.capacityBytes - own);
+    uncommittedBytes += more;
+    const usage = usageAt(disk.chain[0]?.[0] ?? '');
+    if (usage !== undefined) usage.uncommittedBytes += more;
   }
   const sum = (files: readonly MachineFile[]) => files.reduce((total, { bytes }) => total + bytes, 0);
   return {
@@ -61,6 +79,7 @@ export async function listFiles(
     uncommittedBytes,
     unsharedBytes: sum(list.filter((file) => file.shared !== true)),
     at: new Date().toISOString(),
+    ...(abroad.size === 0 ? {} : { abroad }),
   };
 }
 
@@ -80,7 +99,8 @@ async function sharedFiles(
   const shared = new Set<string>();
   for (const { chain } of chains) {
     const first = chain.findIndex(
-      ([descriptor = '']) => parents.has(descriptor) || splitPath(descriptor).folder !== folder,
+      ([descriptor = '']) =>
+        parents.has(descriptor) || (!descriptor.startsWith('/') && splitPath(descriptor).folder !== folder),
     );
     for (const file of first < 0 ? [] : chain.slice(first).flat()) shared.add(file);
   }

@@ -64,9 +64,9 @@ export async function readDisks(
 export async function readDisk(datastore: Datastore, vmxPath: string, fileName: string): Promise<DiskFacts> {
   try {
     const chain = await readDiskChain(diskPath(datastore, vmxPath, fileName), {
-      allowOutside: (path) => path.startsWith(`${datastore.directory}/`),
+      allowOutside: (path) => datastore.holds(path),
     });
-    const relative = (path: string) => path.slice(datastore.directory.length + 1);
+    const relative = (path: string) => datastore.pathOf(path);
     const contentIds = chain.links.map(({ descriptor }) => descriptor.contentId.toString(16).padStart(8, '0'));
     return {
       capacityBytes: chain.capacityBytes,

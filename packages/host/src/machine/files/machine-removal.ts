@@ -4,8 +4,9 @@ import { datastoreMarker, isHiddenName, joinPath, resolveInRoot, splitPath } fro
 import { VimFault } from '@hypostyle/vim';
 import type { Datastore } from '../../datastore/datastore.ts';
 import type { HostCore } from '../../host-core.ts';
-import { foldersOfDisks, heldFiles } from '../record/held-files.ts';
+import { foldersOfDisks, heldFiles, heldFilesOn } from '../record/held-files.ts';
 import type { DiskFacts, MachineRecord } from '../record/machine-record.ts';
+import { removeMade } from './disk-effects.ts';
 import { fileType, syncFolder } from './machine-files.ts';
 
 /** What goes with a machine: written down before the first is deleted, since half a machine does not say it any more. */
@@ -18,6 +19,8 @@ export interface DoomedFiles {
   readonly folderToo: boolean;
   /** Disks that stay, since others stand on them: names in the folder. */
   readonly left?: readonly string[];
+  /** Absolute paths of its disks on other datastores, which nobody else has. */
+  readonly elsewhere?: readonly string[];
   /** Folders of disks that it stood on. */
   readonly bases?: readonly string[];
 }
@@ -60,12 +63,21 @@ export async function filesOf(
     // The `.vmx` goes last: as long as it is there, there is a machine to be destroyed.
     .sort((a, b) => Number(a === vmxName) - Number(b === vmxName));
   const bases = [...foldersOfDisks({ disks, snapshots: machine.snapshots })].filter((base) => base !== folder);
+  const abroad = [...own].filter((path) => datastore.locate(path).datastore !== datastore && !foreign.has(path));
+  const needed = await core.diskChildren.held(
+    datastore,
+    abroad.map((path) => splitPath(path).folder),
+  );
+  const kept = new Set(needed.flatMap((held) => [...heldFiles(held)]));
   return {
     datastore: datastore.uuid,
     folder,
     names,
     folderToo: folder !== '' && names.length === entries.length,
     ...(alone && elsewhere.length > 0 ? { left } : {}),
+    ...(abroad.length === 0
+      ? {}
+      : { elsewhere: abroad.filter((path) => !kept.has(path)).map((path) => datastore.absolute(path)) }),
     bases,
   };
 }
@@ -73,10 +85,12 @@ export async function filesOf(
 /** Deletes what `filesOf` named, as far as it is still there. */
 export async function deleteDoomed(
   core: Core,
-  { datastore: uuid, folder, names, folderToo, left, bases = [] }: DoomedFiles,
+  { datastore: uuid, folder, names, folderToo, left, elsewhere = [], bases = [] }: DoomedFiles,
 ): Promise<void> {
   const datastore = core.datastores.byUuid(uuid);
   if (datastore === undefined) return;
+  // The `.vmx` goes after them: as long as it is there, it names them.
+  await removeMade(elsewhere);
   await deleteNamed(datastore, { folder, names, folderToo });
   if (left !== undefined) {
     await core.diskChildren.abandon(datastore, folder, left);
@@ -107,8 +121,8 @@ async function deleteNamed(
 export function usedByOthers(core: Pick<Core, 'machines'>, machine: MachineRecord): Set<string> {
   const used = new Set<string>();
   for (const other of core.machines.all()) {
-    if (other.id === machine.id || other.datastore !== machine.datastore) continue;
-    for (const file of heldFiles(other)) used.add(file);
+    if (other.id === machine.id) continue;
+    for (const file of heldFilesOn(other, machine.datastore)) used.add(file);
   }
   return used;
 }

@@ -28,7 +28,7 @@ import type { VmxFile } from '../../vmx/vmx-file.ts';
 import type { OpenedDisk } from '../changes/open-tracked.ts';
 import { customizationAtStart, customizationOfRun, customizationStarted } from '../customize/pending-customization.ts';
 import { diskPath, readVmx, writeVmx } from '../files/machine-files.ts';
-import { heldDisks } from '../record/held-files.ts';
+import { heldDisksOn } from '../record/held-files.ts';
 import { tellIdentity } from '../record/identity-events.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 import { type RuntimeDocument, readMachine, saveRuntime } from '../registration/registration.ts';
@@ -245,7 +245,12 @@ async function checkFiles({
     const name = fileName.startsWith('.hypo') ? fileName : splitPath(fileName.replace(/^\[[^\]]*\] */, '')).name;
     if (name !== '') paths.push(joinPath(folder, name));
   }
-  await Promise.all(paths.map((path) => resolveInRoot(datastore, path)));
+  await Promise.all(
+    paths.map((path) => {
+      const at = datastore.locate(path);
+      return resolveInRoot(at.datastore, at.path);
+    }),
+  );
 }
 
 export function runDirectoryOf(core: Pick<HostCore, 'runDirectory'>, id: string): string {
@@ -333,7 +338,7 @@ export async function prepareDisks(
   configuration: Pick<MachineConfiguration, 'disks'>,
 ): Promise<{ readonly disks: Disk[]; readonly opened: readonly OpenedDisk[] }> {
   const { datastore, vmxPath } = machine;
-  const allowOutside = (path: string) => path.startsWith(`${datastore.directory}/`);
+  const allowOutside = (path: string) => datastore.holds(path);
   const disks: Disk[] = [];
   const opened: OpenedDisk[] = [];
   const snapshots = { disks: new Map(), snapshots: machine.snapshots };
@@ -370,7 +375,8 @@ export async function prepareDisks(
 async function checkLinks(datastore: Datastore, chain: DiskChain): Promise<void> {
   for (const { descriptorPath, extentPaths, changesPath } of chain.links) {
     for (const path of [descriptorPath, ...extentPaths, ...(changesPath === undefined ? [] : [changesPath])]) {
-      await resolveInRoot(datastore, path.slice(datastore.directory.length + 1));
+      const at = datastore.locate(datastore.pathOf(path));
+      await resolveInRoot(at.datastore, at.path);
     }
   }
 }
@@ -381,7 +387,7 @@ async function checkLinks(datastore: Datastore, chain: DiskChain): Promise<void>
  */
 async function checkWritable(core: HostCore, machine: MachineRecord, disk: Disk, chain: DiskChain): Promise<void> {
   const { datastore } = machine;
-  const paths = chain.links.map(({ descriptorPath }) => descriptorPath.slice(datastore.directory.length + 1));
+  const paths = chain.links.map(({ descriptorPath }) => datastore.pathOf(descriptorPath));
   const written = chain.links[0].kind !== 'foreign' && disk.mode !== 'independent_nonpersistent';
   const kept = new Set([...namedDisks({ disks: new Map(), snapshots: machine.snapshots })]);
   const [top] = paths;
@@ -394,11 +400,12 @@ async function checkWritable(core: HostCore, machine: MachineRecord, disk: Disk,
     }
   }
   for (const other of core.machines.all()) {
-    if (other.id === machine.id || other.datastore !== datastore) continue;
-    for (const facts of heldDisks(other)) {
+    if (other.id === machine.id) continue;
+    const now = other.powerState === 'poweredOff' ? 0 : other.disks.size;
+    for (const [index, facts] of heldDisksOn(other, datastore).entries()) {
       const [top, ...bases] = facts.chain.map(([descriptor]) => descriptor);
-      const isNow = other.powerState !== 'poweredOff' && [...other.disks.values()].includes(facts);
-      const running = isNow && paths.find((path) => path === top);
+      // Disks as they are come before those of snapshots.
+      const running = index < now && paths.find((path) => path === top);
       const below = written ? bases.find((path) => path === paths[0]) : undefined;
       const path = running || below;
       if (!path) continue;

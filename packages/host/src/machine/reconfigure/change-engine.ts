@@ -5,6 +5,7 @@ import { HypervisorError, type RunningMachine } from '@hypostyle/contracts';
 import { deltaFiles, growMachineDisk, readDiskChain } from '@hypostyle/services';
 import { fault, VimFault } from '@hypostyle/vim';
 import type { MachineConfiguration } from '../../configuration/machine-configuration.ts';
+import type { Datastore } from '../../datastore/datastore.ts';
 import type { HostCore } from '../../host-core.ts';
 import { VmxFile } from '../../vmx/vmx-file.ts';
 import { removeChangeImage } from '../changes/tracked-files.ts';
@@ -114,8 +115,13 @@ export async function readyDisks(
 }
 
 const outside = ({ datastore }: MachineRecord) => ({
-  allowOutside: (path: string) => path.startsWith(`${datastore.directory}/`),
+  allowOutside: (path: string) => datastore.holds(path),
 });
+
+/** The datastore that an absolute path of a machine's disk is on. */
+function rootOf({ datastore }: MachineRecord, path: string): Datastore {
+  return datastore.locate(datastore.pathOf(path)).datastore;
+}
 
 /** Makes disks larger, and tells a guest that runs. */
 export async function growDisks(core: HostCore, machine: MachineRecord, growths: readonly DiskGrowth[]): Promise<void> {
@@ -125,7 +131,7 @@ export async function growDisks(core: HostCore, machine: MachineRecord, growths:
     // An image of what changed is of the former size.
     if (disk !== undefined) await core.changes.end(machine.id, key);
     if (engine === undefined) await removeChangeImage(machine, await readDiskChain(path, outside(machine)));
-    await growMachineDisk({ root: machine.datastore, path, capacityBytes });
+    await growMachineDisk({ root: rootOf(machine, path), path, capacityBytes });
     if (engine === undefined || disk === undefined) continue;
     await engine.growDisk(diskIdOf(machine.configuration, disk), capacityBytes).catch((error: unknown) => {
       const reason = error instanceof Error ? error.message : String(error);

@@ -20,7 +20,7 @@ export async function liveHardware(
   const layers = new Map<number, BlockLayer[]>();
   for (const { key, fileName } of configuration.disks) {
     const chain = await readDiskChain(diskPath(datastore, vmxPath, fileName), {
-      allowOutside: (path) => path.startsWith(`${datastore.directory}/`),
+      allowOutside: (path) => datastore.holds(path),
     });
     layers.set(key, chainLayers(chain));
   }

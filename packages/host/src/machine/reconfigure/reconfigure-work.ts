@@ -19,7 +19,14 @@ import { admitReservations } from '../../resources/admission.ts';
 import { applyVApp } from '../../vapp/apply-vapp.ts';
 import { writeVApp } from '../../vapp/vapp-file.ts';
 import { engineFound } from '../engine/engine-found.ts';
-import { applyEffects, type DiskGrowth, type DoomedDisk, destroyDisks, doomedDisks } from '../files/disk-effects.ts';
+import {
+  applyEffects,
+  type DiskGrowth,
+  type DoomedDisk,
+  destroyDisks,
+  doomedDisks,
+  removeMade,
+} from '../files/disk-effects.ts';
 import { readVmx, writeVmx } from '../files/machine-files.ts';
 import { checkDuplicate, claimName, mustBeFree, specContext } from '../lifecycle/lifecycle-work.ts';
 import { withIdentity } from '../power/power-on.ts';
@@ -176,10 +183,11 @@ async function settleFiles(core: HostCore, id: string, journal: ReconfigureJourn
   for (const disk of configuration.disks) {
     const path = datastore.relative(vmxPath, disk.fileName);
     if (path === undefined) continue;
-    const files = [...machineDiskFiles(datastore, path), ...deltaFiles(datastore.absolute(path))];
+    const at = datastore.locate(path);
+    const files = [...machineDiskFiles(at.datastore, at.path), ...deltaFiles(datastore.absolute(path))];
     for (const file of files) named.add(file);
   }
-  for (const path of journal.made) if (!named.has(path)) await rm(path, { force: true });
+  await removeMade(journal.made.filter((path) => !named.has(path)));
   const gone = journal.destroyed.filter((disk) => !named.has(disk.path));
   await destroyDisks(core, datastore, gone);
 }
@@ -275,7 +283,7 @@ async function change(
       await writeVApp(datastore, vmxPath, machine.vApp).catch((again: unknown) =>
         core.onDefect('a change taken back', again),
       );
-    for (const path of made) await rm(path, { force: true });
+    await removeMade(made);
     await forgetFormer(machine);
     throw error;
   }

@@ -57,6 +57,8 @@ export interface MachineFiles {
   readonly uncommittedBytes: number;
   readonly unsharedBytes: number;
   readonly at: string;
+  /** What of these is on other datastores than the machine's, by their UUIDs. */
+  readonly abroad?: ReadonlyMap<string, Pick<MachineFiles, 'committedBytes' | 'uncommittedBytes' | 'unsharedBytes'>>;
 }
 
 export interface MachineFile {

@@ -100,7 +100,7 @@ export class Inflations {
         if (error instanceof DiskDamage) await this.#damaged(id, disk, error);
         if (error instanceof DiskDamage || signal.aborted) throw error;
         const { datastore } = machine;
-        throw diskFault(error, datastore, disk.descriptorPath.slice(datastore.directory.length + 1));
+        throw diskFault(error, datastore, datastore.pathOf(disk.descriptorPath));
       }
       before += disk.places.length;
     }

@@ -72,7 +72,10 @@ export function nextMerge(
       return false;
     if (below.has(node.path)) return false;
     // A disk of somebody else's folder may be the base of what is not registered here.
-    return splitPath(node.path).folder === folder || owned.has(node.path);
+    const [child] = children.get(node.path) ?? [];
+    // Beside a disk of another datastore its machine's own deltas lie.
+    const isBeside = node.path.startsWith('/') && splitPath(child ?? '').folder === splitPath(node.path).folder;
+    return splitPath(node.path).folder === folder || isBeside || owned.has(node.path);
   };
   for (const node of own.values()) {
     const [child] = children.get(node.path) ?? [];

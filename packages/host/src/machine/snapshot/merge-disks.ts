@@ -19,7 +19,7 @@ import { VmxFile } from '../../vmx/vmx-file.ts';
 import type { MachineWatch } from '../engine/machine-watch.ts';
 import { readVmx, writeVmx } from '../files/machine-files.ts';
 import { diskIdOf, driveNode } from '../power/hardware.ts';
-import { foldersOfDisks, heldDisks } from '../record/held-files.ts';
+import { asHeld, foldersOfDisks, heldDisks } from '../record/held-files.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 import { machineReference } from '../registration/registration.ts';
 import { diskForest, type MergePair, nextMerge } from './disk-forest.ts';
@@ -77,9 +77,9 @@ async function nextOf(
   machine: MachineRecord,
   owned: ReadonlySet<string>,
 ): Promise<MergeJournal | undefined> {
-  const others = [...core.machines.all()].filter(
-    (other) => other.id !== machine.id && other.datastore === machine.datastore,
-  );
+  const others = [...core.machines.all()]
+    .filter((other) => other.id !== machine.id)
+    .map((other) => asHeld(other, machine.datastore));
   // Children that are registered nowhere count as well.
   const elsewhere = await core.diskChildren.held(machine.datastore, foldersOfDisks(machine));
   const pair = nextMerge(machine, [...others, ...elsewhere], owned);
@@ -216,7 +216,7 @@ function runningDisk({ configuration, disks }: MachineRecord, path: string): str
 
 function chainOf({ datastore }: MachineRecord, path: string): Promise<DiskChain> {
   return readDiskChain(datastore.absolute(path), {
-    allowOutside: (other) => other.startsWith(`${datastore.directory}/`),
+    allowOutside: (other) => datastore.holds(other),
   });
 }
 
@@ -298,7 +298,9 @@ function switchDisks(core: HostCore, machine: MachineRecord, vmx: VmxFile, { chi
 /** How a `.vmx` names a disk: bare beside it, else `/vmfs/volumes/<uuid>/…`. */
 function nameOf({ datastore, vmxPath }: MachineRecord, path: string): string {
   const { folder, name } = splitPath(path);
-  return folder === splitPath(vmxPath).folder ? name : join(datastore.url, path);
+  if (folder === splitPath(vmxPath).folder) return name;
+  const at = datastore.locate(path);
+  return join(at.datastore.url, at.path);
 }
 
 function deltaCount(machine: MachineRecord): number {

@@ -22,7 +22,7 @@ export interface PlannedDelta {
   readonly key: number;
   /** As the `.vmx` names the disk that it lies on. */
   readonly over: string;
-  /** As the `.vmx` is to name it: it lies in the machine's folder. */
+  /** As the `.vmx` is to name it: it lies in the machine's folder, or beside a disk of another datastore. */
   readonly name: string;
 }
 
@@ -31,14 +31,19 @@ export function snapshotDisks({ disks }: MachineConfiguration): readonly Disk[] 
   return disks.filter(({ mode }) => mode === 'persistent');
 }
 
-/** Names deltas over disks in the machine's folder. Throws TooManySnapshotLevels. */
+/** Names deltas over disks, in the machine's folder, or on the datastore where the disk is. Throws TooManySnapshotLevels. */
 export async function planDeltas(machine: MachineRecord, disks: readonly Disk[]): Promise<PlannedDelta[]> {
   const { datastore, vmxPath } = machine;
-  const taken = new Set(await readdir(datastore.absolute(splitPath(vmxPath).folder)));
+  const known = new Map<string, Set<string>>();
+  const takenIn = async (folder: string) => {
+    const taken = known.get(folder) ?? new Set(await readdir(datastore.absolute(folder)));
+    known.set(folder, taken);
+    return taken;
+  };
   const deltas: PlannedDelta[] = [];
   for (const { key, fileName } of disks) {
     const chain = await readDiskChain(diskPath(datastore, vmxPath, fileName), {
-      allowOutside: (path) => path.startsWith(`${datastore.directory}/`),
+      allowOutside: (path) => datastore.holds(path),
     });
     if (chain.links.length >= maximumChainLength) {
       throw fault(
@@ -47,14 +52,28 @@ export async function planDeltas(machine: MachineRecord, disks: readonly Disk[])
         `A disk has ${maximumChainLength - 1} levels of snapshots at most; remove some that are not needed.`,
       );
     }
+    const { folder, prefix } = besideOf(machine, fileName);
+    const taken = await takenIn(folder);
     const name = nextDeltaName(splitPath(fileName).name, (candidate) => {
       const [, extent] = deltaFiles(candidate);
       return taken.has(candidate) || taken.has(splitPath(extent).name);
     });
     taken.add(name);
-    deltas.push({ key, over: fileName, name });
+    deltas.push({ key, over: fileName, name: prefix + name });
   }
   return deltas;
+}
+
+/** Where a delta over a disk comes to, and what its name begins with in the `.vmx`. */
+function besideOf(
+  { datastore, vmxPath }: MachineRecord,
+  fileName: string,
+): { readonly folder: string; readonly prefix: string } {
+  const path = datastore.relative(vmxPath, fileName);
+  if (path === undefined || datastore.locate(path).datastore === datastore)
+    return { folder: splitPath(vmxPath).folder, prefix: '' };
+  const { folder } = splitPath(path);
+  return { folder, prefix: `${folder}/` };
 }
 
 /** Makes the files of deltas, all at a time. Durable once their folder is synced. */
@@ -63,13 +82,13 @@ export async function makeDeltas(core: HostCore, machine: MachineRecord, deltas:
   await allDone(
     deltas.map(async ({ over, name }) => {
       const parent = await readDiskChain(diskPath(datastore, vmxPath, over), {
-        allowOutside: (path) => path.startsWith(`${datastore.directory}/`),
+        allowOutside: (path) => datastore.holds(path),
       });
       await createDelta({
         path: diskPath(datastore, vmxPath, name),
         parent,
         images: core.hypervisor.images,
-        folderIsSynced: true,
+        folderIsSynced: !name.includes('/'),
       });
     }),
   );

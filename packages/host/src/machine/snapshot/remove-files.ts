@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { splitPath } from '@hypostyle/services';
 import type { HostCore } from '../../host-core.ts';
 import { syncFolder } from '../files/machine-files.ts';
-import { heldFiles } from '../record/held-files.ts';
+import { heldFiles, heldFilesOn } from '../record/held-files.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 
 /** Removes files of a machine, by their paths on its datastore: but none that any machine's disks, or snapshots, need. */
@@ -14,7 +14,7 @@ export async function removeFiles(
   if (paths.length === 0) return;
   const needed = new Set<string>();
   for (const machine of core.machines.all()) {
-    if (machine.datastore === datastore) for (const file of heldFiles(machine)) needed.add(file);
+    for (const file of heldFilesOn(machine, datastore)) needed.add(file);
   }
   const folders = new Set<string>();
   const elsewhere = await core.diskChildren.held(

@@ -171,7 +171,7 @@ async function readState(core: HostCore, machine: MachineRecord, entry: Snapshot
   const configuration = configurationFromVmx(vmx, core.guestOs, machine.configuration.name);
   for (const { fileName } of configuration.disks) {
     await readDiskChain(diskPath(datastore, vmxPath, fileName), {
-      allowOutside: (path) => path.startsWith(`${datastore.directory}/`),
+      allowOutside: (path) => datastore.holds(path),
     });
   }
   return { state, vmx, configuration };
