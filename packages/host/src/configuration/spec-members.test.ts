@@ -86,6 +86,7 @@ function specOf(path: string, value: unknown): VirtualMachineConfigSpec {
 
 function shown(configuration: MachineConfiguration): unknown {
   const datastore = {
+    locate: (path: string) => ({ datastore, path }),
     name: 'ds',
     url: '/vmfs/volumes/ds',
     format: (path: string) => `[ds] ${path}`,
@@ -98,6 +99,7 @@ function shown(configuration: MachineConfiguration): unknown {
     vmxPath: 'm/m.vmx',
     modified: 'then',
     disks: new Map(),
+    snapshots: { views: new Map() },
     powerState: 'poweredOff',
   } as unknown as MachineRecord;
   const names = {

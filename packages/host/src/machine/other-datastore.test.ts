@@ -33,7 +33,10 @@ async function twoDatastores() {
 
 /** A new disk that a client wants on a datastore, by its reference or by its name. */
 function diskOn(fileName: string, datastore?: ManagedObjectReference) {
-  const change = newDisk(1000, fileName) as { device: { backing: object } };
+  const change = newDisk(1000, fileName) as {
+    readonly fileOperation?: string;
+    readonly device: { readonly backing: object };
+  };
   const { device } = change;
   return {
     spec: {
@@ -81,7 +84,7 @@ test('disks of a machine are made on another datastore, are shown there, and go 
     );
     assert.equal(daemon.read(web, 'datastore')?.length, 2);
     assert.deepEqual(
-      daemon.read(other, 'vm')?.map(({ value }) => value),
+      daemon.host.registry.read(other, 'vm')?.map(({ value }) => value),
       [web.value],
     );
     const usage = daemon.read(web, 'storage')?.perDatastoreUsage ?? [];
@@ -179,6 +182,47 @@ test('snapshots lie beside a disk of another datastore, a copy has all its disks
     );
     await again.task(copy, 'PowerOffVM_Task');
     await again.task(copy, 'Destroy_Task');
+    // A copy of which each disk comes where its locator says.
+    const [home] = again.read(web, 'datastore') ?? [];
+    const disk = [2000, 2001].map((diskId) => ({
+      _typeName: 'VirtualMachineRelocateSpecDiskLocator',
+      diskId,
+      datastore: diskId === 2000 ? other : home,
+    }));
+    const spread = (await center.task(web, 'CloneVM_Task', {
+      folder: vmFolder,
+      name: 'spread',
+      spec: {
+        _typeName: 'VirtualMachineCloneSpec',
+        template: false,
+        powerOn: false,
+        location: { _typeName: 'VirtualMachineRelocateSpec', disk },
+      },
+    })) as Machine;
+    assert.deepEqual(
+      backingsOf(again, spread).map((backing) => backing?.fileName),
+      ['[other] spread/spread.vmdk', '[datastore1] spread/spread_1.vmdk', '[datastore1] spread/spread_2.vmdk'],
+    );
+    await again.task(spread, 'PowerOnVM_Task');
+    await again.task(spread, 'PowerOffVM_Task');
+    await again.task(spread, 'Destroy_Task');
+    assert.ok(!(await files()).some((name) => name.startsWith('spread')));
+    // An image that lies there is in a drive.
+    const device = {
+      _typeName: 'VirtualCdrom',
+      key: -5,
+      controllerKey: 200,
+      backing: { _typeName: 'VirtualCdromIsoBackingInfo', fileName: '[other] disc.iso' },
+      connectable: {
+        _typeName: 'VirtualDeviceConnectInfo',
+        startConnected: true,
+        connected: true,
+        allowGuestControl: true,
+      },
+    };
+    await again.task(web, 'ReconfigVM_Task', { spec: { deviceChange: [{ operation: 'add', device }] } });
+    await again.task(web, 'PowerOnVM_Task');
+    await again.task(web, 'PowerOffVM_Task');
     // A move brings the disks together.
     const location = { _typeName: 'VirtualMachineRelocateSpec', datastore: other };
     await again.task(web, 'RelocateVM_Task', { spec: location });

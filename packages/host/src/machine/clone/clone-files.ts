@@ -8,6 +8,7 @@ import {
   faults,
   growMachineDisk,
   joinPath,
+  machineDiskFiles,
   maximumChainLength,
   readDiskChain,
   splitPath,
@@ -23,7 +24,7 @@ import type { HostCore } from '../../host-core.ts';
 import { writeVApp } from '../../vapp/vapp-file.ts';
 import type { VmxFile } from '../../vmx/vmx-file.ts';
 import { putCustomization } from '../customize/pending-customization.ts';
-import { adapterOf, applyEffects } from '../files/disk-effects.ts';
+import { adapterOf, applyEffects, folderOn, nameFrom } from '../files/disk-effects.ts';
 import { diskPath, writeVmx } from '../files/machine-files.ts';
 import { writeWhole } from '../snapshot/snapshot-files.ts';
 import { stemOf } from './clone-configuration.ts';
@@ -58,18 +59,19 @@ interface PlannedDisk {
 export async function makeCloneFiles(core: HostCore, files: CloneFiles): Promise<void> {
   const { request, vmxPath, effects, task, planned } = files;
   const { datastore } = request;
-  const disks = await plannedDisks(files);
-  await checkSpace(datastore, disks);
+  const found = await plannedDisks(files);
+  await checkSpace(found);
+  const { disks, configuration, made } = await placeDisks(files, found);
   await linkDisks(core, files, disks);
   await copyDisks(core, files, disks);
   const applied = await applyEffects(core, {
     datastore,
     vmxPath,
-    configuration: files.configuration,
+    configuration,
     effects,
     disks: 'create',
     task,
-    planned,
+    planned: (more) => planned([...made, ...more]),
   });
   for (const { path, capacityBytes } of applied.growths)
     await growMachineDisk({ root: datastore, path, capacityBytes });
@@ -105,9 +107,37 @@ function isSamePlace(one: Disk, other: Disk): boolean {
   return one.controllerKey === other.controllerKey && one.unit === other.unit;
 }
 
-async function checkSpace(datastore: Datastore, disks: readonly PlannedDisk[]): Promise<void> {
-  const copies = disks.filter(({ way }) => way.kind === 'copy');
-  if (copies.length === 0) return;
+/** Gives disks that come to other datastores their places there, which are written down before they are made. */
+async function placeDisks({ request, vmxPath, configuration: before, planned }: CloneFiles, found: PlannedDisk[]) {
+  const { datastore } = request;
+  const disks: PlannedDisk[] = [];
+  const made: string[] = [];
+  let configuration = before;
+  for (const each of found) {
+    const { way, disk } = each;
+    if (way.kind !== 'copy' || way.datastore === datastore) {
+      disks.push(each);
+      continue;
+    }
+    const path = joinPath(await folderOn(way.datastore, { datastore, vmxPath }, configuration), disk.fileName);
+    const at = datastore.locate(path);
+    made.push(...machineDiskFiles(at.datastore, at.path));
+    await planned(made);
+    const placed = { ...disk, fileName: nameFrom({ datastore, vmxPath }, path) };
+    const rename = (one: Disk) => (one.key === disk.key ? placed : one);
+    configuration = { ...configuration, disks: configuration.disks.map(rename) };
+    disks.push({ ...each, disk: placed });
+  }
+  return { disks, configuration, made };
+}
+
+/** Throws NoDiskSpace where a datastore has no room for what is copied to it. */
+async function checkSpace(disks: readonly PlannedDisk[]): Promise<void> {
+  const copies = disks.flatMap((disk) => (disk.way.kind === 'copy' ? [{ ...disk, way: disk.way }] : []));
+  for (const [datastore, some] of Map.groupBy(copies, ({ way }) => way.datastore)) await checkRoom(datastore, some);
+}
+
+async function checkRoom(datastore: Datastore, copies: readonly PlannedDisk[]): Promise<void> {
   const space = await spaceOf(datastore);
   if (space === undefined) throw faults.cannotAccess(datastore.format(''), 'the datastore is not accessible');
   let needed = 0;
@@ -148,11 +178,11 @@ async function copyDisks(core: HostCore, files: CloneFiles, disks: readonly Plan
   for (const { disk, way, source } of disks) {
     if (way.kind !== 'copy') continue;
     task.signal.throwIfAborted();
-    const name = joinPath(splitPath(vmxPath).folder, disk.fileName);
+    const path = diskPath(datastore, vmxPath, disk.fileName);
     try {
       await copyMachineDisk({
         source,
-        path: datastore.absolute(name),
+        path,
         allocation: way.allocation,
         adapter: adapterOf(configuration, disk.key),
         hardwareVersion: configuration.hardwareVersion,
@@ -163,7 +193,7 @@ async function copyDisks(core: HostCore, files: CloneFiles, disks: readonly Plan
       });
     } catch (error) {
       if (task.signal.aborted) throw task.signal.reason;
-      throw copyFault(error, datastore, name);
+      throw copyFault(error, way.datastore, way.datastore.pathOf(path));
     }
     done += source.capacityBytes;
   }

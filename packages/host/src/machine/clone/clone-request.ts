@@ -8,7 +8,9 @@ import { findSnapshot } from '../snapshot/snapshot-list.ts';
 import { parseSnapshotReference } from '../snapshot/snapshot-reference.ts';
 
 /** How one disk of a clone comes to be: of its own, or as a delta over the disk of a snapshot. */
-export type DiskWay = { readonly kind: 'copy'; readonly allocation: DiskAllocation } | { readonly kind: 'link' };
+export type DiskWay =
+  | { readonly kind: 'copy'; readonly allocation: DiskAllocation; readonly datastore: Datastore }
+  | { readonly kind: 'link' };
 
 /** What a machine is cloned from: itself as it is, or one of its snapshots. */
 export interface CloneSource {
@@ -43,7 +45,10 @@ export function cloneRequest(core: HostCore, machine: MachineRecord, spec: Virtu
   const source = sourceOf(machine, spec);
   const datastore = targetDatastore(core, machine, spec.location);
   const ways = new Map(
-    source.configuration.disks.map((disk) => [disk.key, wayOf(source, datastore, disk, spec.location)]),
+    source.configuration.disks.map((disk) => [
+      disk.key,
+      wayOf(source, diskDatastore(core, datastore, disk, spec.location), disk, spec.location),
+    ]),
   );
   for (const { diskId } of spec.location.disk ?? [])
     if (!ways.has(diskId)) throw invalid('location.disk.diskId', `the machine has no disk ${diskId}`);
@@ -103,15 +108,20 @@ export function targetDatastore(
   const asked = location.datastore ?? machine.datastore.ref;
   const datastore = core.datastores.byUuid(asked.value);
   if (datastore === undefined) throw fault('InvalidDatastore', { datastore: asked }, 'The host has no such datastore.');
-  for (const { datastore: other } of location.disk ?? []) {
-    if (other.value !== datastore.uuid)
-      throw fault(
-        'NotSupported',
-        {},
-        'All files of a machine lie on one datastore here; spec.location.disk says others.',
-      );
-  }
   return datastore;
+}
+
+/** The datastore that a disk is to come to: what its locator says, else its machine's. */
+export function diskDatastore(
+  core: Pick<HostCore, 'datastores'>,
+  datastore: Datastore,
+  { key }: Pick<Disk, 'key'>,
+  location: VirtualMachineRelocateSpec,
+): Datastore {
+  const asked = location.disk?.find(({ diskId }) => diskId === key)?.datastore;
+  const found = asked === undefined ? datastore : core.datastores.byUuid(asked.value);
+  if (found === undefined) throw fault('InvalidDatastore', { datastore: asked }, 'The host has no such datastore.');
+  return found;
 }
 
 function wayOf(source: CloneSource, datastore: Datastore, disk: Disk, location: VirtualMachineRelocateSpec): DiskWay {
@@ -130,7 +140,8 @@ function wayOf(source: CloneSource, datastore: Datastore, disk: Disk, location: 
       throw fault('NotSupported', {}, 'A linked clone lies on the datastore of what it is linked to.');
     return { kind: 'link' };
   }
-  return { kind: 'copy', allocation: allocationOf(locator?.diskBackingInfo, location, source.disks.get(disk.key)) };
+  const allocation = allocationOf(locator?.diskBackingInfo, location, source.disks.get(disk.key));
+  return { kind: 'copy', allocation, datastore };
 }
 
 /** What the spec says of a disk's room, or what the disk has. */

@@ -1,12 +1,13 @@
 import { readdir } from 'node:fs/promises';
 import { joinPath, splitPath } from '@hypostyle/services';
 import { fault, type VirtualMachineRelocateSpec } from '@hypostyle/vim';
+import type { Disk } from '../../configuration/machine-configuration.ts';
 import type { Datastore } from '../../datastore/datastore.ts';
 import type { HostCore } from '../../host-core.ts';
 import { fileType } from '../files/machine-files.ts';
 import { heldFiles } from '../record/held-files.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
-import { allocationOf, invalid, targetDatastore } from './clone-request.ts';
+import { allocationOf, diskDatastore, invalid, targetDatastore } from './clone-request.ts';
 import type { FlattenedDisk } from './flattened-disk.ts';
 import { type LiveDisk, liveDisks } from './live-disks.ts';
 
@@ -40,6 +41,13 @@ export async function relocatePlan(
   if (spec.deviceChange !== undefined)
     throw fault('NotSupported', {}, 'spec.deviceChange: devices are changed by ReconfigVM_Task.');
   const datastore = targetDatastore(core, machine, spec);
+  for (const disk of machine.configuration.disks)
+    if (diskDatastore(core, datastore, disk, spec) !== datastore)
+      throw fault(
+        'NotSupported',
+        {},
+        'A machine moves with all its disks; spec.disk says other datastores. Clone it with disks on several, or add disks there.',
+      );
   const { configuration, disks, vmxPath } = machine;
   for (const { diskId } of spec.disk ?? [])
     if (!disks.has(diskId)) throw invalid('disk.diskId', `the machine has no disk ${diskId}`);
@@ -67,7 +75,7 @@ export async function relocatePlan(
     // A disk is not changed under a guest that writes it: it becomes another one.
     const moves = runs || datastore !== machine.datastore;
     if (changes || (moves && outside) || (moves && moveType === 'moveAllDiskBackingsAndConsolidate'))
-      flattened.push({ key: disk.key, fileName: splitPath(disk.fileName).name, allocation });
+      flattened.push({ key: disk.key, fileName: freeName(configuration.disks, disk), allocation });
   }
   if (datastore === machine.datastore && !reshaped) return undefined;
   if (flattened.length > 0 && machine.snapshots.entries.length > 0)
@@ -79,6 +87,24 @@ export async function relocatePlan(
   const live = runs ? await liveDisks(core, machine, flattened) : undefined;
   const stays = live === undefined && datastore === machine.datastore;
   return { datastore, copied: stays ? [] : await namesToCopy(machine, flattened, live), flattened, live };
+}
+
+/** The name of a disk in the one folder that it comes to with others, which may be called the same elsewhere. */
+function freeName(disks: readonly Disk[], { key, fileName }: Disk): string {
+  const plain = (path: string) => splitPath(path).name.replace(/-\d{6}\.vmdk$/i, '.vmdk');
+  const before = disks
+    .slice(
+      0,
+      disks.findIndex((disk) => disk.key === key),
+    )
+    .map((disk) => plain(disk.fileName));
+  if (!before.includes(plain(fileName))) return splitPath(fileName).name;
+  const taken = new Set(disks.map((disk) => plain(disk.fileName)));
+  const stem = plain(fileName).replace(/\.vmdk$/i, '');
+  for (let number = 1; ; number += 1) {
+    const name = `${stem}_${key}_${number}.vmdk`;
+    if (!taken.has(name)) return name;
+  }
 }
 
 /** Files of the machine in its folder, without disks that are made anew on the way, and what a guest writes. */

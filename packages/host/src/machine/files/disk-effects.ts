@@ -18,7 +18,6 @@ import type { Disk, MachineConfiguration } from '../../configuration/machine-con
 import type { Datastore } from '../../datastore/datastore.ts';
 import { spaceOf } from '../../datastore/datastores.ts';
 import type { HostCore } from '../../host-core.ts';
-import { claimOf } from '../record/claims.ts';
 import { heldFiles, heldFilesOn } from '../record/held-files.ts';
 import { withImageNames } from './image-names.ts';
 import { diskPath } from './machine-files.ts';
@@ -77,7 +76,6 @@ export async function applyEffects(core: HostCore, options: EffectsOptions): Pro
         else {
           const at = datastore.locate(path);
           await options.planned([...made, ...machineDiskFiles(at.datastore, at.path)]);
-          if (at.datastore !== datastore) await mkdir(dirname(datastore.absolute(path)), { recursive: true });
           made.push(...(await createDisk(options, path, effect)));
         }
       } else if (effect.kind === 'create-child') {
@@ -187,7 +185,7 @@ async function newDiskPath(
   const place = datastoreOf(core, { datastore, vmxPath }, effect);
   if (place !== datastore && disks === 'upload')
     throw fault('NotSupported', {}, 'What is uploaded comes to the datastore of its machine; move the disk later.');
-  const folder = await folderFor(core, { datastore, vmxPath }, place, configuration);
+  const { folder: home } = splitPath(vmxPath);
   if (asked.toLowerCase().endsWith('.vmdk')) {
     if (await exists(datastore.absolute(asked))) {
       if (effect.replace !== true) throw faults.exists(datastore.format(asked));
@@ -196,15 +194,16 @@ async function newDiskPath(
     if (place !== datastore) {
       const there = splitPath(asked).folder;
       if (!(await exists(datastore.absolute(there)))) throw faults.notFound(datastore.format(there));
-    } else if (splitPath(asked).folder !== folder)
+    } else if (splitPath(asked).folder !== home)
       throw fault(
         'InvalidDatastorePath',
         { datastorePath: effect.fileName },
-        `A new disk lies in its machine's folder ${datastore.format(folder)}.`,
+        `A new disk lies in its machine's folder ${datastore.format(home)}.`,
       );
     return asked;
   }
   const stem = vmxName.replace(/\.vmx$/i, '');
+  const folder = place === datastore ? home : await folderOn(place, { datastore, vmxPath }, configuration);
   // Disks of one machine have names of their own wherever they are: they may come together one day.
   const taken = new Set([
     ...configuration.disks.map((disk) => splitPath(disk.fileName).name),
@@ -241,31 +240,38 @@ function datastoreOf(
   return core.datastores.get({ type: 'Datastore', value: effect.datastore });
 }
 
-/** The folder that new disks of a machine come to: its own, or on another datastore one of that name for itself. */
-async function folderFor(
-  core: HostCore,
-  { datastore, vmxPath }: Pick<EffectsOptions, 'datastore' | 'vmxPath'>,
+/** The folder of a machine's disks on another datastore: that which it has there, or one that is made for it. */
+export async function folderOn(
   place: Datastore,
-  configuration: MachineConfiguration,
+  { datastore, vmxPath }: Pick<EffectsOptions, 'datastore' | 'vmxPath'>,
+  { disks }: Pick<MachineConfiguration, 'disks'>,
 ): Promise<string> {
-  const { folder, name: vmxName } = splitPath(vmxPath);
-  if (place === datastore) return folder;
-  for (const disk of configuration.disks) {
-    const known = datastore.relative(vmxPath, disk.fileName);
+  for (const { fileName } of disks) {
+    const known = datastore.relative(vmxPath, fileName);
     const at = known === undefined ? undefined : datastore.locate(known);
-    if (at?.datastore === place && splitPath(at.path).folder !== '' && known !== undefined)
-      return splitPath(known).folder;
+    if (at?.datastore === place && splitPath(at.path).folder !== '') return splitPath(known ?? '').folder;
   }
+  const { folder, name: vmxName } = splitPath(vmxPath);
   const stem = splitPath(folder).name || vmxName.replace(/\.vmx$/i, '');
   for (let number = 0; ; number += 1) {
     const name = number === 0 ? stem : `${stem}_${number}`;
-    const taken = core.claims.holder(claimOf.place(place.uuid, name)) !== undefined;
-    if (!taken && !(await exists(place.absolute(name)))) return datastore.pathFrom(place, name);
+    // Of two that want it at a time, one makes it.
+    if (await isMade(place.absolute(name))) return datastore.pathFrom(place, name);
   }
 }
 
+async function isMade(folder: string): Promise<boolean> {
+  return mkdir(folder).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EEXIST') return false;
+      throw error;
+    },
+  );
+}
+
 /** How a `.vmx` names a disk: bare beside it, else `/vmfs/volumes/<uuid>/…`. */
-function nameFrom({ datastore, vmxPath }: Pick<EffectsOptions, 'datastore' | 'vmxPath'>, path: string): string {
+export function nameFrom({ datastore, vmxPath }: Pick<EffectsOptions, 'datastore' | 'vmxPath'>, path: string): string {
   if (splitPath(path).folder === splitPath(vmxPath).folder) return splitPath(path).name;
   const at = datastore.locate(path);
   return join(at.datastore.url, at.path);

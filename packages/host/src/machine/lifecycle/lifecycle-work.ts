@@ -19,7 +19,7 @@ import { poolReference } from '../../pools/pool-record.ts';
 import { applyVApp } from '../../vapp/apply-vapp.ts';
 import { vAppPath, writeVApp } from '../../vapp/vapp-file.ts';
 import { VmxFile } from '../../vmx/vmx-file.ts';
-import { applyEffects, type DiskUpload } from '../files/disk-effects.ts';
+import { applyEffects, type DiskUpload, removeMade } from '../files/disk-effects.ts';
 import { readVmx, syncFolder, writeVmx } from '../files/machine-files.ts';
 import { type DoomedFiles, deleteDoomed, filesOf } from '../files/machine-removal.ts';
 import { runDirectoryOf } from '../power/power-on.ts';
@@ -286,8 +286,10 @@ export async function createMachine(
       await mkdir(directory, { recursive: true });
       await syncFolder(dirname(directory));
       const planned = async (made: readonly string[]) => {
-        if (journal.madeFolder) return;
-        journal = { ...journal, made };
+        // What is in a folder of its own goes with that.
+        const beside = journal.madeFolder ? made.filter((path) => !path.startsWith(`${directory}/`)) : made;
+        if (beside.length === 0) return;
+        journal = { ...journal, made: beside };
         await task.journal(journal);
       };
       const applied = await applyEffects(core, { datastore, vmxPath, configuration, effects, disks, task, planned });
@@ -331,6 +333,7 @@ export async function undoCreate(core: HostCore, journal: CreateJournal): Promis
   const shared = [...core.machines.all()].some(
     (machine) => machine.datastore === datastore && `${machine.vmxPath}/`.startsWith(`${folder}/`),
   );
+  await removeMade(made.filter((path) => !path.startsWith(`${datastore.directory}/`)));
   if (madeFolder && folder !== '' && !shared) {
     await rm(datastore.absolute(folder), { recursive: true, force: true });
     return;
