@@ -8,7 +8,13 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { bootableDisk, GuestConsole } from '@hypostyle/contracts/testing';
-import { type Client, data, type ManagedObjectReference, type VirtualMachineQuestionInfo } from '@hypostyle/vim';
+import {
+  type Client,
+  data,
+  type ElementDescription,
+  type ManagedObjectReference,
+  type VirtualMachineQuestionInfo,
+} from '@hypostyle/vim';
 import { run } from '../packages/cli/src/run.ts';
 import { memoryContext } from '../packages/cli/src/testing/memory-terminal.ts';
 import { Daemon } from './harness/daemon.ts';
@@ -208,6 +214,21 @@ test('a datastore that fills while a disk settles costs the guest nothing; it go
     return /no more room for disk scsi0u0 of 'web' on datastore 'small'/.test(question?.text ?? '');
   };
   await eventually(asks, 'it asks', 60_000);
+  // Going on without room asks again.
+  const asked = async () => (await property<VirtualMachineQuestionInfo | undefined>(machine, 'runtime.question'))?.id;
+  const answer = async (label: RegExp) => {
+    const question = await property<VirtualMachineQuestionInfo>(machine, 'runtime.question');
+    const choice = question.choice.choiceInfo.find((each) => label.test((each as ElementDescription).label));
+    assert.ok(choice, `one can answer ${label}`);
+    await client.call(machine, 'AnswerVM', {
+      questionId: question.id,
+      answerChoice: (choice as ElementDescription).key,
+    });
+  };
+  const first = await asked();
+  await assert.rejects(client.call(machine, 'AnswerVM', { questionId: 'another', answerChoice: '0' }));
+  await answer(/Retry/);
+  await eventually(async () => ![first, undefined].includes(await asked()), 'it asks another time', 60_000);
   await daemon.kill();
   await client[Symbol.asyncDispose]();
   await start();
@@ -226,11 +247,19 @@ test('a datastore that fills while a disk settles costs the guest nothing; it go
     90_000,
   );
   const digest = (await inGuest((console) => console.run('sync; sha256sum /dev/sda', 90_000))).split(' ')[0];
-  await client.waitForTask(await client.call(machine, 'PowerOffVM_Task', {}));
   const flat = createHash('sha256');
   await using file = await open(join(small, 'web', 'web-flat.vmdk'));
   for await (const piece of file.createReadStream({ autoClose: false })) flat.update(piece as Buffer);
   assert.equal(flat.digest('hex'), digest, 'the plain disk has what the guest has');
+
+  // The other answer ends the machine.
+  await leave(1);
+  const fill = 'dd if=/dev/urandom of=/dev/sda bs=1M seek=8 count=50 conv=notrunc,fsync';
+  await inGuest((console) => console.run(`(${fill}) >/dev/null 2>&1 &`));
+  await eventually(asks, 'it asks once more', 60_000);
+  await answer(/Power off/);
+  await eventually(async () => (await property(machine, 'runtime.powerState')) === 'poweredOff', 'it is off', 60_000);
+  assert.equal(await asked(), undefined);
   await client.waitForTask(await client.call(machine, 'Destroy_Task', {}));
   assert.deepEqual(await folders(), []);
 });
