@@ -1,6 +1,7 @@
 # The cases of rbvmomi: what it did is looked at in the engine and in the files. Tells each outcome as a line of JSON.
 require 'rbvmomi'
 require_relative '../rbvmomi_checks'
+require 'fileutils'
 require 'json'
 require 'socket'
 require 'uri'
@@ -233,6 +234,26 @@ define('a snapshot taken, reverted and removed', quick: true) do
     left = Dir.children(on_datastore(machine.name)).grep(/-00000\d/)
     check(machine.snapshot.nil? && left.empty?, left.inspect)
   end
+end
+
+define('moved to another datastore while it runs') do
+  folder = "#{ENV['SERVER_HOME']}/second-#{OWN}"
+  Dir.mkdir(folder)
+  system = $host.configManager.datastoreSystem
+  second = system.CreateLocalDatastore(name: "second-#{OWN}", path: folder)
+  machine_of('moving') do |machine|
+    machine.PowerOnVM_Task.wait_for_completion
+    name = machine.name
+    machine.RelocateVM_Task(spec: VIM.VirtualMachineRelocateSpec(datastore: second)).wait_for_completion
+    drives = monitor(engine_of(machine), 'query-block').to_json
+    check(drives.include?("#{folder}/#{name}/#{name}-flat.vmdk"), "the engine's drive: #{drives}")
+    check(!File.exist?(on_datastore(name)), 'nothing is left')
+    back = VIM.VirtualMachineRelocateSpec(datastore: $datacenter.find_datastore('datastore1'))
+    machine.RelocateVM_Task(spec: back).wait_for_completion
+    check(!File.exist?("#{folder}/#{name}") && engine_of(machine), 'it runs where it was')
+  end
+  system.RemoveDatastore(datastore: second)
+  FileUtils.rm_r(folder)
 end
 
 define('renamed') do

@@ -70,7 +70,7 @@ def moved_thick():
         other = vim.vm.RelocateSpec.DiskLocator(diskId=own_disks[1].key, datastore=second.datastore, diskBackingInfo=thick)
         # A machine is a folder: its disks go together.
         refused(vmodl.fault.NotSupported, lambda: wait(machine.RelocateVM_Task(vim.vm.RelocateSpec(disk=[other]))))
-        assert os.path.exists(on_datastore(name, name + '_1-flat.vmdk')) and not os.listdir(second.folder)
+        assert os.path.exists(on_datastore(name, name + '_1-flat.vmdk')) and not os.path.exists(second.path(name))
         wait(machine.RelocateVM_Task(vim.vm.RelocateSpec(datastore=second.datastore, disk=[other])))
         found = os.stat(second.path(name, name + '_1-flat.vmdk'))
         assert found.st_size == 4 << 20 and found.st_blocks * 512 >= found.st_size, found
