@@ -97,12 +97,6 @@ function quickly(names: readonly string[]): CommandCase<Context>[] {
 const soapCases: readonly CommandCase<Context>[] = [
   ...quickly(['reboot']),
   {
-    name: 'status by UUID',
-    before: ({ bed }) => bed.power(machine, 'poweredOn'),
-    words: async ({ face }) => ['-o', 'status', '-U', await face.property(await face.machine(machine), 'config.uuid')],
-    says: /Status: ON/,
-  },
-  {
     name: 'off by inventory path',
     before: ({ bed }) => bed.power(machine, 'poweredOn'),
     words: ({ face }) => ['-o', 'off', '-n', `/${face.datacenter}/vm/${machine}`],

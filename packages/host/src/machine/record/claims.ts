@@ -63,13 +63,14 @@ export class Claims {
   }
 }
 
+/** Who holds anything of a machine is asked for by how keys begin: ids end with a space, as 1 is how 12 begins. */
 export const claimOf = {
   name: (name: string) => `name ${name}`,
   /** A file or folder of a datastore. */
   place: (datastoreUuid: string, path: string) => `place ${datastoreUuid}/${path}`,
   /** Somebody reads a disk of a datastore by its descriptor's path. `reader` tells one from another. */
   diskReader: (datastoreUuid: string, path: string, reader = '') => `reading ${datastoreUuid}/${path} ${reader}`,
-  machine: (id: string) => `machine ${id}`,
+  machine: (id: string) => `machine ${id} `,
   /** A lease over its disks was given; the task that holds them may still wait for those before it. */
   exporting: (id: string, reader = '') => `exporting ${id} ${reader}`,
   /** Somebody reads disks of snapshots: their chains stay as they are. `reader` tells one from another. */
@@ -77,5 +78,5 @@ export const claimOf = {
   /** Its disks are being copied: it is not started, changed or taken away. */
   copying: (id: string, reader = '') => `copying ${id} ${reader}`,
   /** Layers of a machine's disks are being merged. */
-  merging: (id: string) => `merging ${id}`,
+  merging: (id: string) => `merging ${id} `,
 } as const;
