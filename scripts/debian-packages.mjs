@@ -39,7 +39,7 @@ export const packages = {
   // Clients of the test bed beside those of the tests, with what they need: 19 MB to load.
   clients: ['fence-agents', 'python3-oslo.vmware', 'libsoap-lite-perl'],
   // Other readers of disks and packages, which boot a small system of their own to look into them: 25 MB and a kernel.
-  guestfs: ['virt-v2v', 'guestfish', 'e2fsprogs', 'linux-image-cloud-amd64'],
+  guestfs: ['virt-v2v', 'guestfish', 'e2fsprogs', 'fdisk', 'debootstrap', 'linux-image-cloud-amd64'],
 };
 
 /** Packages of the groups that are not installed, in order. All of them where there is no dpkg. */
