@@ -86,7 +86,7 @@ async function bootedTo(disk: string): Promise<string> {
         stream.setEncoding('utf8');
         stream.on('data', (text: string) => {
           said += text;
-          if (/^installed: .*\n/m.test(said)) resolve();
+          if (/^installed: .*\r?\n/m.test(said)) resolve();
         });
       }
       engine.once('close', () => resolve());
