@@ -126,7 +126,7 @@ async function writeDisk(root: string, path: string, scratch: string): Promise<v
   });
   await writeFile(path, '');
   await truncate(path, diskBytes);
-  spawnSync('sfdisk', ['--quiet', path], {
+  spawnSync('/sbin/sfdisk', ['--quiet', path], {
     input: `label: dos\nstart=${partitionBytes / 512}, type=83, bootable\n`,
     env: { PATH: systemPath },
   });
