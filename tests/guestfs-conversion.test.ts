@@ -22,7 +22,7 @@ const absent =
   spawnSync('virt-v2v', ['--version']).error === undefined
     ? missingForInstalledLinux()
     : 'virt-v2v is not installed: node scripts/debian-packages.mjs guestfs';
-const long = process.env.HYPOSTYLE_RUNS === undefined ? 'each takes minutes: npm run test:clients has it' : undefined;
+const long = process.env.HYPOSTYLE_WHOLE === undefined ? 'each takes minutes: npm run test:clients has it' : undefined;
 const skip = absent ?? long ?? false;
 /** Its small system runs on any computer: KVM may be there and not work. */
 const environment = {
