@@ -20,9 +20,10 @@ export class SteppedClock implements Clock {
   /** To the next timer; what it runs has set the one after it when this resolves. */
   async step(): Promise<void> {
     while (this.#timers.length === 0) await new Promise(setImmediate);
+    const count = this.#timers.length;
     const [next] = this.#timers.sort((a, b) => a.at - b.at).splice(0, 1);
     this.#now = next?.at ?? this.#now;
     next?.run();
-    while (this.#timers.length === 0) await new Promise(setImmediate);
+    while (this.#timers.length < count) await new Promise(setImmediate);
   }
 }
