@@ -160,7 +160,7 @@ done
 if [ -x /bin/bash ]; then exec /bin/bash -c "$command" "$program" </dev/null >/dev/null 2>&1; fi
 exec /bin/sh -c "$command" "$program" </dev/null >/dev/null 2>&1
 `,
-  /** What separates the parts. */
+  /** What separates the parts. A process that ends as it is read makes `tail` fail, and is not in the list. */
   listProcesses: operation(`take
 cd /proc || exit 1
 grep '^btime' stat
@@ -171,7 +171,7 @@ getent passwd 2>/dev/null || cat /etc/passwd
 echo "$value"
 grep -sH '^Uid:' [0-9]*/status
 echo "$value"
-tail -c +1 [0-9]*/stat [0-9]*/cmdline 2>/dev/null
+tail -c +1 [0-9]*/stat [0-9]*/cmdline 2>/dev/null || :
 `),
   /** Process. It gets five seconds to end by itself. */
   terminateProcess: operation(`take
