@@ -166,6 +166,8 @@ class Cloning {
       }
       await undoCreate(core, begun.made);
     }
+    // Until a merge is over, what its disks say of one another does not agree.
+    await this.#snapshots.mergeEnded(task);
     const machine = core.machines.get({ type: 'VirtualMachine', value: input.source });
     if (begun === undefined) this.#tellBegin(task, machine, input);
     try {

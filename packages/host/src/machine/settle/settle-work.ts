@@ -145,7 +145,9 @@ export class SettleWork {
     const machine = this.#core.machines.find(id);
     if (machine === undefined) return;
     for (const disk of await settlingDisks(machine)) {
-      const { damage: _checkedAgain, ...record } = await recordOf(disk);
+      const { damage, ...record } = await recordOf(disk);
+      // Where there is no room nothing is written that is the same.
+      if (damage === undefined) continue;
       await writeSettleRecord(disk.descriptorPath, record);
     }
     this.begin(id);

@@ -65,6 +65,8 @@ export interface SnapshotWork {
     take(task: RunningTask, machineId: string, name: string, memory?: boolean): Promise<number>;
     /** Merges what nothing needs to be apart any more; once a task. */
     merge(task: RunningTask, machineId: string): Promise<void>;
+    /** Resolves when a merge that an earlier process began for the task is over, however it ended. */
+    mergeEnded(task: RunningTask): Promise<void>;
     /** Removes the snapshot of that name, once nobody reads it. */
     remove(task: RunningTask, machineId: string, name: string): Promise<void>;
   };
@@ -224,6 +226,10 @@ export function defineSnapshotWork(core: HostCore, watch: MachineWatch, powerOn:
         const machine = ready({ type: 'VirtualMachine', value: machineId });
         const input = { id: machineId, what: 'none', consolidate: true } as const;
         await whole(task, 'merge', (origin, part) => consolidate(origin, { input, ...on(machine), ...part }));
+      },
+      mergeEnded: async (task) => {
+        const begun = core.tasks.byActivation(`${task.ref.value}/merge`).at(-1);
+        if (begun !== undefined) await core.tasks.finished(begun).catch(() => {});
       },
       remove: async (task, machineId, name) => {
         for (;;) {
