@@ -199,10 +199,12 @@ function neededOf(method: Method): string[] {
 
 const isEntity = ({ type }: ManagedObjectReference) => schema.isSubtype(type, 'ManagedEntity');
 
-/** Events of sign-ins are written, and how hosts are, which changes by itself; a call changes nothing else. */
+/** What is written without a call: events of sign-ins, how hosts are, and what was measured. */
+const byItself = new Set(['events', 'last-known', 'performance-progress', 'performance-pulled']);
+
 function isChange(write: PersistenceWrite): boolean {
   const [{ collection }] = Object.values(write) as [{ collection: string }];
-  return collection !== 'events' && collection !== 'last-known';
+  return !byItself.has(collection);
 }
 
 /** The arguments with the path of a file that is there, wherever they may have one. */
