@@ -200,11 +200,11 @@ function neededOf(method: Method): string[] {
 const isEntity = ({ type }: ManagedObjectReference) => schema.isSubtype(type, 'ManagedEntity');
 
 /** What is written without a call: events of sign-ins, how hosts are, and what was measured. */
-const byItself = new Set(['events', 'last-known', 'performance-progress', 'performance-pulled']);
+const byItself = /^(events|last-known|performance-(progress|pulled|\d+))$/;
 
 function isChange(write: PersistenceWrite): boolean {
   const [{ collection }] = Object.values(write) as [{ collection: string }];
-  return !byItself.has(collection);
+  return !byItself.test(collection);
 }
 
 /** The arguments with the path of a file that is there, wherever they may have one. */
