@@ -61,7 +61,9 @@ export async function dropLayer(engine: Monitor, name: string): Promise<boolean>
   try {
     await engine.execute('blockdev-del', { 'node-name': name });
   } catch {
-    return false;
+    // A call that was cut off may have come no further than to its parts.
+    const nodes = await engine.execute('query-named-block-nodes', { flat: true });
+    if (!Array.isArray(nodes) || nodes.some((node) => isObject(node) && node['node-name'] === name)) return false;
   }
   for (const part of ['changes', 'bytes', 'slice', 'file']) {
     await engine.execute('blockdev-del', { 'node-name': `${name}-${part}` }).catch(() => {});

@@ -41,8 +41,11 @@ export async function openOverlays(engine: Engine, overlays: readonly DiskOverla
       const known = nodes.layer(layer.path);
       // An earlier call came so far, or to its end.
       if (known !== undefined && known === nodes.top) continue;
-      if (known !== undefined && !(await dropLayer(engine, known)))
+      if (known !== undefined && !(await dropLayer(engine, known))) {
+        // What a process asked for that was killed may have been done just now.
+        if (await hasOverlays(engine, [{ diskId, layer }])) continue;
         throw qemuErrors.blockFailed(`${layer.path} is a layer of the disk already.`);
+      }
       const overlay = nodes.newName(layer.path);
       await addOverlay(engine, overlay, layer.path);
       added.push(overlay);

@@ -192,7 +192,11 @@ async function finish(work: CreateWork, plan: CreateJournal, isAgain: boolean): 
     if (entry.state === 'poweredOn' && (code === 'memory-failed' || code === 'not-running'))
       return await abandonSnapshot(work, plan, words);
     // An engine that does not answer may be writing the deltas.
-    if (code !== 'engine-lost') await takeBack(machine, plan);
+    if (code !== 'engine-lost') {
+      await takeBack(machine, plan);
+      // An earlier process named the deltas, and they are known here by what it wrote.
+      if (isAgain) await refreshMachine(core, machine.id);
+    }
     throw error;
   }
   return await conclude(work, { ...plan, entry: { ...entry, quiesced: taken.quiesced } }, taken, reading);
