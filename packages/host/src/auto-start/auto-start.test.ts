@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { type Clock, type ManagedObjectReference, systemClock } from '@hypostyle/vim';
 import { references } from '../inventory/references.ts';
 import { Computer, type Daemon, smallMachine, vmFolder } from '../testing/host-fixture.ts';
+import { deaths, killedAt, killLimit } from '../testing/killed.ts';
 
 type Machine = ManagedObjectReference<'VirtualMachine'>;
 const manager = references.autoStartManager;
@@ -129,6 +130,39 @@ test('a service that is ended in the middle goes on with the machines that are l
     await third.host.close();
   });
 });
+
+test(
+  'a service that dies at any step of a start loses none: the next one has every machine on',
+  killLimit,
+  async () => {
+    await withComputer(async (computer, clock) => {
+      let daemon = await computer.start();
+      const [web, db] = await make(daemon, 'web', 'db');
+      await configure(daemon, [entry(web, { startOrder: 1, startDelay: held }), entry(db, { startOrder: 2 })]);
+      for (const dies of deaths(4)) {
+        for (const machine of [web, db] as Machine[]) {
+          if (stateOf(daemon, machine) === 'poweredOn') await daemon.task(machine, 'PowerOffVM_Task');
+        }
+        await daemon.host.close();
+        computer.booted += 1;
+        daemon = await computer.start();
+        await until(() => stateOf(daemon, web) === 'poweredOn');
+        await daemon.idle();
+        const { daemon: next, whole } = await killedAt({ computer, daemon, dies }, async (first) => {
+          await clock.pass();
+          await until(() => first.store.dead || stateOf(first, db) === 'poweredOn');
+          await first.idle();
+        });
+        daemon = next;
+        await until(() => stateOf(daemon, db) === 'poweredOn');
+        await daemon.idle();
+        assert.equal(stateOf(daemon, web), 'poweredOn');
+        if (whole) break;
+      }
+      await daemon.host.close();
+    });
+  },
+);
 
 test('what is asked for is started and stopped by its order, and who may not start keeps nobody back', async () => {
   await withComputer(async (computer) => {

@@ -77,6 +77,7 @@ export class AutoStart {
     const left = startTurns(this.#settings).filter(({ machine }) => !before.begun.includes(machine));
     let run = before;
     const ended = await this.#inTurn(left, {}, async ({ machine }) => {
+      if (run.begun.includes(machine)) return;
       run = { ...run, begun: [...run.begun, machine] };
       await this.#keep(runKey, run);
     });
@@ -106,32 +107,39 @@ export class AutoStart {
   async #inTurn(
     turns: readonly Turn[],
     origin: TaskOrigin,
-    begins: (turn: Turn) => Promise<void> = async () => {},
+    begun: (turn: Turn) => Promise<void> = async () => {},
   ): Promise<boolean> {
     this.#row.abort();
     this.#row = new AbortController();
     const { signal } = this.#row;
     for (const [index, turn] of turns.entries()) {
       if (signal.aborted) return false;
-      await begins(turn);
-      const acted = await this.#act(turn, origin);
+      const acted = await this.#act(turn, origin, () => begun(turn));
       if (acted && index < turns.length - 1) await this.#wait(turn, signal);
     }
     return !signal.aborted;
   }
 
-  /** True when there was something to do. What fails is told by its task, or by an event, and others have their turn. */
-  async #act({ machine: id, action }: Turn, origin: TaskOrigin): Promise<boolean> {
+  /**
+   * True when there was something to do. What fails is told by its task, or by an event, and others have their turn.
+   * `begun` is told once a restart goes on with it, or has nothing to go on with.
+   */
+  async #act({ machine: id, action }: Turn, origin: TaskOrigin, begun: () => Promise<void>): Promise<boolean> {
     const machine = this.#core.machines.find(id);
-    if (machine === undefined || machine.configuration.template) return false;
-    const runs = machine.powerState === 'poweredOn';
-    if (runs === (action === 'powerOn')) return false;
+    const isOn = machine?.powerState === 'poweredOn';
+    if (machine === undefined || machine.configuration.template || isOn === (action === 'powerOn')) {
+      await begun();
+      return false;
+    }
     try {
-      if (action === 'guestShutdown') await this.#core.machines.engine(id)?.requestShutdown();
-      else await this.#core.tasks.finished(await this.#power.begin(origin, machine, action));
+      const task = action === 'guestShutdown' ? undefined : await this.#power.begin(origin, machine, action);
+      await begun();
+      if (task === undefined) await this.#core.machines.engine(id)?.requestShutdown();
+      else await this.#core.tasks.finished(task);
       return true;
     } catch (error) {
       if (!(error instanceof VimFault) && !(error instanceof HypervisorError)) throw error;
+      await begun();
       const what = action === 'powerOn' ? 'started with its host' : 'stopped with its host';
       const message = `'${machine.configuration.name}' was not ${what}: ${error.message}`;
       this.#core.events.post(undefined, { type: 'GeneralVmWarningEvent', entity: machine.ref, members: { message } });
