@@ -184,12 +184,11 @@ export function definePowerWork(core: HostCore, watch: MachineWatch, settle: Set
       if (!question.choices.some(({ key }) => key === choice)) {
         throw fault('InvalidArgument', { invalidProperty: 'answerChoice' }, `The question has no answer ${choice}.`);
       }
+      // It is asked until the answer has its effect; the guest may ask again as soon as it goes on.
+      if (choice === answers.powerOff) await start(call, 'powerOff');
+      else await settle.retry(id);
       core.machines.change(id, { question: undefined });
-      if (choice === answers.powerOff) {
-        await start(call, 'powerOff');
-        return;
-      }
-      await settle.retry(id);
+      if (choice === answers.powerOff) return;
       await core.machines.engine(id)?.resume();
     },
     // What becomes of a machine whose guest stands by is its owner's choice: it is suspended unless told.
