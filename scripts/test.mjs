@@ -19,6 +19,7 @@ const clients = [
   'wsdl',
   'guest-operations',
   'guestfs',
+  'other-datastore',
   'appliance.',
 ];
 const only = process.argv.includes('--clients')

@@ -7,7 +7,7 @@ import { failureText, tableOf } from './clients/bed/report.ts';
 import { openBed, runClients } from './clients/bed/run-bed.ts';
 
 /** Every case takes a quarter of an hour; else the quick and telling ones. */
-const quick = process.env.HYPOSTYLE_RUNS === undefined;
+const quick = process.env.HYPOSTYLE_WHOLE === undefined;
 /** Of one client at one endpoint, milliseconds. */
 const timeout = quick ? 550_000 : 1_800_000;
 /** Every case restarts the guest that clients share, and takes its snapshots: others wait. */

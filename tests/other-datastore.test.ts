@@ -10,7 +10,8 @@ import { Daemon } from './harness/daemon.ts';
 import { endEngines, serialSocketOf } from './harness/engines.ts';
 import { added, createGuest, eventually, type Machine, powerOn, signedIn } from './harness/guest-machine.ts';
 
-const skip = process.env.HYPOSTYLE_RUNS === undefined ? 'it boots a guest of its own: set HYPOSTYLE_RUNS' : false;
+const skip =
+  process.env.HYPOSTYLE_WHOLE === undefined ? 'it boots a guest of its own: npm run test:clients has it' : false;
 const dataMiB = 16;
 const device = `/dev/$(cd /sys/block; for d in sd*; do [ $(cat $d/size) = ${dataMiB * 2048} ] && echo $d; done)`;
 
