@@ -188,7 +188,8 @@ async function killedAtEveryWrite(t: TestContext, { method, prepare, run, isDone
 const long = new Set(['instant clone']);
 
 for (const [name, operation] of Object.entries(operations)) {
-  const skip = long.has(name) && process.env.HYPOSTYLE_WHOLE === undefined && 'it is long: run it with HYPOSTYLE_WHOLE=1';
+  const skip =
+    long.has(name) && process.env.HYPOSTYLE_WHOLE === undefined && 'it is long: run it with HYPOSTYLE_WHOLE=1';
   const timeout = long.has(name) ? 600_000 : 300_000;
   test(`${name}: a center that is killed at any write says truly what became of it`, { timeout, skip }, (t) =>
     killedAtEveryWrite(t, operation),
