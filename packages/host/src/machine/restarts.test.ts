@@ -62,8 +62,8 @@ function after(before: Expected | undefined, action: Action): Expected | 'none' 
   const { power, disks } = before;
   switch (action) {
     case 'unregister':
-      // A suspended machine that is forgotten and found again is off.
-      return power === 'poweredOff' ? { ...before, registered: false } : undefined;
+      // One that is suspended is found again as that, with its memory.
+      return power === 'poweredOn' ? undefined : { ...before, registered: false };
     case 'destroy':
       return power === 'poweredOn' ? undefined : 'none';
     case 'powerOn':
@@ -147,7 +147,9 @@ async function observe(computer: Computer, daemon: Daemon, name: string): Promis
     assert.deepEqual(open.sort(), disks.map((disk) => `${disk}-flat.vmdk`).sort(), 'disks of the engine');
   }
   const image = /^checkpoint\.vmState = "(.*)"/m.exec(vmx)?.[1];
-  const power = (machine && daemon.read(machine, 'runtime')?.powerState) ?? 'poweredOff';
+  // What nobody knows of is what its folder says.
+  const asFound = image === undefined ? 'poweredOff' : 'suspended';
+  const power = (machine && daemon.read(machine, 'runtime')?.powerState) ?? asFound;
   assert.equal(engine !== undefined, power === 'poweredOn', `shown as ${power}`);
   assert.equal(image !== undefined, power === 'suspended', `shown as ${power}, its .vmx names ${image}`);
   // What a dead process was writing under a hidden name goes with the machine.

@@ -22,6 +22,7 @@ import { VmxFile } from '../../vmx/vmx-file.ts';
 import { applyEffects, type DiskUpload, removeMade } from '../files/disk-effects.ts';
 import { readVmx, syncFolder, writeVmx } from '../files/machine-files.ts';
 import { type DoomedFiles, deleteDoomed, filesOf } from '../files/machine-removal.ts';
+import { suspendedInFolder } from '../power/memory-image.ts';
 import { runDirectoryOf } from '../power/power-on.ts';
 import { claimOf } from '../record/claims.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
@@ -367,9 +368,12 @@ async function registerMachine(
       throw fault('InvalidVmConfig', {}, message, { cause: error });
     }
     releaseName = claimName(core, task, input.name ?? found.configuration.name);
+    const vmx = await readVmx(datastore, path);
+    const runtime = await suspendedInFolder({ datastore, vmxPath: path }, vmx);
+    if (input.asTemplate && runtime !== undefined)
+      throw fault('InvalidVmConfig', {}, `${input.path} is suspended: its memory is to go on, which no template does.`);
     // What it is registered as, it is: its folder says so from now on.
     if (found.configuration.template !== input.asTemplate) {
-      const vmx = await readVmx(datastore, path);
       await writeVmx(datastore, path, vmx.set('template', input.asTemplate ? 'TRUE' : 'FALSE'));
     }
     const record = await registered(core, {
@@ -380,6 +384,7 @@ async function registerMachine(
       name: input.name,
       held: false,
       pool: input.pool,
+      ...(runtime === undefined ? {} : { runtime }),
     });
     return record.ref;
   } finally {
