@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, qemuErrors } from '../errors.ts';
 import type { EngineIdentity } from '../process/identity.ts';
@@ -10,6 +11,9 @@ import type { RunDirectory } from './run-directory.ts';
 /** How long an engine may take to end by itself before it is killed, and to be gone after that. */
 const quitDeadlineMs = 5_000;
 const killDeadlineMs = 10_000;
+
+/** Work that waits for its answers as long as the engine lives. */
+const patient = new AsyncLocalStorage<true>();
 
 export interface EngineOptions {
   readonly identity: EngineIdentity;
@@ -60,8 +64,9 @@ export class Engine {
   async execute(command: string, args?: object, options?: { readonly timeoutMs?: number }): Promise<unknown> {
     const { uuid } = this.identity;
     if (this.#isGone) throw qemuErrors.notRunning(uuid);
+    const timeoutMs = options?.timeoutMs ?? (patient.getStore() ? Number.POSITIVE_INFINITY : undefined);
     try {
-      return await this.#monitor.execute(command, args, options);
+      return await this.#monitor.execute(command, args, timeoutMs === undefined ? {} : { timeoutMs });
     } catch (error) {
       if (error instanceof QmpError && error.kind === 'closed' && !(await this.isAlive())) {
         throw qemuErrors.notRunning(uuid);
@@ -69,6 +74,14 @@ export class Engine {
       const refused = error instanceof QmpError && error.kind === 'command';
       throw refused ? qemuErrors.refused(error.message, error) : qemuErrors.engineLost(uuid, messageOf(error), error);
     }
+  }
+
+  /**
+   * Has work wait for every answer as long as the engine lives, however long that hangs, as on storage that does not
+   * answer: what it was asked for it does one day, and whoever gave up before would take back what is done after.
+   */
+  patiently<R>(work: () => Promise<R>): Promise<R> {
+    return patient.run(true, work);
   }
 
   isAlive(): Promise<boolean> {

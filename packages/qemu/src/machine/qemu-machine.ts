@@ -186,27 +186,28 @@ export class QemuMachine implements RunningMachine {
 
   async snapshotDisks(overlays: readonly DiskOverlay[]): Promise<void> {
     this.#mustRun();
-    await snapshotDisks(this.#engine, overlays);
+    await this.#engine.patiently(() => snapshotDisks(this.#engine, overlays));
   }
 
   async commitLayer(commit: LayerCommit): Promise<void> {
     this.#mustRun();
-    await commitLayer(this.#engine, commit);
+    await this.#engine.patiently(() => commitLayer(this.#engine, commit));
   }
 
   async replaceBacking(change: BackingChange): Promise<void> {
     this.#mustRun();
-    await replaceBacking(this.#engine, change);
+    await this.#engine.patiently(() => replaceBacking(this.#engine, change));
   }
 
   async moveDisks(move: MachineMove): Promise<void> {
     this.#mustRun();
-    await moveDisks(this.#engine, this.#spawner, move);
+    await this.#engine.patiently(() => moveDisks(this.#engine, this.#spawner, move));
   }
 
   async snapshotMachine(snapshot: MachineSnapshot): Promise<MachineSnapshotTaken> {
     this.#mustRun();
-    return snapshotMachine({ engine: this.#engine, spawner: this.#spawner, snapshot });
+    const taking = { engine: this.#engine, spawner: this.#spawner, snapshot };
+    return this.#engine.patiently(() => snapshotMachine(taking));
   }
 
   async hasOverlays(overlays: readonly DiskOverlay[]): Promise<boolean> {

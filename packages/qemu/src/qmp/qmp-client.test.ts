@@ -110,6 +110,25 @@ it('tells silence, a lost connection, rubbish and a monitor that does not greet'
   await fails(connect(), 'timeout');
 });
 
+it('waits for an answer as long as the connection lasts, where that is wanted', async (t) => {
+  const asked: unknown[] = [];
+  await serve((_command, id) => {
+    asked.push(id);
+    return undefined;
+  });
+  const client = await connect();
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const late = fails(client.execute('late'), 'timeout');
+  const patient = client.execute('patient', undefined, { timeoutMs: Number.POSITIVE_INFINITY });
+  t.mock.timers.tick(86_400_000);
+  await late;
+  t.mock.timers.reset();
+  while (asked.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+  sockets[0]?.write(`${JSON.stringify({ return: 'at last', id: asked[1] })}\r\n`);
+  assert.equal(await patient, 'at last');
+  client.close();
+});
+
 it('gives up when told to', async () => {
   const giveUp = new AbortController();
   const waiting = QmpClient.connect({ path, timeoutMs: 10_000, signal: giveUp.signal });

@@ -25,7 +25,8 @@ interface Pending {
   readonly command: string;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: QmpError) => void;
-  readonly timer: NodeJS.Timeout;
+  /** None where the answer is waited for as long as the connection lasts. */
+  readonly timer: NodeJS.Timeout | undefined;
 }
 
 export interface QmpConnectOptions {
@@ -75,15 +76,20 @@ export class QmpClient {
     return this.#closed !== undefined;
   }
 
-  /** Commands may be sent without waiting for the one before; the engine runs them in order. */
+  /**
+   * Commands may be sent without waiting for the one before; the engine runs them in order. `timeoutMs`: 30 s unless
+   * told; infinite, the answer is waited for as long as the connection lasts.
+   */
   execute(command: string, args?: object, options: { readonly timeoutMs?: number } = {}): Promise<unknown> {
     if (this.#closed) return Promise.reject(this.#closed);
     const id = this.#nextId++;
+    const { timeoutMs = defaultTimeoutMs } = options;
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const giveUp = () => {
         this.#pending.delete(id);
         reject(new QmpError('timeout', `${command}: no answer`));
-      }, options.timeoutMs ?? defaultTimeoutMs);
+      };
+      const timer = timeoutMs === Number.POSITIVE_INFINITY ? undefined : setTimeout(giveUp, timeoutMs);
       this.#pending.set(id, { command, resolve, reject, timer });
       this.#socket.write(`${JSON.stringify({ execute: command, ...(args ? { arguments: args } : {}), id })}\n`);
     });
