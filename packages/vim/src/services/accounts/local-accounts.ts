@@ -4,7 +4,7 @@ import type { PrincipalDirectory, PrincipalWatcher } from '../authorization/prin
 import type { Persistence } from '../persistence.ts';
 import type { Identity, IdentityProvider } from '../sessions/identity-provider.ts';
 import { AccountNames, type AccountNaming } from './account-names.ts';
-import { hashPassword, type PasswordHash, verifyPassword } from './password-hash.ts';
+import { decoyHash, hashPassword, type PasswordHash, verifyPassword } from './password-hash.ts';
 import { checkPassword, type PasswordPolicy } from './password-policy.ts';
 import { VerifiedPasswords } from './verified-passwords.ts';
 
@@ -48,16 +48,16 @@ export class LocalAccounts implements IdentityProvider, PrincipalDirectory {
   /** Changes go one after another. */
   readonly #turns = new Turns();
 
-  private constructor(options: LocalAccountsOptions, decoy: PasswordHash) {
+  private constructor(options: LocalAccountsOptions) {
     this.names = new AccountNames(options);
     this.#persistence = options.persistence;
     this.#cost = options.passwordCost;
     this.#policy = options.passwords ?? {};
-    this.#decoy = decoy;
+    this.#decoy = decoyHash(options.passwordCost);
   }
 
   static async open(options: LocalAccountsOptions): Promise<LocalAccounts> {
-    const accounts = new LocalAccounts(options, await hashPassword('', options.passwordCost));
+    const accounts = new LocalAccounts(options);
     for (const { value } of await options.persistence.list<AccountRecord>(collection)) {
       accounts.#accounts.set(memoryKey(value.name.toLowerCase(), value.group), value);
     }

@@ -8,14 +8,21 @@ export interface PasswordHash {
 }
 
 const blockSize = 8;
+const saltLength = 16;
 const hashLength = 32;
 /** 2^15: 32 MiB and about 60 ms. */
 const defaultCost = 32_768;
 
 export async function hashPassword(password: string, cost = defaultCost): Promise<PasswordHash> {
-  const salt = randomBytes(16);
+  const salt = randomBytes(saltLength);
   const hash = await derive(password, salt, cost);
   return { cost, salt: salt.toString('base64'), hash: hash.toString('base64') };
+}
+
+/** The hash of no password that anybody knows: random bytes, so that a start does not wait for one to be worked out. */
+export function decoyHash(cost = defaultCost): PasswordHash {
+  const bytes = (length: number) => randomBytes(length).toString('base64');
+  return { cost, salt: bytes(saltLength), hash: bytes(hashLength) };
 }
 
 /** Takes as long whether it is right or wrong. */
