@@ -7,10 +7,12 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   data,
+  type HostConfigManager,
   type ManagedObjectReference,
   type TaskInfo,
   type VirtualDevice,
   type VirtualMachineConfigInfo,
+  type VirtualMachineSnapshotTree,
 } from '@hypostyle/vim';
 import { type Center, centerOf } from './harness/center.ts';
 import { Daemon } from './harness/daemon.ts';
@@ -30,7 +32,7 @@ import {
 
 // A center and its host are killed at random moments of what is done to a machine with a real guest. Afterwards the data
 // is the old or the new, no file is orphaned, and the task says which. HYPOSTYLE_RUNS gives more rounds, HYPOSTYLE_WHOLE
-// a start of each clone; HYPOSTYLE_SEED the same again.
+// snapshots, moves and linked clones as well, and a start of each clone; HYPOSTYLE_SEED the same again.
 type Task = ManagedObjectReference<'Task'>;
 
 const whole = process.env.HYPOSTYLE_WHOLE !== undefined;
@@ -57,6 +59,13 @@ let snapshot: ManagedObjectReference<'VirtualMachineSnapshot'>;
 before(async () => {
   home = await mkdtemp(join(tmpdir(), 'hypostyle-work-kill-'));
   await start();
+  if (whole) {
+    const { reference } = await center.localHost();
+    const { datastoreSystem } = await center.property<HostConfigManager>(reference, 'configManager');
+    assert.ok(datastoreSystem);
+    const path = join(home, 'datastores', 'other');
+    await center.client.call(datastoreSystem, 'CreateLocalDatastore', { name: 'other', path });
+  }
   machine = await createWrittenGuest(center, 'web', false);
   await setRunning(center, machine, true);
   then = await writtenByGuest(center, machine, urandom(0));
@@ -92,6 +101,15 @@ async function killedAmidst(begin: () => Promise<Task>, withinMs: number): Promi
   const info = await center.property<TaskInfo>(task, 'info');
   assert.ok(info.state === 'success' || info.state === 'error', `the task is ${info.state}`);
   if (info.state === 'error') assert.ok(info.error?.localizedMessage, 'the task says what happened');
+  return info;
+}
+
+/** As `killedAmidst`, and in the end nothing is stray; the guest runs on, or runs again, with what it wrote last. */
+async function staysWhole(begin: () => Promise<Task>, withinMs: number): Promise<TaskInfo> {
+  const info = await killedAmidst(begin, withinMs);
+  await nothingIsStray(daemon, center.client);
+  assert.equal(await center.property(machine, 'runtime.powerState'), 'poweredOn');
+  assert.equal(await writtenByGuest(center, machine), now, `${info.name}: ${info.error?.localizedMessage}`);
   return info;
 }
 
@@ -174,6 +192,76 @@ async function round(number: number): Promise<void> {
   now = await writtenByGuest(center, machine, urandom(1 + random(6)));
 }
 
+type Tree = VirtualMachineSnapshotTree;
+
+async function snapshotNamed(name: string): Promise<ManagedObjectReference<'VirtualMachineSnapshot'> | undefined> {
+  const info = await center.property<{ rootSnapshotList?: readonly Tree[] } | undefined>(machine, 'snapshot');
+  const flat = (trees: readonly Tree[] = []): Tree[] =>
+    trees.flatMap((tree) => [tree, ...flat(tree.childSnapshotList)]);
+  return flat(info?.rootSnapshotList).find((tree) => tree.name === name)?.snapshot;
+}
+
+/** A snapshot with memory comes and goes, and what it leaves is merged. */
+async function snapshotRound(number: number): Promise<void> {
+  const name = `kept ${number}`;
+  const take = () =>
+    center.client.call(machine, 'CreateSnapshot_Task', { name, description: '', memory: true, quiesce: false });
+  const taken = await staysWhole(take, 900);
+  assert.equal((await snapshotNamed(name)) !== undefined, taken.state === 'success', taken.error?.localizedMessage);
+  if (taken.state === 'error') await ended(await take());
+  now = await writtenByGuest(center, machine, urandom(1 + random(6)));
+  const kept = await snapshotNamed(name);
+  assert.ok(kept);
+  const remove = () =>
+    center.client.call(kept, 'RemoveSnapshot_Task', { removeChildren: false, consolidate: number % 2 === 0 });
+  const removed = await staysWhole(remove, 500);
+  assert.equal((await snapshotNamed(name)) === undefined, removed.state === 'success', removed.error?.localizedMessage);
+  if (removed.state === 'error') await ended(await remove());
+  now = await writtenByGuest(center, machine, urandom(1 + random(6)));
+  const consolidate = () => center.client.call(machine, 'ConsolidateVMDisks_Task', {});
+  if ((await staysWhole(consolidate, 500)).state === 'error') await ended(await consolidate());
+  assert.equal(await center.property(machine, 'runtime.consolidationNeeded'), false);
+  assert.equal(await writtenByGuest(center, machine), now);
+}
+
+/** A linked clone of the snapshot: what it was then, and the machine goes on. */
+async function linkedRound(number: number): Promise<void> {
+  const [folder, { pool }] = [await center.machineFolder(), await center.localHost()];
+  const location = data('VirtualMachineRelocateSpec', { pool, diskMoveType: 'createNewChildDiskBacking' });
+  const spec = data('VirtualMachineCloneSpec', { location, snapshot, powerOn: false, template: false });
+  const name = `linked-${number}`;
+  const cloned = await staysWhole(() => center.client.call(machine, 'CloneVM_Task', { folder, name, spec }), 500);
+  const copy = (await center.machines()).get(name);
+  assert.equal(copy !== undefined, cloned.state === 'success', cloned.error?.localizedMessage);
+  if (copy === undefined) return;
+  await setRunning(center, copy, true);
+  assert.equal(await writtenByGuest(center, copy), then);
+  await setRunning(center, copy, false);
+  await ended(await center.client.call(copy, 'Destroy_Task', {}));
+}
+
+/** To another datastore under the guest, and back while it is off. */
+async function moveRound(): Promise<void> {
+  const stores = new Map<string, ManagedObjectReference<'Datastore'>>();
+  for (const one of await center.all('Datastore')) stores.set(await center.property<string>(one, 'name'), one);
+  const place = async () =>
+    /^\[(.*?)\]/.exec((await center.property<VirtualMachineConfigInfo>(machine, 'config')).files.vmPathName ?? '')?.[1];
+  const move = (name: string) => () => {
+    const spec = data('VirtualMachineRelocateSpec', { datastore: stores.get(name) as never });
+    return center.client.call(machine, 'RelocateVM_Task', { spec });
+  };
+  const moved = await staysWhole(move('other'), 1200);
+  assert.equal(await place(), moved.state === 'success' ? 'other' : 'datastore1', moved.error?.localizedMessage);
+  if (moved.state === 'error') await ended(await move('other')());
+  await setRunning(center, machine, false);
+  const back = await killedAmidst(move('datastore1'), 800);
+  assert.equal(await place(), back.state === 'success' ? 'datastore1' : 'other', back.error?.localizedMessage);
+  if (back.state === 'error') await ended(await move('datastore1')());
+  await nothingIsStray(daemon, center.client);
+  await setRunning(center, machine, true);
+  assert.equal(await writtenByGuest(center, machine), now, 'it boots with what it had');
+}
+
 async function removeDisk(key: number): Promise<void> {
   const { hardware } = await center.property<VirtualMachineConfigInfo>(machine, 'config');
   const device = hardware.device?.find((one) => one.key === key) as VirtualDevice;
@@ -183,11 +271,17 @@ async function removeDisk(key: number): Promise<void> {
   await ended(await center.client.call(machine, 'ReconfigVM_Task', { spec }));
 }
 
-test(`a machine that is reconfigured, cloned and reverted amid kills has the old data or the new, seed ${seed}`, {
-  timeout: 60_000 + rounds * 4 * guestLimit,
+test(`a machine that is changed amid kills has the old data or the new, seed ${seed}`, {
+  timeout: 60_000 + rounds * (whole ? 12 : 4) * guestLimit,
 }, async () => {
   for (let number = 1; number <= rounds; number += 1) {
-    await round(number).catch((error: unknown) => {
+    await (async () => {
+      await round(number);
+      if (!whole) return;
+      await snapshotRound(number);
+      await linkedRound(number);
+      await moveRound();
+    })().catch((error: unknown) => {
       throw new Error(`seed ${seed}, round ${number}`, { cause: error });
     });
   }

@@ -1,6 +1,7 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { hostGroupsOf, removeGroup } from './engine-groups.ts';
 
 /** A QEMU process as proc(5) shows it. */
 export interface Engine {
@@ -42,10 +43,12 @@ export function serialSocketOf(engine: Engine): string {
   return path;
 }
 
-/** Ends the engines of one home, and waits until they are gone. */
+/** Ends the engines of one home whose service has ended, and waits until they and the groups that held them are gone. */
 export async function endEngines(home: string): Promise<void> {
+  const groups = new Set<string>();
   for (let left = await enginesOf(home); left.length > 0; left = await enginesOf(home)) {
     for (const { pid } of left) {
+      for (const group of await hostGroupsOf(pid)) groups.add(group);
       try {
         process.kill(pid, 'SIGKILL');
       } catch {
@@ -54,6 +57,7 @@ export async function endEngines(home: string): Promise<void> {
     }
     await sleep(50);
   }
+  for (const group of groups) await removeGroup(group);
 }
 
 async function holdsFileBelow(pid: number, folder: string): Promise<boolean> {
