@@ -3,9 +3,9 @@ import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { ManagedObjectReference, VimFault, VirtualMachineConfigInfo } from '@hypostyle/vim';
-import { CenterCalls } from '../../testing/center-calls.ts';
+import { withCopiedMachine } from '../../testing/copied-machine.ts';
 import { readFakeDisk, visibleFiles } from '../../testing/disk-reading.ts';
-import { Computer, newDisk, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
+import { newDisk, vmFolder } from '../../testing/host-fixture.ts';
 
 type Machine = ManagedObjectReference<'VirtualMachine'>;
 type Snapshot = ManagedObjectReference<'VirtualMachineSnapshot'>;
@@ -24,22 +24,10 @@ function cloneSpec(more: Record<string, unknown> = {}, location: Record<string, 
 }
 
 async function withMachine(t: TestContext) {
-  const computer = await Computer.make();
-  const daemon = await computer.start();
-  t.after(async () => {
-    await daemon.host.close().catch(() => {});
-    assert.deepEqual(computer.defects, []);
-    await computer.remove();
-  });
-  const center = await CenterCalls.of(daemon);
-  const web = (await daemon.task(vmFolder, 'CreateVM_Task', smallMachine('web'))) as Machine;
-  const lock = (name: string) => join(computer.datastore, name, '.hypo', 'vm.lck');
+  const fixture = await withCopiedMachine(t);
+  const { computer, daemon, center, web, lock } = fixture;
   return {
-    computer,
-    daemon,
-    center,
-    web,
-    folder: (name: string) => join(computer.datastore, name),
+    ...fixture,
     disk: (name: string) => readFakeDisk(join(computer.datastore, name, `${name}.vmdk`), 3),
     write: (name: string, block: number, value: number) => computer.engines.write(lock(name), 'scsi0u0', block, value),
     clone: (name: string, more: Record<string, unknown> = {}, location: Record<string, unknown> = {}, of = web) =>

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { HypervisorError } from '@hypostyle/contracts';
 import type { ManagedObjectReference, VimFault } from '@hypostyle/vim';
-import { CenterCalls } from '../../testing/center-calls.ts';
+import { withCopiedMachine } from '../../testing/copied-machine.ts';
 import { visibleFiles } from '../../testing/disk-reading.ts';
-import { Computer, newDisk, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
+import { newDisk } from '../../testing/host-fixture.ts';
 
 type Machine = ManagedObjectReference<'VirtualMachine'>;
 const named = (type: string) => (error: unknown) => (error as VimFault).type === type;
@@ -32,24 +32,11 @@ const adapter = (mac?: string) => ({
 });
 
 async function withMachine(t: TestContext) {
-  const computer = await Computer.make();
-  const daemon = await computer.start();
-  t.after(async () => {
-    await daemon.host.close().catch(() => {});
-    assert.deepEqual(computer.defects, []);
-    await computer.remove();
-  });
-  const center = await CenterCalls.of(daemon);
-  const web = (await daemon.task(vmFolder, 'CreateVM_Task', smallMachine('web'))) as Machine;
-  const lock = (name: string) => join(computer.datastore, name, '.hypo', 'vm.lck');
+  const fixture = await withCopiedMachine(t);
+  const { computer, center, web, lock } = fixture;
   return {
-    computer,
-    daemon,
-    center,
-    web,
-    folder: (name: string) => join(computer.datastore, name),
+    ...fixture,
     engine: (name: string) => computer.engines.engines.get(lock(name)),
-    lock,
     write: (name: string, value: number) => computer.engines.write(lock(name), 'scsi0u0', 0, value),
     read: (name: string) => computer.engines.read(lock(name), 'scsi0u0', 0),
     copy: (name: string, more: object = {}, location: object = {}) =>
