@@ -5,14 +5,23 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
-import { GuestConsole } from '@hypostyle/contracts/testing';
+import type { GuestConsole } from '@hypostyle/contracts/testing';
 import { type Client, data, type ManagedObjectReference } from '@hypostyle/vim';
 import { openDisk } from '@hypostyle/vmdk';
 import { run } from '../packages/cli/src/run.ts';
 import { memoryContext } from '../packages/cli/src/testing/memory-terminal.ts';
 import { Daemon } from './harness/daemon.ts';
-import { endEngines, serialSocketOf } from './harness/engines.ts';
-import { added, createGuest, eventually, type Machine, powerOn, signedIn } from './harness/guest-machine.ts';
+import { endEngines } from './harness/engines.ts';
+import { onConsole } from './harness/guest-console.ts';
+import {
+  added,
+  createGuest,
+  eventually,
+  type Machine,
+  powerOn,
+  propertyOf,
+  signedIn,
+} from './harness/guest-machine.ts';
 
 // A machine is exported while it runs and writes, imported again, and booted.
 const execute = promisify(execFile);
@@ -45,21 +54,10 @@ async function hypo(...args: string[]): Promise<string> {
   return memory.output();
 }
 
-async function property<T>(object: ManagedObjectReference, path: string): Promise<T> {
-  const [found] = await client.retrieve(object as Machine, [path]);
-  return found?.values[path] as T;
-}
+const property = <T>(object: ManagedObjectReference, path: string) => propertyOf<T>(client, object, path);
 
 async function inGuest<T>(machine: Machine, use: (console: GuestConsole) => Promise<T>): Promise<T> {
-  const uuid = await property<string>(machine, 'config.uuid');
-  const engine = (await daemon.engines()).find((one) => one.arguments.some((argument) => argument.includes(uuid)));
-  assert.ok(engine, 'its engine runs');
-  const console = await GuestConsole.connect(serialSocketOf(engine));
-  try {
-    return await use(console);
-  } finally {
-    console.close();
-  }
+  return onConsole(daemon, await property<string>(machine, 'config.uuid'), use);
 }
 
 const digestIn = async (machine: Machine) =>

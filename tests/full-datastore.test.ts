@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
-import { bootableDisk, GuestConsole } from '@hypostyle/contracts/testing';
+import { bootableDisk, type GuestConsole } from '@hypostyle/contracts/testing';
 import {
   type Client,
   data,
@@ -18,8 +18,9 @@ import {
 import { run } from '../packages/cli/src/run.ts';
 import { memoryContext } from '../packages/cli/src/testing/memory-terminal.ts';
 import { Daemon } from './harness/daemon.ts';
-import { endEngines, serialSocketOf } from './harness/engines.ts';
-import { added, eventually, type Machine, powerOn, references, signedIn } from './harness/guest-machine.ts';
+import { endEngines } from './harness/engines.ts';
+import { onConsole } from './harness/guest-console.ts';
+import { added, eventually, type Machine, powerOn, propertyOf, references, signedIn } from './harness/guest-machine.ts';
 import { descriptorOf, manifestOf, streamDisk, tarOf } from './harness/package-files.ts';
 
 // A datastore of its own that is small: a file system in a file.
@@ -121,25 +122,13 @@ async function setRate(rate: number): Promise<void> {
 
 const folders = async () => (await readdir(small)).filter((name) => !/^(filler|\.|lost)/.test(name));
 
-async function property<T>(object: ManagedObjectReference, path: string): Promise<T> {
-  const [found] = await client.retrieve(object as Machine, [path]);
-  return found?.values[path] as T;
-}
+const property = <T>(object: ManagedObjectReference, path: string) => propertyOf<T>(client, object, path);
 
 async function machines(): Promise<Machine[]> {
   return (await property<Machine[] | undefined>(references.vmFolder, 'childEntity')) ?? [];
 }
 
-async function inGuest<T>(use: (console: GuestConsole) => Promise<T>): Promise<T> {
-  const [engine] = await daemon.engines();
-  assert.ok(engine, 'no engine runs');
-  const console = await GuestConsole.connect(serialSocketOf(engine));
-  try {
-    return await use(console);
-  } finally {
-    console.close();
-  }
-}
+const inGuest = <T>(use: (console: GuestConsole) => Promise<T>) => onConsole(daemon, undefined, use);
 
 test('an import without room, or without the right to write, says so and leaves nothing', { skip }, async () => {
   const descriptor = join(home, 'app', 'app.ovf');

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { GuestConsole } from '@hypostyle/contracts/testing';
+import type { GuestConsole } from '@hypostyle/contracts/testing';
 import { type Client, data } from '@hypostyle/vim';
 import { type Center, centerOf } from './harness/center.ts';
 import { Daemon } from './harness/daemon.ts';
 import { monitorOf } from './harness/engine-monitor.ts';
-import { type Engine, serialSocketOf } from './harness/engines.ts';
+import type { Engine } from './harness/engines.ts';
+import { onConsole } from './harness/guest-console.ts';
 import { guestSpec, type Machine, placeGuestDisk, powerOn } from './harness/guest-machine.ts';
 
 let daemon: Daemon;
@@ -31,12 +32,7 @@ async function engineOf(machine: Machine): Promise<Engine> {
 }
 
 async function inGuest<T>(machine: Machine, use: (console: GuestConsole) => Promise<T>): Promise<T> {
-  const console = await GuestConsole.connect(serialSocketOf(await engineOf(machine)));
-  try {
-    return await use(console);
-  } finally {
-    console.close();
-  }
+  return onConsole(daemon, await center.property<string>(machine, 'config.uuid'), use);
 }
 
 /** The address of the only adapter that an engine has. */

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
-import { bootableDisk, GuestConsole } from '@hypostyle/contracts/testing';
+import { bootableDisk } from '@hypostyle/contracts/testing';
 import {
   type Client,
   data,
@@ -20,8 +20,9 @@ import {
 } from '@hypostyle/vim';
 import { openDisk } from '@hypostyle/vmdk';
 import { Daemon } from './harness/daemon.ts';
-import { endEngines, serialSocketOf } from './harness/engines.ts';
-import { added, eventually, type Machine, powerOn, references, signedIn } from './harness/guest-machine.ts';
+import { endEngines } from './harness/engines.ts';
+import { guestAnswers, onConsole } from './harness/guest-console.ts';
+import { added, eventually, type Machine, powerOn, propertyOf, references, signedIn } from './harness/guest-machine.ts';
 import { descriptorOf, manifestOf, streamDisk, tarOf } from './harness/package-files.ts';
 
 const run = promisify(execFile);
@@ -62,10 +63,7 @@ async function start(): Promise<void> {
   client = await signedIn(daemon);
 }
 
-async function property<T>(object: ManagedObjectReference, path: string): Promise<T> {
-  const [found] = await client.retrieve(object as Machine, [path]);
-  return found?.values[path] as T;
-}
+const property = <T>(object: ManagedObjectReference, path: string) => propertyOf<T>(client, object, path);
 
 /** How fast disks settle, in MB a second; 0: as fast as they can. */
 async function setRate(rate: number): Promise<void> {
@@ -153,32 +151,14 @@ async function deploy(archive: string, name: string, extra: Readonly<Record<stri
   }
 }
 
-async function consoleOf(machine: Machine): Promise<GuestConsole> {
-  const uuid = await property<string>(machine, 'config.uuid');
-  for (const engine of await daemon.engines()) {
-    if (engine.arguments.some((argument) => argument.includes(uuid)))
-      return GuestConsole.connect(serialSocketOf(engine));
-  }
-  throw new Error(`no engine of ${uuid} runs`);
-}
-
 async function inGuest(machine: Machine, command: string, timeoutMs = 60_000): Promise<string> {
-  const console = await consoleOf(machine);
-  try {
-    return await console.run(command, timeoutMs);
-  } finally {
-    console.close();
-  }
+  return onConsole(daemon, await property<string>(machine, 'config.uuid'), (console) =>
+    console.run(command, timeoutMs),
+  );
 }
 
-async function booted(machine: Machine): Promise<void> {
-  const answers = () =>
-    inGuest(machine, 'true', 2_000).then(
-      () => true,
-      () => false,
-    );
-  await eventually(answers, 'the guest answers', 120_000);
-}
+const booted = async (machine: Machine) =>
+  guestAnswers(daemon, await property<string>(machine, 'config.uuid'), 120_000);
 
 /** The task that settles a machine's disks. */
 async function settlingTask(machine: Machine): Promise<TaskInfo> {
@@ -273,20 +253,20 @@ test('a flipped byte pauses the machine with a question that names the block, an
   const machine = await deploy('bad.ova', 'bad');
   await powerOn(client, machine);
   await booted(machine);
-  const console = await consoleOf(machine);
-  console.send('cat /dev/sda >/dev/null');
   const named =
     /disk1\.vmdk in \[datastore1\] library\/bad\.ova has a damaged grain \(byte \d+, block of the disk at byte \d+\)/;
   let question: VirtualMachineQuestionInfo | undefined;
-  await eventually(
-    async () => {
-      question = await property<VirtualMachineQuestionInfo | undefined>(machine, 'runtime.question');
-      return question !== undefined && named.test(question.text);
-    },
-    'the machine asks',
-    90_000,
-  );
-  console.close();
+  await onConsole(daemon, await property<string>(machine, 'config.uuid'), async (console) => {
+    console.send('cat /dev/sda >/dev/null');
+    await eventually(
+      async () => {
+        question = await property<VirtualMachineQuestionInfo | undefined>(machine, 'runtime.question');
+        return question !== undefined && named.test(question.text);
+      },
+      'the machine asks',
+      90_000,
+    );
+  });
   assert.ok(question);
   const block = Number(/disk at byte (\d+)/.exec(question.text)?.[1]);
   assert.ok(block >= 90 * mebibyte && block < 98 * mebibyte, `block at ${block}`);

@@ -8,10 +8,11 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { bootableDisk, GuestConsole } from '@hypostyle/contracts/testing';
+import { bootableDisk } from '@hypostyle/contracts/testing';
 import { type Client, data, type Event, type ManagedObjectReference, type TaskInfo } from '@hypostyle/vim';
 import { Daemon } from './harness/daemon.ts';
-import { endEngines, serialSocketOf } from './harness/engines.ts';
+import { endEngines } from './harness/engines.ts';
+import { guestAnswers, onConsole } from './harness/guest-console.ts';
 import {
   added,
   createGuest,
@@ -20,6 +21,7 @@ import {
   type Machine,
   machineSpec,
   powerOn,
+  propertyOf,
   references,
   signedIn,
 } from './harness/guest-machine.ts';
@@ -57,10 +59,7 @@ async function killAndStart(): Promise<void> {
   await start();
 }
 
-async function property<T>(object: ManagedObjectReference, path: string): Promise<T> {
-  const [found] = await client.retrieve(object as Machine, [path]);
-  return found?.values[path] as T;
-}
+const property = <T>(object: ManagedObjectReference, path: string) => propertyOf<T>(client, object, path);
 
 const powerState = (machine: Machine) => property<string>(machine, 'runtime.powerState');
 const infoOf = (task: Task) => property<TaskInfo>(task, 'info');
@@ -75,37 +74,13 @@ async function enginePids(): Promise<number[]> {
   return (await daemon.engines()).map(({ pid }) => pid).sort((a, b) => a - b);
 }
 
-async function consoleOf(machine: Machine): Promise<GuestConsole> {
-  const uuid = await property<string>(machine, 'config.uuid');
-  for (const engine of await daemon.engines()) {
-    if (engine.arguments.some((argument) => argument.includes(uuid))) {
-      return GuestConsole.connect(serialSocketOf(engine));
-    }
-  }
-  throw new Error(`no engine of ${uuid} runs`);
-}
-
 async function inGuest(machine: Machine, command: string, timeoutMs = 20_000): Promise<string> {
-  const console = await consoleOf(machine);
-  try {
-    return await console.run(command, timeoutMs);
-  } finally {
-    console.close();
-  }
-}
-
-/** Waits until the guest answers: what it said before somebody listened is gone. */
-async function booted(machine: Machine): Promise<void> {
-  await eventually(
-    () =>
-      inGuest(machine, 'true', 2_000).then(
-        () => true,
-        () => false,
-      ),
-    'the guest answers',
-    90_000,
+  return onConsole(daemon, await property<string>(machine, 'config.uuid'), (console) =>
+    console.run(command, timeoutMs),
   );
 }
+
+const booted = async (machine: Machine) => guestAnswers(daemon, await property<string>(machine, 'config.uuid'), 90_000);
 
 const uptime = async (machine: Machine) => Number((await inGuest(machine, 'cat /proc/uptime')).split(' ')[0]);
 

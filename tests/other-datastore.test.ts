@@ -4,10 +4,11 @@ import { mkdtemp, open, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { GuestConsole } from '@hypostyle/contracts/testing';
+import type { GuestConsole } from '@hypostyle/contracts/testing';
 import { type Client, data, type ManagedObjectReference } from '@hypostyle/vim';
 import { Daemon } from './harness/daemon.ts';
-import { endEngines, serialSocketOf } from './harness/engines.ts';
+import { endEngines } from './harness/engines.ts';
+import { onConsole } from './harness/guest-console.ts';
 import { added, createGuest, eventually, type Machine, powerOn, signedIn } from './harness/guest-machine.ts';
 
 const skip =
@@ -37,16 +38,7 @@ async function start(): Promise<void> {
   client = await signedIn(daemon);
 }
 
-async function inGuest<T>(use: (console: GuestConsole) => Promise<T>): Promise<T> {
-  const [engine] = await daemon.engines();
-  assert.ok(engine, 'no engine runs');
-  const console = await GuestConsole.connect(serialSocketOf(engine));
-  try {
-    return await use(console);
-  } finally {
-    console.close();
-  }
-}
+const inGuest = <T>(use: (console: GuestConsole) => Promise<T>) => onConsole(daemon, undefined, use);
 
 /** Writes a megabyte that nobody can guess, and answers what the disk is then. */
 async function write(megabyte: number): Promise<string> {

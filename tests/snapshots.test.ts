@@ -5,12 +5,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
-import { GuestConsole } from '@hypostyle/contracts/testing';
+import type { GuestConsole } from '@hypostyle/contracts/testing';
 import { type Client, data, type ManagedObjectReference, type VirtualMachineSnapshotInfo } from '@hypostyle/vim';
 import { runClient } from './harness/client-script.ts';
 import { Daemon } from './harness/daemon.ts';
-import { endEngines, serialSocketOf } from './harness/engines.ts';
-import { added, createGuest, eventually, type Machine, powerOn, signedIn } from './harness/guest-machine.ts';
+import { endEngines } from './harness/engines.ts';
+import { onConsole } from './harness/guest-console.ts';
+import {
+  added,
+  createGuest,
+  eventually,
+  type Machine,
+  powerOn,
+  propertyOf,
+  signedIn,
+} from './harness/guest-machine.ts';
 
 const run = promisify(execFile);
 
@@ -37,10 +46,7 @@ after(async () => {
   await rm(home, { recursive: true, force: true });
 });
 
-async function property<T>(object: ManagedObjectReference, path: string): Promise<T> {
-  const [found] = await client.retrieve(object as Machine, [path]);
-  return found?.values[path] as T;
-}
+const property = <T>(object: ManagedObjectReference, path: string) => propertyOf<T>(client, object, path);
 
 /** A guest with an agent and an empty disk of its own. */
 async function guestWithDisk(name: string): Promise<Machine> {
@@ -70,16 +76,7 @@ async function guestWithDisk(name: string): Promise<Machine> {
   return machine;
 }
 
-async function inGuest<T>(use: (console: GuestConsole) => Promise<T>): Promise<T> {
-  const [engine] = await daemon.engines();
-  assert.ok(engine, 'no engine runs');
-  const console = await GuestConsole.connect(serialSocketOf(engine));
-  try {
-    return await use(console);
-  } finally {
-    console.close();
-  }
-}
+const inGuest = <T>(use: (console: GuestConsole) => Promise<T>) => onConsole(daemon, undefined, use);
 
 const booted = () => inGuest((console) => console.ready());
 /** Writes a megabyte that nobody can guess, and answers what the disk is then. */

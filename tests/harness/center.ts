@@ -1,7 +1,14 @@
 import { hostname } from 'node:os';
 import type { Client, ManagedObjectReference, VirtualMachineConfigSpec } from '@hypostyle/vim';
 import type { Daemon } from './daemon.ts';
-import { type GuestMachineOptions, guestSpec, type Machine, placeGuestDisk, signedIn } from './guest-machine.ts';
+import {
+  type GuestMachineOptions,
+  guestSpec,
+  type Machine,
+  placeGuestDisk,
+  propertyOf,
+  signedIn,
+} from './guest-machine.ts';
 
 /** A host as its center shows it, and where machines of it go. */
 export interface CenterHost {
@@ -24,8 +31,7 @@ export class Center implements AsyncDisposable {
 
   /** A property of one object. */
   async property<T>(object: ManagedObjectReference, path: string): Promise<T> {
-    const [found] = await this.client.retrieve(object as Machine, [path]);
-    return found?.values[path] as T;
+    return propertyOf<T>(this.client, object, path);
   }
 
   /** Every object of a type, wherever it lies. */

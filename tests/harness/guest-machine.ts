@@ -27,6 +27,12 @@ export async function signedIn(daemon: Daemon): Promise<Client> {
   return client;
 }
 
+/** One property of an object. */
+export async function propertyOf<T>(client: Client, object: ManagedObjectReference, path: string): Promise<T> {
+  const [found] = await client.retrieve(object as Machine, [path]);
+  return found?.values[path] as T;
+}
+
 export interface GuestMachineOptions {
   readonly name: string;
   readonly memoryMiB?: number;

@@ -1,8 +1,7 @@
-import assert from 'node:assert/strict';
-import { GuestConsole } from '@hypostyle/contracts/testing';
+import type { GuestConsole } from '@hypostyle/contracts/testing';
 import { data } from '@hypostyle/vim';
 import type { Center } from './center.ts';
-import { serialSocketOf } from './engines.ts';
+import { onConsole } from './guest-console.ts';
 import { added, eventually, guestSpec, type Machine, placeGuestDisk, powerOn } from './guest-machine.ts';
 
 /** A guest that boots, or answers, has this long on a machine that does much else. */
@@ -42,16 +41,7 @@ export async function inGuest<T>(
   machine: Machine,
   use: (console: GuestConsole) => Promise<T>,
 ): Promise<T> {
-  const uuid = await center.property<string>(machine, 'config.uuid');
-  const engines = await center.daemon.engines();
-  const engine = engines.find((one) => one.arguments.some((word) => word.includes(uuid)));
-  assert.ok(engine, 'its engine runs');
-  const console = await GuestConsole.connect(serialSocketOf(engine));
-  try {
-    return await use(console);
-  } finally {
-    console.close();
-  }
+  return onConsole(center.daemon, await center.property<string>(machine, 'config.uuid'), use);
 }
 
 /** Powers a machine on and waits for its guest, or off. */
