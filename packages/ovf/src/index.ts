@@ -95,3 +95,4 @@ export {
 } from './validation/validate-envelope.ts';
 export type { XmlLimits } from './xml/xml-reader.ts';
 export type { XmlAttribute, XmlElement } from './xml/xml-tree.ts';
+export { formatXml } from './xml/xml-writer.ts';

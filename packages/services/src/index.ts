@@ -2,12 +2,11 @@ export { systemClock } from '@hypostyle/vim';
 export { changeImagePath, isChangeImage, newContentId, SettlePace } from '@hypostyle/vmdk';
 export {
   type Customization,
-  type CustomizedAdapter,
-  type CustomizedMachine,
   checkCustomization,
   customizationDisc,
   customize,
 } from './customization/customization.ts';
+export type { CustomizedAdapter, CustomizedMachine } from './customization/customized-machine.ts';
 export {
   type ChangedStretch,
   changedStretches,

@@ -89,7 +89,7 @@ test('what no guest can be told is a fault', () => {
     named('CustomizationFault'),
   );
   assert.throws(
-    check({ ...linux(), identity: { _typeName: 'CustomizationSysprep' } } as never),
+    check({ ...linux(), identity: { _typeName: 'CustomizationIdentitySettings' } } as never),
     named('CustomizationFault'),
   );
   checkCustomization(linux({ hostName: { _typeName: 'CustomizationVirtualMachineName' } }), machine);

@@ -1,18 +1,9 @@
-import { randomBytes } from 'node:crypto';
-import { isIP } from 'node:net';
 import { writeIso } from '@hypostyle/ovf';
 import { type CustomizationSpec, fault, isData } from '@hypostyle/vim';
-
-/** A network adapter of the machine; the address is known once it has one. */
-export interface CustomizedAdapter {
-  readonly mac: string;
-}
-
-export interface CustomizedMachine {
-  /** The machine's name. */
-  readonly name: string;
-  readonly adapters: readonly CustomizedAdapter[];
-}
+import { addressesOf, checked } from './adapter-addresses.ts';
+import { answerFile } from './answer-file.ts';
+import type { CustomizedMachine } from './customized-machine.ts';
+import { checkDomain, guestName, longestName } from './guest-name.ts';
 
 /** What a guest is told. */
 export interface Customization {
@@ -45,7 +36,7 @@ export function customize(spec: CustomizationSpec, machine: CustomizedMachine, i
     );
   const { identity } = spec;
   if (isData('CustomizationLinuxPrep', identity)) {
-    const hostName = hostNameOf(identity.hostName, machine.name);
+    const hostName = guestName(identity.hostName, machine.name, longestName.linux);
     checkDomain(identity.domain);
     const user = {
       hostname: hostName,
@@ -79,19 +70,20 @@ export function customize(spec: CustomizationSpec, machine: CustomizedMachine, i
   }
   if (isData('CustomizationSysprepText', identity)) {
     checkText('value', identity.value);
-    // Windows' Setup looks for both in the root of media that cannot be written.
     return {
       hostName: /<ComputerName>([^<*]{1,63})<\/ComputerName>/.exec(identity.value)?.[1],
-      files: new Map([
-        ['Autounattend.xml', identity.value],
-        ['Unattend.xml', identity.value],
-      ]),
+      files: setupFiles(identity.value),
     };
+  }
+  if (isData('CustomizationSysprep', identity)) {
+    const { text, hostName } = answerFile(spec, identity, machine);
+    checkText('The answer file', text);
+    return { hostName, files: setupFiles(text) };
   }
   throw fault(
     'CustomizationFault',
     {},
-    'The identity is none that is told to guests here: LinuxPrep, CloudinitPrep and SysprepText are.',
+    'The identity is none that is told to guests here: LinuxPrep, CloudinitPrep, Sysprep and SysprepText are.',
   );
 }
 
@@ -103,6 +95,14 @@ export function customizationDisc({ files }: Customization): Uint8Array {
   );
 }
 
+/** Windows' Setup looks for both in the root of media that cannot be written. */
+function setupFiles(text: string): Map<string, string> {
+  return new Map([
+    ['Autounattend.xml', text],
+    ['Unattend.xml', text],
+  ]);
+}
+
 function cloudFiles(meta: string, user: string, network: object | undefined): Map<string, string> {
   return new Map([
     ['meta-data', meta],
@@ -110,26 +110,6 @@ function cloudFiles(meta: string, user: string, network: object | undefined): Ma
     // JSON is YAML.
     ...(network === undefined ? [] : [['network-config', JSON.stringify(network, undefined, 1)] as const]),
   ]);
-}
-
-function hostNameOf(name: object, machineName: string): string {
-  const chosen = isData('CustomizationFixedName', name)
-    ? name.name
-    : isData('CustomizationVirtualMachineName', name)
-      ? machineName.replace(/[^A-Za-z0-9-]+/g, '-').replace(/^-+|-+$/g, '')
-      : isData('CustomizationPrefixName', name)
-        ? `${name.base}-${randomBytes(3).toString('hex')}`
-        : undefined;
-  if (chosen === undefined)
-    throw fault('CustomizationFault', {}, 'The host name is neither fixed, nor that of the machine, nor a prefix.');
-  if (!/^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/.test(chosen))
-    throw fault('CustomizationFault', {}, `'${chosen.slice(0, 80)}' is no host name.`);
-  return chosen;
-}
-
-function checkDomain(domain: string): void {
-  if (domain !== '' && !/^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/.test(domain))
-    throw fault('CustomizationFault', {}, `'${domain.slice(0, 80)}' is no domain.`);
 }
 
 function timeZoneOf(zone: string): string {
@@ -190,39 +170,22 @@ function networkOf(
   return { version: 2, ethernets };
 }
 
-function adapterOf(adapter: Mapping['adapter'], all: CustomizationSpec['globalIPSettings']): object {
-  const { ip } = adapter;
-  const servers = [...(adapter.dnsServerList ?? []), ...(all.dnsServerList ?? [])];
-  const search = [...(adapter.dnsDomain ? [adapter.dnsDomain] : []), ...(all.dnsSuffixList ?? [])];
-  const six = (adapter.ipV6Spec?.ip ?? []).flatMap((each) =>
-    isData('CustomizationFixedIpV6', each) ? [`${each.ipAddress}/${each.subnetMask}`] : [],
-  );
+function adapterOf(settings: Mapping['adapter'], all: CustomizationSpec['globalIPSettings']): object {
+  const told = addressesOf(settings);
+  const servers = [...told.nameServers, ...checked(all.dnsServerList)];
+  const search = [...(told.domain === undefined ? [] : [told.domain]), ...(all.dnsSuffixList ?? [])];
   const names = {
     ...(servers.length === 0 ? {} : { addresses: servers }),
     ...(search.length === 0 ? {} : { search }),
   };
-  const common = {
-    ...(Object.keys(names).length === 0 ? {} : { nameservers: names }),
-    ...(adapter.ipV6Spec?.gateway?.[0] === undefined ? {} : { gateway6: adapter.ipV6Spec.gateway[0] }),
-  };
-  if (isData('CustomizationDhcpIpGenerator', ip))
-    return { dhcp4: true, ...(six.length === 0 ? {} : { addresses: six }), ...common };
-  const { ipAddress } = ip as { readonly ipAddress?: string };
-  if (ipAddress === undefined)
-    throw fault('CustomizationFault', {}, 'An address is either fixed or given by DHCP here.');
-  if (isIP(ipAddress) !== 4) throw fault('CustomizationFault', {}, `'${ipAddress.slice(0, 60)}' is no IPv4 address.`);
+  const addresses = [...(told.ipv4 === undefined ? [] : [told.ipv4]), ...told.ipv6];
+  const [gateway4] = told.ipv4 === undefined ? [] : told.ipv4Gateways;
+  const [gateway6] = told.ipv6Gateways;
   return {
-    dhcp4: false,
-    addresses: [`${ipAddress}/${prefixOf(adapter.subnetMask)}`, ...six],
-    ...(adapter.gateway?.[0] === undefined ? {} : { gateway4: adapter.gateway[0] }),
-    ...common,
+    dhcp4: told.ipv4 === undefined,
+    ...(addresses.length === 0 ? {} : { addresses }),
+    ...(gateway4 === undefined ? {} : { gateway4 }),
+    ...(gateway6 === undefined ? {} : { gateway6 }),
+    ...(Object.keys(names).length === 0 ? {} : { nameservers: names }),
   };
-}
-
-function prefixOf(mask: string | undefined): number {
-  const octets = (mask ?? '').split('.').map(Number);
-  const bits = octets.map((octet) => octet.toString(2).padStart(8, '0')).join('');
-  if (octets.length !== 4 || octets.some((octet) => !(octet >= 0 && octet <= 255)) || !/^1+0*$/.test(bits))
-    throw fault('CustomizationFault', {}, `A fixed address needs a subnet mask; '${mask ?? ''}' is none.`);
-  return bits.indexOf('0') === -1 ? 32 : bits.indexOf('0');
 }
