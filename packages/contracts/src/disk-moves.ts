@@ -3,8 +3,9 @@ import type { BlockLayer } from './hardware.ts';
 /** Disks that go to other files while the machine runs. */
 export interface DiskMoving {
   /**
-   * Copies disks into other files beside the guest, and has it go on with all of them at one moment. The lock at
-   * `lockPath` is the engine's from the beginning on (`locked` where another has it), and no other once it is done. A
+   * Copies disks into other files beside the guest, and has it go on with all of them at one moment; disks that are not
+   * named stay as they are. The lock at `lockPath`, if told, is the engine's from the beginning on (`locked` where
+   * another has it), and no other once it is done. A
    * request of the same `jobId`s that an earlier process made goes on. Until the guest goes on with the new files the
    * former ones have every byte, and nothing of the move is left in the engine when the call rejects: with
    * `block-failed`, also where a new file has no room, with `not-running`, or with the signal's reason. What was written
@@ -17,10 +18,10 @@ export interface DiskMoving {
 /** Where a running machine goes. */
 export interface MachineMove {
   readonly disks: readonly DiskMove[];
-  /** In place of `AdoptRequest.lockPath`. */
-  readonly lockPath: string;
-  /** In place of `MachineHardware.nvramPath`; a file that is there is written over. */
-  readonly nvramPath: string;
+  /** In place of `AdoptRequest.lockPath`; that stays unless told. */
+  readonly lockPath?: string;
+  /** In place of `MachineHardware.nvramPath`; a file that is there is written over. That stays unless told. */
+  readonly nvramPath?: string;
   /** Ends the work while it may be ended: once the guest stands still it goes on to its end. */
   readonly signal?: AbortSignal;
   /** Told how far it is, 0 to 1. */

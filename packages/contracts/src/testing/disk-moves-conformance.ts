@@ -76,10 +76,21 @@ export function diskMovesConformance(world: ConformanceWorld): void {
     assert.equal(await again.readDisk(5), 'three');
     await again.writeDisk('four_');
     assert.equal(await again.readDisk(5), 'four_');
+    // One disk alone: the others, and the lock, stay.
+    const whole: StartRequest = { ...there, lockPath: second.lockPath, hardware: withLayers(there, second.disks) };
+    const third = await placeFor(world, whole, 'third');
+    const alone = third.disks.filter(({ diskId }) => diskId === 'data');
+    await rejects(heir.moveDisks({ disks: alone, onMoved: () => Promise.reject(new Error('full')) }), 'block-failed');
+    await rejects(world.hypervisor.start(whole), 'locked');
+    await heir.moveDisks({ disks: alone, onMoved: async () => {} });
+    await rejects(world.hypervisor.start(whole), 'locked');
+    await rm(dataOf(whole).path);
+    await again.writeDisk('five_');
+    assert.equal(await again.readDisk(5), 'five_');
     again.close();
     await heir.powerOff();
     // Its lock is free at once.
-    const last: StartRequest = { ...there, lockPath: second.lockPath, hardware: withLayers(there, second.disks) };
+    const last: StartRequest = { ...whole, hardware: withLayers(whole, alone) };
     await (await world.hypervisor.start(last)).powerOff();
   });
 }
@@ -100,7 +111,7 @@ async function placeFor(
   { hypervisor: { images }, root }: ConformanceWorld,
   { hardware }: StartRequest,
   name: string,
-): Promise<Omit<MachineMove, 'onMoved'>> {
+): Promise<Required<Pick<MachineMove, 'disks' | 'lockPath' | 'nvramPath'>>> {
   const folder = join(root, `moved-${name}-${hardware.uuid}`);
   await mkdir(folder);
   const disks: DiskMove[] = [];
@@ -109,9 +120,9 @@ async function placeFor(
     const [top, ...below] = layers as [BlockLayer, ...BlockLayer[]];
     const { virtualBytes } = await images.inspect(top);
     const path = join(folder, `${id}.top`);
-    const whole = below.length === 0 || name === 'second';
+    const isWhole = below.length === 0 || name === 'second';
     const common = { jobId: `move-${id}`, diskId: id, from: top.path, room: 'sparse' } as const;
-    if (whole) {
+    if (isWhole) {
       await writeFile(path, '');
       await truncate(path, virtualBytes);
       disks.push({ ...common, layers: [{ format: 'raw', path }], copied: 'all' });

@@ -16,7 +16,7 @@ export interface FakeMover {
 /** `RunningMachine.moveDisks`, one step after another. */
 export async function moveFakeDisks(mover: FakeMover, move: MachineMove): Promise<void> {
   const { engine, computer, step, stands } = mover;
-  const { lockPath, signal } = move;
+  const { lockPath = engine.lockPath, signal } = move;
   const other = computer.engines.get(lockPath);
   if (other !== undefined && other !== engine) throw new HypervisorError('locked', `${lockPath} is locked`);
   computer.engines.set(lockPath, engine);

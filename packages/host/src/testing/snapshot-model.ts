@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { HypervisorError } from '@hypostyle/contracts';
 import type { ManagedObjectReference, VirtualMachineSnapshotTree } from '@hypostyle/vim';
 import { blockStride, filesOfChains, readFakeDisk, visibleFiles } from './disk-reading.ts';
@@ -172,10 +172,18 @@ function without(model: SnapshotModel, gone: ReadonlySet<string>): SnapshotModel
 export class ModelMachine {
   readonly #computer: Computer;
   readonly #name: string;
+  /** Folder of its disk on another datastore. */
+  readonly #disks: string | undefined;
 
-  constructor(computer: Computer, name: string) {
+  constructor(computer: Computer, name: string, { disks }: { readonly disks?: string } = {}) {
     this.#computer = computer;
     this.#name = name;
+    this.#disks = disks;
+  }
+
+  /** Where its disk and the deltas over it lie. */
+  get disks(): string {
+    return this.#disks ?? this.folder;
   }
 
   get folder(): string {
@@ -246,10 +254,12 @@ export class ModelMachine {
     assert.equal(engine?.saving, undefined, 'memory is on its way');
     assert.ok(engine?.frozen !== true, 'the guest holds its file systems');
     const vmx = await readFile(join(this.folder, `${this.#name}.vmx`), 'utf8');
-    const disk = /^scsi0:0\.fileName = "(.*)"/m.exec(vmx)?.[1] ?? '';
+    const name = /^scsi0:0\.fileName = "(.*)"/m.exec(vmx)?.[1] ?? '';
+    assert.equal(name.includes('/'), this.#disks !== undefined, name);
+    const disk = basename(name);
     const image = /^checkpoint\.vmState = "(.*)"/m.exec(vmx)?.[1];
     assert.equal(image !== undefined, power === 'suspended', `shown as ${power}, its .vmx names ${image}`);
-    const blocks = await readFakeDisk(join(this.folder, disk), modelBlocks, blockStride);
+    const blocks = await readFakeDisk(join(this.disks, disk), modelBlocks, blockStride);
     if (engine !== undefined) {
       const running = blocks.map((_, block) => this.#computer.engines.read(this.lock, diskId, block * blockStride));
       assert.deepEqual(running, blocks, 'the engine has other bytes than the descriptors say');
@@ -272,7 +282,7 @@ export class ModelMachine {
       assert.equal(kept !== undefined, state !== 'poweredOff', `a snapshot as ${state} has ${kept}`);
       found[tree.name] = {
         parent,
-        blocks: await readFakeDisk(join(this.folder, file), modelBlocks, blockStride),
+        blocks: await readFakeDisk(join(this.disks, file), modelBlocks, blockStride),
         annotation: config?.annotation ?? '',
         power: state,
         memory: kept === undefined ? undefined : wordsOf(await this.#read(kept)),
@@ -293,8 +303,12 @@ export class ModelMachine {
   async #checkFiles(daemon: Daemon, disks: readonly string[], image: string | undefined): Promise<void> {
     const files = await visibleFiles(this.folder);
     const ofSnapshots = daemon.read(this.#machine(daemon), 'layout')?.snapshot ?? [];
-    const expected = await filesOfChains(this.folder, disks);
-    for (const { snapshotFile } of ofSnapshots) for (const file of snapshotFile) expected.add(file);
+    const ofDisks = await filesOfChains(this.disks, disks);
+    const apart = this.#disks === undefined ? [] : await visibleFiles(this.#disks);
+    assert.deepEqual(apart, this.#disks === undefined ? [] : [...ofDisks].sort(), 'files beside the disk, or without');
+    const expected = this.#disks === undefined ? ofDisks : new Set<string>();
+    for (const { snapshotFile } of ofSnapshots)
+      for (const file of snapshotFile) if (!file.includes('/')) expected.add(file);
     for (const file of [`${this.#name}.vmx`, image]) if (file !== undefined) expected.add(file);
     if (files.includes(`${this.#name}.vmsd`)) expected.add(`${this.#name}.vmsd`);
     assert.deepEqual(files, [...expected].sort(), 'files that nothing names, or names without files');

@@ -28,7 +28,7 @@ async function perform(engine: Engine, spawner: Spawner, move: MachineMove): Pro
   // What has begun to change over is brought to its end.
   const decided = parts.some(({ isMoved }) => isMoved) || (await exists(engine.run.pivoting));
   const watched: MachineMove = decided ? withoutSignal(move) : move;
-  await keepLock(engine, spawner, move.lockPath);
+  if (move.lockPath !== undefined) await keepLock(engine, spawner, move.lockPath);
   try {
     for (const part of parts) {
       watched.signal?.throwIfAborted();
@@ -44,13 +44,13 @@ async function perform(engine: Engine, spawner: Spawner, move: MachineMove): Pro
     await dropUnused(engine, prefix).catch(() => {});
     await settle().catch(() => {});
   }
-  await keepOnlyLock(engine, move.lockPath);
+  if (move.lockPath !== undefined) await keepOnlyLock(engine, move.lockPath);
 }
 
 async function partsOf(engine: Engine, { disks, nvramPath }: MachineMove): Promise<NodeMove[]> {
   const parts: NodeMove[] = [];
   for (const disk of disks) parts.push(await diskMove(engine, disk));
-  const variables = await variablesMove(engine, nvramPath);
+  const variables = nvramPath === undefined ? undefined : await variablesMove(engine, nvramPath);
   return variables === undefined ? parts : [...parts, variables];
 }
 
@@ -112,10 +112,15 @@ async function putBack(engine: Engine, { jobId, device, source }: NodeMove): Pro
   else if (source !== undefined) await engine.execute('qom-set', { path: device, property: 'drive', value: source });
 }
 
-async function giveUp(engine: Engine, spawner: Spawner, parts: readonly NodeMove[], lockPath: string): Promise<void> {
+async function giveUp(
+  engine: Engine,
+  spawner: Spawner,
+  parts: readonly NodeMove[],
+  lockPath: string | undefined,
+): Promise<void> {
   for (const { jobId } of parts) await endJob(engine, jobId);
   for (const { prefix } of parts) await dropUnused(engine, prefix);
-  await letGoOfLock(engine, spawner, lockPath);
+  if (lockPath !== undefined) await letGoOfLock(engine, spawner, lockPath);
 }
 
 async function endJob(engine: Engine, id: string): Promise<void> {

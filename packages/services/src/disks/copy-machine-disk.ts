@@ -1,7 +1,15 @@
 import { rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { DiskCopying } from '@hypostyle/contracts';
-import { type AdapterType, flatDescriptor, flatNameOf, thickenDisk, thinDisk, writeDescriptor } from '@hypostyle/vmdk';
+import {
+  type AdapterType,
+  flatDescriptor,
+  flatNameOf,
+  formatDiskUuid,
+  thickenDisk,
+  thinDisk,
+  writeDescriptor,
+} from '@hypostyle/vmdk';
 import { chainLayers, type DiskChain } from './disk-chain.ts';
 
 /** Room for a copied disk: taken as it is written, reserved, or filled with zeros. */
@@ -14,6 +22,8 @@ export interface CopyMachineDisk {
   readonly allocation: DiskAllocation;
   readonly adapter: AdapterType;
   readonly hardwareVersion: number;
+  /** UUID by which guests know the disk; a new one unless told, since a copy is another disk. */
+  readonly uuid?: string | undefined;
   readonly images: DiskCopying;
   readonly signal: AbortSignal;
   /** Told how far it is, 0 to 1. */
@@ -43,6 +53,7 @@ export async function copyMachineDisk(copy: CopyMachineDisk): Promise<void> {
       thin: allocation === 'thin',
       adapterType: copy.adapter,
       hardwareVersion: copy.hardwareVersion,
+      ...(copy.uuid === undefined ? {} : { ddb: { uuid: formatDiskUuid(copy.uuid, path) } }),
     });
     await writeDescriptor(path, descriptor);
     if (allocation !== 'thin')

@@ -1,5 +1,5 @@
 import { dirname, join } from 'node:path';
-import { type AdapterType, createFlatDisk, flatNameOf } from '@hypostyle/vmdk';
+import { type AdapterType, createFlatDisk, flatNameOf, formatDiskUuid } from '@hypostyle/vmdk';
 import type { DatastoreRoot } from '../files/datastore-root.ts';
 import { diskFault } from './disk-faults.ts';
 
@@ -11,6 +11,8 @@ export interface CreateMachineDisk {
   readonly allocation: 'thin' | 'thick' | 'eager';
   readonly adapter: AdapterType;
   readonly hardwareVersion: number;
+  /** UUID by which the guest knows the disk; a new one unless told. */
+  readonly uuid?: string | undefined;
   readonly signal: AbortSignal;
   /** Told how far it is, 0 to 1. */
   readonly onProgress?: (fraction: number) => void;
@@ -26,6 +28,7 @@ export async function createMachineDisk(disk: CreateMachineDisk): Promise<string
       allocation: disk.allocation,
       adapterType: disk.adapter,
       hardwareVersion: disk.hardwareVersion,
+      ...(disk.uuid === undefined ? {} : { ddb: { uuid: formatDiskUuid(disk.uuid, path) } }),
       signal: disk.signal,
       onProgress: ({ doneBytes, totalBytes }) => disk.onProgress?.(doneBytes / totalBytes),
     });

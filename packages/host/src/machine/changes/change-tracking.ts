@@ -298,6 +298,13 @@ export class ChangeTracking {
     );
   }
 
+  /** Ends the epochs of disks by their names in the record: what they are now is something else. */
+  async endOf(id: string, bases: ReadonlySet<string>): Promise<void> {
+    const machine = this.#core.machines.find(id);
+    if (machine === undefined || !machine.changes.some(({ base }) => bases.has(base))) return;
+    await this.#change(id, async (record) => record.map((disk) => (bases.has(disk.base) ? withoutEpoch(disk) : disk)));
+  }
+
   /**
    * After a machine was given another configuration than it had `before`: what came, went or grew under an engine is
    * not known, and nothing is where it is not to be told.

@@ -9,9 +9,10 @@ import type {
   VirtualMachineSnapshotTree,
 } from '@hypostyle/vim';
 import fc from 'fast-check';
+import { references } from '../../inventory/references.ts';
 import { blockStride } from '../../testing/disk-reading.ts';
 import { filesAtRest } from '../../testing/files-at-rest.ts';
-import { Computer, type Daemon, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
+import { Computer, type Daemon, newDisk, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
 import { gateFiles } from '../../testing/mortal-files.ts';
 import {
   ModelMachine,
@@ -43,6 +44,24 @@ const step = fc.record<Step>({
   pick: fc.nat({ max: 10_000 }),
   dies: fc.option(fc.nat({ max: 160 }), { nil: undefined, freq: 5 }),
 });
+
+interface Game {
+  readonly steps: readonly Step[];
+  /** The machine's disk is on another datastore. */
+  readonly apart: boolean;
+}
+
+const game = fc.record<Game>({
+  steps: fc.array(step, { minLength: 10, maxLength: 30, size: 'max' }),
+  apart: fc.boolean(),
+});
+
+/** A machine of which the disk is made on a datastore. */
+function machineOn(place: string): Record<string, unknown> {
+  const { config, ...args } = smallMachine('web') as { readonly config: { readonly deviceChange: readonly object[] } };
+  const [controller] = config.deviceChange;
+  return { ...args, config: { ...config, deviceChange: [controller, newDisk(-1, place)] } };
+}
 
 /** Ends epochs without being an action of the model of snapshots. */
 type Action = SnapshotAction | { readonly kind: 'foreign'; readonly block: number };
@@ -137,13 +156,15 @@ async function check(client: Client, given: readonly Given[], model: SnapshotMod
   return answered;
 }
 
-async function play(computer: Computer, steps: readonly Step[], told: (answered: number) => void): Promise<void> {
+async function play(computer: Computer, { steps, apart }: Game, told: (answered: number) => void): Promise<void> {
   let daemon = await computer.start();
-  const created = await daemon.task(vmFolder, 'CreateVM_Task', smallMachine('web'));
+  const path = join(computer.directory, 'other');
+  if (apart) await daemon.call(references.datastoreSystem, 'CreateLocalDatastore', { name: 'other', path });
+  const created = await daemon.task(vmFolder, 'CreateVM_Task', machineOn(apart ? '[other]' : ''));
   await daemon.task(created as ManagedObjectReference, 'ReconfigVM_Task', {
     spec: { _typeName: 'VirtualMachineConfigSpec', changeTrackingEnabled: true },
   });
-  const machine = new ModelMachine(computer, 'web');
+  const machine = new ModelMachine(computer, 'web', apart ? { disks: join(path, 'web') } : {});
   let model = newModel;
   const given: Given[] = [];
   const endAll = () => {
@@ -156,7 +177,7 @@ async function play(computer: Computer, steps: readonly Step[], told: (answered:
     if (action === undefined) continue;
     const said = `${number}: ${JSON.stringify(action)}`;
     if (action.kind === 'foreign') {
-      await writeForeign(machine.folder, action.block);
+      await writeForeign(machine.disks, action.block);
       endAll();
       model = await machine.observe(daemon);
     } else {
@@ -195,10 +216,10 @@ test('whatever is done, and wherever a daemon or an engine dies: no change is le
   t.after(gateFiles());
   let answers = 0;
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 30, size: 'max' }), async (steps) => {
+    fc.asyncProperty(game, async (played) => {
       const computer = await Computer.make();
       try {
-        await play(computer, steps, (answered) => {
+        await play(computer, played, (answered) => {
           answers += answered;
         });
         assert.deepEqual(computer.defects, []);

@@ -36,9 +36,11 @@ export async function openTracked(
   const isRaw = chain.links.length === 1;
   const image = changeImageOf(machine, chain);
   if (isRaw && image === undefined) return undefined;
-  const exists = image?.exists === true && isKnown;
+  // Another machine that the disk was lent to may have kept its own changes there.
+  const isOurs = isKnown && (unchanged || image?.abroad !== true);
+  const exists = image?.exists === true && isOurs;
   // One of which nobody knows what it has, or which is of another size, is made anew.
-  if (image?.exists && !isKnown) await rm(image.path, { force: true });
+  if (image?.exists && !isOurs) await rm(image.path, { force: true });
   if (isRaw && image !== undefined && !exists) await makeChangeImage(images, image, bytes);
   const layers = layersThrough(chain, exists || isRaw ? image?.path : undefined);
   const [top] = layers;

@@ -6,7 +6,7 @@ export const mostGenerations = 64;
 
 /** What is known of the changes of one disk. */
 export interface TrackedDisk {
-  /** Descriptor of the base of its chain, relative to the machine's folder. */
+  /** Descriptor of the base of its chain, relative to the machine's folder, or in `/vmfs/volumes`. */
   readonly base: string;
   /** Highest generation that ever began: the one that takes what is written now. */
   readonly generation: number;

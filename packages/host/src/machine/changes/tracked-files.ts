@@ -23,15 +23,23 @@ export function chainOfDisk({ datastore, vmxPath }: Place, fileName: string): Pr
   });
 }
 
-/** What a record calls a disk: the descriptor of its base, relative to the machine's folder. */
+/**
+ * What a record calls a disk: the descriptor of its base, relative to the machine's folder, or `/vmfs/volumes/<uuid>/…`
+ * on another datastore.
+ */
 export function baseName(place: Place, chain: DiskChain): string {
-  return posix.relative(folderOf(place), chain.links.at(-1)?.descriptorPath ?? '');
+  const base = chain.links.at(-1)?.descriptorPath;
+  return base === undefined ? '' : nameOf(place, place.datastore.pathOf(base));
 }
 
 /** As `baseName`, of what is known of a disk. */
-export function baseNameOf({ vmxPath }: Pick<MachineRecord, 'vmxPath'>, facts: DiskFacts | undefined): string {
+export function baseNameOf(place: Pick<MachineRecord, 'vmxPath'>, facts: DiskFacts | undefined): string {
   const base = facts?.chain.at(-1)?.[0];
-  return base === undefined ? '' : posix.relative(splitPath(vmxPath).folder, base);
+  return base === undefined ? '' : nameOf(place, base);
+}
+
+function nameOf({ vmxPath }: Pick<MachineRecord, 'vmxPath'>, path: string): string {
+  return path.startsWith('/') ? path : posix.relative(splitPath(vmxPath).folder, path);
 }
 
 export function findTracked(record: ChangeRecord, base: string): TrackedDisk | undefined {
@@ -45,14 +53,22 @@ export interface ChangeImage {
   /** Of the raw file beside it. */
   readonly fileName: string;
   readonly exists: boolean;
+  /** On another datastore, in a folder that other machines may have disks in. */
+  readonly abroad: boolean;
 }
 
-/** The image of a chain's raw base, where that lies in the machine's own folder. */
+/**
+ * The image of a chain's raw base, where that lies in the machine's own folder, or on another datastore beside what the
+ * machine writes.
+ */
 export function changeImageOf(place: Place, chain: DiskChain): ChangeImage | undefined {
   const base = flatBase(chain);
   const flat = base?.layer.path;
-  if (base === undefined || flat === undefined || dirname(flat) !== folderOf(place)) return undefined;
-  return { path: changeImagePath(flat), fileName: basename(flat), exists: base.changesPath !== undefined };
+  if (base === undefined || flat === undefined) return undefined;
+  const folder = dirname(flat);
+  const abroad = place.datastore.pathOf(flat).startsWith('/');
+  if (folder !== (abroad ? dirname(chain.links[0].descriptorPath) : folderOf(place))) return undefined;
+  return { path: changeImagePath(flat), fileName: basename(flat), exists: base.changesPath !== undefined, abroad };
 }
 
 /** Every layer of a disk, the raw base through its image where that is said. */

@@ -40,20 +40,23 @@ export interface LiveDisk {
   readonly storedBytes: number;
   /** Its descriptor is taken over: nothing of the disk but its place changes. */
   readonly descriptor: string | undefined;
+  /** By which the guest knows the disk. */
+  readonly uuid: string | undefined;
   /** Names of its layers there, top first. */
   readonly layers: readonly BlockLayer[];
   /** Files of the folder that are not copied. */
   readonly replaced: readonly string[];
 }
 
-/** How the disks of a machine that runs come to another place. Throws NotSupported where one cannot. */
+/** How disks of a machine that runs come to another place. Throws NotSupported where one cannot. */
 export async function liveDisks(
   core: HostCore,
   machine: MachineRecord,
   flattened: readonly FlattenedDisk[],
+  disks: readonly Disk[],
 ): Promise<LiveDisk[]> {
   if (!core.hypervisorInfo.capabilities.diskMoves) throw invalidPowerState(machine, 'poweredOff');
-  return await Promise.all(machine.configuration.disks.map((disk) => liveDisk(machine, disk, flattened)));
+  return await Promise.all(disks.map((disk) => liveDisk(machine, disk, flattened)));
 }
 
 async function liveDisk(machine: MachineRecord, disk: Disk, flattened: readonly FlattenedDisk[]): Promise<LiveDisk> {
@@ -88,6 +91,7 @@ async function liveDisk(machine: MachineRecord, disk: Disk, flattened: readonly 
     capacityBytes: chain.capacityBytes,
     storedBytes: await storedBytes(copied === 'all' ? chain : topOf(chain)),
     descriptor: keeps ? top.descriptorPath : undefined,
+    uuid: chain.uuid,
     layers: copied === 'all' ? [{ format: 'raw', path: flatName }] : layers,
     replaced: [
       ...changes,
@@ -112,7 +116,7 @@ interface Mirror {
 
 /** Makes the files of a disk that have no bytes of it yet, and those that name it. */
 export async function makeMirror(core: HostCore, { datastore, directory, machine, disk, signal }: Mirror) {
-  const { fileName, copied, capacityBytes, allocation, descriptor } = disk;
+  const { fileName, copied, capacityBytes, allocation, descriptor, uuid } = disk;
   const { configuration } = machine;
   const [top, below] = placed(disk, directory);
   if (copied === 'top') {
@@ -121,7 +125,7 @@ export async function makeMirror(core: HostCore, { datastore, directory, machine
     await core.hypervisor.images.createDelta({ path: top.path, virtualBytes: capacityBytes, backing });
     return;
   }
-  const path = joinPath(datastore.pathOf(directory), fileName);
+  const path = joinPath(relative(datastore.directory, directory), fileName);
   await createMachineDisk({
     root: datastore,
     path,
@@ -129,6 +133,7 @@ export async function makeMirror(core: HostCore, { datastore, directory, machine
     allocation,
     adapter: adapterOf(configuration, disk.key),
     hardwareVersion: configuration.hardwareVersion,
+    uuid,
     signal,
   });
   if (descriptor !== undefined) await writeWhole(join(directory, fileName), await readFile(descriptor));

@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { copyMachineDisk, faults, joinPath, readDiskChain, splitPath } from '@hypostyle/services';
 import type { RunningTask } from '@hypostyle/vim';
+import type { Datastore } from '../../datastore/datastore.ts';
 import { spaceOf } from '../../datastore/datastores.ts';
 import type { HostCore } from '../../host-core.ts';
 import type { VmxFile } from '../../vmx/vmx-file.ts';
@@ -89,20 +90,22 @@ export async function copyFiles(
       }),
     );
   for (const disk of anew)
-    await step(disk.fileName, async () =>
-      copyMachineDisk({
-        source: await readDiskChain(diskPath(machine.datastore, machine.vmxPath, fileNameOf(machine, disk)), {
-          allowOutside: (path) => machine.datastore.holds(path),
-        }),
+    await step(disk.fileName, async () => {
+      const source = await readDiskChain(diskPath(machine.datastore, machine.vmxPath, fileNameOf(machine, disk)), {
+        allowOutside: (path) => machine.datastore.holds(path),
+      });
+      await copyMachineDisk({
+        source,
         path: join(directory, newNameOf(machine, disk)),
         allocation: disk.allocation,
         adapter: adapterOf(configuration, disk.key),
         hardwareVersion: configuration.hardwareVersion,
+        uuid: source.uuid,
         images,
         signal,
         onProgress,
-      }),
-    );
+      });
+    });
   for (const disk of live ?? [])
     await step(disk.fileName, () => makeMirror(core, { datastore, directory, machine, disk, signal }));
   await copyOwnFiles(join(from, '.hypo'), join(directory, '.hypo'));
@@ -121,13 +124,17 @@ function fileNameOf({ configuration }: MachineRecord, { key }: FlattenedDisk): s
 }
 
 /** Disks that got bytes of their own have plain names; images beside the machine stay where they were. */
-export function nameFiles(vmx: VmxFile, machine: MachineRecord, { flattened }: RelocatePlan): void {
+export function nameFiles(vmx: VmxFile, machine: MachineRecord, { flattened, apart }: RelocatePlan): void {
   const { configuration, datastore, vmxPath } = machine;
   const { folder } = splitPath(vmxPath);
   vmx.set('displayName', configuration.name);
   for (const disk of flattened) {
     const device = configuration.disks.find(({ key }) => key === disk.key);
     if (device !== undefined) vmx.set(`${driveNode(configuration, device)}.fileName`, newNameOf(machine, disk));
+  }
+  for (const disk of apart) {
+    const path = datastore.relative(vmxPath, disk.fileName);
+    if (path !== undefined) vmx.set(`${driveNode(configuration, disk)}.fileName`, volumePath(datastore, path));
   }
   const outside = (fileName: string | undefined) =>
     fileName === undefined || fileName === '' || /^[/[]/.test(fileName)
@@ -141,4 +148,10 @@ export function nameFiles(vmx: VmxFile, machine: MachineRecord, { flattened }: R
     const path = outside(floppy.fileName);
     if (path !== undefined) vmx.set(`floppy${floppy.number}.fileName`, path);
   }
+}
+
+/** As any machine of the host names it: `/vmfs/volumes/<uuid>/…`. */
+function volumePath(datastore: Datastore, path: string): string {
+  const at = datastore.locate(path);
+  return `${at.datastore.url}/${at.path}`;
 }

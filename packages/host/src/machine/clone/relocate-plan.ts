@@ -7,7 +7,8 @@ import type { HostCore } from '../../host-core.ts';
 import { fileType } from '../files/machine-files.ts';
 import { heldFiles } from '../record/held-files.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
-import { allocationOf, diskDatastore, invalid, targetDatastore } from './clone-request.ts';
+import { allocationOf, invalid, targetDatastore } from './clone-request.ts';
+import { diskTarget } from './disk-departures.ts';
 import type { FlattenedDisk } from './flattened-disk.ts';
 import { type LiveDisk, liveDisks } from './live-disks.ts';
 
@@ -17,6 +18,8 @@ export interface RelocatePlan {
   /** Names in the machine's folder that are copied as they are. */
   readonly copied: readonly string[];
   readonly flattened: readonly FlattenedDisk[];
+  /** Disks that stay where they are while the machine goes. */
+  readonly apart: readonly Disk[];
   /** Disks that go there under the guest; undefined for a machine that is off. */
   readonly live: readonly LiveDisk[] | undefined;
 }
@@ -29,8 +32,8 @@ const moveTypes = new Set([
 ]);
 
 /**
- * Understands a spec for a machine as it is now; undefined where nothing of it is to be moved. Throws the documented
- * faults.
+ * Understands a spec for a machine as it is now, but for disks that move by themselves (`departures`), which are done
+ * first; undefined where nothing of it is to be moved. Throws the documented faults.
  */
 export async function relocatePlan(
   core: HostCore,
@@ -41,19 +44,15 @@ export async function relocatePlan(
   if (spec.deviceChange !== undefined)
     throw fault('NotSupported', {}, 'spec.deviceChange: devices are changed by ReconfigVM_Task.');
   const datastore = targetDatastore(core, machine, spec);
-  for (const disk of machine.configuration.disks)
-    if (diskDatastore(core, datastore, disk, spec) !== datastore)
-      throw fault(
-        'NotSupported',
-        {},
-        'A machine moves with all its disks; spec.disk says other datastores. Clone it with disks on several, or add disks there.',
-      );
   const { configuration, disks, vmxPath } = machine;
   for (const { diskId } of spec.disk ?? [])
     if (!disks.has(diskId)) throw invalid('disk.diskId', `the machine has no disk ${diskId}`);
   const { folder } = splitPath(vmxPath);
   const runs = machine.powerState === 'poweredOn';
   const flattened: FlattenedDisk[] = [];
+  const apart: Disk[] = [];
+  // A disk is not changed under a guest that writes it: it becomes another one.
+  const moves = runs || datastore !== machine.datastore;
   let reshaped = false;
   for (const disk of configuration.disks) {
     const facts = disks.get(disk.key);
@@ -63,6 +62,10 @@ export async function relocatePlan(
     const moveType = locator?.diskMoveType ?? spec.diskMoveType;
     if (moveType !== undefined && !moveTypes.has(moveType))
       throw invalid('diskMoveType', `'${moveType.slice(0, 60)}' is not for moves`);
+    if (moves && diskTarget(core, machine, disk, spec) !== datastore) {
+      apart.push(disk);
+      continue;
+    }
     const { thinProvisioned, eagerlyScrub } = (locator?.diskBackingInfo ?? {}) as {
       readonly thinProvisioned?: boolean;
       readonly eagerlyScrub?: boolean;
@@ -72,8 +75,6 @@ export async function relocatePlan(
     const changes = asked && (allocation === 'eager' || facts.thin !== (allocation === 'thin'));
     const outside = facts.chain.flat().some((path) => splitPath(path).folder !== folder);
     if (changes) reshaped = true;
-    // A disk is not changed under a guest that writes it: it becomes another one.
-    const moves = runs || datastore !== machine.datastore;
     if (changes || (moves && outside) || (moves && moveType === 'moveAllDiskBackingsAndConsolidate'))
       flattened.push({ key: disk.key, fileName: freeName(configuration.disks, disk), allocation });
   }
@@ -84,9 +85,17 @@ export async function relocatePlan(
       {},
       'A machine with snapshots is moved with its disks as they are; remove the snapshots, or leave out the transform. One that stands on disks of another folder is made whole by PromoteDisks_Task first.',
     );
-  const live = runs ? await liveDisks(core, machine, flattened) : undefined;
+  if (machine.snapshots.entries.length > 0 && apart.some(({ fileName }) => !fileName.startsWith('/')))
+    throw fault(
+      'NotSupported',
+      {},
+      'Disks of a machine with snapshots do not stay behind; remove the snapshots first.',
+    );
+  const going = configuration.disks.filter((disk) => !apart.includes(disk));
+  const live = runs ? await liveDisks(core, machine, flattened, going) : undefined;
   const stays = live === undefined && datastore === machine.datastore;
-  return { datastore, copied: stays ? [] : await namesToCopy(machine, flattened, live), flattened, live };
+  const left = [...flattened, ...apart];
+  return { datastore, copied: stays ? [] : await namesToCopy(machine, left, live), flattened, apart, live };
 }
 
 /** The name of a disk in the one folder that it comes to with others, which may be called the same elsewhere. */
@@ -107,16 +116,16 @@ function freeName(disks: readonly Disk[], { key, fileName }: Disk): string {
   }
 }
 
-/** Files of the machine in its folder, without disks that are made anew on the way, and what a guest writes. */
+/** Files of the machine in its folder, without disks that stay or are made anew on the way, and what a guest writes. */
 async function namesToCopy(
   machine: MachineRecord,
-  flattened: readonly FlattenedDisk[],
+  without: readonly Pick<Disk, 'key'>[],
   live: readonly LiveDisk[] = [],
 ): Promise<string[]> {
   const { datastore, vmxPath, disks } = machine;
   const { folder, name: vmxName } = splitPath(vmxPath);
   const stem = vmxName.replace(/\.[^.]*$/, '');
-  const anew = new Set(flattened.flatMap(({ key }) => disks.get(key)?.chain.flat() ?? []));
+  const anew = new Set(without.flatMap(({ key }) => disks.get(key)?.chain.flat() ?? []));
   const held = heldFiles(machine);
   const mirrored = new Set(live.flatMap(({ replaced }) => replaced));
   const entries = await readdir(datastore.absolute(folder), { withFileTypes: true });

@@ -29,6 +29,8 @@ import { machineReference, putMachine, readMachine } from '../registration/regis
 import type { SettleWork } from '../settle/settle-work.ts';
 import { refreshMachine } from '../snapshot/refresh-machine.ts';
 import { copyFault } from './clone-files.ts';
+import { depart, departureOf, goOnDeparting } from './departure-work.ts';
+import { checkDepartures, departures, withoutDeparted } from './disk-departures.ts';
 import { moveOf } from './live-disks.ts';
 import { checkSpace, copyFiles, nameFiles, type RelocateJournal, undoMove } from './relocate-files.ts';
 import { type RelocatePlan, relocatePlan } from './relocate-plan.ts';
@@ -72,6 +74,7 @@ export function defineRelocateWork(core: HostCore, parts: RelocateParts): Reloca
           'The machine is on this host, and stays here.',
         );
       await relocatePlan(core, machine, spec);
+      await checkDepartures(core, machine, departures(core, machine, spec));
       return start(call, { input: { id: machine.id, spec }, queueKey: machine.id });
     },
   };
@@ -81,22 +84,34 @@ async function relocate(
   core: HostCore,
   parts: RelocateParts,
   task: RunningTask,
-  { id, spec }: RelocateInput,
+  { id, spec: asked }: RelocateInput,
 ): Promise<void> {
-  const begun = task.journaled as Begun | undefined;
+  const left = departureOf(task.journaled);
+  const begun = left === undefined ? (task.journaled as Begun | undefined) : undefined;
   const letGo = core.claims.take([claimOf.copying(id, task.ref.value)], task.ref, () =>
     fault('TaskInProgress', { task: task.ref }, 'The machine is being copied.'),
   );
   let members: ReturnType<typeof destination> | undefined;
   try {
     if (begun !== undefined && (await goOn(core, parts, task, id, begun))) return;
-    for (let first = begun === undefined; ; first = false) {
+    let departed = left !== undefined && (await goOnDeparting(core, parts, task, id, left)) ? left : undefined;
+    for (let first = task.journaled === undefined; ; first = false) {
       const machine = await settled(core, parts, task, id);
+      const spec = withoutDeparted(asked, new Set(departed?.departed.map(({ key }) => key)));
+      const leaving = departures(core, machine, spec);
       const plan = await relocatePlan(core, machine, spec);
-      if (plan === undefined) return;
-      members = destination(core, machine, plan);
+      const datastore = leaving[0]?.datastore ?? plan?.datastore;
+      if (datastore === undefined) {
+        if (departed !== undefined) tellRelocated(core, task, machine, machine.datastore);
+        return;
+      }
+      members = destination(core, machine, datastore);
       const data = { entity: machine.ref, members };
       if (first) core.registry.commit((draft) => task.post(draft, { type: 'VmBeingRelocatedEvent', ...data }));
+      if (leaving.length > 0 || plan === undefined) {
+        departed = (await depart(core, parts, task, machine, leaving)) ?? departed;
+        continue;
+      }
       if (plan.live === undefined && plan.datastore === machine.datastore) await changeRoom(core, task, machine, plan);
       else if (!(await move(core, parts, task, machine, plan))) continue;
       return;
@@ -190,7 +205,11 @@ async function move(
   const place = await choosePlace(core, datastore.format(''), name, task);
   try {
     const vmxPath = joinPath(place.folder, splitPath(machine.vmxPath).name);
-    const journal: RelocateJournal = { datastore: datastore.uuid, vmxPath, doomed: await filesOf(core, machine) };
+    const journal: RelocateJournal = {
+      datastore: datastore.uuid,
+      vmxPath,
+      doomed: await filesOf(core, machine, disksOf(machine, plan)),
+    };
     await task.journal(journal);
     const directory = datastore.absolute(place.folder);
     try {
@@ -223,6 +242,11 @@ async function move(
   } finally {
     place.release();
   }
+}
+
+/** Without those that stay: what they are is not to be taken away. */
+function disksOf({ disks }: MachineRecord, { apart }: RelocatePlan): MachineRecord['disks'] {
+  return new Map([...disks].filter(([key]) => !apart.some((disk) => disk.key === key)));
 }
 
 /** The one write by which a machine is at its new place, and no longer where it was. */
@@ -318,7 +342,7 @@ function tellRelocated(core: HostCore, task: RunningTask, machine: MachineRecord
   );
 }
 
-function destination(core: HostCore, { configuration }: MachineRecord, { datastore }: RelocatePlan) {
+function destination(core: HostCore, { configuration }: MachineRecord, datastore: Datastore) {
   return {
     template: configuration.template,
     destHost: hostArgument(core),

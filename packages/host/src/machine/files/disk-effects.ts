@@ -119,7 +119,8 @@ export async function doomedDisks(
   return doomed;
 }
 
-async function doomedDisk(datastore: Datastore, path: string): Promise<DoomedDisk> {
+/** A disk with the files that would go with it, by its absolute path. */
+export async function doomedDisk(datastore: Datastore, path: string): Promise<DoomedDisk> {
   const chain = await readDiskChain(path, {
     allowOutside: (other) => datastore.holds(other),
   }).catch(() => undefined);

@@ -1,5 +1,6 @@
 import type { RunningMachine } from '@hypostyle/contracts';
 import { type Draft, fault, type ManagedObjectReference, type Registry, type VimFault } from '@hypostyle/vim';
+import { otherDatastores } from './held-files.ts';
 import type { MachineRecord } from './machine-record.ts';
 import { SharedEntries } from './shared-entries.ts';
 
@@ -137,6 +138,7 @@ export class Machines {
     }
     if (!draft.has(record.ref)) return;
     for (const property of properties) draft.touch(record.ref, property);
+    if (members.disks !== undefined || members.snapshots !== undefined) touchDatastores(record, changed, draft);
   }
 
   /** The record with what it can share with others. */
@@ -151,6 +153,13 @@ export class Machines {
     if (count === 0) this.#names.delete(name);
     else this.#names.set(name, count);
   }
+}
+
+/** Its disks may have come to other datastores, or gone from them. */
+function touchDatastores(before: MachineRecord, now: MachineRecord, draft: Draft): void {
+  const changed = otherDatastores(before).symmetricDifference(otherDatastores(now));
+  if (changed.size > 0) draft.touch(now.ref, 'datastore');
+  for (const { ref } of changed) if (draft.has(ref)) draft.touch(ref, 'vm');
 }
 
 function gone(obj: ManagedObjectReference): VimFault {
