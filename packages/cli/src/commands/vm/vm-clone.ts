@@ -5,11 +5,13 @@ import type { ServerSession } from '../../connection/server-session.ts';
 import { CliError } from '../../errors.ts';
 import { customizationSpecs } from '../../inventory/customization-specs.ts';
 import { datastoreNamed } from '../../inventory/datastore-named.ts';
+import { diskLocators } from '../../inventory/disk-places.ts';
 import { findMachine } from '../../inventory/find-object.ts';
 import { machinePlace } from '../../inventory/machine-place.ts';
 import { runTask } from '../../inventory/run-task.ts';
 import { findSnapshot, readSnapshots } from '../../inventory/snapshots.ts';
 import { answer } from '../../output/answer.ts';
+import { repeat } from '../../ovf/signing-options.ts';
 import { type PlaceOptions, placeOf, placeOptions } from '../inventory/place-options.ts';
 
 interface CloneOptions extends PlaceOptions {
@@ -19,6 +21,7 @@ interface CloneOptions extends PlaceOptions {
   readonly template?: boolean;
   readonly datastore?: string;
   readonly disks?: 'thin' | 'thick' | 'eager';
+  readonly disk: readonly string[];
   readonly cpus?: string;
   readonly memory?: string;
   readonly annotation?: string;
@@ -44,6 +47,12 @@ export function defineClone(vm: Command, context: CommandContext): void {
         'eager',
       ]),
     )
+    .option(
+      '--disk <disk=datastore>',
+      "where one disk goes, with ',thin', ',thick' or ',eager' for its room; may be repeated",
+      repeat,
+      [],
+    )
     .option('--cpus <number>', 'its number of processors')
     .option('--memory <MiB>', 'its memory')
     .option('--annotation <text>', 'what it is for')
@@ -55,7 +64,8 @@ export function defineClone(vm: Command, context: CommandContext): void {
 Examples:
   hypo vm clone web web2 --on
   hypo vm clone web desk1 --snapshot base --link
-  hypo vm clone golden db --pool production --disks eager --memory 4096`,
+  hypo vm clone golden db --pool production --disks eager --memory 4096
+  hypo vm clone db db2 --disk 'Hard disk 2=archive,thin'`,
     )
     .action(async (machine: string, name: string, _options: unknown, command: Command) => {
       const options = optionsOf<CloneOptions>(command);
@@ -66,7 +76,7 @@ Examples:
       }
       const made = await onServer(command, context, async (session) => {
         const { ref } = await findMachine(session, machine);
-        const { folder, location } = await placeOfClone(session, ref, options);
+        const { folder, location } = await placeOfClone(session, ref, machine, options);
         const snapshot =
           options.snapshot === undefined
             ? undefined
@@ -102,6 +112,7 @@ async function specNamed(session: ServerSession, name: string) {
 async function placeOfClone(
   session: ServerSession,
   ref: ManagedObjectReference<'VirtualMachine'>,
+  machine: string,
   options: CloneOptions,
 ) {
   const [found] = await session.client.retrieve(ref, ['parent', 'config']);
@@ -120,12 +131,25 @@ async function placeOfClone(
       ...(options.host === undefined || asked === undefined ? {} : { host: asked.host }),
       ...(options.datastore === undefined ? {} : { datastore: await datastoreNamed(session, options.datastore) }),
       ...(options.disks === undefined ? {} : { transform: kinds[options.disks] }),
-      ...(options.disks === 'eager' ? await eagerDisks(session, ref, options) : {}),
+      ...(await locatorsOf(session, ref, machine, options)),
     },
   } as never as {
     readonly folder: ManagedObjectReference<'Folder'>;
     readonly location: Readonly<Record<string, unknown>>;
   };
+}
+
+/** What is said of single disks; the last word on one is what it names itself. */
+async function locatorsOf(
+  session: ServerSession,
+  ref: ManagedObjectReference<'VirtualMachine'>,
+  machine: string,
+  options: Pick<CloneOptions, 'datastore' | 'disks' | 'disk'>,
+) {
+  const every = options.disks === 'eager' ? (await eagerDisks(session, ref, options)).disk : [];
+  const named = options.disk.length === 0 ? [] : await diskLocators(session, machine, options.disk);
+  const disk = [...every.filter(({ diskId }) => named.every((one) => one.diskId !== diskId)), ...named];
+  return disk.length === 0 ? {} : { disk };
 }
 
 /** Room that is filled with zeros is said disk by disk. */

@@ -87,7 +87,7 @@ class Scene {
   }
 
   backing(key: number): Backing {
-    const devices: VirtualDevice[] = this.daemon.read(this.web, 'config')?.hardware.device ?? [];
+    const devices: readonly VirtualDevice[] = this.daemon.read(this.web, 'config')?.hardware.device ?? [];
     return (devices.find((device) => device.key === key)?.backing ?? {}) as Backing;
   }
 
