@@ -10,6 +10,7 @@ import {
   type FileRequest,
   type FileResponse,
   type FolderAccess,
+  ovfImportOptions,
   removeLeftovers,
   systemClock,
   TransferLeases,
@@ -445,7 +446,7 @@ function addManagers(core: HostCore, { rename, autoStart, facts }: ManagerParts)
     draft.add(autoStartManagerClass(autoStart), references.autoStartManager.value, {});
     addNetworkSystem(core, draft, facts);
     draft.add(virtualDiskManagerClass(core, disks), references.virtualDiskManager.value, {});
-    draft.add(ovfManagerClass(core), references.ovfManager.value, {});
+    draft.add(ovfManagerClass(core), references.ovfManager.value, { ovfImportOption: ovfImportOptions });
     draft.add(datastoreSystemClass(core, browsers, rename), references.datastoreSystem.value, {
       capabilities: datastoreSystemCapabilities,
     });

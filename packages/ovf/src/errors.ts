@@ -11,6 +11,7 @@ const reasons = {
   'unit-unknown': 'an allocation unit is not understood',
   'property-invalid': 'a property or its value is not valid',
   'configuration-unknown': 'a deployment option does not exist',
+  'scale-out-invalid': 'a number of instances is not allowed',
   'hardware-unsupported': 'a required hardware item is not supported',
   'hardware-invalid': 'the virtual hardware is not consistent',
   'manifest-invalid': 'the manifest is not valid',

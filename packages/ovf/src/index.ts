@@ -11,6 +11,7 @@ export * from './envelope/envelope.ts';
 export { type EnvelopeOptions, parseEnvelope, readEnvelope } from './envelope/envelope-reader.ts';
 export { virtualSystems } from './envelope/envelope-references.ts';
 export { formatEnvelope } from './envelope/envelope-writer.ts';
+export { type PlacementGroup, type PlacementPolicy, placementGroups, placementPolicy } from './envelope/placement.ts';
 export {
   type PropertyOptions,
   type PropertyOverride,
@@ -20,6 +21,13 @@ export {
 } from './envelope/properties.ts';
 export { type DefaultOptions, withPropertyDefaults } from './envelope/property-defaults.ts';
 export { checkPropertyValue, type PropertyQualifiers, parseQualifiers } from './envelope/property-value.ts';
+export {
+  type CountRange,
+  type ScaleOutChoice,
+  type ScaleOutOptions,
+  scaleOutChoices,
+  withInstances,
+} from './envelope/scale-out.ts';
 export {
   formatSection,
   furtherEnvelopeSections,

@@ -101,6 +101,10 @@ export function clusterConfiguration(
     if (edit.find(ref.value)?.type !== 'VirtualMachine') throw invalid(member, `there is no machine ${ref.value}`);
     return ref.value;
   };
+  for (const { info } of spec.rulesSpec ?? []) {
+    const { vm } = (info ?? {}) as { readonly vm?: unknown };
+    if (Array.isArray(vm)) for (const ref of vm) machine('rulesSpec')({ key: ref });
+  }
   return data('ClusterConfigInfoEx', {
     ...computeMembers(base, spec),
     dasConfig: merged(base.dasConfig, spec.dasConfig),

@@ -1,7 +1,6 @@
 import { requireForDestroy, requireForMoveIntoFolder, requireForRename } from '@hypostyle/services';
 import {
   type Call,
-  type ClusterConfigInfoEx,
   type ClusterConfigSpecEx,
   type ComputeResourceConfigSpec,
   type DatacenterConfigSpec,
@@ -11,16 +10,16 @@ import {
 } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
 import type { Forwarding } from '../forwarding/forwarding.ts';
-import { type EntityType, referenceOf } from '../inventory/entity-document.ts';
+import type { EntityType } from '../inventory/entity-document.ts';
 import { entityName } from '../inventory/entity-name.ts';
 import { InventoryTasks, type StartTask } from '../inventory/inventory-tasks.ts';
 import { privilegeScope } from '../inventory/privilege-scope.ts';
 import { byTask } from './acting.ts';
-import { clusterConfiguration, computeConfiguration } from './cluster-configuration.ts';
-import { clusterChanges } from './cluster-events.ts';
+import { computeConfiguration } from './cluster-configuration.ts';
 import { checkDestroyable, destroy, machinesIn } from './destroy.ts';
 import { MachineSteps } from './machine-steps.ts';
 import { moveIntoFolder } from './move-into-folder.ts';
+import { reconfigureCluster } from './reconfigure-cluster.ts';
 import { rename } from './rename.ts';
 
 type Task = Promise<ManagedObjectReference<'Task'>>;
@@ -115,12 +114,7 @@ export class ContainerWork {
               configuration: computeConfiguration(modify ? before.configuration : undefined, spec),
             });
           } else if (before?.type === 'ClusterComputeResource') {
-            const old = before.configuration as ClusterConfigInfoEx;
-            const configuration = clusterConfiguration(edit, modify ? old : undefined, spec);
-            edit.put({ ...before, configuration });
-            edit.show((draft) => {
-              for (const event of clusterChanges(referenceOf(before), old, configuration)) task.post(draft, event);
-            });
+            reconfigureCluster(edit, before, { spec, modify, post: byTask(task) });
           }
         },
       });

@@ -11,6 +11,7 @@ import { type HostDocument, referenceOf } from '../inventory/entity-document.ts'
 import { poolOf } from '../machines/machine-place.ts';
 import { poolAt } from '../pools/pool-tree.ts';
 import { describedVApp } from '../vapps/described-vapp.ts';
+import { whyNoRules } from '../vapps/import-rules.ts';
 
 /** OvfManager: descriptors of a package made into what ImportVApp takes, with the center's own references. */
 export function ovfManagerClass(core: CenterCore): ManagedObjectClass<'OvfManager'> {
@@ -24,7 +25,7 @@ export function ovfManagerClass(core: CenterCore): ManagedObjectClass<'OvfManage
       }),
       ValidateHost: (_, { ovfDescriptor, host, vhp }) =>
         validateOvfForHost(ovfDescriptor, vhp, networksOf(core, [core.inventory.get('HostSystem', host)])),
-      CreateImportSpec: async (_, { ovfDescriptor, resourcePool, datastore, cisp }) => {
+      CreateImportSpec: async (call, { ovfDescriptor, resourcePool, datastore, cisp }) => {
         const { name, value } = core.inventory.get('Datastore', datastore);
         const hosts = hostsFor(core, resourcePool, cisp.hostSystem).filter((host) =>
           core.hosts.shared.hostsOf(value).includes(host.value),
@@ -36,10 +37,9 @@ export function ovfManagerClass(core: CenterCore): ManagedObjectClass<'OvfManage
             `No host that could take it has the datastore '${name}'.`,
           );
         const networks = networksOf(core, hosts);
-        return importSpecOn(
-          name,
-          await createImportSpec({ descriptor: ovfDescriptor, parameters: cisp, networks, vApps: true }),
-        );
+        const noRules = whyNoRules(core, call, poolOf(core, resourcePool).owner);
+        const request = { descriptor: ovfDescriptor, parameters: cisp, networks, vApps: true, noRules };
+        return importSpecOn(name, await createImportSpec(request));
       },
     },
   };

@@ -1,5 +1,6 @@
 import { type Call, fault, type ManagedObjectReference, type RunningTask } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
+import { forgetInCluster } from '../containers/cluster-rules.ts';
 import { deleteHostEvents } from '../hosts/following/host-events.ts';
 import { deletePart } from '../hosts/mirror/host-parts.ts';
 import { type HostDocument, notSharedBy, referenceOf } from '../inventory/entity-document.ts';
@@ -65,6 +66,7 @@ async function remove(core: CenterCore, task: RunningTask, host: HostDocument): 
     // Events tell where it was, so that it has to be there still.
     core.registry.commit((draft) => task.post(draft, { type: 'HostRemovedEvent', entity: referenceOf(host) }));
     for (const machine of inventory.machinesOnHost(host.value)) {
+      forgetInCluster(edit, machine);
       edit.remove(machine.value);
       gone.push(machine.value);
     }

@@ -36,7 +36,7 @@ interface Waiting {
 /** A machine that is to be imported. */
 export interface MachineImport {
   readonly spec: VirtualMachineConfigSpec;
-  readonly where: Pick<AskedPlace, 'folder' | 'pool' | 'host'>;
+  readonly where: Pick<AskedPlace, 'folder' | 'pool' | 'host' | 'wish'>;
   /** Sees the lease. */
   readonly session: Session | undefined;
   readonly parentTaskKey?: string;
@@ -45,6 +45,8 @@ export interface MachineImport {
 /** An import under way. */
 export interface BegunImport {
   readonly task: ManagedObjectReference<'Task'>;
+  /** Reference value of the host that makes it. */
+  readonly host: string;
   /** Rejects with the fault of an import that came to nothing before. */
   readonly lease: Promise<ManagedObjectReference<'HttpNfcLease'>>;
 }
@@ -132,7 +134,7 @@ export function machineImports(
           entityName: name,
           parentTaskKey,
         });
-        return { task, lease };
+        return { task, host: place.host, lease };
       } catch (error) {
         waiting.delete(key);
         throw error;

@@ -26,6 +26,14 @@ export interface AskedPlace {
   readonly host: ManagedObjectReference | undefined;
   /** Datastores that it needs, by name or reference. */
   readonly datastores: readonly (string | ManagedObjectReference)[];
+  /** Hosts that a rule of the cluster asks for or against, where one can be chosen. */
+  readonly wish?: HostWish;
+}
+
+/** Hosts, by reference value, that a machine had better be on, and better not; as far as it goes. */
+export interface HostWish {
+  readonly together: ReadonlySet<string>;
+  readonly apart: ReadonlySet<string>;
 }
 
 /**
@@ -52,7 +60,8 @@ export function choosePlace(core: CenterCore, asked: AskedPlace): MachinePlace {
   const needed = asked.datastores.map((one) =>
     typeof one === 'string' ? scope.datastore(one, { type: 'ComputeResource', ...owner }).value : one.value,
   );
-  const host = asked.host === undefined ? freest(core, hosts, needed) : given(core, hosts, asked.host, needed);
+  const host =
+    asked.host === undefined ? freest(core, hosts, needed, asked.wish) : given(core, hosts, asked.host, needed);
   return { folder: folder?.value, pool: pool.value, host: host.value };
 }
 
@@ -117,7 +126,12 @@ function given(
   return host;
 }
 
-function freest(core: CenterCore, hosts: readonly HostDocument[], needed: readonly string[]): HostDocument {
+function freest(
+  core: CenterCore,
+  hosts: readonly HostDocument[],
+  needed: readonly string[],
+  wish: HostWish | undefined,
+): HostDocument {
   const connected = hosts.filter(({ value }) => core.hosts.link(value)?.connected === true);
   const [first] = hosts;
   if (connected.length === 0) {
@@ -127,10 +141,22 @@ function freest(core: CenterCore, hosts: readonly HostDocument[], needed: readon
   const [best] = mustHave(core, connected, needed)
     .filter((host) => !inMaintenance(core, host))
     .map((host) => ({ host, load: loadOf(core, host) }))
-    .sort((a, b) => a.load.memory - b.load.memory || a.load.machines - b.load.machines);
+    .sort(
+      (a, b) =>
+        against(a.host, wish) - against(b.host, wish) ||
+        a.load.memory - b.load.memory ||
+        a.load.machines - b.load.machines,
+    );
   if (best === undefined)
     throw fault('InvalidState', {}, 'Every host that could take the machine is in maintenance mode.');
   return best.host;
+}
+
+/** How many rules a machine on the host would break. */
+function against({ value }: HostDocument, wish: HostWish | undefined): number {
+  if (wish === undefined) return 0;
+  const alone = wish.together.size > 0 && !wish.together.has(value);
+  return (alone ? 1 : 0) + (wish.apart.has(value) ? 1 : 0);
 }
 
 /** Hosts that have all those datastores. Throws InvalidDatastore when there is none. */

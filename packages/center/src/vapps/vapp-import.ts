@@ -27,6 +27,7 @@ import { type BegunImport, interrupted, type MachineImports, type StartImport } 
 import type { AskedPlace } from '../machines/machine-place.ts';
 import type { PoolOperations } from '../pools/pool-operations.ts';
 import { poolAt } from '../pools/pool-tree.ts';
+import { ImportRules, mayMakeRules } from './import-rules.ts';
 import { changedConfig } from './vapp-config.ts';
 import { vAppFolder } from './vapp-operations.ts';
 
@@ -40,6 +41,8 @@ export interface VAppImportInput {
   readonly pool: string;
   readonly folder: string | undefined;
   readonly host: string | undefined;
+  /** Placement groups become rules of the cluster. */
+  readonly rules?: boolean;
   /** Finds the caller, who waits for the lease. */
   readonly key: string;
 }
@@ -90,6 +93,7 @@ export function vAppImports(
     const caller = waiting.get(input.key);
     if (caller === undefined) throw interrupted();
     const begun: BegunImport[] = [];
+    const rules = new ImportRules(core, input);
     try {
       const plan = await core.inventory.edit((edit) => planned(edit, input));
       await task.journal({ vApps: plan.vApps.map(({ value }) => value) } satisfies VAppImportJournal);
@@ -100,7 +104,10 @@ export function vAppImports(
         // Who starts the vApp as soon as the lease is done starts it in its order.
         beforeDone: async () => {
           const made = await allMade(core, begun);
-          await core.inventory.edit((edit) => order(edit, plan, made));
+          await core.inventory.edit((edit) => {
+            order(edit, plan, made);
+            rules.make(edit, task, new Map(plan.machines.map(({ spec }, index) => [spec, made[index]])));
+          });
         },
       });
       const stop = () => void lease.abort(fault('RequestCanceled', {}, 'The import was cancelled.'));
@@ -113,11 +120,17 @@ export function vAppImports(
           if (!isData('VirtualMachineImportSpec', spec)) continue;
           const one = await machines.begin(origin(task), {
             spec: spec.configSpec,
-            where: { folder: undefined, pool: { type: 'VirtualApp', value: vApp }, host: hostOf(input) },
+            where: {
+              folder: undefined,
+              pool: { type: 'VirtualApp', value: vApp },
+              host: hostOf(input),
+              wish: rules.wishFor(spec),
+            },
             session: caller.session,
             parentTaskKey: task.ref.value,
           });
           begun.push(one);
+          rules.placed(spec, one.host);
           paths.push(path);
         }
         // All of them are on their way: none waits for the one before it.
@@ -154,7 +167,8 @@ export function vAppImports(
       caller.lease.promise.catch(() => {});
       waiting.set(key, caller);
       try {
-        const input = { of: 'vApp', spec, pool: pool.value, folder, host: where.host?.value, key } as const;
+        const rules = mayMakeRules(core, call, pool.owner);
+        const input = { of: 'vApp', spec, pool: pool.value, folder, host: where.host?.value, rules, key } as const;
         await start(call, { input, entityName: spec.name });
         return (await caller.lease.promise) as ManagedObjectReference<'HttpNfcLease'>;
       } finally {

@@ -12,7 +12,9 @@ export function ovfManagerClass(core: HostCore): ManagedObjectClass<'OvfManager'
       CreateImportSpec: async (_, { ovfDescriptor, datastore, cisp }) => {
         const { name } = core.datastores.get(datastore);
         const networks = core.networks.all();
-        return importSpecOn(name, await createImportSpec({ descriptor: ovfDescriptor, parameters: cisp, networks }));
+        const noRules = 'a single host has no rules.';
+        const request = { descriptor: ovfDescriptor, parameters: cisp, networks, noRules };
+        return importSpecOn(name, await createImportSpec(request));
       },
     },
   };

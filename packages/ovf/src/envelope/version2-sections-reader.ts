@@ -6,6 +6,7 @@ import type {
   BootDeviceSection,
   EncryptionSection,
   EnvironmentFilesSection,
+  OptionInstanceCount,
   PlacementGroupSection,
   PlacementSection,
   ScaleOutSection,
@@ -70,15 +71,30 @@ export function readSharedDiskSection(reader: ElementReader): SharedDiskSection 
 export function readScaleOutSection(reader: ElementReader): ScaleOutSection {
   const head = reader.sectionHead();
   const id = reader.requiredAttribute('id');
-  const element = reader.child('InstanceCount');
-  const count = element && reader.within(element);
-  const counts = {
-    ...present('minimum', count?.integerAttribute('minimum')),
-    ...present('default', count?.integerAttribute('default')),
-    ...present('maximum', count?.integerAttribute('maximum')),
+  const counts = reader.children('InstanceCount').map((element) => readInstanceCount(reader.within(element)));
+  const [general, second] = counts.filter(({ configurations }) => configurations.length === 0);
+  if (second !== undefined) reader.fail('ScaleOutSection has more than one InstanceCount');
+  const { configurations: _, ...count } = general ?? { configurations: [] };
+  const optionCounts = counts.filter(({ configurations }) => configurations.length > 0);
+  return {
+    ...head,
+    id,
+    ...present('description', reader.message('Description')),
+    ...count,
+    ...(optionCounts.length === 0 ? {} : { optionCounts }),
+    ...reader.rest(),
   };
-  count?.rest();
-  return { ...head, id, ...present('description', reader.message('Description')), ...counts, ...reader.rest() };
+}
+
+function readInstanceCount(reader: ElementReader): OptionInstanceCount {
+  const counts = {
+    ...present('minimum', reader.integerAttribute('minimum')),
+    ...present('default', reader.integerAttribute('default')),
+    ...present('maximum', reader.integerAttribute('maximum')),
+    configurations: (reader.attribute('configuration') ?? '').split(/\s+/).filter((id) => id !== ''),
+  };
+  reader.rest();
+  return counts;
 }
 
 /** Reads a PlacementGroupSection (DSP0243 2.1 9.15). */

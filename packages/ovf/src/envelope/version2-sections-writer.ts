@@ -17,6 +17,7 @@ import type {
   BootDeviceSection,
   EncryptionSection,
   EnvironmentFilesSection,
+  InstanceCount,
   PlacementGroupSection,
   PlacementSection,
   ScaleOutSection,
@@ -121,10 +122,14 @@ export function sharedDiskElement(shared: SharedDiskSection, isVersion2: boolean
 
 export function scaleOutElement(scale: ScaleOutSection, isVersion2: boolean): XmlElement {
   const writer = new Version2Writer(isVersion2);
-  const { minimum, default: usual, maximum } = scale;
-  return writer.section('ScaleOutSection', scale, { id: scale.id }, [
-    message('Description', scale.description),
-    element('InstanceCount', writer.attributes({ default: usual, minimum, maximum }), []),
+  const { id, description, optionCounts = [] } = scale;
+  const count = ({ minimum, default: usual, maximum }: InstanceCount, configuration?: string) =>
+    element('InstanceCount', writer.attributes({ default: usual, minimum, maximum, configuration }), []);
+  const hasOwn = [scale.minimum, scale.default, scale.maximum].some((value) => value !== undefined);
+  return writer.section('ScaleOutSection', scale, { id }, [
+    message('Description', description),
+    hasOwn || optionCounts.length === 0 ? count(scale) : undefined,
+    ...optionCounts.map((one) => count(one, one.configurations.join(' '))),
   ]);
 }
 

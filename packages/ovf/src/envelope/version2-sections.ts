@@ -44,13 +44,28 @@ export interface SharedDiskDescription extends DiskDescription {
 }
 
 /** How many instances of a content of the collection there are (DSP0243 2.1 9.14). */
-export interface ScaleOutSection extends Section {
+export interface ScaleOutSection extends Section, InstanceCount {
   /** `id` of a content of the collection. */
   readonly id: string;
   readonly description?: LocalizedText;
+  /** Counts that hold for some deployment options, in place of the section's own. */
+  readonly optionCounts?: readonly OptionInstanceCount[];
+}
+
+/** A range of instances. */
+export interface InstanceCount {
+  /** 1 unless told. */
   readonly minimum?: number;
+  /** The minimum unless told. */
   readonly default?: number;
+  /** Any number unless told. */
   readonly maximum?: number;
+}
+
+/** `ovf:configuration` of an InstanceCount. */
+export interface OptionInstanceCount extends InstanceCount {
+  /** `id` of deployment options, one at least. */
+  readonly configurations: readonly string[];
 }
 
 /** A group whose members are kept together or apart (DSP0243 2.1 9.15). */

@@ -1,5 +1,7 @@
 import type { Content, VirtualSystemCollection } from '../envelope/envelope.ts';
 import { contentsOf } from '../envelope/envelope-references.ts';
+import { countRange } from '../envelope/scale-out.ts';
+import type { ScaleOutSection } from '../envelope/version2-sections.ts';
 import type { RuleCheck } from './rule-check.ts';
 
 const startActions: ReadonlySet<string> = new Set(['powerOn', 'none']);
@@ -53,16 +55,33 @@ function checkCollection(check: RuleCheck, collection: VirtualSystemCollection):
     check.report('startup-child', detail, 'StartupSection', line);
   }
   check.unique('startup-once', 'StartupSection', started, ({ id }) => id, 'startup item of');
-  for (const { id, minimum, default: usual, maximum, line } of collection.scaleOut ?? []) {
-    if (!children.has(id)) {
-      const detail = `the content "${id}" that scales out is not in the collection`;
-      check.report('scale-out-child', detail, 'ScaleOutSection', line);
-    }
-    const least = minimum ?? 1;
-    if (least > (maximum ?? least) || (usual !== undefined && (usual < least || usual > (maximum ?? usual)))) {
-      const detail = `the instances of "${id}" are not in order: at least ${least}, ${usual ?? least}, at most ${maximum ?? 'any number'}`;
-      check.report('scale-out-count', detail, 'ScaleOutSection', line);
-    }
+  for (const section of collection.scaleOut ?? []) checkScaleOut(check, section, children);
+  const scaled = collection.scaleOut ?? [];
+  check.unique('scale-out-once', 'ScaleOutSection', scaled, ({ id }) => id, 'scale-out of');
+}
+
+function checkScaleOut(check: RuleCheck, section: ScaleOutSection, children: ReadonlySet<string>): void {
+  const { id, optionCounts = [], line } = section;
+  if (!children.has(id)) {
+    const detail = `the content "${id}" that scales out is not in the collection`;
+    check.report('scale-out-child', detail, 'ScaleOutSection', line);
+  }
+  const seen = new Set<string>();
+  for (const configuration of optionCounts.flatMap(({ configurations }) => configurations)) {
+    const known = check.configurations.has(configuration);
+    const detail = known
+      ? `the instances of "${id}" are given twice for the configuration "${configuration}"`
+      : `the instances of "${id}" are given for the configuration "${configuration}", which does not exist`;
+    if (!known) check.report('configuration-known', detail, 'ScaleOutSection', line);
+    else if (seen.has(configuration)) check.report('scale-out-once', detail, 'ScaleOutSection', line);
+    seen.add(configuration);
+  }
+  for (const count of [section, ...optionCounts]) {
+    const { minimum: least, default: usual, maximum } = countRange(count);
+    if (least <= usual && usual <= maximum) continue;
+    const most = Number.isFinite(maximum) ? maximum : 'any number';
+    const detail = `the instances of "${id}" are not in order: at least ${least}, ${usual}, at most ${most}`;
+    check.report('scale-out-count', detail, 'ScaleOutSection', line);
   }
 }
 

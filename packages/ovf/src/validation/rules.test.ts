@@ -204,6 +204,13 @@ const broken: Readonly<Record<Exclude<ValidationRule, (typeof packageRules)[numb
       machine('a'),
     ),
   }),
+  'scale-out-once': descriptor({
+    version: 2,
+    content: collection(
+      '<ScaleOutSection ovf:id="a"><Info/><Description/><InstanceCount ovf:default="2"/></ScaleOutSection>'.repeat(2),
+      machine('a'),
+    ),
+  }),
   'placement-group-unique': descriptor({
     version: 2,
     sections: '<PlacementGroupSection ovf:id="g"><Info/></PlacementGroupSection>'.repeat(2),

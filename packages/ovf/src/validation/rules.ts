@@ -107,6 +107,7 @@ export const validationRules = {
   'startup-once': strictly(text('9.7')),
   'scale-out-child': strictly(text2('9.14'), 'reference-unknown'),
   'scale-out-count': strictly(text2('9.14')),
+  'scale-out-once': strictly(text2('9.14')),
   'placement-group-unique': strictly(text2('9.15')),
   'placement-group-known': strictly(text2('9.15'), 'reference-unknown'),
   'environment-file': strictly(text2('9.11'), 'reference-unknown'),

@@ -44,7 +44,6 @@ function collectionImport(context: PackageContext, collection: VirtualSystemColl
     context.errors.push(ovfFaults.invalidName(name.slice(0, 80)));
     return { spec: undefined, fileItems: [] };
   }
-  remarkPlacement(context, collection);
   const names = new Set<string>();
   const children: ImportSpec[] = [];
   const fileItems: OvfFileItem[] = [];
@@ -142,14 +141,4 @@ function amounts({ reservation, limit, weight }: HardwareItem) {
     ...(limit === undefined ? {} : { limit }),
     ...(weight === undefined ? {} : { weight }),
   };
-}
-
-/** 2.x: what the placement service is for. */
-function remarkPlacement(
-  { warnings }: PackageContext,
-  { scaleOut = [], placements = [], id }: VirtualSystemCollection,
-): void {
-  if (scaleOut.length > 0) warnings.push(ovfFaults.remark(`The ScaleOutSection of '${id}' is kept and not followed.`));
-  if (placements.length > 0)
-    warnings.push(ovfFaults.remark(`The PlacementSection of '${id}' is kept and not followed.`));
 }

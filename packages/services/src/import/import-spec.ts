@@ -1,10 +1,12 @@
 import {
   type Envelope,
   type PropertyOverride,
+  type ResolvedProperty,
   resolveProperties,
   type VirtualSystem,
   validateDescriptor,
   virtualSystems,
+  withInstances,
 } from '@hypostyle/ovf';
 import {
   data,
@@ -19,8 +21,10 @@ import {
 import { faults } from '../errors.ts';
 import { type ContentImport, contentImport, systemImport } from './content-import.ts';
 import type { NamedNetwork, Provisioning } from './device-changes.ts';
+import { importOptions } from './import-options.ts';
 import type { PackageContext } from './machine-import.ts';
 import { localizedFaults, ovfFault, ovfFaults, validationFaults } from './ovf-faults.ts';
+import { placementRemarks } from './placement.ts';
 
 export interface ImportSpecRequest {
   /** The OVF descriptor's text. */
@@ -32,6 +36,8 @@ export interface ImportSpecRequest {
   readonly maximumHardwareVersion?: number;
   /** A collection becomes a vApp; without it a package is of one machine. */
   readonly vApps?: boolean;
+  /** Why placement groups become no rules; undefined where they do. */
+  readonly noRules?: string | undefined;
 }
 
 const provisionings: Readonly<Record<string, Provisioning>> = {
@@ -86,14 +92,20 @@ function failed(errors: readonly VimFault[], warnings: readonly VimFault[]): Ovf
   return data('OvfCreateImportSpecResult', { error: localizedFaults(errors), warning: localizedFaults(warnings) });
 }
 
-function specResult(envelope: Envelope, request: ImportSpecRequest, warnings: VimFault[]): OvfCreateImportSpecResult {
+function specResult(packed: Envelope, request: ImportSpecRequest, warnings: VimFault[]): OvfCreateImportSpecResult {
   const { parameters } = request;
   const provisioning = provisionings[parameters.diskProvisioning ?? ''];
   if (provisioning === undefined) {
     const supported = diskProvisionings.join(', ');
     return failed([ovfFaults.diskProvisioning(parameters.diskProvisioning ?? '', supported)], warnings);
   }
-  const configuration = checkDeploymentOption(envelope, parameters.deploymentOption);
+  const configuration = checkDeploymentOption(packed, parameters.deploymentOption);
+  const options = importOptions(parameters.importOption);
+  const envelope = withInstances(packed, {
+    ...(configuration === undefined ? {} : { configuration }),
+    counts: options.counts,
+    language: parameters.locale,
+  });
   const overrides: PropertyOverride[] = (parameters.propertyMapping ?? []).map(({ key, value }) => ({ key, value }));
   const selection = configuration === undefined ? {} : { configuration };
   for (const { detail } of envelope.warnings) warnings.push(ovfFaults.remark(detail));
@@ -109,7 +121,9 @@ function specResult(envelope: Envelope, request: ImportSpecRequest, warnings: Vi
     warnings,
     errors,
   };
-  const { spec, fileItems } = request.vApps ? contentImport(context) : singleImport(context, virtualSystems(envelope));
+  warnings.push(...placementRemarks(envelope, request.noRules));
+  const { spec, fileItems } =
+    request.vApps && options.system === undefined ? contentImport(context) : singleImport(context, options.system);
   if (spec === undefined || errors.length > 0) return failed(errors, warnings);
   return data('OvfCreateImportSpecResult', {
     importSpec: spec,
@@ -118,16 +132,27 @@ function specResult(envelope: Envelope, request: ImportSpecRequest, warnings: Vi
   });
 }
 
-/** Where there are no vApps: the one machine of the package, wherever it is in it. */
-function singleImport(context: PackageContext, systems: readonly VirtualSystem[]): ContentImport {
+/** Where there are no vApps: the one machine of the package, wherever it is in it, or the one that was asked for. */
+function singleImport(context: PackageContext, asked: string | undefined): ContentImport {
   const { content } = context.envelope;
+  const all = virtualSystems(context.envelope);
+  const systems = asked === undefined ? all : all.filter(({ id }) => id === asked);
   const [system] = systems;
+  if (asked !== undefined && system === undefined)
+    throw faults.invalidArgument('cisp.importOption', `The package has no machine '${asked}'.`);
   if (system === undefined || systems.length > 1) {
     const message = `A package of ${systems.length} virtual systems is a vApp, which a single host has not: import it by a center.`;
     context.errors.push(ovfFaults.unsupportedElement(content.line ?? 0, content.kind, message));
     return { spec: undefined, fileItems: [] };
   }
-  return systemImport(context, system, context.parameters.entityName);
+  const own = asked === undefined ? context : { ...context, properties: propertiesFor(context, system) };
+  return systemImport(own, system, context.parameters.entityName);
+}
+
+/** Properties of a machine that is imported alone: its own, and those of the collections around it. */
+function propertiesFor({ envelope, properties }: PackageContext, system: VirtualSystem): readonly ResolvedProperty[] {
+  const others = new Set(virtualSystems(envelope).map(({ id }) => id));
+  return properties.filter(({ entityId }) => entityId === system.id || !others.has(entityId));
 }
 
 /** Undefined for the descriptor's default; throws InvalidArgument for an option that does not exist. */

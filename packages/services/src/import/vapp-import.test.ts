@@ -11,6 +11,7 @@ import {
 } from '@hypostyle/vim';
 import { importDevices } from './import-devices.ts';
 import { createImportSpec, importSpecOn } from './import-spec.ts';
+import { importedPlacements } from './placement.ts';
 
 const networks = [{ ref: { type: 'Network', value: 'net-1' } as const, name: 'VM Network' }];
 const corpus = new URL('../../../ovf/fixtures/descriptors/', import.meta.url);
@@ -124,4 +125,68 @@ test('every descriptor of the corpus becomes a specification, or errors that say
     }
   }
   assert.ok(vApps > 10, `${vApps} vApps`);
+});
+
+const fixture = (name: string) => readFileSync(new URL(`ImportOvf2014__${name}.ovf`, corpus), 'utf8');
+const remarks = ({ warning = [] }: Awaited<ReturnType<typeof specOf>>) =>
+  warning.map(({ localizedMessage }) => localizedMessage ?? '');
+
+test('what scales out becomes as many machines, each with its own disks, or an error that tells the bounds', async () => {
+  const scaled = shop
+    .replaceAll('envelope/1"', 'envelope/2"')
+    .replace(
+      '<StartupSection>',
+      '<ScaleOutSection ovf:id="db"><Info>s</Info><InstanceCount ovf:default="2" ovf:maximum="3"/></ScaleOutSection><StartupSection>',
+    );
+  const names = async (importOption?: readonly string[]) => {
+    const result = await specOf(scaled, importOption === undefined ? {} : { importOption });
+    assert.deepEqual(result.error ?? [], []);
+    return { result, names: machinesOf(result.importSpec).map(({ spec }) => spec.configSpec.name) };
+  };
+  const usual = await names();
+  assert.deepEqual(usual.names, ['Database-1', 'Database-2', 'web']);
+  assert.deepEqual(
+    usual.result.fileItem?.map(({ deviceId, path }) => [deviceId, path]),
+    [1, 2].map((n) => [`/shop/Database-${n}/VirtualLsiLogicController0:0`, 'db.vmdk']),
+  );
+  const { child = [] } = usual.result.importSpec as VirtualAppImportSpec;
+  assert.deepEqual(
+    child.map(({ entityConfig }) => [entityConfig?.tag, entityConfig?.startOrder, entityConfig?.startDelay]),
+    [
+      ['db-1', 1, 5],
+      ['db-2', 1, 5],
+      ['rest', 2, 0],
+    ],
+  );
+  assert.deepEqual((await names(['scaleOut:db=3', 'other'])).names.length, 4);
+  assert.deepEqual((await names(['virtualSystem:db-2'])).names, ['Database-2']);
+  const refused = await specOf(scaled, { importOption: ['scaleOut:db=9'] });
+  assert.match(refused.error?.[0]?.localizedMessage ?? '', /"db" has 1 to 3 instances, not 9/);
+  await assert.rejects(specOf(scaled, { importOption: ['scaleOut:db'] }), /scaleOut:ID=COUNT/);
+  await assert.rejects(specOf(scaled, { importOption: ['virtualSystem:db'] }), /no machine 'db'/);
+});
+
+test('placement groups come out of the specification again, and a place without rules says so', async () => {
+  const pair = fixture('soft-aag-2-vm-vapp').replace('<Name>Test System</Name>', '<Name>First</Name>');
+  const apart = await specOf(pair);
+  assert.deepEqual(
+    remarks(apart).filter((text) => /placement/.test(text)),
+    [],
+  );
+  const [group] = importedPlacements(apart.importSpec as ImportSpec);
+  assert.deepEqual([group?.kind, group?.machines.length], ['availability', 2]);
+  assert.match(group?.name ?? '', /group-4$/);
+  const alone = await createImportSpec({
+    descriptor: pair,
+    parameters,
+    networks,
+    vApps: true,
+    noRules: 'there are no rules.',
+  });
+  assert.match(remarks(alone).join(), /'section4' \(availability\) is kept and not followed: there are no rules\./);
+  const racks = await specOf(pair.replace('"availability"', '"affinity-rack"'));
+  assert.match(remarks(racks).join(), /affinity-rack.*not followed/);
+  assert.deepEqual(importedPlacements(racks.importSpec as ImportSpec), []);
+  const unknown = await specOf(pair.replace('"availability"', '"near"'));
+  assert.match(remarks(unknown).join(), /the policy is not known/);
 });

@@ -1,3 +1,4 @@
+import { forgetInCluster } from '../../containers/cluster-rules.ts';
 import { type MachineDocument, notSharedBy } from '../../inventory/entity-document.ts';
 import type { InventoryEdit } from '../../inventory/inventory.ts';
 import { deletePart, type PartDocument } from './host-parts.ts';
@@ -33,6 +34,7 @@ export class MirrorRemoval {
   machine(document: MachineDocument, edit: InventoryEdit): void {
     const heir = this.#context.options.heirOf(document);
     if (heir === undefined) {
+      forgetInCluster(edit, document);
       edit.remove(document.value);
       this.#context.core.lastKnown.forget(document.value);
       return;
