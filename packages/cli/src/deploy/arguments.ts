@@ -18,3 +18,9 @@ export function parseForward(text: string): string | undefined {
   if (!isIPv4(address) || ports.some((port) => port < 1 || port > 65_535)) return undefined;
   return `${protocol}:${address}:${ports.join(':')}`;
 }
+
+/** `id=count`, of what scales out in a package. Undefined for anything else. */
+export function parseScale(text: string): readonly [id: string, count: number] | undefined {
+  const match = /^(.+)=(\d{1,6})$/.exec(text);
+  return match?.[1] === undefined ? undefined : [match[1], Number(match[2])];
+}

@@ -20,6 +20,8 @@ export interface DeployPackage extends AsyncDisposable {
   readonly warnings: readonly string[];
   /** What the package has to prove its origin; not complete while it may still come behind the files. */
   readonly signed: { readonly manifest?: Uint8Array; readonly certificate?: Uint8Array; readonly complete: boolean };
+  /** The files can be read as often as one likes. */
+  readonly again: boolean;
   /** Where a server may find the files by itself; absent where it cannot. */
   readonly place?: PackagePlace;
   /** The wanted files, in the order in which they come cheapest; each is to be read before the next. */
@@ -54,6 +56,7 @@ function inAnyOrder(ovf: Awaited<ReturnType<typeof openOvf>>): DeployPackage {
     envelope: ovf.envelope,
     warnings: ovf.warnings.map(({ detail }) => detail),
     signed: signedBy(ovf, true),
+    again: true,
     async *files(wanted) {
       for (const href of wanted) yield { href, content: ovf.open(href) };
     },
@@ -69,6 +72,7 @@ export async function streamed(source: AsyncIterable<Uint8Array>): Promise<Deplo
     envelope: ova.envelope,
     warnings: ova.warnings.map(({ detail }) => detail),
     signed: signedBy(ova, ova.manifestBytes !== undefined),
+    again: false,
     async *files(wanted) {
       const missing = new Set(wanted);
       // To the end, even when all that is wanted has come: a manifest that comes last is checked there.

@@ -125,3 +125,31 @@ test('a name that is taken is refused, and the machine that has it stays', async
   assert.equal((await machineNames()).filter((name) => name === 'taken').length, 1);
   assert.ok(await diskBeginsWithContent('taken'));
 });
+
+test('what scales out becomes several machines, each with its disk, or none of them', async () => {
+  const { code, output, errors } = await hypo('deploy', files.scaled, '--name', 'farm', '--json');
+  assert.equal(code, 0, errors);
+  assert.deepEqual(
+    (JSON.parse(output) as { name: string }[]).map(({ name }) => name),
+    ['farm-1', 'farm-2'],
+  );
+  assert.ok((await diskBeginsWithContent('farm-1')) && (await diskBeginsWithContent('farm-2')));
+  const farm = async () => (await machineNames()).filter((name) => /^farm|^small/.test(name)).sort();
+  const many = await hypo('deploy', files.scaled, '--scale', 'small=4');
+  assert.equal(many.code, 1);
+  assert.match(many.errors, /"small" has 1 to 3 instances, not 4/);
+  const other = await hypo('deploy', files.scaled, '--scale', 'web=1');
+  assert.match(other.errors, /"web" does not scale out: only small can/);
+  // The third has a name that is taken: the two before it go again.
+  assert.equal((await hypo('deploy', files.ova, '--name', 'again-3')).code, 0);
+  const taken = await hypo('deploy', files.scaled, '--name', 'again', '--scale', 'small=3');
+  assert.equal(taken.code, 1);
+  assert.deepEqual(
+    (await machineNames()).filter((name) => name.startsWith('again')),
+    ['again-3'],
+  );
+  assert.deepEqual(await farm(), ['farm-1', 'farm-2']);
+  const one = await hypo('deploy', files.scaled, '--scale', 'small=1', '--name', 'farmer');
+  assert.equal(one.code, 0, one.errors);
+  assert.match(one.output, /farmer: deployed/);
+});

@@ -24,6 +24,10 @@ export interface DeployChoices {
   readonly forwards: readonly string[];
   readonly disks: 'thin' | 'thick';
   readonly deploymentOption?: string;
+  /** How many instances of what scales out, by its id. */
+  readonly counts?: ReadonlyMap<string, number>;
+  /** The one machine of the package to import, by its id; all of it unless told. */
+  readonly system?: string;
   /** Whether compressed disks are checked before the machine may start; the host's own way unless told. */
   readonly verify?: 'before' | 'background';
   /** How fast they settle, in MB of the disk a second; the host's own unless told. */
@@ -59,9 +63,16 @@ export async function planImport(
       networkMapping,
       propertyMapping: choices.properties.map(({ key, value }) => data('KeyValue', { key, value })),
       diskProvisioning: choices.disks,
+      importOption: importOptionOf(choices),
     }),
   });
   return { ...planned(result, choices), warnings: (result.warning ?? []).map(messageOf) };
+}
+
+function importOptionOf({ counts = new Map(), system }: DeployChoices): readonly string[] | undefined {
+  const keywords = [...counts].map(([id, count]) => `scaleOut:${id}=${count}`);
+  if (system !== undefined) keywords.push(`virtualSystem:${system}`);
+  return keywords.length === 0 ? undefined : keywords;
 }
 
 function planned(result: OvfCreateImportSpecResult, choices: DeployChoices): Omit<PlannedImport, 'warnings'> {

@@ -33,6 +33,19 @@ export function describeSummary(summary: PackageSummary, { licences }: { readonl
       option.label,
       option.description,
     ]),
+    table('Scales out', ['ID', 'COUNT', 'FROM', 'TO', 'DESCRIPTION'], summary.scaleOut, (one) => [
+      one.id,
+      String(one.default),
+      String(one.minimum),
+      one.maximum === undefined ? 'any' : String(one.maximum),
+      one.description,
+    ]),
+    table('Placement', ['GROUP', 'POLICY', 'MACHINES', 'DESCRIPTION'], summary.placement, (group) => [
+      group.id,
+      group.policy,
+      group.systems.join(', '),
+      group.description,
+    ]),
     table('Properties', ['KEY', 'TYPE', 'VALUE', 'LABEL'], summary.properties, (property) => [
       property.key,
       property.type,

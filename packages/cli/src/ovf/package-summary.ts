@@ -5,9 +5,11 @@ import {
   localize,
   OvfError,
   type OvfWarning,
+  placementGroups,
   resolveHardware,
   resolveProperties,
   type SignatureVerdict,
+  scaleOutChoices,
   virtualSystems,
 } from '@hypostyle/ovf';
 
@@ -109,6 +111,19 @@ export function summarize(input: SummaryInput) {
       label: textOf(one.label),
       description: textOf(one.description),
       default: one.isDefault ?? false,
+    })),
+    scaleOut: scaleOutChoices(envelope, option).map(({ id, description, minimum, default: count, maximum }) => ({
+      id,
+      description: textOf(description),
+      minimum,
+      default: count,
+      maximum: Number.isFinite(maximum) ? maximum : undefined,
+    })),
+    placement: placementGroups(envelope).map(({ section, systems: members }) => ({
+      id: section.id,
+      policy: section.policy,
+      description: textOf(section.description),
+      systems: members.map(({ id }) => id),
     })),
     properties: (
       attempt(() =>

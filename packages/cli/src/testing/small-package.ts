@@ -13,6 +13,8 @@ export interface SmallPackage {
   readonly ovf: string;
   /** An OVA whose manifest has another digest for the disk. */
   readonly wrongDigest: string;
+  /** An OVA of a collection whose only machine is there twice, and up to three times. */
+  readonly scaled: string;
 }
 
 /** Writes the package in every form into a folder. */
@@ -28,9 +30,15 @@ export async function writeSmallPackage(folder: string, content: Buffer): Promis
     ova: join(folder, 'small.ova'),
     ovf: join(folder, 'small.ovf'),
     wrongDigest: join(folder, 'wrong-digest.ova'),
+    scaled: join(folder, 'scaled.ova'),
   };
   const diskFile = { name: 'disk.vmdk', size: disk.length, open: () => [disk] as unknown as AsyncIterable<Uint8Array> };
   await writeOva(createWriteStream(paths.ova), { descriptorName: 'small.ovf', descriptor, files: [diskFile] });
+  await writeOva(createWriteStream(paths.scaled), {
+    descriptorName: 'scaled.ovf',
+    descriptor: scaledOf(descriptor),
+    files: [diskFile],
+  });
   const sha256 = (bytes: string | Buffer) => createHash('sha256').update(bytes).digest('hex');
   const entries = [
     { algorithm: 'SHA256', file: 'small.ovf', digest: sha256(descriptor) },
@@ -74,4 +82,16 @@ function descriptorOf(diskBytes: number): string {
   </VirtualSystem>
 </Envelope>
 `;
+}
+
+function scaledOf(descriptor: string): string {
+  const scale =
+    '<ScaleOutSection ovf:id="small"><Info>s</Info><Description>s</Description><InstanceCount ovf:default="2" ovf:maximum="3"/></ScaleOutSection>';
+  return descriptor
+    .replaceAll('ovf/envelope/1"', 'ovf/envelope/2"')
+    .replace(
+      '<VirtualSystem ',
+      `<VirtualSystemCollection ovf:id="farm"><Info>Farm</Info><Name>farm</Name>${scale}<VirtualSystem `,
+    )
+    .replace('</VirtualSystem>', '</VirtualSystem></VirtualSystemCollection>');
 }

@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { type CommandContext, type CommandDefinition, onServer, optionsOf } from '../../command-context.ts';
 import type { ServerSession } from '../../connection/server-session.ts';
 import { acceptPackage } from '../../deploy/acceptance.ts';
-import { parseForward, parseProperty } from '../../deploy/arguments.ts';
+import { parseForward, parseProperty, parseScale } from '../../deploy/arguments.ts';
 import { openDatastorePackage } from '../../deploy/datastore-package.ts';
 import { type Deployed, deployPackage } from '../../deploy/deploy.ts';
 import { openDeployPackage } from '../../deploy/deploy-package.ts';
@@ -23,6 +23,7 @@ interface DeployOptions extends PlaceOptions {
   readonly forward: readonly string[];
   readonly disks: string;
   readonly option?: string;
+  readonly scale: ReadonlyMap<string, number>;
   readonly acceptEula?: boolean;
   readonly trust: readonly string[];
   readonly requireSignature?: boolean;
@@ -52,6 +53,12 @@ export const defineDeploy: CommandDefinition = (program, context) => {
     )
     .option('--disks <kind>', 'thin or thick', 'thin')
     .option('--option <id>', 'deployment option of the package')
+    .option(
+      '--scale <id=count>',
+      'how many machines of what scales out in the package (ScaleOutSection); may be repeated',
+      collectScale,
+      new Map<string, number>(),
+    )
     .option('--verify <when>', 'check compressed disks before the machine can start, or in the background')
     .option(
       '--settle-rate <megabytes>',
@@ -77,6 +84,7 @@ Examples:
   hypo deploy appliance.ova
   hypo deploy appliance.ova --name web --property hostname=web --forward 8080:80 --power-on --wait-ip
   hypo deploy appliance.ova --host esx2 --folder /Datacenter/vm/web --pool production
+  hypo deploy shop.ova --scale web=4
   hypo deploy '[datastore1] library/appliance.ova' --verify before --power-on
   hypo deploy https://example.org/appliance.ova --network 'VM Network'`,
     )
@@ -101,12 +109,13 @@ Examples:
       await onServer(command, context, async (session) => {
         await using opened = local ?? (await openDatastorePackage(session, source, context.signal));
         if (local === undefined) await acceptPackage(context, opened, acceptance);
-        const { name, datastore, network, property, forward, option } = options;
-        const machine = await deployPackage(session, context, opened, {
+        const { name, datastore, network, property, forward, option, scale } = options;
+        const machines = await deployPackage(session, context, opened, {
           network,
           properties: property,
           forwards: forward,
           disks: options.disks as 'thin' | 'thick',
+          counts: scale,
           datastore,
           place: placeOf(options),
           ...(name === undefined ? {} : { name }),
@@ -114,7 +123,7 @@ Examples:
           ...(verify === undefined ? {} : { verify }),
           ...(settleRate === undefined ? {} : { settleRate }),
         });
-        await finish(session, context, machine, options);
+        await finish(session, context, machines, options);
       });
     });
 };
@@ -122,9 +131,21 @@ Examples:
 async function finish(
   session: ServerSession,
   context: CommandContext,
+  all: readonly Deployed[],
+  options: DeployOptions,
+): Promise<void> {
+  const results: unknown[] = [];
+  for (const one of all) results.push(await finishOne(session, context, one, options));
+  if (options.json) printJson(context.terminal, results.length === 1 ? results[0] : results);
+}
+
+/** Starts what was deployed, if it is to be, and tells of it; answers what JSON says. */
+async function finishOne(
+  session: ServerSession,
+  context: CommandContext,
   deployed: Deployed,
   { powerOn, waitIp, timeout, json }: DeployOptions,
-): Promise<void> {
+): Promise<unknown> {
   const name = await nameOf(session, deployed);
   if (deployed.type === 'VirtualApp') {
     const vApp = deployed as ManagedObjectReference<'VirtualApp'>;
@@ -132,9 +153,8 @@ async function finish(
     if (powerOn || waitIp)
       await runTask(session, context, name, () => session.client.call(vApp, 'PowerOnVApp_Task', {}));
     if (waitIp) note(context.terminal, `hypo: warning: ${name} is a vApp: ask its machines for their addresses.`);
-    if (json) printJson(context.terminal, { id: vApp.value, name });
-    else print(context.terminal, `${name}: ${powerOn || waitIp ? 'started' : 'deployed'}`);
-    return;
+    if (!json) print(context.terminal, `${name}: ${powerOn || waitIp ? 'started' : 'deployed'}`);
+    return { id: vApp.value, name };
   }
   const machine = deployed as ManagedObjectReference<'VirtualMachine'>;
   if (!json && (powerOn || waitIp)) note(context.terminal, `${name}: deployed`);
@@ -143,8 +163,8 @@ async function finish(
     if (!json && waitIp) note(context.terminal, `${name}: powered on`);
   }
   const ip = waitIp ? await waitForAddress(session, machine, name, timeout, context.signal) : undefined;
-  if (json) printJson(context.terminal, { id: machine.value, name, ...(ip === undefined ? {} : { ip }) });
-  else print(context.terminal, ip ?? `${name}: ${powerOn ? 'powered on' : 'deployed'}`);
+  if (!json) print(context.terminal, ip ?? `${name}: ${powerOn ? 'powered on' : 'deployed'}`);
+  return { id: machine.value, name, ...(ip === undefined ? {} : { ip }) };
 }
 
 async function nameOf({ client }: ServerSession, deployed: Deployed): Promise<string> {
@@ -192,6 +212,12 @@ function collectProperty(text: string, before: DeployOptions['property']): Deplo
   const property = parseProperty(text);
   if (property === undefined) throw new InvalidArgumentError('Write it as KEY=VALUE.');
   return [...before, property];
+}
+
+function collectScale(text: string, before: DeployOptions['scale']): DeployOptions['scale'] {
+  const scale = parseScale(text);
+  if (scale === undefined) throw new InvalidArgumentError('Write it as ID=COUNT, such as web=4.');
+  return new Map([...before, scale]);
 }
 
 function collectForward(text: string, before: readonly string[]): readonly string[] {
