@@ -174,6 +174,7 @@ async function killedAtEveryWrite(t: TestContext, { method, prepare, run, isDone
     if (lived) {
       assert.ok(isDone(daemon, name), where);
       assert.ok(steps > 2, 'it was killed at some writes');
+      t.diagnostic(`${steps} kills`);
       return;
     }
     center.kill();
@@ -193,14 +194,8 @@ async function killedAtEveryWrite(t: TestContext, { method, prepare, run, isDone
   }
 }
 
-/** What takes minutes on a busy machine, and is done as clones are. */
-const long = new Set(['instant clone']);
-
 for (const [name, operation] of Object.entries(operations)) {
-  const skip =
-    long.has(name) && process.env.HYPOSTYLE_WHOLE === undefined && 'it is long: run it with HYPOSTYLE_WHOLE=1';
-  const timeout = long.has(name) ? 600_000 : 300_000;
-  test(`${name}: a center that is killed at any write says truly what became of it`, { timeout, skip }, (t) =>
+  test(`${name}: a center that is killed at any write says truly what became of it`, { timeout: 300_000 }, (t) =>
     killedAtEveryWrite(t, operation),
   );
 }
