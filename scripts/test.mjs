@@ -8,7 +8,7 @@ import { ensurePackages } from './debian-packages.mjs';
 import { ensureModules } from './run.mjs';
 
 const unitOnly = process.argv.includes('--unit');
-/** Files with the clients of others, for which npm test has not the time to run every case. */
+/** Files with the clients of others, or with kills at every step, of which npm test has not the time for every case. */
 const clients = [
   'client-bed',
   'ansible',
@@ -21,6 +21,13 @@ const clients = [
   'guestfs',
   'other-datastore',
   'appliance.',
+  'killed',
+  'work-kill',
+  'live-move',
+  'relocate',
+  'hot-change',
+  'memory-image',
+  'engine-found',
 ];
 const only = process.argv.includes('--clients')
   ? clients

@@ -208,7 +208,7 @@ export class Host {
     const [maintenance, pools] = await Promise.all([MaintenanceMode.open(store), Pools.open(store)]);
     const parts = { facts, hypervisorInfo, groups, groupsInfo, registry, services, datastores, maintenance, pools };
     const core = makeCore(options, parts);
-    const watch = new MachineWatch(core, clock);
+    const watch = new MachineWatch(core, { clock });
     const consoles = new ConsoleTickets(core, options.sslThumbprint);
     const leases = new TransferLeases({
       pulling: definePullWork(core),

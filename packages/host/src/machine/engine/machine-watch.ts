@@ -11,9 +11,10 @@ import { type RuntimeDocument, saveRuntime } from '../registration/registration.
 /** Milliseconds between looks at a guest that has not said its address yet, and at one that has. */
 const firstFactsInterval = 1_000;
 const factsInterval = 15_000;
-/** How long engines may take to tell their use, all of them together, and how many are asked at once. */
-const usagePatience = 10_000;
+/** How many engines are asked for their use at once. */
 const usagesAtOnce = 16;
+/** Milliseconds for which an engine answers no look at its use, until that is said. */
+const silenceLimit = 60_000;
 
 type EndReason = Extract<MachineEvent, { kind: 'ended' }>['reason'];
 
@@ -28,12 +29,22 @@ interface Followed {
   ending: boolean;
   readonly meter: MachineMeter;
   hostName?: string;
+  /** Since when it answers no look at its use, by the clock, and whether that was said. */
+  silence?: { readonly since: number; readonly told: boolean } | undefined;
+}
+
+export interface MachineWatchOptions {
+  /** Time of what is measured; the true one unless told. */
+  readonly clock?: Clock;
+  /** Milliseconds that engines have to tell their use, all of them together: 10 s unless told. */
+  readonly usagePatience?: number;
 }
 
 /** Follows every running engine: its end, its guest's facts and its use become state and events. */
 export class MachineWatch {
   readonly #core: HostCore;
   readonly #clock: Clock;
+  readonly #usagePatience: number;
   readonly #followed = new Map<string, Followed>();
 
   /** Told of a disk that made its machine stand still: one that cannot be read, or that has no room. */
@@ -42,9 +53,10 @@ export class MachineWatch {
   /** Told what a guest calls itself, once its agent says so. */
   onHostName: (id: string, hostName: string) => Promise<void> = async () => {};
 
-  constructor(core: HostCore, clock: Clock = systemClock) {
+  constructor(core: HostCore, { clock = systemClock, usagePatience = 10_000 }: MachineWatchOptions = {}) {
     this.#core = core;
     this.#clock = clock;
+    this.#usagePatience = usagePatience;
   }
 
   /** Begins to follow an engine that `start` or `adopt` gave. */
@@ -266,7 +278,7 @@ export class MachineWatch {
     const samples = new Map<string, MachineSample>();
     const waiting = [...this.#followed.keys()].values();
     const end = new AbortController();
-    const patience = sleep(usagePatience, undefined, { signal: end.signal }).catch(() => undefined);
+    const patience = sleep(this.#usagePatience, undefined, { signal: end.signal }).catch(() => undefined);
     const ask = async () => {
       for (const id of waiting) {
         const sample = await this.#measure(id, patience);
@@ -282,7 +294,7 @@ export class MachineWatch {
   #measureFirst(id: string): void {
     this.#background(
       'use of a machine',
-      this.#measure(id, sleep(usagePatience, undefined, { ref: false })).then((sample) => {
+      this.#measure(id, sleep(this.#usagePatience, undefined, { ref: false })).then((sample) => {
         if (sample !== undefined) this.#core.machines.change(id, { stats: sample.stats });
       }),
     );
@@ -291,13 +303,39 @@ export class MachineWatch {
   async #measure(id: string, patience: Promise<undefined>): Promise<MachineSample | undefined> {
     const followed = this.#followed.get(id);
     if (followed === undefined) return undefined;
-    const usage = await Promise.race([followed.engine.usage().catch(() => undefined), patience]);
-    if (usage === undefined || this.#followed.get(id) !== followed) return undefined;
+    const answer = followed.engine.usage().catch(() => 'refused' as const);
+    const usage = await Promise.race([answer, patience]);
+    if (this.#followed.get(id) !== followed) return undefined;
+    this.#tellSilence(id, followed, usage === undefined);
+    if (usage === undefined || usage === 'refused') return undefined;
     return followed.meter.measure(usage, {
       now: this.#clock.now(),
       hostMHz: this.#core.hostMHz,
       memoryMiB: this.#core.machines.find(id)?.configuration.memoryMiB ?? 0,
     });
+  }
+
+  /** Whoever waits for a task of a machine whose engine hangs, as on storage that does not answer, is told why. */
+  #tellSilence(id: string, followed: Followed, isSilent: boolean): void {
+    const { events, machines } = this.#core;
+    const machine = machines.find(id);
+    if (machine === undefined) return;
+    const name = machine.configuration.name;
+    const say = (message: string) =>
+      events.post(undefined, { type: 'GeneralVmWarningEvent', entity: machine.ref, members: { message } });
+    const now = this.#clock.now();
+    const { since, told } = followed.silence ?? { since: now, told: false };
+    if (!isSilent) {
+      followed.silence = undefined;
+      if (told) say(`The engine of '${name}' answers again.`);
+      return;
+    }
+    const isLong = now - since >= silenceLimit;
+    followed.silence = { since, told: told || isLong };
+    if (isLong && !told)
+      say(
+        `The engine of '${name}' has not answered for a minute, as on storage that does not: what is asked of the machine waits for it, or for TerminateVM, which ends it.`,
+      );
   }
 
   #background(where: string, work: Promise<void>): void {
