@@ -1,6 +1,6 @@
 // The Debian packages that this project uses: says which are missing, and installs them.
 //
-//     node scripts/debian-packages.mjs [run] [appliance] [tests] [ansible] [clients] [guestfs]     all of them when none is named
+//     node scripts/debian-packages.mjs [run] [appliance] [tests] [ansible] [clients] [guestfs] [govmomi]     all of them when none is named
 //
 // Plain JavaScript for Node 20: it runs before anything else is there.
 import { spawnSync } from 'node:child_process';
@@ -40,6 +40,8 @@ export const packages = {
   clients: ['fence-agents', 'python3-oslo.vmware', 'libsoap-lite-perl'],
   // Other readers of disks and packages, which boot a small system of their own to look into them: 25 MB and a kernel.
   guestfs: ['virt-v2v', 'guestfish', 'e2fsprogs', 'fdisk', 'debootstrap', 'linux-image-cloud-amd64'],
+  // The library of govc, Terraform and Packer for VMware, as sources, and what builds them: 90 MB to load.
+  govmomi: ['golang-go', 'golang-github-vmware-govmomi-dev'],
 };
 
 /** Packages of the groups that are not installed, in order. All of them where there is no dpkg. */

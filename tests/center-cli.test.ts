@@ -356,3 +356,50 @@ test('machines, folders and hosts go; what is let go runs on where it is', async
     ...['--password-file', join(files, 'other-password')],
   );
 });
+
+test('a machine is made with a medium that is uploaded, started, and goes with its files', async () => {
+  const medium = join(files, 'tools.iso');
+  await writeFile(medium, 'a medium'.repeat(10_000));
+  const iso = '[datastore1] iso/tools.iso';
+  assert.match(await does('datastore', 'upload', medium, iso), /tools\.iso: 80000 bytes/);
+  await refuses(1, /exists/, 'datastore', 'upload', medium, iso);
+  await does('datastore', 'upload', '--force', medium, iso);
+  const back = join(files, 'back.iso');
+  await does('datastore', 'download', iso, back);
+  assert.equal(await readFile(back, 'utf8'), await readFile(medium, 'utf8'));
+  await refuses(1, /there already[\s\S]*--force/, 'datastore', 'download', iso, back);
+  await refuses(4, /not there[\s\S]*datastore ls '\[datastore1\] iso\/'/, 'datastore', 'download', `${iso}x`);
+  assert.equal(await readFile(back, 'utf8'), await readFile(medium, 'utf8'), 'what was there before stays');
+
+  const options = ['--cpus', '2', '--memory', '64', '--iso', iso, '--annotation', 'by command'];
+  const disks = ['--disk', '4M', '--disk', '2M', '--controller', 'lsilogic', '--provisioning', 'eager'];
+  const { id } = await json<{ id: string }>('vm', 'create', 'built', ...options, ...disks);
+  assert.match(id, /^vm-\d+$/);
+  const flat = await stat(join(center.datastore, 'built', 'built-flat.vmdk'));
+  assert.deepEqual([flat.size, flat.blocks * 512 >= flat.size], [4 * mebibyte, true]);
+  const devices = (await json<{ type: string }[]>('device', 'ls', 'built')).map(({ type }) => type);
+  for (const type of ['VirtualLsiLogicController', 'VirtualDisk', 'VirtualVmxnet3', 'VirtualCdrom'])
+    assert.ok(devices.includes(type), `${devices} have a ${type}`);
+  await refuses(1, /exists/, 'vm', 'create', 'built');
+  await refuses(4, /no datastore 'nowhere'/, 'vm', 'create', 'other', '--datastore', 'nowhere');
+  assert.match(await does('vm', 'info', 'built'), /^annotation +by command$/m);
+  assert.match(await does('vm', 'ls'), /^built +poweredOff +2 +64/m);
+  assert.match(await does('vm', 'question', 'built'), /asks nothing/);
+  await refuses(4, /asks nothing/, 'vm', 'question', 'built', '--answer', 'retry');
+  await does('vm', 'unregister', 'built');
+  await does('vm', 'register', '[datastore1] built/built.vmx');
+
+  await does('host', 'autostart', 'configure', '--enabled', 'yes', '--stop-action', 'suspend');
+  await does('host', 'autostart', 'add', 'built', '--order', '1', '--stop-action', 'powerOff', '--stop-delay', '30');
+  assert.match(await does('host', 'autostart', 'ls'), /^built +1 +powerOn +default \(120 s\) +powerOff +30 s$/m);
+  await does('host', 'autostart', 'start');
+  await eventually(async () => /^built +poweredOn/m.test(await does('vm', 'ls')), 'it to run', 60_000);
+  assert.equal((await center.engines()).length, 1);
+  await refuses(1, /powered on[\s\S]*--force/, 'vm', 'destroy', 'built');
+  assert.match(await does('host', 'autostart', 'stop'), /^built: off$/m);
+  assert.equal((await center.engines()).length, 0);
+  await does('host', 'autostart', 'rm', 'built');
+  assert.deepEqual((await json<{ machines: unknown[] }>('host', 'autostart', 'ls')).machines, []);
+  await does('vm', 'destroy', 'built');
+  assert.ok(!existsSync(join(center.datastore, 'built')));
+});

@@ -25,6 +25,9 @@ const nextSteps: Readonly<Record<string, string>> = {
   NoHost: 'Check the address and the port, and that the host runs there.',
   SSLVerifyFault:
     "Compare the thumbprint with what 'hypo host status' says on that machine, then give it with --thumbprint.",
+  InvalidPowerState: "'hypo info' shows its state, 'hypo power' changes it.",
+  TaskInProgress: "'hypo tasks --state running' shows what is going on.",
+  FileAlreadyExists: 'Choose another name; where there is --force, it replaces a file.',
   NoPermission: 'Sign in as somebody who may do it, with --username.',
 };
 

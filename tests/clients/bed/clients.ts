@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { ansible } from './ansible.ts';
 import type { TestClient } from './case.ts';
 import { fenceRest, fenceSoap } from './fence.ts';
@@ -22,6 +23,27 @@ const withOwnMachines: readonly TestClient[] = [
     interpreter: '/usr/bin/ruby',
     script: 'rbvmomi_cases.rb',
     needs: { file: '/usr/bin/ruby', package: 'ruby-rbvmomi' },
+  }),
+  scriptedClient({
+    // The library that govc, Terraform's provider and Packer's builders are made of: Debian has it as sources.
+    name: 'govmomi',
+    // It is built before its first case, which takes minutes of a processor.
+    quickAt: [],
+    interpreter: '/usr/bin/go',
+    words: ['run'],
+    script: 'govmomi/bed.go',
+    more: ['govmomi/machine_cases.go', 'govmomi/other_cases.go'],
+    environment: {
+      GO111MODULE: 'off',
+      GOPATH: '/usr/share/gocode',
+      GOFLAGS: '-buildvcs=false',
+      // What was built once is linked alone afterwards.
+      GOCACHE: fileURLToPath(new URL('../../../.cache/go', import.meta.url)),
+    },
+    needs: {
+      file: '/usr/share/gocode/src/github.com/vmware/govmomi/client.go',
+      package: 'golang-github-vmware-govmomi-dev',
+    },
   }),
   scriptedClient({
     name: 'oslo.vmware',

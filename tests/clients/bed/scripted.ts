@@ -10,6 +10,10 @@ interface ScriptedClient {
   /** Program and file of its cases, which lie beside this one. */
   readonly interpreter: string;
   readonly script: string;
+  /** Words before the script, and files after it. */
+  readonly words?: readonly string[];
+  readonly more?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
   readonly endpoints?: readonly Endpoint[];
   readonly quickAt?: readonly Endpoint[];
   /** A file that is there when the client is installed, and the Debian package that brings it. */
@@ -38,7 +42,8 @@ export function scriptedClient(options: ScriptedClient): TestClient {
     ...(options.quickAt === undefined ? {} : { quickAt: options.quickAt }),
     ...(existsSync(needs.file) ? {} : { missing: `${needs.package} is not installed` }),
     async run({ bed, face, quick, part = '', tell }) {
-      const child = spawn(interpreter, [script], {
+      const more = (options.more ?? []).map((file) => fileURLToPath(new URL(file, import.meta.url)));
+      const child = spawn(interpreter, [...(options.words ?? []), script, ...more], {
         stdio: ['ignore', 'pipe', 'pipe'],
         // Of all its cases; each waits for states by itself.
         timeout: 1_500_000,
@@ -59,6 +64,7 @@ export function scriptedClient(options: ScriptedClient): TestClient {
           SERVER_PASSWORD: face.password,
           SERVER_HOME: bed.daemon.home,
           SERVER_DATASTORE: bed.daemon.datastore,
+          ...options.environment,
         },
       });
       let errors = '';

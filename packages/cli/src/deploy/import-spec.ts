@@ -1,17 +1,9 @@
 import type { Envelope } from '@hypostyle/ovf';
-import {
-  data,
-  type ImportSpec,
-  isData,
-  type ManagedObjectReference,
-  type OvfCreateImportSpecResult,
-  type OvfFileItem,
-} from '@hypostyle/vim';
+import { data, type ImportSpec, isData, type OvfCreateImportSpecResult, type OvfFileItem } from '@hypostyle/vim';
 import type { ServerSession } from '../connection/server-session.ts';
 import { CliError } from '../errors.ts';
+import { chooseDatastore } from '../inventory/choose-datastore.ts';
 import type { MachinePlace, PlaceChoice } from '../inventory/machine-place.ts';
-
-const numeric = new Intl.Collator('en', { numeric: true });
 
 export interface DeployChoices {
   readonly name?: string;
@@ -95,27 +87,6 @@ function planned(result: OvfCreateImportSpecResult, choices: DeployChoices): Omi
   const added = options.map(([key, value]) => data('OptionValue', { key, value }));
   const extraConfig = [...(configSpec.extraConfig ?? []), ...added];
   return { spec: { ...importSpec, configSpec: { ...configSpec, extraConfig } } as ImportSpec, files: fileItem };
-}
-
-async function chooseDatastore(
-  session: ServerSession,
-  { inventory, datacenter, datastores }: MachinePlace,
-  name: string | undefined,
-): Promise<ManagedObjectReference<'Datastore'>> {
-  if (name !== undefined) return inventory.find('Datastore', name, { within: datacenter }).ref;
-  const all = [...datastores].map((value) => ({ type: 'Datastore' as const, value }));
-  const summaries = all.length === 0 ? [] : await session.client.retrieve(all, ['summary']);
-  const usable = summaries.filter(({ values }) => values.summary?.accessible);
-  // Two folders of one file system have the same room, give or take what is written meanwhile.
-  const roomOf = (candidate: (typeof usable)[number]) =>
-    Math.floor(Number(candidate.values.summary?.freeSpace) / 2 ** 30);
-  const [roomiest] = usable.sort((a, b) => roomOf(b) - roomOf(a) || numeric.compare(a.ref.value, b.ref.value));
-  if (roomiest === undefined) {
-    throw new CliError('failed', 'The server has no datastore that can be used.', {
-      next: "Add one with 'hypo datastore add'.",
-    });
-  }
-  return roomiest.ref;
 }
 
 function mapNetworks({ inventory, datacenter }: MachinePlace, envelope: Envelope, wanted: readonly string[]) {

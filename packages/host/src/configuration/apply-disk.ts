@@ -67,7 +67,8 @@ function refuseDisk(device: VirtualDisk, index: number): void {
 
 function editDisk(draft: DeviceDraft, change: VirtualDeviceConfigSpec, device: VirtualDisk, index: number): void {
   const { configuration: c } = draft;
-  if (change.fileOperation !== undefined)
+  // Clients made of govmomi say `replace` of every disk that they edit; its file stays the one that it is.
+  if (change.fileOperation !== undefined && change.fileOperation !== 'replace')
     throw badDevice(index, 'fileOperation', 'the files of a disk that is there are not made anew');
   const disk = existing(c.disks, device.key, index);
   const backing = device.backing as DiskBacking | undefined;

@@ -229,11 +229,14 @@ test('what is asked of a disk and not done is refused', () => {
     faultOf(() => apply(configuration, destroyed)),
     'InvalidDeviceSpec',
   );
-  const remade = change('edit', disk({ key: 2000, unitNumber: 0 }), { fileOperation: 'replace' });
+  const remade = change('edit', disk({ key: 2000, unitNumber: 0 }), { fileOperation: 'create' });
   assert.equal(
     faultOf(() => apply(configuration, remade)),
     'InvalidDeviceSpec',
   );
+  // Of a disk that is there, clients say so without meaning it.
+  const kept = change('edit', disk({ key: 2000, unitNumber: 0 }), { fileOperation: 'replace' });
+  assert.ok(!apply(configuration, kept).effects.some(({ kind }) => kind === 'create-disk'));
 });
 
 test('the boot order names disks and adapters, by the keys that the client gave them, and loses what is removed', () => {

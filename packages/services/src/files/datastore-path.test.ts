@@ -12,6 +12,7 @@ test('reads what clients write', () => {
   assert.deepEqual(parseDatastorePath('[a] folder/'), { datastore: 'a', path: 'folder' });
   assert.deepEqual(parseDatastorePath('[a]'), { datastore: 'a', path: '' });
   assert.deepEqual(parseDatastorePath('[a] '), { datastore: 'a', path: '' });
+  assert.deepEqual(parseDatastorePath('[a] .'), { datastore: 'a', path: '' });
   assert.deepEqual(parseDatastorePath('[a] ..x/...'), { datastore: 'a', path: '..x/...' });
 });
 
@@ -25,6 +26,7 @@ test('refuses what would climb, and what is no path', () => {
     '[a] /etc/passwd',
     '[a] ..',
     '[a] x/../../etc',
+    '[a] ./x',
     '[a] x/./y',
     '[a] x//y',
     '[a] //',

@@ -12,7 +12,7 @@ const longestName = 255;
 const longestPath = 2048;
 const longestDatastoreName = 255;
 
-/** Reads `[name] folder/file`; throws the fault InvalidDatastorePath. One slash at the end is allowed. */
+/** Reads `[name] folder/file`; throws the fault InvalidDatastorePath. One slash at the end is allowed, and `.` is the root. */
 export function parseDatastorePath(text: string): DatastorePath {
   const shown = text.slice(0, longestPath);
   const end = text.indexOf(']');
@@ -24,7 +24,9 @@ export function parseDatastorePath(text: string): DatastorePath {
   if (wrong !== undefined || datastore.includes('[')) {
     throw faults.invalidPath(shown, `the datastore's name ${wrong ?? 'contains a bracket'}`);
   }
-  const rest = text.slice(end + 1).replace(/^ +/, '');
+  const written = text.slice(end + 1).replace(/^ +/, '');
+  // The folder of a name alone, as clients made of govmomi write it.
+  const rest = written === '.' ? '' : written;
   return { datastore, path: checkRelativePath(rest, shown) };
 }
 

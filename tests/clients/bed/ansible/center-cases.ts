@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { memoryMiBOf } from '../../../harness/engines.ts';
 import type { AnsibleCase, AnsibleContext, TaskResult } from '../ansible-play.ts';
+import { emptyMachine } from '../bed.ts';
 import { expect, machine, named, text } from './own-machine.ts';
 
 export const centerCases: readonly AnsibleCase[] = (
@@ -138,6 +139,34 @@ export const centerCases: readonly AnsibleCase[] = (
       quick: true,
       args: () => ({ datacenter: 'Datacenter', name: 'ansible-copy', state: 'absent', force: true }),
       check: async ({ bed }: AnsibleContext) => expect(!existsSync(bed.path('ansible-copy')), 'no folder'),
+    },
+    {
+      name: 'guest_instant_clone',
+      module: 'vmware_guest_instant_clone',
+      changed: true,
+      before: ({ bed }: AnsibleContext) => bed.power(emptyMachine, 'poweredOn'),
+      args: ({ face }: AnsibleContext) => ({
+        ...{ datacenter: 'Datacenter', datastore: 'datastore1', host: face.hostName, folder: '/Datacenter/vm' },
+        ...{ name: 'ansible-instant', parent_vm: emptyMachine },
+      }),
+      async check({ bed, face }: AnsibleContext, result: TaskResult) {
+        await bed.isSeen('ansible-instant', 'poweredOn', 'host');
+        const engine = await bed.engine('ansible-instant');
+        expect(
+          engine.arguments.some((one) => one.includes('ansible-instant')),
+          'an engine with files of its own',
+        );
+        const { instance_uuid: told } = result.vm_info as { readonly instance_uuid?: string };
+        const machine = await face.machine('ansible-instant');
+        expect(told === (await face.property(machine, 'config.instanceUuid')), 'the identity of the clone');
+      },
+    },
+    {
+      name: 'guest: the instant clone is removed',
+      module: 'vmware_guest',
+      changed: true,
+      args: () => ({ datacenter: 'Datacenter', name: 'ansible-instant', state: 'absent', force: true }),
+      check: async ({ bed }: AnsibleContext) => expect(!existsSync(bed.path('ansible-instant')), 'no folder'),
     },
     {
       name: 'guest: a template no more',

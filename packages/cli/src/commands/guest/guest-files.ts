@@ -1,4 +1,4 @@
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { rm, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { data } from '@hypostyle/vim';
@@ -8,6 +8,7 @@ import { CliError } from '../../errors.ts';
 import { guestCommand, inGuest } from '../../guest/guest-session.ts';
 import { downloadFromGuest, uploadToGuest } from '../../guest/guest-transfer.ts';
 import { answer } from '../../output/answer.ts';
+import { newFile } from '../../output/new-file.ts';
 
 /** Most bytes that are taken from the standard input: their number is told before the first of them. */
 const maxPiped = 64 << 20;
@@ -81,12 +82,11 @@ function defineDownload(guest: Command, context: CommandContext): void {
         const toTerminal = destination === undefined || destination === '-';
         const bytes = await inGuest(command, context, machine, async (session) => {
           if (toTerminal) return downloadFromGuest(session, { path, to: terminal.output as never, signal, end: false });
-          const to = createWriteStream(destination, { flags: force ? 'w' : 'wx' });
+          const to = await newFile(destination, force);
           try {
             return await downloadFromGuest(session, { path, to, signal });
           } catch (error) {
-            // What was there before is not ours to remove.
-            if ((error as NodeJS.ErrnoException).code !== 'EEXIST') await rm(destination, { force: true });
+            await rm(destination, { force: true });
             throw error;
           }
         });

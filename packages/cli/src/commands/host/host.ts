@@ -18,6 +18,7 @@ import { startDetached } from '../../host/detached.ts';
 import { serveInForeground } from '../../host/foreground.ts';
 import { addStopAction } from '../../host/stop-command.ts';
 import { print, printJson } from '../../output/terminal.ts';
+import { defineHostAutostart } from './host-autostart.ts';
 import { defineHostJoin } from './host-join.ts';
 import { defineHostList } from './host-list.ts';
 import { defineHostPresence } from './host-presence.ts';
@@ -51,6 +52,7 @@ Examples:
   defineHostJoin(host, context);
   defineHostList(host, context);
   defineHostPresence(host, context);
+  defineHostAutostart(host, context);
 };
 
 function defineStop(host: Command, context: CommandContext): void {

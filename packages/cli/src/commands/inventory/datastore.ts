@@ -10,6 +10,7 @@ import { formatTable } from '../../output/table.ts';
 import { print, printJson } from '../../output/terminal.ts';
 import { defineDatastoreDisk } from '../storage/datastore-disk.ts';
 import { defineDatastoreFiles, listFiles } from '../storage/datastore-files.ts';
+import { defineDatastoreTransfer } from '../storage/datastore-transfer.ts';
 
 /** `hypo datastore`: where machines' folders lie. */
 export const defineDatastore: CommandDefinition = (program, context) => {
@@ -18,9 +19,10 @@ export const defineDatastore: CommandDefinition = (program, context) => {
     .description('datastores, and the files and virtual disks on them')
     .addHelpText(
       'after',
-      "\nExamples:\n  hypo datastore ls\n  hypo datastore ls -l '[datastore1] web'\n  hypo datastore add fast /mnt/nvme/machines",
+      "\nExamples:\n  hypo datastore ls\n  hypo datastore ls -l '[datastore1] web'\n  hypo datastore upload debian.iso '[datastore1] iso/debian.iso'\n  hypo datastore add fast /mnt/nvme/machines",
     );
   defineDatastoreFiles(datastore, context);
+  defineDatastoreTransfer(datastore, context);
   defineDatastoreDisk(datastore, context);
   datastore
     .command('ls')

@@ -9,7 +9,7 @@ import { type Deployed, deployPackage } from '../../deploy/deploy.ts';
 import { openDeployPackage } from '../../deploy/deploy-package.ts';
 import { CliError } from '../../errors.ts';
 import { runTask } from '../../inventory/run-task.ts';
-import { watchObject } from '../../inventory/watch.ts';
+import { waitForAddress } from '../../inventory/wait-for-address.ts';
 import { note, print, printJson } from '../../output/terminal.ts';
 import { repeat, trustedOf } from '../../ovf/signing-options.ts';
 import { type PlaceOptions, placeOf, placeOptions } from '../inventory/place-options.ts';
@@ -173,33 +173,6 @@ async function nameOf({ client }: ServerSession, deployed: Deployed): Promise<st
       ? await client.retrieve(deployed as ManagedObjectReference<'VirtualApp'>, ['name'])
       : await client.retrieve(deployed as ManagedObjectReference<'VirtualMachine'>, ['name']);
   return found?.values.name ?? deployed.value;
-}
-
-async function waitForAddress(
-  session: ServerSession,
-  machine: ManagedObjectReference<'VirtualMachine'>,
-  name: string,
-  timeout: number,
-  signal: AbortSignal,
-): Promise<string> {
-  const patience = AbortSignal.timeout(timeout * 1000);
-  const paths = ['guest.ipAddress', 'runtime.powerState'] as const;
-  try {
-    for await (const values of watchObject(session, machine, paths, AbortSignal.any([signal, patience]))) {
-      const address = values['guest.ipAddress'];
-      if (typeof address === 'string' && address !== '') return address;
-      if (values['runtime.powerState'] === 'poweredOff') {
-        throw new CliError('failed', `${name} powered itself off before it had an address.`, {
-          next: `See 'hypo logs ${name}'.`,
-        });
-      }
-    }
-  } catch (error) {
-    if (!patience.aborted) throw error;
-  }
-  throw new CliError('failed', `${name} told no address within ${timeout} seconds.`, {
-    next: `Its guest may lack an agent; look at it with 'hypo console ${name}'.`,
-  });
 }
 
 function rate(text: string): number {

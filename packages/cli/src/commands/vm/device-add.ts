@@ -21,7 +21,8 @@ interface AddOptions {
   readonly controller?: string;
 }
 
-const adapters = {
+/** Types of network adapters by the names that people give them. */
+export const adapters = {
   vmxnet3: 'VirtualVmxnet3',
   e1000: 'VirtualE1000',
   e1000e: 'VirtualE1000e',
