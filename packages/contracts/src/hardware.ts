@@ -89,6 +89,11 @@ export interface DiskHardware {
   /** The guest sees a disk without a cache of its own: what it writes is durable when it is told so. */
   readonly writeThrough?: boolean;
   /**
+   * Other engines may write it at the same time, which know of it as well: one layer of raw bytes. Where the driver has
+   * the capability `sharedDisks`.
+   */
+  readonly shared?: boolean;
+  /**
    * At a block that cannot be read the machine stands still, instead of the guest being told: `disk-error` says so.
    * Of NVMe disks guests are told all the same.
    */
@@ -137,6 +142,8 @@ export interface NicHardware {
   readonly mac: string;
   readonly connected: boolean;
   readonly network: NicNetwork;
+  /** Bits that it is granted a second, each way, 1 or more; as many as it can when left out. Where the driver has the capability `nicLimits`. */
+  readonly bitsPerSecond?: number;
   /** Place among the adapters, 0 to 9, so that it stays where it is when others come or go; its index when left out. */
   readonly slot?: number;
 }

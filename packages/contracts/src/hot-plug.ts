@@ -21,7 +21,7 @@ export interface HotPlug {
    * is left alone, so that the call can be made again after a restart, or with the former hardware to take back what
    * failed. It takes as long as the guest takes to let go.
    *
-   * Looked at: controllers, disks (whether they are there, and `operationsPerSecond`), NICs (whether they are there, and `connected`), images in
+   * Looked at: controllers, disks (whether they are there, and `operationsPerSecond`), NICs (whether they are there, `connected` and `bitsPerSecond`), images in
    * drives, `cpus`, `memoryMiB`. All else counts at the next start. Rejects with `unsupported-hardware` before
    * anything was changed where a change is not possible while the machine runs, and with `hot-plug-failed` where the
    * engine or the guest refuses: some of it may have been done then.

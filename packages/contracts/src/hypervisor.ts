@@ -78,6 +78,10 @@ export interface HypervisorCapabilities {
   readonly diskMoves: boolean;
   /** `MachineHardware.guestData`. */
   readonly guestData: boolean;
+  /** `NicHardware.bitsPerSecond`. */
+  readonly nicLimits: boolean;
+  /** `DiskHardware.shared`. */
+  readonly sharedDisks: boolean;
   readonly nicModels: readonly NicModel[];
   readonly controllerModels: readonly ControllerModel[];
   readonly maxCpus: number;

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { MachineHardware, MachinePlatform, StartRequest } from '@hypostyle/contracts';
 import { messageOf, qemuErrors } from './errors.ts';
 import { throttleDisks } from './limits/disk-throttle.ts';
+import { limitNics } from './limits/nic-limits.ts';
 import { commandLine, engineMemoryKiB, isWindows } from './machine/command-line.ts';
 import { deviceId } from './machine/device.ts';
 import {
@@ -73,6 +74,8 @@ export async function startEngine(request: StartRequest, context: StartContext):
     );
     if (request.hardware.disks.some(({ operationsPerSecond }) => operationsPerSecond !== undefined))
       await throttleDisks(engine, request.hardware);
+    if (request.hardware.nics.some(({ bitsPerSecond }) => bitsPerSecond !== undefined))
+      await limitNics(engine, context.spawner, request.hardware.nics);
     if (image) {
       await loadMemory(engine, context.spawner, request.resumeFrom ?? '', image.streamOffset);
       await writeIdentity(run.path, { ...identity, phase: 'loaded' });

@@ -113,12 +113,21 @@ async function session(machine: RunningMachine): Promise<GuestSession> {
     readDisc: (length) =>
       guest.run(`for n in 1 2 3 4; do disc=$(head -c ${length} /dev/sr0 2>/dev/null) && break; done; echo "$disc"`),
     guestData: (name) => guest.run(`cat '/sys/firmware/qemu_fw_cfg/by_name/opt/${name}/raw' 2>/dev/null || true`),
+    receive: async (port) =>
+      Number(await guest.run(`${networkScript}; nc ${hostAddress} ${port} </dev/null | wc -c`, 120_000)),
+    send: async (port, bytes) =>
+      void (await guest.run(`${networkScript}; head -c ${bytes} /dev/zero | nc ${hostAddress} ${port}`, 120_000)),
     typed: () => guest.run('cat /tmp/typed 2>/dev/null || true'),
     shutDown: () => guest.send('poweroff -f'),
     reboot: () => guest.send('reboot -f'),
     close: () => guest.close(),
   };
 }
+
+/** Where address translation has the host, for guests. */
+const hostAddress = '10.0.2.2';
+const networkScript =
+  'ip route show | grep -q default || { n=$(ls /sys/class/net | grep ^e); ip link set $n up; ip addr add 10.0.2.15/24 dev $n; ip route add default via 10.0.2.2; }';
 
 /** A link shows only while the interface is up. */
 const hardwareScript = [

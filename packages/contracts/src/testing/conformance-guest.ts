@@ -38,6 +38,10 @@ export interface GuestSession {
   readDisc(length: number): Promise<string>;
   /** What the machine was given as guest data of this name; empty where there is none. */
   guestData(name: string): Promise<string>;
+  /** How many bytes a server of the host gives, by the guest's one adapter. */
+  receive(port: number): Promise<number>;
+  /** Sends bytes to a server of the host, and waits for it to end the connection. */
+  send(port: number, bytes: number): Promise<void>;
   /** What `/tmp/typed` has: a shell of the guest listens to the keyboard. Empty where there is no such file. */
   typed(): Promise<string>;
   /** Makes the guest shut down, or reboot, by itself. */

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { DiskHardware, MachineHardware, NicHardware } from '../hardware.ts';
 import type { GuestHardware, GuestSession } from './conformance-guest.ts';
 import type { ConformanceWorld } from './conformance-world.ts';
+import { checkNicLimits } from './nic-limit-conformance.ts';
 import { adopted, rejects } from './observed-machine.ts';
 
 const addedBytes = 24 << 20;
@@ -129,6 +130,7 @@ export function hotPlugConformance(world: ConformanceWorld): void {
     });
     assert.deepEqual(last.nics, before.nics);
     assert.equal(await session.readDisc(10), '');
+    if (world.capabilities.nicLimits) await checkNicLimits(session, machine, less);
     session.close();
     await machine.powerOff();
     await rejects(machine.changeHardware(less), 'not-running');

@@ -21,6 +21,7 @@ import { importHypervisorDriver } from './hypervisor-driver.ts';
 import type { OwnerWork } from './hypervisor-owner-work.ts';
 import { machineSnapshotConformance } from './machine-snapshot-conformance.ts';
 import { adopted, endOrSilence, record, rejects, untilAgent } from './observed-machine.ts';
+import { sharedDiskConformance } from './shared-disk-conformance.ts';
 
 export interface HypervisorConformanceOptions {
   /** Names the driver in the report. */
@@ -320,6 +321,7 @@ export function hypervisorConformance({ name, driver, guest }: HypervisorConform
 
     diskConformance(world);
     machineSnapshotConformance(world);
+    sharedDiskConformance(world);
     diskMovesConformance(world);
 
     hotPlugConformance(world);

@@ -3,6 +3,7 @@ import type { VirtualDevice, VirtualDeviceConfigSpec } from '@hypostyle/vim';
 import { badDevice, type DeviceDraft } from './device-draft.ts';
 import { controllerKey, families } from './device-keys.ts';
 import type { Controller, ControllerFamily } from './machine-configuration.ts';
+import { sharedBusOf } from './shared-disk.ts';
 
 const storage: Readonly<Record<string, readonly [ControllerFamily, ControllerModel]>> = {
   VirtualIDEController: ['ide', 'ide'],
@@ -54,10 +55,37 @@ export function applyControllerChange(
     return;
   }
   const bus = old?.bus ?? freeBus(draft, family, (device as { readonly busNumber?: number }).busNumber, index);
-  const controller: Controller = { key: controllerKey(family, bus), family, model, bus };
+  const key = controllerKey(family, bus);
+  const controller: Controller = { key, family, model, bus, ...sharingOf(family, device, old, index) };
   draft.keys.set(device.key, controller.key);
+  // Its disks are looked at: not every one can be shared.
+  if (controller.sharedBus !== undefined && old?.sharedBus === undefined) {
+    for (const disk of c.disks)
+      if (disk.controllerKey === old?.key) draft.effects.push({ kind: 'share-disk', key: disk.key, index });
+  }
   const controllers = [...c.controllers.filter((known) => known !== old), controller].sort((a, b) => a.key - b.key);
   draft.configuration = { ...c, controllers };
+}
+
+/** An edit that says nothing of it changes nothing. */
+function sharingOf(
+  family: ControllerFamily,
+  device: VirtualDevice,
+  old: Controller | undefined,
+  index: number,
+): Pick<Controller, 'sharedBus'> {
+  if (family !== 'scsi') return {};
+  const { sharedBus } = device as { readonly sharedBus?: string };
+  if (sharedBus === undefined || sharedBus === '')
+    return old?.sharedBus === undefined ? {} : { sharedBus: old.sharedBus };
+  const shared = sharedBusOf(sharedBus);
+  if (shared === undefined)
+    throw badDevice(
+      index,
+      'device.sharedBus',
+      `'${sharedBus.slice(0, 40)}' is none of noSharing, virtualSharing and physicalSharing`,
+    );
+  return shared;
 }
 
 function freeBus(draft: DeviceDraft, family: ControllerFamily, asked: number | undefined, index: number): number {

@@ -12,6 +12,7 @@ import { deviceKey, floppyKey, maximumNics, maximumSerials, nicKey, serialKey } 
 import { existing, place } from './device-place.ts';
 import { applyEquipment, isEquipment } from './equipment.ts';
 import type { Cdrom, Floppy, MachineConfiguration, Nic, Serial } from './machine-configuration.ts';
+import { appliedBandwidth } from './nic-bandwidth.ts';
 
 export function applyDeviceChanges(
   before: MachineConfiguration,
@@ -122,7 +123,6 @@ function applyNic(
     draft.configuration = { ...c, nics: c.nics.filter((known) => known !== old) };
     return;
   }
-  refuseBandwidth(device, index);
   const number = old?.number ?? firstFree(c.nics, maximumNics);
   if (number === undefined) throw badDevice(index, 'device', `a machine has at most ${maximumNics} network adapters`);
   const model = nicModelOf[(device._typeName ?? 'VirtualEthernetCard') as keyof typeof nicModelOf];
@@ -143,20 +143,12 @@ function applyNic(
     startConnected: startConnected(device, old),
     wakeOnLan: device.wakeOnLanEnabled ?? old?.wakeOnLan ?? false,
     forwards: old?.forwards ?? [],
+    ...appliedBandwidth(old ?? {}, device, index),
   };
   draft.keys.set(device.key, nic.key);
   connect(draft, change, nic.key);
   const nics = [...c.nics.filter((known) => known !== old), nic].sort((a, b) => a.number - b.number);
   draft.configuration = { ...c, nics };
-}
-
-/** The engine's networks cannot be slowed down: what asks for that is refused rather than forgotten. */
-function refuseBandwidth({ resourceAllocation }: VirtualEthernetCard, index: number): void {
-  const { limit = -1, reservation = 0, share } = resourceAllocation ?? {};
-  const reason = 'the bandwidth of an adapter is not shared out here';
-  if (Number(limit) >= 0) throw badDevice(index, 'device.resourceAllocation.limit', reason);
-  if (Number(reservation) > 0) throw badDevice(index, 'device.resourceAllocation.reservation', reason);
-  if ((share?.level ?? 'normal') !== 'normal') throw badDevice(index, 'device.resourceAllocation.share', reason);
 }
 
 function macAddressType(asked: string | undefined, old: Nic | undefined, index: number): Nic['addressType'] {

@@ -4,6 +4,7 @@ import { deviceKey } from './device-keys.ts';
 import { existing, place } from './device-place.ts';
 import { appliedDiskIo } from './disk-io.ts';
 import type { Disk } from './machine-configuration.ts';
+import { isShared, unshareableFault } from './shared-disk.ts';
 
 const diskModes: Readonly<Record<string, Disk['mode']>> = {
   persistent: 'persistent',
@@ -54,8 +55,8 @@ function refuseDisk(device: VirtualDisk, index: number): void {
   }
   if (backing?.diskMode !== undefined && !(backing.diskMode in diskModes))
     throw badDevice(index, 'device.backing.diskMode', `'${backing.diskMode}' is not supported here`);
-  if (backing?.sharing !== undefined && backing.sharing !== 'sharingNone')
-    throw badDevice(index, 'device.backing.sharing', 'a disk is written by one machine here');
+  if (backing?.sharing !== undefined && !['', 'sharingNone', 'sharingMultiWriter'].includes(backing.sharing))
+    throw badDevice(index, 'device.backing.sharing', `'${backing.sharing.slice(0, 40)}' is not known`);
   if (backing?.digestEnabled === true) throw badDevice(index, 'device.backing.digestEnabled', 'there are no digests');
   if (backing?.keyId !== undefined) throw badDevice(index, 'device.backing.keyId', 'disks are not encrypted here');
   if (Number(device.storageIOAllocation?.reservation ?? 0) > 0)
@@ -76,15 +77,20 @@ function editDisk(draft: DeviceDraft, change: VirtualDeviceConfigSpec, device: V
     device.controllerKey === undefined
       ? { controller: existing(c.controllers, disk.controllerKey, index), unit: disk.unit }
       : place(draft, device, index, disk.key);
+  const { multiWriter: _former, ...plain } = disk;
   const edited: Disk = {
-    ...disk,
+    ...plain,
     key: deviceKey(controller.family, controller.bus, unit),
     controllerKey: controller.key,
     unit,
     mode: diskModes[backing?.diskMode ?? disk.mode] ?? disk.mode,
     writeThrough: backing?.writeThrough ?? disk.writeThrough,
+    ...multiWriter(backing, disk),
     ...appliedDiskIo(disk, device, index),
   };
+  // What a client says of it again is taken as it is.
+  const known = isShared(c, disk) && disk.mode === edited.mode;
+  if (isShared(c, edited) && !known) draft.effects.push({ kind: 'share-disk', key: edited.key, index });
   draft.keys.set(device.key, edited.key);
   draft.configuration = { ...c, disks: c.disks.map((known) => (known === disk ? edited : known)) };
   // A client that edits a disk gives back the file that it was told of.
@@ -134,10 +140,26 @@ function addDisk(draft: DeviceDraft, change: VirtualDeviceConfigSpec, device: Vi
     mode: diskModes[backing?.diskMode ?? 'persistent'] ?? 'persistent',
     writeThrough: backing?.writeThrough ?? false,
     tracked: true,
+    ...multiWriter(backing, undefined),
     ...appliedDiskIo({}, device, index),
   };
+  if (isShared(c, disk)) {
+    if (parent !== '') throw badDevice(index, 'device.backing.parent', 'what lies on another disk is not shared');
+    if (fileOperation !== undefined && allocationOf(backing) !== 'eager')
+      throw unshareableFault('A new disk', 'it must be thick and zeroed (eagerlyScrub)', index);
+    draft.effects.push({ kind: 'share-disk', key, index });
+  }
   draft.keys.set(device.key, key);
   draft.configuration = { ...c, disks: [...c.disks, disk] };
+}
+
+/** An edit that says nothing of it changes nothing. */
+function multiWriter(
+  backing: DiskBacking | undefined,
+  old: Pick<Disk, 'multiWriter'> | undefined,
+): Pick<Disk, 'multiWriter'> {
+  const shared = backing?.sharing ? backing.sharing === 'sharingMultiWriter' : old?.multiWriter === true;
+  return shared ? { multiWriter: true } : {};
 }
 
 /** Where a client does not say, a disk is thin. */

@@ -3,6 +3,7 @@ import { fault, type ResourceAllocationInfo, type VirtualMachineConfigSpec } fro
 import { applyDeviceChanges } from './apply-devices.ts';
 import { applyBootOrder } from './boot-order.ts';
 import type { DeviceEffect, SpecContext } from './device-draft.ts';
+import { isSharingKey, sharedDisks } from './extra-sharing.ts';
 import { isTrackingKey, trackedDisks, trackingAsked } from './extra-tracking.ts';
 import { invalid } from './invalid.ts';
 import type { Allocation, MachineConfiguration, Nic } from './machine-configuration.ts';
@@ -84,10 +85,11 @@ export function applySpec(
   const devices = applyDeviceChanges(before, spec.deviceChange ?? [], context);
   const boot = spec.bootOptions;
   const tracking = trackingAsked(spec);
+  const shared = sharedDisks(devices.configuration, spec.extraConfig ?? []);
   const extra = applySettings(
     extraConfig(
       devices.configuration.extra,
-      (spec.extraConfig ?? []).filter(({ key }) => !forwardsKey.test(key) && !isTrackingKey(key)),
+      (spec.extraConfig ?? []).filter(({ key }) => !forwardsKey.test(key) && !isTrackingKey(key) && !isSharingKey(key)),
     ),
     spec,
   );
@@ -135,9 +137,7 @@ export function applySpec(
     disks: trackedDisks(
       {
         controllers: devices.configuration.controllers,
-        disks: spec.changeTrackingEnabled
-          ? devices.configuration.disks.map((disk) => ({ ...disk, tracked: true }))
-          : devices.configuration.disks,
+        disks: spec.changeTrackingEnabled ? shared.disks.map((disk) => ({ ...disk, tracked: true })) : shared.disks,
       },
       spec.extraConfig ?? [],
     ),
@@ -150,7 +150,7 @@ export function applySpec(
   if (tracking && !context.changedBlocks) {
     throw fault('NotSupported', {}, 'configSpec.changeTrackingEnabled: changed blocks cannot be told here.');
   }
-  return { configuration, effects: devices.effects, connections: devices.connections };
+  return { configuration, effects: [...devices.effects, ...shared.effects], connections: devices.connections };
 }
 
 function integer(

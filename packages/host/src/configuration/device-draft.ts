@@ -44,6 +44,8 @@ export type DeviceEffect =
       readonly otherBytes?: number;
       readonly index: number;
     }
+  /** The disk is to be written by several machines: refused where it is of a kind that cannot be. */
+  | { readonly kind: 'share-disk'; readonly key: number; readonly index: number }
   | { readonly kind: 'destroy-disk'; readonly fileName: string };
 
 /** The machine while the changes of one spec are applied, one after another. */

@@ -206,7 +206,7 @@ test('an edit keeps what it does not say, and moves, grows and changes what it s
 test('what is asked of a disk and not done is refused', () => {
   const { configuration } = apply(newConfiguration('m'), onScsi, change('add', disk({}, { fileName: 'a.vmdk' })));
   const edits: readonly [object, object][] = [
-    [{}, { sharing: 'sharingMultiWriter' }],
+    [{}, { sharing: 'sharingSome' }],
     [{}, { digestEnabled: true }],
     [{}, { keyId: {} }],
     [{}, { diskMode: 'undoable' }],
@@ -237,6 +237,38 @@ test('what is asked of a disk and not done is refused', () => {
   // Of a disk that is there, clients say so without meaning it.
   const kept = change('edit', disk({ key: 2000, unitNumber: 0 }), { fileOperation: 'replace' });
   assert.ok(!apply(configuration, kept).effects.some(({ kind }) => kind === 'create-disk'));
+});
+
+test('an adapter keeps what it may use of its network, and what cannot be granted is refused', () => {
+  const card = (resourceAllocation?: object) => ({
+    _typeName: 'VirtualVmxnet3',
+    key: 4000,
+    ...onNetwork,
+    ...(resourceAllocation === undefined ? {} : { resourceAllocation }),
+  });
+  const { configuration } = apply(newConfiguration('m'), change('add', card({ limit: 10n, reservation: 2n })));
+  const edited = (allocation?: object) => apply(configuration, change('edit', card(allocation))).configuration.nics[0];
+  const granted = { reservation: 2, limit: 10, level: 'normal', shares: 50 };
+  assert.deepEqual(edited()?.bandwidth, granted);
+  assert.deepEqual(edited({ share: { level: 'high', shares: 0 } })?.bandwidth, {
+    ...granted,
+    level: 'high',
+    shares: 100,
+  });
+  assert.deepEqual(edited({ limit: -1n, reservation: 0n })?.bandwidth, { ...granted, reservation: 0, limit: -1 });
+  for (const allocation of [
+    { limit: 0n },
+    { limit: 1n },
+    { reservation: 11n },
+    { reservation: -1n },
+    { share: { level: 'custom', shares: 101 } },
+    { share: { level: 'much', shares: 1 } },
+  ]) {
+    assert.equal(
+      faultOf(() => edited(allocation)),
+      'InvalidDeviceSpec',
+    );
+  }
 });
 
 test('the boot order names disks and adapters, by the keys that the client gave them, and loses what is removed', () => {

@@ -24,6 +24,7 @@ import type {
   Nic,
   Serial,
 } from './machine-configuration.ts';
+import { readBandwidth } from './nic-bandwidth.ts';
 import { isKnownKey } from './vmx-keys.ts';
 
 const scsiModels = {
@@ -115,7 +116,14 @@ function readBus(
   // The two IDE channels are part of the chipset: no key says that they are there.
   if (family !== 'ide' && !reader.flag(`${prefix}.present`, false)) return;
   const key = controllerKey(family, bus);
-  controllers.push({ key, family, model: controllerModel(reader, family, prefix), bus });
+  const sharedBus = family === 'scsi' ? reader.vmx.get(`${prefix}.sharedBus`)?.toLowerCase() : undefined;
+  controllers.push({
+    key,
+    family,
+    model: controllerModel(reader, family, prefix),
+    bus,
+    ...(sharedBus === 'virtual' || sharedBus === 'physical' ? { sharedBus } : {}),
+  });
   for (let unit = 0; unit < families[family].unitsPerBus; unit += 1) {
     const device = `${prefix}:${unit}`;
     if (!reader.flag(`${device}.present`, false)) continue;
@@ -131,7 +139,9 @@ function readBus(
       const mode = diskMode(reader.vmx.get(`${device}.mode`));
       const writeThrough = reader.flag(`${device}.writeThrough`, false);
       const tracked = reader.flag(`${device}.ctkEnabled`, true);
-      disks.push({ ...common, fileName, mode, writeThrough, tracked, ...readDiskIo(reader.vmx, device) });
+      const multiWriter = reader.vmx.get(`${device}.sharing`)?.toLowerCase() === 'multi-writer';
+      const shared = multiWriter ? { multiWriter } : {};
+      disks.push({ ...common, fileName, mode, writeThrough, tracked, ...shared, ...readDiskIo(reader.vmx, device) });
     }
   }
 }
@@ -181,6 +191,7 @@ function readNics(reader: Reader): Nic[] {
       startConnected: reader.flag(`${prefix}.startConnected`, true),
       wakeOnLan: reader.flag(`${prefix}.wakeOnPcktRcv`, false),
       forwards: (reader.vmx.get(`${prefix}.forwards`) ?? '').split(',').filter((text) => text !== ''),
+      ...readBandwidth(reader.vmx, prefix),
     });
   }
   return nics;

@@ -66,6 +66,8 @@ export interface Controller {
   readonly family: ControllerFamily;
   readonly model: ControllerModel;
   readonly bus: number;
+  /** Disks of a SCSI bus may be written by machines of this host, or of any; by this one alone when left out. */
+  readonly sharedBus?: 'virtual' | 'physical';
 }
 
 export interface Disk {
@@ -78,6 +80,8 @@ export interface Disk {
   readonly writeThrough: boolean;
   /** What changes on it is told, on a machine whose changes are. */
   readonly tracked: boolean;
+  /** Other machines may run with it and write it at the same time (`sharingMultiWriter`). */
+  readonly multiWriter?: boolean;
   /** What it may use of what disks can do; everything, with normal shares, when left out. */
   readonly io?: DiskIo;
 }
@@ -112,6 +116,17 @@ export interface Nic {
   readonly wakeOnLan: boolean;
   /** `tcp:127.0.0.1:8080:80`, a list: host address and port to guest port. */
   readonly forwards: readonly string[];
+  /** What it may use of its network; everything, with normal shares, when left out. */
+  readonly bandwidth?: NicBandwidth;
+}
+
+export interface NicBandwidth {
+  /** Megabits a second. */
+  readonly reservation: number;
+  /** Megabits a second, each way; -1 is none. */
+  readonly limit: number;
+  readonly level: Allocation['level'];
+  readonly shares: number;
 }
 
 export interface Serial {

@@ -3,6 +3,7 @@ import { writeDiskIo } from './disk-io.ts';
 import { uuidToVmx } from './from-vmx.ts';
 import type { GuestOsNames } from './guest-os.ts';
 import type { Allocation, MachineConfiguration } from './machine-configuration.ts';
+import { writeBandwidth } from './nic-bandwidth.ts';
 import { isKnownKey } from './vmx-keys.ts';
 
 const flag = (value: boolean): string => (value ? 'TRUE' : 'FALSE');
@@ -110,7 +111,9 @@ function writeStorage(writer: Writer, machine: MachineConfiguration): void {
     if (controller.family === 'ide') continue;
     present.add(prefix);
     writer.text(`${prefix}.present`, 'TRUE');
-    if (controller.family === 'scsi') writer.text(`${prefix}.virtualDev`, controller.model);
+    if (controller.family !== 'scsi') continue;
+    writer.text(`${prefix}.virtualDev`, controller.model);
+    writer.unless(`${prefix}.sharedBus`, controller.sharedBus ?? 'none', 'none');
   }
   for (const disk of machine.disks) {
     const device = `${buses.get(disk.controllerKey)}:${disk.unit}`;
@@ -124,6 +127,7 @@ function writeStorage(writer: Writer, machine: MachineConfiguration): void {
     }
     writer.unless(`${device}.mode`, disk.mode.replace('_', '-'), 'persistent');
     writer.unless(`${device}.writeThrough`, flag(disk.writeThrough), 'FALSE');
+    writer.unless(`${device}.sharing`, disk.multiWriter === true ? 'multi-writer' : 'none', 'none');
     writeDiskIo(writer, device, disk);
     // Without the machine's own key it says nothing.
     if (machine.changeTracking) writer.text(`${device}.ctkEnabled`, flag(disk.tracked));
@@ -159,6 +163,7 @@ function writeNics(writer: Writer, machine: MachineConfiguration): void {
     writer.unless(`${prefix}.startConnected`, flag(nic.startConnected), 'TRUE');
     writer.unless(`${prefix}.wakeOnPcktRcv`, flag(nic.wakeOnLan), 'FALSE');
     writer.text(`${prefix}.forwards`, nic.forwards.join(','));
+    writeBandwidth(writer, prefix, nic);
   }
   writer.keepOnly(/^(ethernet\d+)\./, new Set(machine.nics.map((nic) => `ethernet${nic.number}`)));
 }

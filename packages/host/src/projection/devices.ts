@@ -2,7 +2,18 @@ import { data, type VirtualDevice, type VirtualDeviceConnectInfo } from '@hypost
 import { fixedKeys } from '../configuration/device-keys.ts';
 import { diskIo } from '../configuration/disk-io.ts';
 import { type Equipment, equipmentKeys, equipmentOf, soundModels } from '../configuration/equipment.ts';
-import type { Cdrom, Controller, Disk, DiskIo, Floppy, Nic, Serial } from '../configuration/machine-configuration.ts';
+import type {
+  Cdrom,
+  Controller,
+  Disk,
+  DiskIo,
+  Floppy,
+  Nic,
+  NicBandwidth,
+  Serial,
+} from '../configuration/machine-configuration.ts';
+import { nicBandwidth } from '../configuration/nic-bandwidth.ts';
+import { sharedBusWord } from '../configuration/shared-disk.ts';
 import { type DiskFacts, isConnected, type MachineRecord } from '../machine/record/machine-record.ts';
 import type { InventoryNames } from './inventory-names.ts';
 
@@ -48,6 +59,10 @@ const videoCard = videoCardOf(defaultVideoRamKiB);
 const ioAllocation = ({ limit, level, shares }: DiskIo) =>
   data('StorageIOAllocationInfo', { limit, shares: data('SharesInfo', { shares, level }), reservation: 0 });
 const allOfDisks = ioAllocation(diskIo({}));
+
+const networkAllocation = ({ reservation, limit, level, shares }: NicBandwidth) =>
+  data('VirtualEthernetCardResourceAllocation', { reservation, limit, share: data('SharesInfo', { shares, level }) });
+const allOfNetworks = networkAllocation(nicBandwidth({}));
 
 function pciController(device: readonly number[]): VirtualDevice {
   return data('VirtualPCIController', {
@@ -179,7 +194,7 @@ function controllerDevice(controller: Controller, device: readonly number[]): Vi
     ...onPci,
     deviceInfo: description(`SCSI controller ${bus}`, summary),
     hotAddRemove: true,
-    sharedBus: 'noSharing' as const,
+    sharedBus: sharedBusWord(controller),
     scsiCtlrUnitNumber: 7,
   });
   switch (controller.model) {
@@ -266,7 +281,7 @@ function diskBacking(
       ...(facts && depth === 0 ? { contentId: facts.contentId } : {}),
       ...(changeId !== undefined && depth === 0 ? { changeId } : {}),
       digestEnabled: false,
-      sharing: 'sharingNone',
+      sharing: disk.multiWriter === true && depth === 0 ? 'sharingMultiWriter' : 'sharingNone',
       ...(depth + 1 < links.length ? { parent: link(depth + 1) } : {}),
     });
   return link(0);
@@ -331,6 +346,7 @@ function nicDevice(nic: Nic, machine: MachineRecord, names: InventoryNames, runn
     addressType: nic.addressType === 'vpx' ? 'assigned' : nic.addressType === 'static' ? 'manual' : 'generated',
     ...(nic.mac === '' ? {} : { macAddress: nic.mac }),
     wakeOnLanEnabled: nic.wakeOnLan,
+    resourceAllocation: nic.bandwidth === undefined ? allOfNetworks : networkAllocation(nic.bandwidth),
   });
 }
 

@@ -1,5 +1,6 @@
 import type { HypervisorCapabilities, ProcessGroups, ProcessGroupsInfo, RunningMachine } from '@hypostyle/contracts';
 import type { MachineConfiguration } from '../configuration/machine-configuration.ts';
+import { nicBandwidth } from '../configuration/nic-bandwidth.ts';
 import { references } from '../inventory/references.ts';
 import type { Machines } from '../machine/record/machines.ts';
 import type { HostResources } from '../pools/pool-usage.ts';
@@ -14,7 +15,7 @@ export interface ResourceControlOptions {
   readonly groups: ProcessGroups | undefined;
   /** What they said of themselves. */
   readonly info: ProcessGroupsInfo | undefined;
-  readonly capabilities: Pick<HypervisorCapabilities, 'resourceLimits'>;
+  readonly capabilities: Pick<HypervisorCapabilities, 'resourceLimits' | 'nicLimits'>;
   readonly pools: Pools;
   readonly machines: Machines;
   readonly hostMHz: number;
@@ -98,6 +99,7 @@ export class ResourceControl {
     }
     if (!this.#options.capabilities.resourceLimits && c.disks.some(({ io }) => (io?.limit ?? -1) >= 0))
       words.push('Limits on the use of disks are kept and not enforced on this host.');
+    words.push(...unenforcedBandwidth(c, this.#options.capabilities));
     return words;
   }
 
@@ -167,4 +169,20 @@ export class ResourceControl {
       return pid === undefined ? [] : [{ id, pool: resourcePool.value, configuration, pid }];
     });
   }
+}
+
+/** Each adapter has an address translation of its own: there is no uplink of which a part could be kept for it. */
+function unenforcedBandwidth(
+  { nics }: Pick<MachineConfiguration, 'nics'>,
+  { nicLimits }: Pick<HypervisorCapabilities, 'nicLimits'>,
+): string[] {
+  return nics.flatMap((nic) => {
+    const { limit, reservation, level } = nicBandwidth(nic);
+    const wanted = [
+      ...(limit >= 0 && !nicLimits ? [`The limit of ${limit} Mbit/s`] : []),
+      ...(reservation > 0 ? [`The reservation of ${reservation} Mbit/s`] : []),
+      ...(level === 'normal' ? [] : ['The share']),
+    ];
+    return wanted.map((what) => `${what} of network adapter ${nic.number + 1} is kept and not enforced on this host.`);
+  });
 }

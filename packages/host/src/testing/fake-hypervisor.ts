@@ -73,6 +73,8 @@ export class FakeHypervisor implements Hypervisor, FakeGuests {
         changedBlocks: true,
         diskMoves: true,
         guestData: true,
+        sharedDisks: true,
+        nicLimits: true,
         nicModels: [...nicModels],
         controllerModels: ['ide', 'ahci', 'buslogic', 'lsilogic', 'lsisas1068', 'pvscsi', 'nvme'],
         maxCpus: 8,

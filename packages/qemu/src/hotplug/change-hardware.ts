@@ -1,11 +1,13 @@
 import type { MachineHardware } from '@hypostyle/contracts';
 import { messageOf, qemuErrors } from '../errors.ts';
 import { throttleDisks } from '../limits/disk-throttle.ts';
+import { limitNics } from '../limits/nic-limits.ts';
 import { controllerDevice, isHotPluggable } from '../machine/controllers.ts';
 import { deviceId } from '../machine/device.ts';
 import { diskParts } from '../machine/drives.ts';
 import type { Engine } from '../machine/engine.ts';
 import { nicDevice } from '../machine/nics.ts';
+import type { Spawner } from '../process/spawner.ts';
 import { type EngineHardware, readEngineHardware } from './engine-hardware.ts';
 import { changeCpus, checkCpus } from './hot-cpus.ts';
 import { addDisk, closeOrphans, removeDisk } from './hot-disks.ts';
@@ -15,10 +17,13 @@ import { addNic, connectNic, removeNic } from './hot-nics.ts';
 import { unplug } from './unplug.ts';
 
 /** Makes a running engine what the hardware says: `HotPlug.changeHardware`. */
-export async function changeHardware(engine: Engine, hardware: MachineHardware): Promise<void> {
+export async function changeHardware(engine: Engine, spawner: Spawner, hardware: MachineHardware): Promise<void> {
   const now = await readEngineHardware(engine);
   const plan = planChanges(engine, now, hardware);
   for (const id of plan.disksToRemove) await removeDisk(engine, id);
+  // What goes is let go of first; what comes has no limit to begin with.
+  const known = hardware.nics.filter((nic) => now.devices.has(deviceId.nic(nic.id)));
+  await shape(engine, spawner, known);
   for (const id of plan.nicsToRemove) await removeNic(engine, id);
   for (const id of plan.controllersToRemove) await unplug(engine, deviceId.controller(id), `controller ${id}`);
   for (const controller of plan.controllersToAdd) {
@@ -36,10 +41,17 @@ export async function changeHardware(engine: Engine, hardware: MachineHardware):
     if (now.devices.has(deviceId.nic(nic.id))) await connectNic(engine, nic);
     else await addNic(engine, nic, index, hardware.bootOrder.includes(nic.id));
   }
+  if (known.length < hardware.nics.length) await shape(engine, spawner, hardware.nics);
   for (const [drive, path] of drivesOf(hardware))
     await changeMedium(engine, await readEngineHardware(engine), drive, path);
   await changeCpus(engine, now, hardware.cpus);
   await addMemory(engine, now, plan.missingMemoryMiB);
+}
+
+function shape(engine: Engine, spawner: Spawner, nics: MachineHardware['nics']): Promise<void> {
+  return limitNics(engine, spawner, nics).catch((error: unknown) => {
+    throw qemuErrors.hotPlugFailed(`The limits of adapters could not be set: ${messageOf(error)}`, error);
+  });
 }
 
 /** What is there too much, and what is missing. Throws `unsupported-hardware` where that cannot be while it runs. */

@@ -22,6 +22,7 @@ export function diskParts({ hardware, ...options }: DiskOptions): { device: Devi
   if (disk.readOnly && at.driver.disk === 'ide-hd') {
     throw qemuErrors.unsupported(`Disk ${disk.id}: a ${model} disk cannot be read-only; use SCSI or NVMe.`);
   }
+  if (disk.shared) checkShared(disk);
   const device = {
     driver: at.driver.disk,
     id: deviceId.disk(disk.id),
@@ -31,8 +32,16 @@ export function diskParts({ hardware, ...options }: DiskOptions): { device: Devi
     ...(disk.pauseOnReadError && model !== 'nvme' ? { rerror: 'stop' } : {}),
     ...(disk.writeThrough && model !== 'nvme' ? { 'write-cache': 'off' } : {}),
     ...(disk.serial && model !== 'nvme' ? { serial: disk.serial } : {}),
+    ...(disk.shared ? { 'share-rw': true } : {}),
   };
   return { device, nodes: graph.nodes };
+}
+
+/** Formats of our own keep tables in memory, which another engine does not know of. */
+function checkShared({ id, layers, discardWrites }: DiskHardware): void {
+  const [top] = layers;
+  if (layers.length !== 1 || top?.format !== 'raw' || top.changesPath !== undefined || discardWrites)
+    throw qemuErrors.unsupported(`Disk ${id}: what several machines write is one layer of raw bytes.`);
 }
 
 /** Controllers, disks, CD-ROM and floppy drives of a machine that is started. */

@@ -41,6 +41,7 @@ import { lookAtGuestProgram, runGuestProgram, startGuestProgram } from '../guest
 import { changeHardware } from '../hotplug/change-hardware.ts';
 import { growDisk } from '../hotplug/grow-disk.ts';
 import { limitGuestMemory } from '../limits/guest-memory.ts';
+import { ShaperWatch } from '../limits/nic-limits.ts';
 import type { EngineExit, Spawner } from '../process/spawner.ts';
 import { isObject, type QmpEvent } from '../qmp/qmp-message.ts';
 import { deviceId, diskIdOf } from './device.ts';
@@ -74,6 +75,7 @@ export interface QemuMachineOptions {
 export class QemuMachine implements RunningMachine {
   readonly #engine: Engine;
   readonly #spawner: Spawner;
+  readonly #shaper: ShaperWatch;
   readonly #events = new MachineEvents();
   readonly #onEnded: () => void;
   #state: MachineState;
@@ -94,6 +96,8 @@ export class QemuMachine implements RunningMachine {
   constructor(options: QemuMachineOptions) {
     this.#engine = options.engine;
     this.#spawner = options.spawner;
+    this.#shaper = new ShaperWatch(options.engine, options.spawner);
+    void this.#shaper.look();
     this.#onEnded = options.onEnded;
     this.#state = options.state;
     this.#agentConnected = options.agentConnected;
@@ -280,7 +284,8 @@ export class QemuMachine implements RunningMachine {
 
   async changeHardware(hardware: MachineHardware): Promise<void> {
     this.#mustRun();
-    await changeHardware(this.#engine, hardware);
+    await changeHardware(this.#engine, this.#spawner, hardware);
+    void this.#shaper.look();
   }
 
   async limitMemory(memoryMiB: number | undefined): Promise<void> {
@@ -311,6 +316,7 @@ export class QemuMachine implements RunningMachine {
   /** Lets go without touching the engine. */
   detach(): void {
     this.#events.clear();
+    this.#shaper.close();
     this.#engine.detach();
   }
 

@@ -69,6 +69,21 @@ export class RunDirectory {
     return this.#file('pivoting');
   }
 
+  /** Where the process is told that limited adapters' frames go through. */
+  get shaper(): string {
+    return this.#file('shaper');
+  }
+
+  /** What it was told last, for the next owner. */
+  get shape(): string {
+    return this.#file('shape');
+  }
+
+  /** Where frames of a limited adapter leave the engine, and come back. */
+  shapedFrames(slot: number, direction: 'rx' | 'tx', end: 'out' | 'in'): string {
+    return this.#file(`net${slot}${direction[0]}${end[0]}`);
+  }
+
   /** Pipe between the engine and the process that keeps a lock for it. */
   lockPipe(name: string): string {
     return this.#file(name);

@@ -103,6 +103,8 @@ export function hypervisorInfo(verdict: ProbeVerdict, efi: boolean): HypervisorI
       changedBlocks: true,
       diskMoves: true,
       guestData: true,
+      sharedDisks: true,
+      nicLimits: true,
       nicModels,
       controllerModels: supportedControllers,
       maxCpus: verdict.maxCpus,

@@ -9,6 +9,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { createConnection, createServer, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { fileURLToPath } from 'node:url';
 import { lockConflictCode } from '../machine/lock-conflict.ts';
 import { JsonLineParser } from '../qmp/json-lines.ts';
 import { type EngineIdentity, identityPath } from './identity.ts';
@@ -20,6 +21,7 @@ const connectTimeoutMs = 30_000;
 const maxRequestBytes = 4 << 20;
 /** Most of a program's last words that are told. */
 const maxWords = 2_000;
+const shaperProgram = fileURLToPath(new URL('../limits/shaper-process.ts', import.meta.url));
 const programs = new Map<number, ChildProcess>();
 let drains = 0;
 let ended = false;
@@ -173,6 +175,22 @@ function keep({ id, lockPath, pipePath }: SpawnerRequest & { kind: 'keep' }): vo
   });
 }
 
+function shape({ id, socketPath }: SpawnerRequest & { kind: 'shape' }): void {
+  const child = spawn(process.execPath, ['--max-old-space-size=64', shaperProgram, socketPath], {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'ignore'],
+    cwd: '/',
+    env: { PATH: process.env.PATH ?? '/usr/bin:/bin', LANG: 'C.UTF-8' },
+  });
+  child.stdout.once('data', () => {
+    reply({ id, kind: 'done' });
+    child.stdout.destroy();
+    child.unref();
+  });
+  child.on('error', (error) => reply({ id, kind: 'failed', message: error.message }));
+  child.on('exit', (code) => reply({ id, kind: 'failed', message: `the shaper ended with code ${code}` }));
+}
+
 const leftEarly = new Set(['ERR_STREAM_PREMATURE_CLOSE', 'EPIPE', 'ECONNRESET']);
 
 async function feed(request: SpawnerRequest & { kind: 'feed' }): Promise<void> {
@@ -198,6 +216,7 @@ function handle(request: SpawnerRequest): void {
     if (request.kind === 'spawn') startEngine(request);
     else if (request.kind === 'run') run(request);
     else if (request.kind === 'keep') keep(request);
+    else if (request.kind === 'shape') shape(request);
     else if (request.kind === 'stop') {
       programs.get(request.request)?.kill('SIGTERM');
       reply({ id: request.id, kind: 'done' });

@@ -28,6 +28,8 @@ export type SpawnerRequest = { readonly id: number } & (
    * now. Answers once it is held; `locked` where another has it.
    */
   | { readonly kind: 'keep'; readonly lockPath: string; readonly pipePath: string }
+  /** Starts a process through which limited adapters' frames go; answers once it listens. */
+  | { readonly kind: 'shape'; readonly socketPath: string }
   /** Ends a program that runs. */
   | { readonly kind: 'stop'; readonly request: number }
   /** Sends a file, from `offset` on, into a unix socket. */

@@ -75,6 +75,11 @@ export class Spawner {
     });
   }
 
+  /** Resolves when a shaper listens, which outlives this process. */
+  shape(options: Request<'shape'>): Promise<void> {
+    return this.#call({ kind: 'shape', ...options });
+  }
+
   /** Resolves when everything was sent. */
   feed(options: Request<'feed'>): Promise<void> {
     return this.#call({ kind: 'feed', ...options });

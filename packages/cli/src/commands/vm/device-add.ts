@@ -19,6 +19,7 @@ interface AddOptions {
   readonly file?: string;
   readonly type?: string;
   readonly controller?: string;
+  readonly sharing?: string;
 }
 
 /** Types of network adapters by the names that people give them. */
@@ -67,10 +68,10 @@ const kinds: Readonly<Record<string, (options: AddOptions, machine: MachineDevic
         : { _typeName: 'VirtualFloppyImageBackingInfo', fileName: image },
     connectable: { ...connected, startConnected: image !== undefined },
   }),
-  scsi: ({ type = 'pvscsi' }) => ({
+  scsi: ({ type = 'pvscsi', sharing = 'noSharing' }) => ({
     _typeName: oneOf(scsiTypes, type, 'SCSI controller'),
     busNumber: 0,
-    sharedBus: 'noSharing',
+    sharedBus: sharing,
   }),
   sata: () => ({ _typeName: 'VirtualAHCIController', busNumber: 0 }),
   nvme: () => ({ _typeName: 'VirtualNVMEController', busNumber: 0 }),
@@ -117,13 +118,20 @@ export function defineDeviceAdd(device: Command, context: CommandContext): void 
     .option('--file <path>', 'what a serial port writes to')
     .option('--type <model>', 'pvscsi, lsilogic, lsilogic-sas, buslogic; hdaudio, es1371, sb16')
     .option('--controller <name>', 'of a cdrom, such as ide-200')
+    .addOption(
+      new Option('--sharing <kind>', 'of a scsi controller: which machines may write its disks too').choices([
+        'noSharing',
+        'virtualSharing',
+        'physicalSharing',
+      ]),
+    )
     .addHelpText(
       'after',
       `
 Examples:
   hypo device add web ethernet --network "VM Network" --adapter e1000e
   hypo device add web cdrom --image "[datastore1] iso/debian.iso"
-  hypo device add web scsi --type pvscsi`,
+  hypo device add web scsi --type pvscsi --sharing virtualSharing`,
     )
     .action(async (machine: string, kind: string, _options: unknown, command: Command) => {
       const make = kinds[kind];

@@ -12,6 +12,7 @@ import {
 } from '../../inventory/devices.ts';
 import { answer, answerRows } from '../../output/answer.ts';
 import { defineDeviceAdd } from './device-add.ts';
+import { defineDeviceBandwidth } from './device-bandwidth.ts';
 
 const machineArgument = 'name, path or id of the machine';
 const deviceArgument = 'such as disk-1000-0 or ethernet-0, by name, label or key';
@@ -29,12 +30,14 @@ Examples:
   hypo device add web ethernet --network "VM Network"
   hypo device insert web cdrom-3000 "[datastore1] iso/debian.iso"
   hypo device disconnect web ethernet-0
+  hypo device bandwidth web ethernet-0 --limit 100
   hypo device remove web disk-1000-1 --keep`,
     );
   defineLists(device, context);
   defineDeviceAdd(device, context);
   defineConnections(device, context);
   defineMedia(device, context);
+  defineDeviceBandwidth(device, context);
   defineRemove(device, context);
 };
 

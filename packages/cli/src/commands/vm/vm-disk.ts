@@ -21,8 +21,10 @@ interface DiskOptions {
   readonly mode: string;
   readonly controller?: string;
   readonly link?: boolean;
+  readonly sharing?: string;
 }
 
+const sharings = ['sharingNone', 'sharingMultiWriter'];
 const modes = ['persistent', 'independent_persistent', 'independent_nonpersistent'];
 
 /** `hypo vm disk create`, `attach`, `change` and `detach`: disks of machines, running or not. */
@@ -37,6 +39,7 @@ Examples:
   hypo vm disk create web --size 10G
   hypo vm disk attach web "[datastore1] data/data.vmdk" --link
   hypo vm disk change web disk-1000-1 --size 20G
+  hypo vm disk create web --size 10G --provisioning eager --sharing sharingMultiWriter
   hypo vm disk detach web disk-1000-1`,
     );
   placed(disk.command('create').description('make a disk for a machine'))
@@ -49,7 +52,7 @@ Examples:
     )
     .addHelpText('after', '\nExample:\n  hypo vm disk create web --size 10G --provisioning eager')
     .action(async (machine: string, _options: unknown, command: Command) => {
-      const { size = '', name, provisioning, mode, controller } = optionsOf<DiskOptions>(command);
+      const { size = '', name, provisioning, mode, controller, sharing } = optionsOf<DiskOptions>(command);
       const capacityInBytes = parseByteSize(size);
       await addDisk(context, command, machine, controller, {
         capacityInKB: Math.ceil(capacityInBytes / 1024),
@@ -60,6 +63,7 @@ Examples:
           diskMode: mode,
           thinProvisioned: provisioning === 'thin',
           eagerlyScrub: provisioning === 'eager',
+          ...(sharing === undefined ? {} : { sharing }),
         },
       });
     });
@@ -67,19 +71,27 @@ Examples:
     .option('--link', 'leave it as it is, and write what changes beside the machine')
     .addHelpText('after', '\nExample:\n  hypo vm disk attach web "[datastore1] data/data.vmdk" --link')
     .action(async (machine: string, file: string, _options: unknown, command: Command) => {
-      const { mode, controller, link = false } = optionsOf<DiskOptions>(command);
+      const { mode, controller, link = false, sharing } = optionsOf<DiskOptions>(command);
+      const shared = sharing === undefined ? {} : { sharing };
       const backing = link
-        ? { ...flatBacking, fileName: '', diskMode: mode, parent: { ...flatBacking, fileName: file, diskMode: mode } }
-        : { ...flatBacking, fileName: file, diskMode: mode };
+        ? {
+            ...flatBacking,
+            ...shared,
+            fileName: '',
+            diskMode: mode,
+            parent: { ...flatBacking, fileName: file, diskMode: mode },
+          }
+        : { ...flatBacking, ...shared, fileName: file, diskMode: mode };
       await addDisk(context, command, machine, controller, { capacityInKB: 0, backing }, link ? 'create' : 'none');
     });
   disk
     .command('change')
-    .description('grow a disk, limit its use, or change its mode while the machine is off')
+    .description('grow a disk, limit its use, or change its mode and who writes it while the machine is off')
     .argument('<machine>', 'name, path or id of the machine')
     .argument('<disk>', 'such as disk-1000-0, or its label')
     .option('--size <size>', 'such as 20G, or +10G')
     .addOption(new Option('--mode <mode>', 'what becomes of what is written').choices(modes))
+    .addOption(new Option('--sharing <kind>', 'whether other machines may write it too').choices(sharings))
     .option('--iops <number>', 'most reads and writes a second, from 16; -1 is no limit', operations)
     .option('--shares <shares>', 'low, normal, high or a number from 200 to 4000')
     .addHelpText(
@@ -90,10 +102,10 @@ Examples:
   hypo vm disk change web disk-1000-0 --iops 500 --shares low`,
     )
     .action(async (machine: string, wanted: string, _options: unknown, command: Command) => {
-      const { size, mode, iops, shares } = optionsOf<DiskChangeOptions>(command);
+      const { size, mode, iops, shares, sharing } = optionsOf<DiskChangeOptions>(command);
       const use = diskUse(iops, shares);
-      if (size === undefined && mode === undefined && use === undefined)
-        throw new CliError('usage', 'Say --size, --mode, --iops or --shares.');
+      if (size === undefined && mode === undefined && use === undefined && sharing === undefined)
+        throw new CliError('usage', 'Say --size, --mode, --sharing, --iops or --shares.');
       await onServer(command, context, async (session) => {
         const found = await readDevices(session, machine);
         const one = findDevice(found, wanted) as ReturnType<typeof findDevice> & {
@@ -103,7 +115,11 @@ Examples:
         const now = Number(one.capacityInBytes ?? 0);
         const bytes =
           size === undefined ? now : size.startsWith('+') ? now + parseByteSize(size.slice(1)) : parseByteSize(size);
-        const backing = { ...one.backing, ...(mode === undefined ? {} : { diskMode: mode }) };
+        const backing = {
+          ...one.backing,
+          ...(mode === undefined ? {} : { diskMode: mode }),
+          ...(sharing === undefined ? {} : { sharing }),
+        };
         const edited = {
           ...one,
           backing,
@@ -113,7 +129,12 @@ Examples:
         };
         await reconfigure(session, context, found, { deviceChange: [deviceChange('edit', edited)] });
       });
-      answer(context, command, { machine, disk: wanted, size, mode, iops, shares }, `${machine}: ${wanted} changed`);
+      answer(
+        context,
+        command,
+        { machine, disk: wanted, size, mode, sharing, iops, shares },
+        `${machine}: ${wanted} changed`,
+      );
     });
   disk
     .command('detach')
@@ -140,6 +161,7 @@ Examples:
 interface DiskChangeOptions {
   readonly size?: string;
   readonly mode?: string;
+  readonly sharing?: string;
   readonly iops?: number;
   readonly shares?: string;
 }
@@ -169,7 +191,8 @@ function placed(command: Command, file?: string): Command {
   if (file !== undefined) command.argument(file, 'path such as "[datastore1] data/data.vmdk"');
   return command
     .option('--controller <name>', 'such as pvscsi-1000; the first with room unless told')
-    .addOption(new Option('--mode <mode>', 'what becomes of what is written').choices(modes).default('persistent'));
+    .addOption(new Option('--mode <mode>', 'what becomes of what is written').choices(modes).default('persistent'))
+    .addOption(new Option('--sharing <kind>', 'whether other machines may write it too').choices(sharings));
 }
 
 async function addDisk(

@@ -1,9 +1,11 @@
 import type { DiskAllocation } from '@hypostyle/services';
 import { fault, type VirtualMachineCloneSpec, type VirtualMachineRelocateSpec } from '@hypostyle/vim';
 import type { Disk, MachineConfiguration } from '../../configuration/machine-configuration.ts';
+import { sharedDiskFault } from '../../configuration/shared-disk.ts';
 import type { Datastore } from '../../datastore/datastore.ts';
 import type { HostCore } from '../../host-core.ts';
 import type { DiskFacts, MachineRecord } from '../record/machine-record.ts';
+import { mustShareWithNone } from '../record/shared-paths.ts';
 import { findSnapshot } from '../snapshot/snapshot-list.ts';
 import { parseSnapshotReference } from '../snapshot/snapshot-reference.ts';
 
@@ -62,6 +64,12 @@ export function cloneRequest(core: HostCore, machine: MachineRecord, spec: Virtu
       {},
       'The machine runs, and has independent disks, which no snapshot holds; stop it first.',
     );
+  const shared =
+    source.uid === undefined
+      ? sharedDiskFault(source.configuration, 'its machine is cloned while it is off')
+      : undefined;
+  if (shared !== undefined && running) throw shared;
+  if (shared !== undefined) mustShareWithNone(core, machine);
   const live = written.length > 0;
   if (live && !core.hypervisorInfo.capabilities.diskSnapshots)
     throw fault('NotSupported', {}, `${core.hypervisorInfo.product} clones no machine that runs; stop it first.`);

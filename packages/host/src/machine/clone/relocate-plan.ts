@@ -2,11 +2,13 @@ import { readdir } from 'node:fs/promises';
 import { joinPath, splitPath } from '@hypostyle/services';
 import { fault, type VirtualMachineRelocateSpec } from '@hypostyle/vim';
 import type { Disk } from '../../configuration/machine-configuration.ts';
+import { sharedDiskFault } from '../../configuration/shared-disk.ts';
 import type { Datastore } from '../../datastore/datastore.ts';
 import type { HostCore } from '../../host-core.ts';
 import { fileType } from '../files/machine-files.ts';
 import { heldFiles } from '../record/held-files.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
+import { mustShareWithNone } from '../record/shared-paths.ts';
 import { allocationOf, invalid, targetDatastore } from './clone-request.ts';
 import { diskTarget } from './disk-departures.ts';
 import type { FlattenedDisk } from './flattened-disk.ts';
@@ -85,6 +87,9 @@ export async function relocatePlan(
       {},
       'A machine with snapshots is moved with its disks as they are; remove the snapshots, or leave out the transform. One that stands on disks of another folder is made whole by PromoteDisks_Task first.',
     );
+  const shared = runs ? sharedDiskFault(configuration, 'its machine moves while it is off') : undefined;
+  if (shared !== undefined) throw shared;
+  mustShareWithNone(core, machine);
   if (machine.snapshots.entries.length > 0 && apart.some(({ fileName }) => !fileName.startsWith('/')))
     throw fault(
       'NotSupported',

@@ -14,6 +14,7 @@ import { holdMachine } from '../lifecycle/hold-machine.ts';
 import { mustBeFree, mustBeOff } from '../lifecycle/lifecycle-work.ts';
 import { claimOf } from '../record/claims.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
+import { mustShareWithNone } from '../record/shared-paths.ts';
 import type { SettleWork } from '../settle/settle-work.ts';
 
 /** The disks as they are, for reading or writing; or as a snapshot has them. */
@@ -91,7 +92,10 @@ export function defineExportWork(core: HostCore, leases: TransferLeases, settle:
   return {
     begin: async (call, machine, subject, { endsWithClients = false, changes } = {}) => {
       mustBeFree(core, machine);
-      if (subject.kind === 'machine') mustBeOff(machine);
+      if (subject.kind === 'machine') {
+        mustBeOff(machine);
+        mustShareWithNone(core, machine);
+      }
       const meeting: Meeting = {
         subject,
         changes,

@@ -15,6 +15,7 @@ import {
 import { fault, type RunningTask } from '@hypostyle/vim';
 import { badDevice, type DeviceEffect } from '../../configuration/device-draft.ts';
 import type { Disk, MachineConfiguration } from '../../configuration/machine-configuration.ts';
+import { unshareable, unshareableFault } from '../../configuration/shared-disk.ts';
 import type { Datastore } from '../../datastore/datastore.ts';
 import { spaceOf } from '../../datastore/datastores.ts';
 import type { HostCore } from '../../host-core.ts';
@@ -90,6 +91,8 @@ export async function applyEffects(core: HostCore, options: EffectsOptions): Pro
       } else if (effect.kind === 'grow-disk') {
         const growth = await growthOf(core, options, effect);
         if (growth !== undefined) growths.push(growth);
+      } else if (effect.kind === 'share-disk' && options.disks === 'create') {
+        await checkShareable(options, configuration, effect);
       }
     }
   } catch (error) {
@@ -103,6 +106,19 @@ export async function applyEffects(core: HostCore, options: EffectsOptions): Pro
 export interface DoomedDisk {
   readonly path: string;
   readonly files: readonly string[];
+}
+
+/** Throws InvalidDeviceBacking for a disk that several machines cannot write. */
+async function checkShareable(
+  { datastore, vmxPath }: EffectsOptions,
+  { disks }: MachineConfiguration,
+  { key, index }: Extract<DeviceEffect, { kind: 'share-disk' }>,
+): Promise<void> {
+  const disk = disks.find((known) => known.key === key);
+  const path = disk && datastore.relative(vmxPath, disk.fileName);
+  if (disk === undefined || path === undefined) return;
+  const reason = unshareable(disk, await readAttachedChain(datastore, path));
+  if (reason !== undefined) throw unshareableFault(datastore.format(path), reason, index);
 }
 
 /** What will be deleted with a reconfiguration: found out before, since half a disk does not say it any more. */

@@ -13,8 +13,10 @@ import { splitPath } from '@hypostyle/services';
 import { diskIo } from '../../configuration/disk-io.ts';
 import { equipmentOf } from '../../configuration/equipment.ts';
 import type { MachineConfiguration, Nic } from '../../configuration/machine-configuration.ts';
+import { nicBandwidth } from '../../configuration/nic-bandwidth.ts';
 import { parseForward } from '../../configuration/port-forward.ts';
 import { setting } from '../../configuration/settings.ts';
+import { isShared } from '../../configuration/shared-disk.ts';
 import { HostError } from '../../errors.ts';
 import { isConnected, type MachineRecord } from '../record/machine-record.ts';
 
@@ -82,6 +84,7 @@ export function machineHardware(machine: MachineRecord, options: HardwareOptions
       // What is not checked yet is checked as it is read.
       ...(options.layers.get(disk.key)?.some(({ offset }) => offset !== undefined) ? { pauseOnReadError: true } : {}),
       ...(disk.writeThrough ? { writeThrough: true } : {}),
+      ...(isShared(c, disk) ? { shared: true } : {}),
       ...(diskIo(disk).limit < 0 ? {} : { operationsPerSecond: Math.max(1, diskIo(disk).limit) }),
       ...diskSerial(machine, disk.key),
     }),
@@ -194,6 +197,7 @@ function nicHardware(machine: MachineRecord, nic: Nic, options: HardwareOptions)
     model: nic.model,
     mac: nic.mac,
     slot: nic.number,
+    ...(nicBandwidth(nic).limit < 0 ? {} : { bitsPerSecond: nicBandwidth(nic).limit * 1_000_000 }),
     connected: isConnected(machine, nic) && exists,
     network: exists ? { kind: 'nat', forwards: nic.forwards.map(forwardOf) } : { kind: 'none' },
   };

@@ -16,6 +16,7 @@ import {
 import { fault, type RunningTask, type VimFault } from '@hypostyle/vim';
 import { configurationFromVmx } from '../../configuration/from-vmx.ts';
 import type { Disk, MachineConfiguration, Nic } from '../../configuration/machine-configuration.ts';
+import { isShared, unshareable, unshareableFault } from '../../configuration/shared-disk.ts';
 import { writeConfiguration } from '../../configuration/to-vmx.ts';
 import type { Datastore } from '../../datastore/datastore.ts';
 import { checkDisksUnclaimed } from '../../disks/disk-locks.ts';
@@ -31,6 +32,7 @@ import { diskPath, readVmx, writeVmx } from '../files/machine-files.ts';
 import { heldDisksOn } from '../record/held-files.ts';
 import { tellIdentity } from '../record/identity-events.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
+import { mustNotBeCopied, sharedPaths } from '../record/shared-paths.ts';
 import { type RuntimeDocument, readMachine, saveRuntime } from '../registration/registration.ts';
 import type { SettleWork } from '../settle/settle-work.ts';
 import { namedDisks } from '../snapshot/disk-forest.ts';
@@ -335,7 +337,7 @@ function newMac(taken: ReadonlySet<string>): string {
 export async function prepareDisks(
   core: HostCore,
   machine: MachineRecord,
-  configuration: Pick<MachineConfiguration, 'disks'>,
+  configuration: Pick<MachineConfiguration, 'disks' | 'controllers'>,
 ): Promise<{ readonly disks: Disk[]; readonly opened: readonly OpenedDisk[] }> {
   const { datastore, vmxPath } = machine;
   const allowOutside = (path: string) => datastore.holds(path);
@@ -348,7 +350,7 @@ export async function prepareDisks(
     let chain = await readDiskChain(path, { allowOutside });
     await checkExtents(chain);
     await checkLinks(datastore, chain);
-    await checkWritable(core, machine, disk, chain);
+    await checkWritable(core, machine, { disk, shared: isShared(configuration, disk) }, chain);
     const unchanged = await core.changes.isUnchanged(machine, chain);
     let fileName = disk.fileName;
     let fresh = false;
@@ -383,14 +385,25 @@ async function checkLinks(datastore: Datastore, chain: DiskChain): Promise<void>
 
 /**
  * Throws FileLocked where another machine runs on the disk or on a base of it, or has a delta on top of it: bytes would
- * change below one of them. Known before anything is written, since the engines' own locks come after the new CID.
+ * change below one of them. A disk that both share is written by both, unless one of them is being copied. Known before anything is written, since the engines' own locks come after the new CID.
  */
-async function checkWritable(core: HostCore, machine: MachineRecord, disk: Disk, chain: DiskChain): Promise<void> {
+async function checkWritable(
+  core: HostCore,
+  machine: MachineRecord,
+  { disk, shared }: { readonly disk: Disk; readonly shared: boolean },
+  chain: DiskChain,
+): Promise<void> {
   const { datastore } = machine;
   const paths = chain.links.map(({ descriptorPath }) => datastore.pathOf(descriptorPath));
   const written = chain.links[0].kind !== 'foreign' && disk.mode !== 'independent_nonpersistent';
   const kept = new Set([...namedDisks({ disks: new Map(), snapshots: machine.snapshots })]);
   const [top] = paths;
+  const reason = !shared
+    ? undefined
+    : top !== undefined && disk.mode === 'persistent' && kept.has(top)
+      ? 'it has a snapshot'
+      : unshareable(disk, chain);
+  if (reason !== undefined) throw unshareableFault(datastore.format(top ?? ''), reason);
   if (written && top !== undefined && !(disk.mode === 'persistent' && kept.has(top))) {
     for (const { disks } of await core.diskChildren.held(datastore, [splitPath(top).folder])) {
       const [child, ...bases] = [...disks.values()].flatMap(({ chain: links }) => links.map(([path = '']) => path));
@@ -402,12 +415,14 @@ async function checkWritable(core: HostCore, machine: MachineRecord, disk: Disk,
   for (const other of core.machines.all()) {
     if (other.id === machine.id) continue;
     const now = other.powerState === 'poweredOff' ? 0 : other.disks.size;
+    const sharing = shared && top !== undefined && sharedPaths(other, datastore).has(top);
+    if (sharing) mustNotBeCopied(core, other);
     for (const [index, facts] of heldDisksOn(other, datastore).entries()) {
-      const [top, ...bases] = facts.chain.map(([descriptor]) => descriptor);
+      const [own, ...bases] = facts.chain.map(([descriptor]) => descriptor);
       // Disks as they are come before those of snapshots.
-      const running = index < now && paths.find((path) => path === top);
+      const running = index < now && paths.find((path) => path === own);
       const below = written ? bases.find((path) => path === paths[0]) : undefined;
-      const path = running || below;
+      const path = (running && sharing ? undefined : running) || below;
       if (!path) continue;
       const file = datastore.format(path);
       const why = running ? `is used by '${other.configuration.name}'` : `is the base of '${other.configuration.name}'`;

@@ -13,6 +13,7 @@ import {
   type VimFault,
 } from '@hypostyle/vim';
 import { setting } from '../../configuration/settings.ts';
+import { sharedDiskFault } from '../../configuration/shared-disk.ts';
 import type { HostCore } from '../../host-core.ts';
 import type { MachineWatch } from '../engine/machine-watch.ts';
 import { readVmx, writeVmx } from '../files/machine-files.ts';
@@ -138,6 +139,7 @@ export function definePowerWork(core: HostCore, watch: MachineWatch, settle: Set
     mustBeFree(core, machine);
     if (machine.configuration.template) throw fault('InvalidState', {}, 'The machine is a template.');
     if (!allowed.includes(machine.powerState)) throw invalidPowerState(machine, requested);
+    if (action === 'suspend') mustNotShare(machine);
     settle.stepAside(machine.id);
     return work(origin, { input: { id: machine.id }, entity: machine.ref, queueKey: machine.id });
   };
@@ -217,6 +219,14 @@ export function definePowerWork(core: HostCore, watch: MachineWatch, settle: Set
       await watch.ended(machine.id, 'requested');
     },
   };
+}
+
+/** What a guest remembers of a disk is not so any more once another one wrote it. */
+function mustNotShare({ configuration }: MachineRecord): void {
+  const cause = sharedDiskFault(configuration, 'its machine is not suspended');
+  if (cause === undefined) return;
+  const faultCause = { _typeName: 'LocalizedMethodFault', fault: cause.detail, localizedMessage: cause.message };
+  throw fault('NotSupported', { faultCause }, cause.message, { cause });
 }
 
 async function suspendEngine(

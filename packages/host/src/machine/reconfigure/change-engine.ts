@@ -104,7 +104,7 @@ export async function readyDisks(
 ): Promise<{ readonly configuration: MachineConfiguration; readonly made: readonly string[] }> {
   const { datastore, vmxPath } = machine;
   const coming = configuration.disks.filter(({ key }) => !machine.configuration.disks.some((disk) => disk.key === key));
-  const ready = await prepareDisks(core, machine, { disks: coming });
+  const ready = await prepareDisks(core, machine, { disks: coming, controllers: configuration.controllers });
   // What changes in them is kept from the next start on: nothing of it is known now.
   for (const { chain } of ready.opened) await removeChangeImage(machine, chain);
   const disks = configuration.disks.map((disk) => ready.disks.find(({ key }) => key === disk.key) ?? disk);

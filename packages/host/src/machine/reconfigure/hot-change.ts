@@ -4,6 +4,7 @@ import { equipmentOf } from '../../configuration/equipment.ts';
 import { invalid } from '../../configuration/invalid.ts';
 import type { MachineConfiguration } from '../../configuration/machine-configuration.ts';
 import { setting } from '../../configuration/settings.ts';
+import { isShared } from '../../configuration/shared-disk.ts';
 import { invalidPowerState } from '../power/power-work.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 
@@ -113,6 +114,8 @@ function checkDisks(machine: MachineRecord, change: HotChange): void {
       throw notHot(change, isDisk, 'a disk is not exchanged at once: remove it, then add the other');
     } else if (old.mode !== disk.mode || old.writeThrough !== disk.writeThrough) {
       throw notHot(change, isDisk, 'its mode is changed while the machine is off');
+    } else if (isShared(before, old) !== isShared(after, disk)) {
+      throw notHot(change, isDisk, 'who else may write it is changed while the machine is off');
     }
   }
   for (const { key, controllerKey } of before.disks) {

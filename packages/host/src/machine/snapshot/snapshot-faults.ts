@@ -2,6 +2,7 @@ import { HypervisorError } from '@hypostyle/contracts';
 import { faults } from '@hypostyle/services';
 import { fault, VimFault } from '@hypostyle/vim';
 import { setting } from '../../configuration/settings.ts';
+import { sharedDiskFault } from '../../configuration/shared-disk.ts';
 import { HostError } from '../../errors.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 
@@ -38,10 +39,21 @@ export function checkSnapshots(machine: MachineRecord): void {
   if (machine.configuration.template) throw fault('InvalidState', {}, 'The machine is a template.');
 }
 
-/** Throws where the machine's flags say that there are to be no snapshots, or no more. */
+/**
+ * Throws where the machine's flags say that there are to be no snapshots, or no more, and where others write a disk that
+ * a snapshot would hold.
+ */
 export function mustTakeSnapshots({ configuration }: MachineRecord): void {
   if (setting(configuration, 'snapshotDisabled'))
     throw fault('SnapshotDisabled', {}, 'Snapshots of this machine are switched off (flags.snapshotDisabled).');
   if (setting(configuration, 'snapshotLocked'))
     throw fault('SnapshotLocked', {}, 'The snapshots of this machine are locked (flags.snapshotLocked).');
+  const cause = sharedDiskFault(configuration, 'no snapshot holds it', ({ mode }) => mode === 'persistent');
+  if (cause === undefined) return;
+  const localized = { _typeName: 'LocalizedMethodFault', fault: cause.detail, localizedMessage: cause.message };
+  throw fault(
+    'SnapshotIncompatibleDeviceInVm',
+    { fault: localized },
+    `${cause.message} Make it independent, or detach it.`,
+  );
 }
