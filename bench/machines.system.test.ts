@@ -23,6 +23,7 @@ test('the bench of machines measures ours and plain QEMU in pairs', { timeout: 1
       'snapshot without memory',
       'revert',
       'snapshot without memory',
+      'revert',
       'snapshot with memory',
       'revert',
     ],

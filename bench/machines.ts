@@ -88,7 +88,13 @@ try {
       () => machine.snapshot(false),
       () => qemu.snapshotDurably(),
     );
+    await pair(
+      'revert to it, beside QEMU with its files made durable',
+      () => machine.revert(),
+      () => qemu.revertDurably(),
+    );
     await machine.removeSnapshots();
+    await machine.powerOn();
     await qemu.powerOff();
     // An image that has memory in itself, as QEMU's own command wants it.
     await qemu.renew();

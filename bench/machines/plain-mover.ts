@@ -66,6 +66,12 @@ export class PlainMover {
     }
   }
 
+  get pid(): number {
+    const { pid } = this.#child;
+    if (pid === undefined) throw new Error('QEMU did not start');
+    return pid;
+  }
+
   /** The disk goes to the other folder, and the former file goes. */
   async move(): Promise<void> {
     const { folders } = this.#options;

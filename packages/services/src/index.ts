@@ -55,6 +55,7 @@ export { fileUploadTarget, type ReceivedFile, type ReceiveFileOptions, receiveFi
 export { freeBytesOf } from './files/free-space.ts';
 export { datastoreMarker, isHiddenName, isHiddenPath, partialName } from './files/hidden-names.ts';
 export { removeLeftovers } from './files/leftovers.ts';
+export { Gathered } from './gathered.ts';
 export { type AccessVerdict, type FolderAccess, handleFolderRequest } from './http/folder-handler.ts';
 export {
   announcedLength,

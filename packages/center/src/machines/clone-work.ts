@@ -10,7 +10,7 @@ import {
 } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
 import type { Forwarding } from '../forwarding/forwarding.ts';
-import { freeInstanceUuid, MachineMaking } from './create-work.ts';
+import { freeInstanceUuid, MachineMaking, type MakingJournal } from './create-work.ts';
 import { choosePlace, type MachinePlace, machineName } from './machine-place.ts';
 import { isTemplate } from './templates.ts';
 
@@ -46,9 +46,10 @@ export type InstantCloneWork = (
 
 export function defineInstantCloneWork(core: CenterCore, forwarding: Forwarding): InstantCloneWork {
   const making = new MachineMaking(core);
-  const run = (task: RunningTask, { source, name, spec, place }: InstantInput) => {
+  const plan = (): MakingJournal => ({ by: freeInstanceUuid(core, {}) });
+  const run = (task: RunningTask, { source, name, spec, place }: InstantInput, isAgain: boolean) => {
     const original = { _typeName: 'ManagedObjectReference', type: 'VirtualMachine', value: source } as const;
-    return making.make(task, name, place, freeInstanceUuid(core, {}), ({ by, link, again }) => {
+    return making.make(task, { name, place, plan, isAgain }, ({ by, link, again }) => {
       const value = 'instanceUuid' in by ? by.instanceUuid : '';
       const config = [
         ...(spec.config ?? []).filter(({ key }) => key !== instanceKey),
@@ -69,8 +70,9 @@ export function defineInstantCloneWork(core: CenterCore, forwarding: Forwarding)
   const start = core.tasks.define<InstantInput>('VirtualMachine.instantClone', {
     method: 'InstantClone_Task',
     cancelable: true,
-    run,
-    resume: run,
+    plan: async () => plan(),
+    run: (task, input) => run(task, input, false),
+    resume: (task, input) => run(task, input, true),
   });
   return async (call, { folder, spec }) => {
     const { value, host, pool } = core.inventory.get('VirtualMachine', call.self.ref);
@@ -98,9 +100,11 @@ export type CloneWork = (call: Call, request: CloneRequest) => Promise<ManagedOb
 
 export function defineCloneWork(core: CenterCore, forwarding: Forwarding): CloneWork {
   const making = new MachineMaking(core);
-  const run = (task: RunningTask, { source, name, spec, place }: CloneInput) => {
+  const plan = ({ spec }: CloneInput): MakingJournal => ({ by: freeInstanceUuid(core, spec.config ?? {}) });
+  const run = (task: RunningTask, input: CloneInput, isAgain: boolean) => {
+    const { source, name, spec, place } = input;
     const original = { _typeName: 'ManagedObjectReference', type: 'VirtualMachine', value: source } as const;
-    return making.make(task, name, place, freeInstanceUuid(core, spec.config ?? {}), ({ by, link, again }) => {
+    return making.make(task, { name, place, plan: () => plan(input), isAgain }, ({ by, link, again }) => {
       const instanceUuid = 'instanceUuid' in by ? by.instanceUuid : undefined;
       const config = { ...spec.config, _typeName: 'VirtualMachineConfigSpec', instanceUuid };
       return forwarding.step(
@@ -124,8 +128,9 @@ export function defineCloneWork(core: CenterCore, forwarding: Forwarding): Clone
   const start = core.tasks.define<CloneInput>('VirtualMachine.clone', {
     method: 'CloneVM_Task',
     cancelable: true,
-    run,
-    resume: run,
+    plan: async (input) => plan(input),
+    run: (task, input) => run(task, input, false),
+    resume: (task, input) => run(task, input, true),
   });
   return async (call, { folder, name: written, spec }) => {
     const { value, host, pool } = core.inventory.get('VirtualMachine', call.self.ref);

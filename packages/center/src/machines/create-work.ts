@@ -11,7 +11,7 @@ import type { CenterCore } from '../center-core.ts';
 import type { Forwarding } from '../forwarding/forwarding.ts';
 import type { HostLink } from '../hosts/connection/host-link.ts';
 import { referenceOf } from '../inventory/entity-document.ts';
-import { type ExpectedBy, expectMachine, expectNoMore } from './expected-machine.ts';
+import { type ExpectedBy, ExpectedMachines, expectNoMore } from './expected-machine.ts';
 import { type AskedPlace, choosePlace, datastoresOf, type MachinePlace, machineName } from './machine-place.ts';
 import { isTemplate } from './templates.ts';
 
@@ -47,8 +47,11 @@ export interface CreateWork {
 /** Making machines known to a host: the center keeps name and place, the host does the work. */
 export function defineCreateWork(core: CenterCore, forwarding: Forwarding): CreateWork {
   const making = new MachineMaking(core);
-  const runCreate = (task: RunningTask, { spec, place }: CreateInput) =>
-    making.make(task, spec.name ?? '', place, freeInstanceUuid(core, spec), ({ by, link, again }) => {
+  const planCreate = ({ spec }: CreateInput): MakingJournal => ({ by: freeInstanceUuid(core, spec) });
+  const runCreate = (task: RunningTask, input: CreateInput, isAgain: boolean) => {
+    const { spec, place } = input;
+    const made = { name: spec.name ?? '', place, plan: () => planCreate(input), isAgain };
+    return making.make(task, made, ({ by, link, again }) => {
       const instanceUuid = 'instanceUuid' in by ? by.instanceUuid : undefined;
       return forwarding.step(
         task,
@@ -59,13 +62,18 @@ export function defineCreateWork(core: CenterCore, forwarding: Forwarding): Crea
         { again },
       );
     });
+  };
   const create = core.tasks.define<CreateInput>('Folder.createVm', {
     method: 'CreateVM_Task',
-    run: runCreate,
-    resume: runCreate,
+    plan: async (input) => planCreate(input),
+    run: (task, input) => runCreate(task, input, false),
+    resume: (task, input) => runCreate(task, input, true),
   });
-  const runRegister = (task: RunningTask, { path, name, place, asTemplate = false }: RegisterInput) =>
-    making.make(task, name ?? nameOfFile(path), place, { path }, ({ link, again }) =>
+  const planRegister = ({ path }: RegisterInput): MakingJournal => ({ by: { path } });
+  const runRegister = (task: RunningTask, input: RegisterInput, isAgain: boolean) => {
+    const { path, name, place, asTemplate = false } = input;
+    const made = { name: name ?? nameOfFile(path), place, plan: () => planRegister(input), isAgain };
+    return making.make(task, made, ({ link, again }) =>
       forwarding.step(
         task,
         link,
@@ -78,10 +86,12 @@ export function defineCreateWork(core: CenterCore, forwarding: Forwarding): Crea
         { again },
       ),
     );
+  };
   const register = core.tasks.define<RegisterInput>('Folder.registerVm', {
     method: 'RegisterVM_Task',
-    run: runRegister,
-    resume: runRegister,
+    plan: async (input) => planRegister(input),
+    run: (task, input) => runRegister(task, input, false),
+    resume: (task, input) => runRegister(task, input, true),
   });
   return {
     create: (call, where, spec) => {
@@ -118,36 +128,48 @@ interface MakingStep {
   readonly again: boolean;
 }
 
+/** A machine that is to be made. */
+interface Making {
+  readonly name: string;
+  readonly place: MachinePlace;
+  /** What is journaled, where the task was not written down with it. */
+  readonly plan: () => MakingJournal;
+  /** An earlier process may have begun it. */
+  readonly isAgain: boolean;
+}
+
 /** The center's side of a machine's making: expects it, has the host make it, and lets go of what did not come. */
 export class MachineMaking {
   readonly #core: CenterCore;
+  readonly #expected: ExpectedMachines;
 
   constructor(core: CenterCore) {
     this.#core = core;
+    this.#expected = new ExpectedMachines(core);
   }
 
   /** Answers what the host's part answers: the machine. Begun before, it goes on. */
   async make(
     task: RunningTask,
-    name: string,
-    place: MachinePlace,
-    by: ExpectedBy,
+    { name, place, plan, isAgain }: Making,
     work: (step: MakingStep) => Promise<unknown>,
   ): Promise<unknown> {
-    const begun = task.journaled as MakingJournal | undefined;
-    const journal = begun ?? { by };
-    if (begun === undefined) await task.journal(journal);
+    const known = task.journaled as MakingJournal | undefined;
+    const journal = known ?? plan();
+    if (known === undefined) await task.journal(journal);
+    const { by } = journal;
+    const again = isAgain && known !== undefined;
     try {
       const link = this.#link(place.host);
       // Begun before, it may be there by now: only the host can tell by its path.
-      if (begun !== undefined && 'path' in journal.by) await link.ready(task.signal);
-      await expectMachine(this.#core, name, place, journal.by);
-      const made = await work({ by: journal.by, link, again: begun !== undefined });
+      if (again && 'path' in by) await link.ready(task.signal);
+      await this.#expected.expect({ name, place, by });
+      const made = await work({ by, link, again });
       await this.#put(made, place);
       return made;
     } finally {
       // At the end of the process nothing is over: the next one goes on.
-      if (!this.#core.hosts.closed) await expectNoMore(this.#core, place.host, journal.by);
+      if (!this.#core.hosts.closed) await expectNoMore(this.#core, place.host, by);
     }
   }
 

@@ -78,7 +78,9 @@ export function machineImports(
     // A queued import found again after a restart: its client is gone.
     if (caller === undefined) throw interrupted();
     try {
-      return await making.make(task, spec.name ?? '', place, freeInstanceUuid(core, spec), async ({ by, link }) => {
+      const plan = () => ({ by: freeInstanceUuid(core, spec) });
+      const made = { name: spec.name ?? '', place, plan, isAgain: false };
+      return await making.make(task, made, async ({ by, link }) => {
         const lease = await beginAtHost(task, link, place, { ...spec, ...by });
         caller.lease.resolve(await link.showLease(lease, caller.session));
         return forwarding.outcome(task, link);

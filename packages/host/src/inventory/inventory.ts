@@ -11,20 +11,20 @@ const counterKey = 'machine-id';
 
 /** The lists that machines appear in, and the numbers that they are given. */
 export class Inventory {
-  readonly #store: Store;
   readonly #datastores: Datastores;
   readonly #networks: Networks;
   readonly #pools: Pools;
   #machineClass: ManagedObjectClass<'VirtualMachine'> | undefined;
   #snapshotClass: ManagedObjectClass<'VirtualMachineSnapshot'> | undefined;
-  #last: Promise<number>;
+  readonly #lastKept: Promise<number>;
+  /** Of the numbers that were given by this process. */
+  #last = 0;
 
-  constructor(store: Store, datastores: Datastores, networks: Networks, pools: Pools) {
+  constructor(store: Pick<Store, 'get'>, datastores: Datastores, networks: Networks, pools: Pools) {
     this.#pools = pools;
-    this.#store = store;
     this.#datastores = datastores;
     this.#networks = networks;
-    this.#last = readCounter(store);
+    this.#lastKept = readCounter(store);
   }
 
   get machineClass(): ManagedObjectClass<'VirtualMachine'> {
@@ -45,15 +45,16 @@ export class Inventory {
     this.#snapshotClass = snapshotClass;
   }
 
-  /** Numbers that no machine ever had. */
+  /** Numbers that no machine ever had. Whoever writes down a machine that has one writes `given` with it. */
   async nextMachineIds(count: number): Promise<number[]> {
-    const next = this.#last.then(async (last) => {
-      await this.#store.transact([putCounter(last + count)]);
-      return last + count;
-    });
-    this.#last = next;
-    const last = await next;
-    return Array.from({ length: count }, (_, index) => last - count + 1 + index);
+    const first = Math.max(await this.#lastKept, this.#last) + 1;
+    this.#last = first + count - 1;
+    return Array.from({ length: count }, (_, index) => first + index);
+  }
+
+  /** How many numbers were given until now. */
+  given(): StoreWrite {
+    return putCounter(this.#last);
   }
 
   /** Says that machines came or went: the lists are made anew for whoever reads them. */

@@ -145,7 +145,7 @@ export class Engine {
       const closed = new Promise<undefined>((resolve) => this.#monitor.onClose(() => resolve(undefined)));
       let end = await Promise.race([exit, closed]);
       if (this.#detached.signal.aborted) return never;
-      const connected = await this.#connectAgain();
+      const connected = await this.#connectAgain(exit);
       if (this.#detached.signal.aborted) return never;
       if (connected) {
         for (const listener of this.#reconnectListeners) listener();
@@ -159,8 +159,8 @@ export class Engine {
     }
   }
 
-  /** True when connected; false when the process is gone or this driver let go. */
-  async #connectAgain(): Promise<boolean> {
+  /** True when connected; false when the process is gone, as `exit` tells at once, or this driver let go. */
+  async #connectAgain(exit: Promise<unknown>): Promise<boolean> {
     const { signal } = this.#detached;
     for (let pause = 4; !signal.aborted && (await this.isAlive()); pause = Math.min(pause * 2, 500)) {
       try {
@@ -168,7 +168,7 @@ export class Engine {
         this.#attach(await QmpClient.connect({ path, timeoutMs: 2_000, waitForSocketMs: 0, signal }));
         return true;
       } catch {
-        await sleep(pause, undefined, { signal }).catch(() => {});
+        await Promise.race([exit, sleep(pause, undefined, { signal }).catch(() => {})]);
       }
     }
     return false;

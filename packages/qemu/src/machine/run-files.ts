@@ -23,8 +23,9 @@ export async function exists(path: string): Promise<boolean> {
 }
 
 async function removeMatching(folder: string, matches: (token: string) => boolean): Promise<void> {
-  for (const name of await readdir(folder)) {
+  const names = (await readdir(folder)).filter((name) => {
     const token = ownNames.exec(name)?.[1];
-    if (token !== undefined && matches(token)) await rm(join(folder, name), { force: true });
-  }
+    return token !== undefined && matches(token);
+  });
+  await Promise.all(names.map((name) => rm(join(folder, name), { force: true })));
 }

@@ -25,8 +25,8 @@ import { writeVApp } from '../../vapp/vapp-file.ts';
 import type { VmxFile } from '../../vmx/vmx-file.ts';
 import { putCustomization } from '../customize/pending-customization.ts';
 import { adapterOf, applyEffects, folderOn, nameFrom } from '../files/disk-effects.ts';
-import { diskPath, writeVmx } from '../files/machine-files.ts';
-import { writeWhole } from '../snapshot/snapshot-files.ts';
+import { diskPath } from '../files/machine-files.ts';
+import { allDone, StagedFiles, writeDurably } from '../snapshot/staged-files.ts';
 import { stemOf } from './clone-configuration.ts';
 import type { CloneRequest, DiskWay } from './clone-request.ts';
 import { type MemoryImage, takeMemory } from './instant-clone.ts';
@@ -55,15 +55,22 @@ interface PlannedDisk {
   readonly source: DiskChain;
 }
 
-/** Makes the disks and files of a clone in its folder, which is there, and its `.vmx` last. */
+/**
+ * Makes the disks and files of a clone in its folder, which is new and nobody's yet: all at a time, with one sync of the
+ * folder. Its `.vmx` has its name last.
+ */
 export async function makeCloneFiles(core: HostCore, files: CloneFiles): Promise<void> {
   const { request, vmxPath, effects, task, planned } = files;
   const { datastore } = request;
   const found = await plannedDisks(files);
   await checkSpace(found);
   const { disks, configuration, made } = await placeDisks(files, found);
-  await linkDisks(core, files, disks);
-  await copyDisks(core, files, disks);
+  const makeDisks = async () => {
+    await linkDisks(core, files, disks);
+    await copyDisks(core, files, disks);
+  };
+  // What the spec adds may fail for want of room: after the copies, as they come first.
+  if (effects.length > 0) await makeDisks();
   const applied = await applyEffects(core, {
     datastore,
     vmxPath,
@@ -75,14 +82,20 @@ export async function makeCloneFiles(core: HostCore, files: CloneFiles): Promise
   });
   for (const { path, capacityBytes } of applied.growths)
     await growMachineDisk({ root: datastore, path, capacityBytes });
-  if (files.nvram !== undefined)
-    await writeWhole(join(dirname(datastore.absolute(vmxPath)), `${stemOf(vmxPath)}.nvram`), files.nvram);
   if (files.vApp !== undefined) await writeVApp(datastore, vmxPath, files.vApp);
   if (files.customization !== undefined) await putCustomization({ datastore, vmxPath }, files.customization);
   writeConfiguration(files.vmx, { ...applied.configuration, hasVApp: files.vApp !== undefined }, core.guestOs);
   if (files.memory !== undefined)
     await takeMemory(request.source.machine, files.memory, { datastore, vmxPath }, files.vmx);
-  await writeVmx(datastore, vmxPath, files.vmx);
+  const path = datastore.absolute(vmxPath);
+  const staged = new StagedFiles();
+  staged.add(path, files.vmx.toString());
+  await allDone([
+    ...(effects.length > 0 ? [] : [makeDisks()]),
+    ...(files.nvram === undefined ? [] : [writeDurably(join(dirname(path), `${stemOf(vmxPath)}.nvram`), files.nvram)]),
+    staged.whole(),
+  ]);
+  await staged.publish();
 }
 
 /** Disks of the clone that the original has: what the spec took away is not made. */
@@ -162,12 +175,16 @@ async function linkDisks(core: HostCore, { request, vmxPath }: CloneFiles, disks
       child: joinPath(folder, disk.fileName),
     })),
   );
-  for (const { disk, source } of linked)
-    await createDelta({
-      path: diskPath(datastore, vmxPath, disk.fileName),
-      parent: source,
-      images: core.hypervisor.images,
-    });
+  await allDone(
+    linked.map(({ disk, source }) =>
+      createDelta({
+        path: diskPath(datastore, vmxPath, disk.fileName),
+        parent: source,
+        images: core.hypervisor.images,
+        folderIsSynced: true,
+      }),
+    ),
+  );
 }
 
 async function copyDisks(core: HostCore, files: CloneFiles, disks: readonly PlannedDisk[]): Promise<void> {

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { checkCustomization, joinPath, splitPath } from '@hypostyle/services';
+import { checkCustomization, Gathered, joinPath, splitPath } from '@hypostyle/services';
 import {
   asFault,
   type Call,
@@ -22,7 +22,6 @@ import { choosePlace, exists } from '../lifecycle/machine-place.ts';
 import { invalidPowerState } from '../power/power-work.ts';
 import { claimOf } from '../record/claims.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
-import { Gathered } from '../registration/gathered.ts';
 import { type Registration, registerMachines } from '../registration/register-machines.ts';
 import { readOwnFile, readVmsn } from '../snapshot/snapshot-files.ts';
 import { findSnapshot } from '../snapshot/snapshot-list.ts';
@@ -248,11 +247,12 @@ class Cloning {
       };
       if (!made.madeFolder)
         throw invalid('config.files.vmPathName', 'a clone comes to a folder of its own, which is not there yet');
-      await task.journal({ made });
+      const [{ vmx, nvram }] = await Promise.all([this.#readSource(source), task.journal({ made })]);
       try {
         await mkdir(directory, { recursive: true });
-        await this.#syncing.add(dirname(directory));
-        const { vmx, nvram } = await this.#readSource(source);
+        const named = this.#syncing.add(dirname(directory));
+        // Whoever waits for it hears of it.
+        named.catch(() => {});
         await makeCloneFiles(core, {
           request,
           vmxPath,
@@ -269,6 +269,7 @@ class Cloning {
             await task.journal({ made });
           },
         });
+        await named;
         task.signal.throwIfAborted();
         return await this.#registering.add({
           task,

@@ -49,13 +49,14 @@ export async function registerMachines(
       ),
     ),
   );
-  await core.store.transact(
-    documents.flatMap((document, index) => [
+  await core.store.transact([
+    core.inventory.given(),
+    ...documents.flatMap((document, index) => [
       putMachine(document),
       ...putRuntime(document.id, registrations[index]?.runtime),
       ...core.pools.assign([document.id], registrations[index]?.pool ?? ''),
     ]),
-  );
+  ]);
   for (const [index, { task, pool, held }] of registrations.entries()) {
     const id = ids[index] as string;
     core.pools.showAssigned(id, pool);

@@ -15,7 +15,7 @@ import { diskPath, readVmx, syncFolder } from '../files/machine-files.ts';
 import { isThere, suspendKey } from '../power/memory-image.ts';
 import { heldFiles } from '../record/held-files.ts';
 import type { MachineRecord, PowerState } from '../record/machine-record.ts';
-import { saveRuntime } from '../registration/registration.ts';
+import { readMachine, saveRuntime } from '../registration/registration.ts';
 import { releasedFiles } from './disk-forest.ts';
 import { checkReadable } from './merge-disks.ts';
 import {
@@ -128,10 +128,14 @@ async function revert(
     ]);
     await syncFolder(inFolder(machine, ''));
     task.progress(30);
-    await endEngine(core, watch, task, machine);
+    const ended = await endEngine(core, watch, task, machine);
     // What changed between then and now was kept by deltas that go.
-    await core.changes.end(machine.id);
-    await staged.publish();
+    if (machine.changes.length > 0 || machine.configuration.changeTracking) {
+      await ended?.();
+      await core.changes.end(machine.id);
+    }
+    // It is gone: that it is off is written down beside the moment.
+    await allDone([staged.publish(), ...(ended === undefined ? [] : [ended()])]);
     return plan;
   } catch (error) {
     await staged.discard();
@@ -224,18 +228,19 @@ async function undo(machine: MachineRecord, { deltas, image }: RevertJournal): P
   if (image !== undefined) await rm(inFolder(machine, image), { force: true });
 }
 
+/** Resolves when nothing of an engine is left; the answer says so to all, where there was one. */
 async function endEngine(
   core: HostCore,
   watch: MachineWatch,
   task: RunningTask,
   machine: MachineRecord,
-): Promise<void> {
+): Promise<(() => Promise<void>) | undefined> {
   const engine = core.machines.engine(machine.id);
   if (engine === undefined) {
     // An engine that is out of reach may be writing.
     if (core.machines.find(machine.id)?.powerState === 'poweredOn')
       throw fault('InvalidState', {}, machine.problem ?? 'The engine of the machine cannot be reached.');
-    return;
+    return undefined;
   }
   watch.expectEnd(machine.id, (draft) => task.post(draft, { type: 'VmPoweredOffEvent', entity: machine.ref }));
   try {
@@ -246,7 +251,7 @@ async function endEngine(
       throw error;
     }
   }
-  await watch.ended(machine.id, 'requested');
+  return () => watch.ended(machine.id, 'requested');
 }
 
 /** Writes what the machine was beside what it is, to take its place; the `.vmx` before the list. */
@@ -274,12 +279,19 @@ async function stageThen(
 
 async function conclude(core: HostCore, before: MachineRecord, plan: RevertJournal): Promise<void> {
   const { datastore, vmxPath, id } = before;
-  const { list } = await readVmsd(datastore, vmxPath);
-  if (list.current !== plan.uid) await writeVmsd(datastore, vmxPath, { ...list, current: plan.uid });
   const powerState: PowerState = plan.image === undefined ? 'poweredOff' : 'suspended';
   const suspendTime = plan.image === undefined ? undefined : new Date().toISOString();
-  await saveRuntime(core, id, { powerState, suspendTime });
-  const now = await refreshMachine(core, id);
+  const { list } = await readVmsd(datastore, vmxPath);
+  if (list.current !== plan.uid) await writeVmsd(datastore, vmxPath, { ...list, current: plan.uid });
+  const known = core.machines.get(before.ref);
+  const [facts] = await Promise.all([
+    readMachine(core, datastore, vmxPath),
+    // One that is off is written down as that already.
+    ...(powerState === 'poweredOff' && known.powerState === 'poweredOff'
+      ? []
+      : [saveRuntime(core, id, { powerState, suspendTime })]),
+  ]);
+  const now = await refreshMachine(core, id, Promise.resolve(facts));
   core.registry.commit((draft) =>
     core.machines.change(
       id,
