@@ -9,7 +9,7 @@ import {
   withContentId,
   writeDescriptor,
 } from '@hypostyle/vmdk';
-import type { DiskChain } from './disk-chain.ts';
+import type { DiskChain, DiskLink } from './disk-chain.ts';
 
 /** Name of the extent of a delta: `disk-000001.vmdk` has `disk-000001-delta.qcow2`. */
 export function deltaExtentName(descriptorPath: string): string {
@@ -31,7 +31,7 @@ export function deltaFiles(descriptorPath: string): readonly [descriptor: string
   return [descriptorPath, join(dirname(descriptorPath), deltaExtentName(descriptorPath))];
 }
 
-/** Makes an empty delta on top of a chain; nothing stays when it fails. */
+/** Makes an empty delta on top of a chain, and answers the chain as it is read from then on; nothing stays when it fails. */
 export async function createDelta(options: {
   readonly path: string;
   readonly parent: DiskChain;
@@ -41,7 +41,7 @@ export async function createDelta(options: {
    * extent. Otherwise it comes whole and last.
    */
   readonly folderIsSynced?: boolean;
-}): Promise<void> {
+}): Promise<DiskChain> {
   const { path, parent, images } = options;
   const top = parent.links[0];
   const extentName = deltaExtentName(path);
@@ -61,6 +61,14 @@ export async function createDelta(options: {
   // The guest sees one disk, whatever it is made of.
   const { uuid } = parent;
   const descriptor = uuid === undefined ? plain : editDescriptor(plain, { ddb: { uuid: uuidText(uuid) } });
+  const link: DiskLink = {
+    descriptorPath: path,
+    descriptor,
+    extentPaths: [extentPath],
+    kind: 'delta',
+    layer: { format: 'qcow2', path: extentPath },
+  };
+  const chain: DiskChain = { ...parent, links: [link, ...parent.links] };
   if (!options.folderIsSynced) {
     await makeExtent();
     try {
@@ -69,12 +77,12 @@ export async function createDelta(options: {
       await rm(extentPath, { force: true });
       throw error;
     }
-    return;
+    return chain;
   }
   const made = await Promise.allSettled([makeExtent(), writeInPlace(path, encodeDescriptor(descriptor, path))]);
   const [extent, named] = made;
   const failed = made.find((end) => end.status === 'rejected');
-  if (failed === undefined) return;
+  if (failed === undefined) return chain;
   // What was there before is not ours to remove.
   if (extent.status === 'fulfilled') await rm(extentPath, { force: true });
   if (named.status === 'fulfilled') await rm(path, { force: true });

@@ -1,4 +1,5 @@
-import { dirname, join } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { HypervisorError } from '@hypostyle/contracts';
 import {
   copyMachineDisk,
@@ -10,22 +11,25 @@ import {
   joinPath,
   machineDiskFiles,
   maximumChainLength,
-  readDiskChain,
   splitPath,
   storedBytes,
 } from '@hypostyle/services';
 import { type CustomizationSpec, fault, type RunningTask, type VmConfigInfo } from '@hypostyle/vim';
 import type { DeviceEffect } from '../../configuration/device-draft.ts';
+import { configurationFromVmx } from '../../configuration/from-vmx.ts';
 import type { Disk, MachineConfiguration } from '../../configuration/machine-configuration.ts';
 import { writeConfiguration } from '../../configuration/to-vmx.ts';
 import type { Datastore } from '../../datastore/datastore.ts';
 import { spaceOf } from '../../datastore/datastores.ts';
 import type { HostCore } from '../../host-core.ts';
 import { writeVApp } from '../../vapp/vapp-file.ts';
-import type { VmxFile } from '../../vmx/vmx-file.ts';
+import { VmxFile } from '../../vmx/vmx-file.ts';
 import { putCustomization } from '../customize/pending-customization.ts';
 import { adapterOf, applyEffects, folderOn, nameFrom } from '../files/disk-effects.ts';
-import { diskPath } from '../files/machine-files.ts';
+import { listFiles } from '../files/list-files.ts';
+import { diskPath, factsOfChain } from '../files/machine-files.ts';
+import type { FolderFacts } from '../registration/registration.ts';
+import { emptySnapshots } from '../snapshot/machine-snapshots.ts';
 import { allDone, StagedFiles, writeDurably } from '../snapshot/staged-files.ts';
 import { stemOf } from './clone-configuration.ts';
 import type { CloneRequest, DiskWay } from './clone-request.ts';
@@ -35,6 +39,8 @@ import { type MemoryImage, takeMemory } from './instant-clone.ts';
 export interface CloneFiles {
   readonly request: CloneRequest;
   readonly vmxPath: string;
+  /** Chain of a disk of the original, by the name that its configuration has for it. */
+  readonly readChain: (fileName: string) => Promise<DiskChain>;
   /** The `.vmx` of the original, without what is of it alone. */
   readonly vmx: VmxFile;
   readonly nvram: Uint8Array | undefined;
@@ -57,16 +63,17 @@ interface PlannedDisk {
 
 /**
  * Makes the disks and files of a clone in its folder, which is new and nobody's yet: all at a time, with one sync of the
- * folder. Its `.vmx` has its name last.
+ * folder. Its `.vmx` has its name last. Answers what the folder says where that is known: of clones that are linked.
  */
-export async function makeCloneFiles(core: HostCore, files: CloneFiles): Promise<void> {
+export async function makeCloneFiles(core: HostCore, files: CloneFiles): Promise<FolderFacts | undefined> {
   const { request, vmxPath, effects, task, planned } = files;
   const { datastore } = request;
   const found = await plannedDisks(files);
   await checkSpace(found);
   const { disks, configuration, made } = await placeDisks(files, found);
+  let linked = new Map<number, DiskChain>();
   const makeDisks = async () => {
-    await linkDisks(core, files, disks);
+    linked = await linkDisks(core, files, disks);
     await copyDisks(core, files, disks);
   };
   // What the spec adds may fail for want of room: after the copies, as they come first.
@@ -89,29 +96,53 @@ export async function makeCloneFiles(core: HostCore, files: CloneFiles): Promise
     await takeMemory(request.source.machine, files.memory, { datastore, vmxPath }, files.vmx);
   const path = datastore.absolute(vmxPath);
   const staged = new StagedFiles();
-  staged.add(path, files.vmx.toString());
+  const text = files.vmx.toString();
+  staged.add(path, text);
   await allDone([
     ...(effects.length > 0 ? [] : [makeDisks()]),
     ...(files.nvram === undefined ? [] : [writeDurably(join(dirname(path), `${stemOf(vmxPath)}.nvram`), files.nvram)]),
     staged.whole(),
   ]);
   await staged.publish();
+  const known = effects.length === 0 && files.vApp === undefined && files.memory === undefined;
+  return known && applied.configuration.disks.every(({ key }) => linked.has(key))
+    ? await factsOfLinked(core, files, text, linked)
+    : undefined;
+}
+
+/** What the folder of a linked clone says, without reading what was just written. */
+async function factsOfLinked(
+  core: HostCore,
+  { request: { datastore }, vmxPath, nvram }: CloneFiles,
+  text: string,
+  linked: ReadonlyMap<number, DiskChain>,
+): Promise<FolderFacts> {
+  const stem = stemOf(vmxPath);
+  const configuration = configurationFromVmx(VmxFile.parse(Buffer.from(text), vmxPath), core.guestOs, stem);
+  const disks = new Map([...linked].map(([key, chain]) => [key, factsOfChain(datastore, chain)]));
+  const own = [...linked.values()].flatMap(({ links: [{ descriptorPath, extentPaths }] }) => [
+    basename(descriptorPath),
+    ...extentPaths.map((extent) => basename(extent)),
+  ]);
+  const made = [...own, splitPath(vmxPath).name, ...(nvram === undefined ? [] : [`${stem}.nvram`])];
+  const [files, { mtime }] = await Promise.all([
+    listFiles(datastore, vmxPath, { disks }, made.toSorted()),
+    stat(datastore.absolute(vmxPath)),
+  ]);
+  const none = { vApp: undefined, vAppProblem: undefined, snapshots: emptySnapshots, changes: [] };
+  return { ...none, configuration, modified: mtime.toISOString(), disks, files };
 }
 
 /** Disks of the clone that the original has: what the spec took away is not made. */
-async function plannedDisks({ request, configuration }: CloneFiles): Promise<PlannedDisk[]> {
+async function plannedDisks({ request, configuration, readChain }: CloneFiles): Promise<PlannedDisk[]> {
   const { source, ways } = request;
-  const { datastore, vmxPath } = source.machine;
   const planned: PlannedDisk[] = [];
   for (const disk of configuration.disks) {
     const original = source.configuration.disks.find(({ key }) => key === disk.key);
     const way = ways.get(disk.key);
     // A key that was given again is that of another disk.
     if (original === undefined || way === undefined || !isSamePlace(original, disk)) continue;
-    const chain = await readDiskChain(diskPath(datastore, vmxPath, original.fileName), {
-      allowOutside: (path) => datastore.holds(path),
-    });
-    planned.push({ disk, way, source: chain });
+    planned.push({ disk, way, source: await readChain(original.fileName) });
   }
   return planned;
 }
@@ -159,10 +190,16 @@ async function checkRoom(datastore: Datastore, copies: readonly PlannedDisk[]): 
   if (needed > space.freeBytes) throw faults.noSpace(datastore.format(''), datastore.name);
 }
 
-async function linkDisks(core: HostCore, { request, vmxPath }: CloneFiles, disks: readonly PlannedDisk[]) {
+/** The chains of those that are linked, by device key. */
+async function linkDisks(
+  core: HostCore,
+  { request, vmxPath }: CloneFiles,
+  disks: readonly PlannedDisk[],
+): Promise<Map<number, DiskChain>> {
   const { datastore } = request;
   const linked = disks.filter(({ way }) => way.kind === 'link');
-  if (linked.length === 0) return;
+  const chains = new Map<number, DiskChain>();
+  if (linked.length === 0) return chains;
   const full = linked.find(({ source }) => source.links.length >= maximumChainLength);
   if (full !== undefined)
     throw fault('TooManySnapshotLevels', {}, `A disk has ${maximumChainLength - 1} levels at most; clone it whole.`);
@@ -176,15 +213,17 @@ async function linkDisks(core: HostCore, { request, vmxPath }: CloneFiles, disks
     })),
   );
   await allDone(
-    linked.map(({ disk, source }) =>
-      createDelta({
+    linked.map(async ({ disk, source }) => {
+      const chain = await createDelta({
         path: diskPath(datastore, vmxPath, disk.fileName),
         parent: source,
         images: core.hypervisor.images,
         folderIsSynced: true,
-      }),
-    ),
+      });
+      chains.set(disk.key, chain);
+    }),
   );
+  return chains;
 }
 
 async function copyDisks(core: HostCore, files: CloneFiles, disks: readonly PlannedDisk[]): Promise<void> {

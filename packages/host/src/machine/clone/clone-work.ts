@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { checkCustomization, Gathered, joinPath, splitPath } from '@hypostyle/services';
+import { checkCustomization, Gathered, joinPath } from '@hypostyle/services';
 import {
   asFault,
   type Call,
@@ -14,23 +14,21 @@ import { machineName } from '../../configuration/apply-spec.ts';
 import type { HostCore } from '../../host-core.ts';
 import { poolReference } from '../../pools/pool-record.ts';
 import { applyVApp } from '../../vapp/apply-vapp.ts';
-import { VmxFile } from '../../vmx/vmx-file.ts';
 import { checkSameDisk } from '../files/disk-effects.ts';
-import { readVmx, syncFolder } from '../files/machine-files.ts';
+import { syncFolder } from '../files/machine-files.ts';
 import { type CreateJournal, claimName, provisioning, specContext, undoCreate } from '../lifecycle/lifecycle-work.ts';
 import { choosePlace, exists } from '../lifecycle/machine-place.ts';
 import { invalidPowerState } from '../power/power-work.ts';
 import { claimOf } from '../record/claims.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 import { type Registration, registerMachines } from '../registration/register-machines.ts';
-import { readOwnFile, readVmsn } from '../snapshot/snapshot-files.ts';
-import { findSnapshot } from '../snapshot/snapshot-list.ts';
 import { snapshotReference } from '../snapshot/snapshot-reference.ts';
 import type { SnapshotWork } from '../snapshot/snapshot-work.ts';
 import { copiedConfiguration, stemOf, withoutOriginal, withSpec } from './clone-configuration.ts';
 import { makeCloneFiles } from './clone-files.ts';
-import { type CloneRequest, type CloneSource, cloneRequest, invalid } from './clone-request.ts';
+import { type CloneRequest, cloneRequest, invalid } from './clone-request.ts';
 import { instantCloneSpec, keptMemoryOf } from './instant-clone.ts';
+import { SharedSources } from './source-reads.ts';
 
 type TaskReference = ManagedObjectReference<'Task'>;
 
@@ -61,9 +59,6 @@ export interface CloneWork {
 
 /** Layers of a disk that are left to lie before an instant clone makes one more. */
 const deepChain = 8;
-
-/** Largest file of the firmware that a clone takes over, in bytes. */
-const maximumNvramBytes = 8 << 20;
 
 /** Powers a machine on as part of another task. */
 export type PowerOn = (task: RunningTask, id: string) => Promise<void>;
@@ -146,6 +141,7 @@ class Cloning {
   readonly #registering: Gathered<Registration, MachineRecord>;
   /** Names in a folder become durable for all who made some before. */
   readonly #syncing = new Gathered(syncFolders);
+  readonly #sources = new SharedSources();
 
   constructor(core: HostCore, snapshots: SnapshotParts, registering: Gathered<Registration, MachineRecord>) {
     this.#core = core;
@@ -227,35 +223,39 @@ class Cloning {
     const { source, datastore } = request;
     const memory = instant && source.uid !== undefined ? keptMemoryOf(machine, source.uid) : undefined;
     const letGo = this.#keepSource(task, request);
-    const releaseName = claimName(core, task, name);
+    const reads = this.#sources.open(source);
+    let releaseName = () => {};
     let releasePlace = () => {};
     try {
+      releaseName = claimName(core, task, name);
       const place = await choosePlace(core, spec.config?.files?.vmPathName ?? datastore.format(''), name, task);
       releasePlace = place.release;
       if (place.datastore !== datastore) throw invalid('config.files.vmPathName', 'it is on another datastore');
       const vmxPath = joinPath(place.folder, place.vmxName);
-      if (await exists(datastore.absolute(vmxPath))) throw invalid('config.files.vmPathName', 'it is there already');
+      if (!place.isNew && (await exists(datastore.absolute(vmxPath))))
+        throw invalid('config.files.vmPathName', 'it is there already');
       const directory = datastore.absolute(place.folder);
       const { configuration, effects, vApp } = plan(core, request, { name, spec, stem: stemOf(vmxPath) });
       let made: CreateJournal = {
         datastore: datastore.uuid,
         folder: place.folder,
-        madeFolder: place.folder !== '' && !(await exists(directory)),
+        madeFolder: place.isNew || (place.folder !== '' && !(await exists(directory))),
         vmxPath,
         hasVApp: vApp !== undefined,
         made: [],
       };
       if (!made.madeFolder)
         throw invalid('config.files.vmPathName', 'a clone comes to a folder of its own, which is not there yet');
-      const [{ vmx, nvram }] = await Promise.all([this.#readSource(source), task.journal({ made })]);
+      const [{ vmx, nvram }] = await Promise.all([reads.state(), task.journal({ made })]);
       try {
         await mkdir(directory, { recursive: true });
         const named = this.#syncing.add(dirname(directory));
         // Whoever waits for it hears of it.
         named.catch(() => {});
-        await makeCloneFiles(core, {
+        const facts = await makeCloneFiles(core, {
           request,
           vmxPath,
+          readChain: reads.chain,
           vmx: withoutOriginal(vmx),
           nvram,
           vApp,
@@ -277,6 +277,7 @@ class Cloning {
           vmxPath,
           pool,
           held: false,
+          facts,
           ...(isDeployed(machine, input)
             ? { event: 'VmDeployedEvent' as const, members: { template: false, srcTemplate: argumentOf(machine) } }
             : {
@@ -294,6 +295,7 @@ class Cloning {
     } finally {
       releasePlace();
       releaseName();
+      reads.release();
       letGo();
     }
   }
@@ -308,19 +310,6 @@ class Cloning {
     return this.#core.claims.take([key], task.ref, () =>
       fault('TaskInProgress', { task: task.ref }, 'The task reads it already.'),
     );
-  }
-
-  async #readSource({ machine, uid }: CloneSource): Promise<{ vmx: VmxFile; nvram: Uint8Array | undefined }> {
-    const { datastore, vmxPath, snapshots, configuration } = machine;
-    const entry = uid === undefined ? undefined : findSnapshot(snapshots.entries, uid);
-    if (entry !== undefined) {
-      const state = await readVmsn(datastore, vmxPath, entry.fileName);
-      return { vmx: VmxFile.parse(state.vmx, entry.fileName), nvram: state.nvram };
-    }
-    const nvramName = splitPath(configuration.nvram).name;
-    const path = joinPath(splitPath(vmxPath).folder, nvramName);
-    const nvram = nvramName === '' ? undefined : await readOwnFile(datastore, path, maximumNvramBytes);
-    return { vmx: await readVmx(datastore, vmxPath), nvram };
   }
 
   #tellBegin(task: RunningTask, machine: MachineRecord, input: CloneInput): void {

@@ -38,6 +38,7 @@ async function withMachine(t: TestContext) {
   };
 }
 
+const plain = (value: unknown) => (typeof value === 'bigint' ? `${value}` : value);
 const linked = { diskMoveType: 'createNewChildDiskBacking' };
 
 test('a copy has a larger disk, edited as the client was told of that of the original', async (t) => {
@@ -244,6 +245,43 @@ test('many linked clones at a time, each its own', async (t) => {
     await readFile(join(computer.datastore, 'web', '.hypo', 'children.json'), 'utf8'),
   ) as { children: unknown[] };
   assert.equal(children.length, 25);
+});
+
+test('what is said of a linked clone that was just made is what its folder says', async (t) => {
+  const { computer, daemon, web, clone, take } = await withMachine(t);
+  const snapshot = await take(web, 'base');
+  const made = await clone('thin', { snapshot }, linked);
+  // But when it was read.
+  const said = (of: typeof daemon) => {
+    const all = ['config', 'layoutEx', 'storage', 'summary'].map((name) => of.read(made, name as 'config'));
+    return JSON.parse(JSON.stringify(all, (key, value) => (key === 'timestamp' ? '' : plain(value))));
+  };
+  const before = said(daemon);
+  await daemon.host.close();
+  const next = await computer.start();
+  assert.deepEqual(said(next), before);
+  await next.host.close();
+});
+
+test('a list of who stands on a disk does not keep all that ever did', async (t) => {
+  const { computer, daemon, web, center, take } = await withMachine(t);
+  const snapshot = await take(web, 'base');
+  for (let round = 0; round < 4; round += 1) {
+    const names = Array.from({ length: 20 }, (_, number) => `c${round}-${number}`);
+    const spec = cloneSpec({ snapshot }, linked);
+    const tasks = await Promise.all(
+      names.map((name) => center.begin(web, 'CloneVM_Task', { folder: vmFolder, name, spec })),
+    );
+    const made = (await Promise.all(tasks.map((task) => daemon.outcome(task)))) as Machine[];
+    const list = join(computer.datastore, 'web', '.hypo', 'children.json');
+    const { children } = JSON.parse(await readFile(list, 'utf8')) as {
+      readonly children: readonly { child: string }[];
+    };
+    const named = new Set(children.map(({ child }) => child));
+    for (const name of names) assert.ok(named.has(`${name}/${name}.vmdk`), name);
+    assert.ok(children.length < 60, `${children.length} in round ${round}`);
+    for (const machine of made) await daemon.task(machine, 'Destroy_Task');
+  }
 });
 
 test('what cannot be cloned is said, and nothing is left of it', async (t) => {

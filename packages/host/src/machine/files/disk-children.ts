@@ -7,6 +7,9 @@ import { emptySnapshots } from '../snapshot/machine-snapshots.ts';
 import { type DiskChild, liveChildren, readList, writeList } from './child-list.ts';
 import { readDisk } from './machine-files.ts';
 
+/** A list with less than twice as many says what is gone for a while. */
+const fewChildren = 16;
+
 type HeldDisks = Pick<MachineRecord, 'disks' | 'snapshots'>;
 
 /**
@@ -18,6 +21,8 @@ export class DiskChildren {
   readonly #turns = new Map<string, Promise<unknown>>();
   /** By folder, what is to be written as soon as it is its turn. */
   readonly #adding = new Map<string, { readonly children: DiskChild[]; readonly done: Promise<void> }>();
+  /** By folder, how many children were live when all of a list were last looked at. */
+  readonly #looked = new Map<string, number>();
 
   /** Durable when it resolves. What comes for a folder while its list is being written is written together. */
   async add(datastore: Datastore, children: readonly DiskChild[]): Promise<void> {
@@ -34,13 +39,22 @@ export class DiskChildren {
       const done = this.#inTurn(datastore, folder, async () => {
         this.#adding.delete(key);
         const { children, ...rest } = await readList(datastore, folder);
-        const known = await liveChildren(datastore, children, true);
+        const known = await this.#known(key, datastore, children);
         const all = new Map([...known, ...together].map((child) => [keyOf(child), child]));
         await writeList(datastore, folder, { ...rest, children: [...all.values()] });
       });
       this.#adding.set(key, { children: together, done });
       await done;
     }
+  }
+
+  /** Those of a list that are there, where it has grown to twice what was there when they were looked at last. */
+  async #known(key: string, datastore: Datastore, children: readonly DiskChild[]): Promise<readonly DiskChild[]> {
+    const looked = this.#looked.get(key);
+    if (looked !== undefined && children.length < 2 * Math.max(looked, fewChildren)) return children;
+    const live = await liveChildren(datastore, children, true);
+    this.#looked.set(key, live.length);
+    return live;
   }
 
   /**

@@ -10,12 +10,14 @@ type ListedDisks = Pick<MachineRecord, 'disks'> & Partial<Pick<MachineRecord, 's
 
 /**
  * Lists the files of a machine with the room that they take, and what thin disks may still take: those in its folder,
- * and those of other folders that its disks stand on. What others stand on too is not its own alone.
+ * and those of other folders that its disks stand on. What others stand on too is not its own alone. `made`: names of
+ * all that is in its folder, which is new, so that nobody stands on any of it yet.
  */
 export async function listFiles(
   datastore: Datastore,
   vmxPath: string,
   { disks, snapshots }: ListedDisks,
+  made?: readonly string[],
 ): Promise<MachineFiles> {
   const { folder } = splitPath(vmxPath);
   const list: MachineFile[] = [];
@@ -24,17 +26,16 @@ export async function listFiles(
     ...disks.values(),
     ...[...(snapshots?.views.values() ?? [])].flatMap((view) => [...view.disks.values()]),
   ];
-  const [shared, entries] = await Promise.all([
-    sharedFiles(datastore, folder, chains),
-    readdir(datastore.absolute(folder), { withFileTypes: true }),
+  const [shared, names] = await Promise.all([
+    sharedFiles(folder, chains, made === undefined ? parentsIn(datastore, folder) : new Set()),
+    made ?? namesIn(datastore.absolute(folder)),
   ]);
   const named: { readonly path: string; readonly type: string }[] = [];
-  for (const entry of entries) {
-    if (!entry.isFile() || isHiddenName(entry.name)) continue;
-    const type = fileType(entry.name);
+  for (const name of names) {
+    const type = fileType(name);
     // A machine at the root of its datastore does not own what lies beside it.
-    if (type === undefined || (folder === '' && !entry.name.startsWith(stem(vmxPath)))) continue;
-    named.push({ path: joinPath(folder, entry.name), type });
+    if (type === undefined || (folder === '' && !name.startsWith(stem(vmxPath)))) continue;
+    named.push({ path: joinPath(folder, name), type });
   }
   const elsewhere = new Set(
     chains.flatMap(({ chain }) => chain.flat()).filter((path) => splitPath(path).folder !== folder),
@@ -83,6 +84,11 @@ export async function listFiles(
   };
 }
 
+async function namesIn(directory: string): Promise<string[]> {
+  const entries = await readdir(directory, { withFileTypes: true });
+  return entries.filter((entry) => entry.isFile() && !isHiddenName(entry.name)).map(({ name }) => name);
+}
+
 /** The files of a link that have bytes of the disk: not the descriptor, where it is one of its own. */
 function bytesOf(link: readonly string[]): readonly string[] {
   const files = link.filter((path) => !isChangeImage(path));
@@ -91,11 +97,11 @@ function bytesOf(link: readonly string[]): readonly string[] {
 
 /** Files that other machines stand on too: those of other folders, and those that other folders name as parents. */
 async function sharedFiles(
-  datastore: Datastore,
   folder: string,
   chains: readonly Pick<DiskFacts, 'chain'>[],
+  reading: Promise<ReadonlySet<string>> | ReadonlySet<string>,
 ): Promise<Set<string>> {
-  const parents = await parentsIn(datastore, folder);
+  const parents = await reading;
   const shared = new Set<string>();
   for (const { chain } of chains) {
     const first = chain.findIndex(

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { readDiskChain } from '@hypostyle/services';
+import { type DiskChain, readDiskChain } from '@hypostyle/services';
 import type { MachineConfiguration } from '../../configuration/machine-configuration.ts';
 import type { Datastore } from '../../datastore/datastore.ts';
 import { HostError } from '../../errors.ts';
@@ -66,21 +66,7 @@ export async function readDisk(datastore: Datastore, vmxPath: string, fileName: 
     const chain = await readDiskChain(diskPath(datastore, vmxPath, fileName), {
       allowOutside: (path) => datastore.holds(path),
     });
-    const relative = (path: string) => datastore.pathOf(path);
-    const contentIds = chain.links.map(({ descriptor }) => descriptor.contentId.toString(16).padStart(8, '0'));
-    return {
-      capacityBytes: chain.capacityBytes,
-      thin: chain.thin,
-      uuid: chain.uuid,
-      contentId: contentIds[0] ?? '',
-      settling: chain.links.some(({ kind }) => kind === 'settling'),
-      chain: chain.links.map(({ descriptorPath, extentPaths, changesPath }) =>
-        [descriptorPath, ...extentPaths, ...(changesPath === undefined ? [] : [changesPath])].map(relative),
-      ),
-      kinds: chain.links.map(({ kind }) => kind),
-      contentIds,
-      problem: undefined,
-    };
+    return factsOfChain(datastore, chain);
   } catch (error) {
     const problem = error instanceof Error ? error.message : String(error);
     return {
@@ -95,6 +81,24 @@ export async function readDisk(datastore: Datastore, vmxPath: string, fileName: 
       problem,
     };
   }
+}
+
+export function factsOfChain(datastore: Datastore, chain: DiskChain): DiskFacts {
+  const relative = (path: string) => datastore.pathOf(path);
+  const contentIds = chain.links.map(({ descriptor }) => descriptor.contentId.toString(16).padStart(8, '0'));
+  return {
+    capacityBytes: chain.capacityBytes,
+    thin: chain.thin,
+    uuid: chain.uuid,
+    contentId: contentIds[0] ?? '',
+    settling: chain.links.some(({ kind }) => kind === 'settling'),
+    chain: chain.links.map(({ descriptorPath, extentPaths, changesPath }) =>
+      [descriptorPath, ...extentPaths, ...(changesPath === undefined ? [] : [changesPath])].map(relative),
+    ),
+    kinds: chain.links.map(({ kind }) => kind),
+    contentIds,
+    problem: undefined,
+  };
 }
 
 /** Absolute path of a disk that a `.vmx` names; `disk-invalid` when it is on no datastore of ours. */

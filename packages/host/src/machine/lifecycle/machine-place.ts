@@ -13,6 +13,8 @@ export interface MachinePlace {
   readonly datastore: Datastore;
   readonly folder: string;
   readonly vmxName: string;
+  /** It was looked for, and is not there yet. */
+  readonly isNew: boolean;
   readonly release: () => void;
 }
 
@@ -24,7 +26,7 @@ export async function choosePlace(
   task: RunningTask,
 ): Promise<MachinePlace> {
   const { datastore, path } = core.datastores.parseOfTask(vmPathName);
-  const claim = (folder: string, vmxName: string): MachinePlace => {
+  const claim = (folder: string, vmxName: string, isNew = false): MachinePlace => {
     core.datastores.checkStays(datastore);
     // The root of a datastore is nobody's own.
     const places = [joinPath(folder, vmxName), ...(folder === '' ? [] : [folder])];
@@ -33,7 +35,7 @@ export async function choosePlace(
       task.ref,
       () => faults.locked(datastore.format(folder)),
     );
-    return { datastore, folder, vmxName, release };
+    return { datastore, folder, vmxName, isNew, release };
   };
   if (path.toLowerCase().endsWith('.vmx')) {
     const { folder, name: vmxName } = splitPath(path);
@@ -45,7 +47,8 @@ export async function choosePlace(
     const folder = number === 0 ? safe : `${safe}_${number}`;
     if (core.claims.holder(claimOf.place(datastore.uuid, folder)) !== undefined) continue;
     if (await exists(datastore.absolute(folder))) continue;
-    if (core.claims.holder(claimOf.place(datastore.uuid, folder)) === undefined) return claim(folder, `${safe}.vmx`);
+    if (core.claims.holder(claimOf.place(datastore.uuid, folder)) === undefined)
+      return claim(folder, `${safe}.vmx`, true);
   }
 }
 

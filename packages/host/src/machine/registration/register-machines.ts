@@ -5,7 +5,14 @@ import { holdMachine } from '../lifecycle/hold-machine.ts';
 import { tellIdentity } from '../record/identity-events.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 import { addMachineObject } from './machine-entry.ts';
-import { loadMachine, type MachineDocument, putMachine, putRuntime, type RuntimeDocument } from './registration.ts';
+import {
+  type FolderFacts,
+  loadMachine,
+  type MachineDocument,
+  putMachine,
+  putRuntime,
+  type RuntimeDocument,
+} from './registration.ts';
 
 /** A machine whose folder is whole and that nobody knows yet. */
 export interface Registration {
@@ -22,6 +29,8 @@ export interface Registration {
   readonly held: boolean;
   /** What is true of it from the first moment, where it is not off. */
   readonly runtime?: RuntimeDocument;
+  /** What its folder says, where whoever made it knows; it is read otherwise. */
+  readonly facts?: FolderFacts | undefined;
 }
 
 /** Takes machines into the inventory: all of them in one write of the store, and in one commit. */
@@ -46,6 +55,7 @@ export async function registerMachines(
         document,
         registrations[index]?.runtime,
         core.pools.referenceOf(registrations[index]?.pool ?? ''),
+        registrations[index]?.facts,
       ),
     ),
   );

@@ -97,13 +97,14 @@ const noFiles: MachineFiles = {
 
 /**
  * Reads a machine's folder into a record, changing nothing in it. A folder that cannot be read gives a record with
- * `problem`, so that the machine stays in the inventory.
+ * `problem`, so that the machine stays in the inventory. `facts` are what the folder says, where that is known.
  */
 export async function loadMachine(
   core: Core,
   document: MachineDocument,
   runtime: RuntimeDocument | undefined,
   pool: ManagedObjectReference<'ResourcePool'>,
+  facts?: FolderFacts,
 ): Promise<MachineRecord> {
   const datastore = core.datastores.byUuid(document.datastore);
   const fallbackName = splitPath(document.vmxPath).name.replace(/\.vmx$/i, '');
@@ -128,7 +129,7 @@ export async function loadMachine(
   };
   try {
     if (datastore === undefined) throw new Error(`its datastore ${document.datastore} is not known here`);
-    const found = await readMachine(core, datastore, document.vmxPath);
+    const found = facts ?? (await readMachine(core, datastore, document.vmxPath));
     const configuration = { ...found.configuration, name: document.name ?? found.configuration.name };
     return { ...common, datastore, ...found, configuration, problem: undefined };
   } catch (error) {
