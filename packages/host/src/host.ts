@@ -10,6 +10,7 @@ import {
   type FileRequest,
   type FileResponse,
   type FolderAccess,
+  ovfExportOptions,
   ovfImportOptions,
   removeLeftovers,
   systemClock,
@@ -446,7 +447,10 @@ function addManagers(core: HostCore, { rename, autoStart, facts }: ManagerParts)
     draft.add(autoStartManagerClass(autoStart), references.autoStartManager.value, {});
     addNetworkSystem(core, draft, facts);
     draft.add(virtualDiskManagerClass(core, disks), references.virtualDiskManager.value, {});
-    draft.add(ovfManagerClass(core), references.ovfManager.value, { ovfImportOption: ovfImportOptions });
+    draft.add(ovfManagerClass(core), references.ovfManager.value, {
+      ovfImportOption: ovfImportOptions,
+      ovfExportOption: ovfExportOptions,
+    });
     draft.add(datastoreSystemClass(core, browsers, rename), references.datastoreSystem.value, {
       capabilities: datastoreSystemCapabilities,
     });

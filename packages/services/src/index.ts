@@ -37,6 +37,7 @@ export { entityDefaults, entityPerSession, quietEntity, reference } from './enti
 export { faults, fileFault } from './errors.ts';
 export type { DescribedMember, DescribedVApp } from './export/create-vapp-descriptor.ts';
 export { descriptorMethods } from './export/descriptor-methods.ts';
+export { ovfExportOptions } from './export/export-options.ts';
 export { type FolderEntry, findEntry, listFolder } from './files/datastore-index.ts';
 export {
   checkRelativePath,

@@ -1,4 +1,4 @@
-import { ovfImportOptions } from '@hypostyle/services';
+import { ovfExportOptions, ovfImportOptions } from '@hypostyle/services';
 import type { CenterCore } from '../center-core.ts';
 import type { Forwarding } from '../forwarding/forwarding.ts';
 import { services } from '../services.ts';
@@ -13,6 +13,9 @@ export function addFileManagers(core: CenterCore, forwarding: Forwarding): void 
     draft.add({ type: 'FileManager', methods: files }, fileManager.value, {});
     const disks = fileMethods(core, forwarding, 'VirtualDiskManager', 'virtualDiskManager');
     draft.add({ type: 'VirtualDiskManager', methods: disks }, virtualDiskManager.value, {});
-    draft.add(ovfManagerClass(core), ovfManager.value, { ovfImportOption: ovfImportOptions });
+    draft.add(ovfManagerClass(core), ovfManager.value, {
+      ovfImportOption: ovfImportOptions,
+      ovfExportOption: ovfExportOptions,
+    });
   });
 }

@@ -104,7 +104,8 @@ test('a machine becomes an OVA that tar, xmllint and we read, and the same machi
 
 test('a machine becomes a folder, with digests that are asked for', async () => {
   const target = join(out, 'my web');
-  await ok('export', 'web', target, '--digest', 'sha512');
+  await ok('export', 'web', target, '--digest', 'sha512', '--include', 'uuid');
+  assert.match(await readFile(join(target, 'my web.ovf'), 'utf8'), /vmw:key="uuid" vmw:value="[0-9a-f-]{36}"/);
   const names = ['my web-disk1.vmdk', 'my web.mf', 'my web.ovf'];
   assert.deepEqual((await readdir(target)).sort(), names);
   assert.match(await readFile(join(target, 'my web.mf'), 'utf8'), /^SHA512\(my web-disk1\.vmdk\)= [0-9a-f]{128}$/m);

@@ -34,6 +34,8 @@ export interface ExportOptions {
   readonly signer?: ManifestSigner;
   /** Replace an OVA that is there. */
   readonly overwrite: boolean;
+  /** What else the descriptor is to tell: `mac`, `uuid`, `extraconfig` (OvfManager.ovfExportOption). */
+  readonly include?: readonly string[];
 }
 
 export interface ExportTarget {
@@ -188,7 +190,7 @@ async function describe(
   { terminal }: CommandContext,
   { ref, name }: ExportedObject,
   disks: readonly GotDisk[],
-  { snapshot }: Pick<ExportOptions, 'snapshot'>,
+  { snapshot, include }: Pick<ExportOptions, 'snapshot' | 'include'>,
 ): Promise<string> {
   if (content.ovfManager === undefined) throw new CliError('failed', 'The server makes no descriptors.');
   const ovfFiles: OvfFile[] = disks.map((disk) => ({
@@ -199,7 +201,13 @@ async function describe(
   }));
   const { ovfDescriptor, error, warning } = await client.call(content.ovfManager, 'CreateDescriptor', {
     obj: ref,
-    cdp: { name, ovfFiles, includeImageFiles: false, ...(snapshot === undefined ? {} : { snapshot }) },
+    cdp: {
+      name,
+      ovfFiles,
+      includeImageFiles: false,
+      ...(include === undefined ? {} : { exportOption: [...include] }),
+      ...(snapshot === undefined ? {} : { snapshot }),
+    },
   });
   for (const one of warning ?? []) note(terminal, `hypo: warning: ${one.localizedMessage}`);
   const [refusal] = error ?? [];

@@ -64,6 +64,57 @@ test('a descriptor that was made of a machine is imported as that machine', asyn
   );
 });
 
+test('settings, what a machine is granted and what the client asks for go out, and come back', async () => {
+  const full = {
+    ...config,
+    uuid: '4205aaaa-0000-1111-2222-333344445555',
+    cpuHotAddEnabled: true,
+    memoryHotAddEnabled: false,
+    bootOptions: { efiSecureBootEnabled: true },
+    tools: { syncTimeWithHost: true, afterPowerOn: false, toolsUpgradePolicy: 'upgradeAtPowerCycle' },
+    defaultPowerOps: { powerOffType: 'soft', standbyAction: 'powerOnSuspend', defaultPowerOffType: 'soft' },
+    cpuAllocation: { reservation: 500n, limit: 2000n, shares: { level: 'custom', shares: 777 } },
+    memoryAllocation: { reservation: 0n, limit: -1n, shares: { level: 'normal', shares: 30720 } },
+    extraConfig: [
+      { key: 'guestinfo.role', value: 'web' },
+      { key: 'RemoteDisplay.vnc.password', value: 'secret' },
+      { key: 'nvram', value: 'web.nvram' },
+    ],
+    hardware: {
+      ...config.hardware,
+      device: config.hardware.device?.map((device) =>
+        device._typeName === 'VirtualVmxnet3' ? { ...device, macAddress: '00:50:56:00:00:07' } : device,
+      ),
+    },
+  } as unknown as VirtualMachineConfigInfo;
+  const roundTrip = async (...exportOption: string[]) => {
+    const { ovfDescriptor } = createDescriptor(full, data('OvfCreateDescriptorParams', { exportOption }));
+    const parameters = data('OvfCreateImportSpecParams', { locale: '', deploymentOption: '', entityName: 'again' });
+    const networks = [{ ref: { type: 'Network', value: 'n' } as const, name: 'VM Network' }];
+    const { importSpec, error } = await createImportSpec({ descriptor: ovfDescriptor, parameters, networks });
+    assert.equal(error, undefined);
+    const { configSpec: spec } = importSpec as VirtualMachineImportSpec;
+    const nic = spec.deviceChange?.find(({ device }) => device._typeName === 'VirtualVmxnet3')?.device;
+    return { spec, mac: (nic as { macAddress?: string } | undefined)?.macAddress };
+  };
+  const { spec, mac } = await roundTrip();
+  assert.deepEqual([spec.cpuHotAddEnabled, spec.memoryHotAddEnabled, spec.nestedHVEnabled], [true, false, undefined]);
+  assert.equal(spec.bootOptions?.efiSecureBootEnabled, true);
+  const { syncTimeWithHost, afterPowerOn, toolsUpgradePolicy } = spec.tools ?? {};
+  assert.deepEqual([syncTimeWithHost, afterPowerOn, toolsUpgradePolicy], [true, false, 'upgradeAtPowerCycle']);
+  assert.deepEqual([spec.powerOpInfo?.powerOffType, spec.powerOpInfo?.standbyAction], ['soft', 'powerOnSuspend']);
+  const { reservation, limit, shares } = spec.cpuAllocation ?? {};
+  assert.deepEqual([Number(reservation), Number(limit), shares?.shares], [500, 2000, 777]);
+  assert.equal(spec.memoryAllocation, undefined);
+  assert.deepEqual([spec.uuid, mac, spec.extraConfig], [undefined, undefined, []]);
+  const all = await roundTrip('MAC', 'uuid', 'extraconfig', 'nodevicesubtypes', 'of another product');
+  assert.deepEqual([all.spec.uuid, all.mac], [full.uuid, '00:50:56:00:00:07']);
+  assert.deepEqual(
+    all.spec.extraConfig?.map(({ key, value }) => [key, value]),
+    [['guestinfo.role', 'web']],
+  );
+});
+
 test('a file of a device that the machine has not is refused', () => {
   const make = () => createDescriptor(config, files('/7/ParaVirtualSCSIController1:0'));
   assert.throws(make, (error: VimFault) => error.type === 'InvalidArgument');

@@ -1,5 +1,6 @@
 import {
   type AnnotationSection,
+  type ConfigEntry,
   type Content,
   type DiskDescription,
   type Envelope,
@@ -15,10 +16,14 @@ import {
   type OvfCreateDescriptorParams,
   type OvfCreateDescriptorResult,
   type OvfFile,
+  type ResourceAllocationInfo,
   type VirtualDevice,
   type VirtualMachineConfigInfo,
 } from '@hypostyle/vim';
+import { nvramKey } from '../import/import-devices.ts';
+import { configOfSettings } from '../import/machine-settings.ts';
 import { localizedFaults, ovfFaults } from '../import/ovf-faults.ts';
+import { type ExportOption, exportOptionsOf } from './export-options.ts';
 import { vAppSections } from './vapp-sections.ts';
 
 const streamFormat = 'http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized';
@@ -69,6 +74,7 @@ export interface DescribedMachine {
   readonly id: string;
   readonly name: string;
   readonly annotation: string;
+  readonly options: ReadonlySet<ExportOption>;
   /** Files of its devices, by the end of their ids, such as `VirtualLsiLogicController0:0`; those that are used leave. */
   readonly files: Map<string, OvfFile>;
 }
@@ -90,7 +96,8 @@ export function createDescriptor(
   const name = parameters.name || config.name;
   const annotation = parameters.description || config.annotation || '';
   const parts = newPackageParts();
-  const content = describedMachine({ config, id: name, name, annotation, files }, parts);
+  const options = exportOptionsOf(parameters.exportOption);
+  const content = describedMachine({ config, id: name, name, annotation, options, files }, parts);
   mustBeUsed(files);
   return descriptorResult(content, parts);
 }
@@ -115,7 +122,7 @@ export function descriptorResult(content: Content, parts: PackageParts): OvfCrea
 
 /** The virtual system of a machine; its disks, files and networks come to those of the package. */
 export function describedMachine(machine: DescribedMachine, shared: PackageParts): VirtualSystem {
-  const { config, id, name, annotation, files: left } = machine;
+  const { config, id, name, annotation, options, files: left } = machine;
   const { numCPU, memoryMB, device = [], numCoresPerSocket } = config.hardware;
   const parts: Parts = { ...shared, items: [] };
   parts.items.push(
@@ -123,14 +130,24 @@ export function describedMachine(machine: DescribedMachine, shared: PackageParts
       ...item(1, 3, `${numCPU} virtual CPU(s)`),
       allocationUnits: 'hertz * 10^6',
       virtualQuantity: numCPU,
+      ...allocationOf(config.cpuAllocation),
       ...(numCoresPerSocket === undefined ? {} : { coresPerSocket: numCoresPerSocket }),
     },
-    { ...item(2, 4, `${memoryMB}MB of memory`), allocationUnits: 'byte * 2^20', virtualQuantity: memoryMB },
+    {
+      ...item(2, 4, `${memoryMB}MB of memory`),
+      allocationUnits: 'byte * 2^20',
+      virtualQuantity: memoryMB,
+      ...allocationOf(config.memoryAllocation),
+    },
   );
   const ids = new Map<number, string>();
   for (const one of device) if (typeOf(one) in controllers) addController(one, parts, ids);
-  for (const one of device) if (!(typeOf(one) in controllers)) addDevice(one, { device, parts, ids, left });
-  const firmware = config.firmware === undefined ? [] : [{ key: 'firmware', value: config.firmware, required: false }];
+  for (const one of device) if (!(typeOf(one) in controllers)) addDevice(one, { device, parts, ids, left, options });
+  const settings = [
+    ...(config.firmware === undefined ? [] : [{ key: 'firmware', value: config.firmware }]),
+    ...configOfSettings(config),
+    ...(options.has('uuid') ? [{ key: 'uuid', value: config.uuid }] : []),
+  ];
   const sections = vAppSections(config.vAppConfig);
   shared.envelopeSections.push(...sections.envelopeSections);
   return {
@@ -156,11 +173,29 @@ export function describedMachine(machine: DescribedMachine, shared: PackageParts
         transports: config.vAppConfig?.ovfEnvironmentTransport ?? [],
         system: { elementName: 'Virtual Hardware Family', instanceId: '0', identifier: name, type: config.version },
         items: parts.items,
-        config: firmware,
-        extraConfig: [],
+        // A deployer that does not know one is to go on without it.
+        config: settings.map((setting) => ({ ...setting, required: false })),
+        extraConfig: options.has('extraconfig') ? extraConfigOf(config) : [],
       },
     ],
   };
+}
+
+/** What a machine is granted, where that is not what every machine is. */
+function allocationOf(allocation: ResourceAllocationInfo | undefined): Partial<HardwareItem> {
+  const { reservation, limit, shares } = allocation ?? {};
+  return {
+    ...(Number(reservation ?? 0) > 0 ? { reservation: Number(reservation) } : {}),
+    ...(Number(limit ?? -1) >= 0 ? { limit: Number(limit) } : {}),
+    ...(shares?.level === 'custom' ? { weight: shares.shares } : {}),
+  };
+}
+
+/** Texts but passwords, and none of the host's own: a package names its NVRAM by a file. */
+function extraConfigOf({ extraConfig = [] }: VirtualMachineConfigInfo): ConfigEntry[] {
+  return extraConfig.flatMap(({ key, value }) =>
+    typeof value === 'string' && key !== nvramKey && !/password/i.test(key) ? [{ key, value, required: false }] : [],
+  );
 }
 
 export function annotationsOf(annotation: string): readonly AnnotationSection[] {
@@ -205,10 +240,11 @@ interface Around {
   readonly ids: ReadonlyMap<number, string>;
   /** Files that no device was found for yet. */
   readonly left: Map<string, OvfFile>;
+  readonly options: ReadonlySet<ExportOption>;
 }
 
 function addDevice(one: VirtualDevice, around: Around): void {
-  const { parts, ids } = around;
+  const { parts, ids, options } = around;
   const type = typeOf(one);
   const label = one.deviceInfo?.label ?? type;
   const id = parts.items.length + 1;
@@ -223,12 +259,14 @@ function addDevice(one: VirtualDevice, around: Around): void {
     parts.items.push({ ...item(id, 14, label), automaticAllocation: false, required: false });
   } else if (type in nics) {
     const network = (one.backing as { readonly deviceName?: string } | undefined)?.deviceName ?? 'VM Network';
+    const { macAddress: mac } = one as VirtualDevice & { readonly macAddress?: string };
     parts.networks.add(network);
     parts.items.push({
       ...item(id, 10, label),
       resourceSubType: nics[type] ?? '',
       automaticAllocation: true,
       connections: [network],
+      ...(mac !== undefined && options.has('mac') ? { address: mac } : {}),
       ...(one.unitNumber === undefined ? {} : { addressOnParent: `${one.unitNumber}` }),
     });
   } else if (!ownDevices.has(type)) parts.skipped.push(label);

@@ -17,6 +17,7 @@ import {
   newPackageParts,
   type PackageParts,
 } from './create-descriptor.ts';
+import { type ExportOption, exportOptionsOf } from './export-options.ts';
 import { vAppSections } from './vapp-sections.ts';
 
 /** A machine or vApp that is described with its vApp. */
@@ -42,8 +43,9 @@ export function createVAppDescriptor(
 ): OvfCreateDescriptorResult {
   const parts = newPackageParts();
   const files = new Map((parameters.ovfFiles ?? []).map((file) => [file.deviceId, file]));
+  const options = exportOptionsOf(parameters.exportOption);
   const described = { ...vApp, name: parameters.name || vApp.name };
-  const content = collectionOf(described, { parts, files, ids: new Set() }, parameters.description ?? '');
+  const content = collectionOf(described, { parts, files, ids: new Set(), options }, parameters.description ?? '');
   mustBeUsed(files);
   return descriptorResult(content, parts);
 }
@@ -53,6 +55,7 @@ interface Around {
   readonly files: Map<string, OvfFile>;
   /** Ids that are taken. */
   readonly ids: Set<string>;
+  readonly options: ReadonlySet<ExportOption>;
 }
 
 function collectionOf(vApp: DescribedVApp, around: Around, description = ''): VirtualSystemCollection {
@@ -87,7 +90,10 @@ function contentOf({ name, value, content }: DescribedMember, around: Around): C
   }
   const { machine: config } = content;
   const id = freeId(name, around.ids);
-  const system = describedMachine({ config, id, name, annotation: config.annotation ?? '', files }, around.parts);
+  const system = describedMachine(
+    { config, id, name, annotation: config.annotation ?? '', options: around.options, files },
+    around.parts,
+  );
   mustBeUsed(files);
   return system;
 }

@@ -1,22 +1,17 @@
 import type { HardwareDescription, ResourceAllocation } from '@hypostyle/ovf';
 import { data, type OptionValue, type ResourceAllocationInfo, type VirtualMachineConfigSpec } from '@hypostyle/vim';
+import { settingsOfConfig } from './machine-settings.ts';
 
-const flag = (value: string | undefined): boolean | undefined =>
-  value === undefined ? undefined : value.trim().toLowerCase() === 'true';
+const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** What `vmw:Config` of a hardware section says that vim25 has a place for. */
-export function configOptions({ config, firmware, secureBoot }: HardwareDescription): VirtualMachineConfigSpec {
-  const vbsEnabled = flag(config['flags.vbsEnabled']);
-  const syncTimeWithHost = flag(config['tools.syncTimeWithHost']);
+export function configOptions({ config, firmware }: HardwareDescription): VirtualMachineConfigSpec {
+  // Of a package that was exported with the option `uuid`.
+  const uuid = config.uuid?.trim().toLowerCase();
   return data('VirtualMachineConfigSpec', {
     firmware,
-    ...(secureBoot ? { bootOptions: data('VirtualMachineBootOptions', { efiSecureBootEnabled: true }) } : {}),
-    ...present('cpuHotAddEnabled', flag(config.cpuHotAddEnabled)),
-    ...present('cpuHotRemoveEnabled', flag(config.cpuHotRemoveEnabled)),
-    ...present('memoryHotAddEnabled', flag(config.memoryHotAddEnabled)),
-    ...present('nestedHVEnabled', flag(config.nestedHVEnabled)),
-    ...(vbsEnabled === undefined ? {} : { flags: data('VirtualMachineFlagInfo', { vbsEnabled }) }),
-    ...(syncTimeWithHost === undefined ? {} : { tools: data('ToolsConfigInfo', { syncTimeWithHost }) }),
+    ...settingsOfConfig(config),
+    ...(uuid !== undefined && uuidPattern.test(uuid) ? { uuid } : {}),
   });
 }
 

@@ -1,5 +1,5 @@
 import type { DigestAlgorithm } from '@hypostyle/ovf';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { type CommandDefinition, onServer, optionsOf } from '../../command-context.ts';
 import { CliError } from '../../errors.ts';
 import { exportPackage, exportTarget } from '../../export/export.ts';
@@ -13,6 +13,7 @@ interface Options extends SigningArguments {
   readonly snapshot?: string;
   readonly digest: DigestAlgorithm | false;
   readonly force?: boolean;
+  readonly include?: readonly string[];
 }
 
 /** `hypo export`: an OVA or a folder of a machine or vApp. */
@@ -24,6 +25,9 @@ export const defineExport: CommandDefinition = (program, context) => {
     .argument('<target>', 'file.ova, or the folder to make')
     .option('--snapshot <name>', 'as this snapshot of the machine has its disks: its name, path or id')
     .option('--digest <algorithm>', 'digests of the manifest: sha1, sha256, sha512 or none', parseDigest, 'SHA256')
+    .addOption(
+      new Option('--include <part...>', 'what else the descriptor tells').choices(['mac', 'uuid', 'extraconfig']),
+    )
     .option('--force', 'replace the file');
   signingOptions(command)
     .addHelpText(
@@ -35,12 +39,13 @@ The target appears when it is whole. Beside it there is to be room for the disks
 Examples:
   hypo export web web.ova
   hypo export web web.ova --snapshot before-upgrade
+  hypo export web web.ova --include mac uuid
   hypo export shop shop/ --digest sha512
   hypo export web web.ova --force --key key.pem --certificate chain.pem`,
     )
     .action(async (name: string, to: string, _options: unknown, self: Command) => {
       const options = optionsOf<Options>(self);
-      const { snapshot, digest, force: overwrite = false } = options;
+      const { snapshot, digest, include, force: overwrite = false } = options;
       const signer = await signerOf(context, options);
       if (signer !== undefined && digest === false) {
         throw new CliError('usage', 'A signature is over the manifest.', { next: 'Leave out --digest none.' });
@@ -65,6 +70,7 @@ Examples:
         const written = await exportPackage(session, context, object, target, {
           ...chosen,
           ...signing,
+          ...(include === undefined ? {} : { include }),
           digest,
           overwrite,
         }).catch((error: unknown) => {
