@@ -223,8 +223,8 @@ export class Daemon {
   }
 }
 
-/** A spec of a small machine with one disk of 1 MiB. */
-export function smallMachine(name: string, path = '[datastore1]'): Record<string, unknown> {
+/** A spec of a small machine with one disk of 1 MiB, which lies beside the machine unless told. */
+export function smallMachine(name: string, path = '[datastore1]', disk = ''): Record<string, unknown> {
   return {
     config: {
       _typeName: 'VirtualMachineConfigSpec',
@@ -236,7 +236,7 @@ export function smallMachine(name: string, path = '[datastore1]'): Record<string
           operation: 'add',
           device: { _typeName: 'VirtualLsiLogicController', key: -1, busNumber: 0, sharedBus: 'noSharing' },
         },
-        newDisk(),
+        newDisk(-1, disk),
       ],
     },
     pool: rootPool,

@@ -1,7 +1,8 @@
 import { filesAtRest } from './files-at-rest.ts';
 import type { Computer, Daemon } from './host-fixture.ts';
 
-const isWhole = process.env.HYPOSTYLE_WHOLE !== undefined;
+/** Each step of each case is wanted, not some. */
+export const isWhole = process.env.HYPOSTYLE_WHOLE !== undefined;
 
 /** Options of a test that kills a process at one step after another. */
 export const killLimit = { timeout: isWhole ? 3_600_000 : 300_000 };

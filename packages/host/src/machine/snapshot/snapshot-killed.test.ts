@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
+import { references } from '../../inventory/references.ts';
 import { Computer, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
-import { deaths, killedAt, killLimit } from '../../testing/killed.ts';
+import { deaths, isWhole, killedAt, killLimit } from '../../testing/killed.ts';
 import { gateFiles } from '../../testing/mortal-files.ts';
 import {
   ModelMachine,
@@ -110,9 +112,14 @@ function allowed(
   return state === 'success' ? [modelAfter(model, taken)] : [model, failed];
 }
 
-for (const [name, { before, killed }] of Object.entries(scenarios)) {
+/** Where the disk lies; a usual run has it beside the machine. */
+const places = isWhole ? (['beside it', 'on another datastore'] as const) : (['beside it'] as const);
+
+for (const [name, { before, killed }, place] of Object.entries(scenarios).flatMap(([name, scenario]) =>
+  places.map((place) => [name, scenario, place] as const),
+)) {
   test(
-    `killed at any step of ${name}: the old or the new, as the task says, and no file for nothing`,
+    `killed at any step of ${name}, its disk ${place}: the old or the new, as the task says, and no file for nothing`,
     killLimit,
     async (t) => {
       t.after(gateFiles());
@@ -122,8 +129,11 @@ for (const [name, { before, killed }] of Object.entries(scenarios)) {
         hypervisor.agents = 'hold';
       };
       let daemon = await computer.start();
-      await daemon.task(vmFolder, 'CreateVM_Task', smallMachine('web'));
-      const machine = new ModelMachine(computer, 'web');
+      const apart = place === 'on another datastore';
+      const path = join(computer.directory, 'other');
+      if (apart) await daemon.call(references.datastoreSystem, 'CreateLocalDatastore', { name: 'other', path });
+      await daemon.task(vmFolder, 'CreateVM_Task', smallMachine('web', '[datastore1]', apart ? '[other]' : ''));
+      const machine = new ModelMachine(computer, 'web', apart ? { disks: join(path, 'web') } : {});
       let model = newModel;
       const act = async (action: SnapshotAction) => {
         await machine.perform(daemon, action);
