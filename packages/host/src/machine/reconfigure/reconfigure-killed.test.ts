@@ -118,6 +118,62 @@ test(
 );
 
 test(
+  'killed at any step of a change that can be made again: it is made, if anybody heard of it',
+  killLimit,
+  async (t) => {
+    t.after(gateFiles());
+    await killedEverywhere({
+      stride: 3,
+      isRunning: false,
+      spec: {
+        name: 'shop',
+        annotation: 'told',
+        extraConfig: [{ _typeName: 'OptionValue', key: 'guestinfo.x', value: '1' }],
+      },
+      isNew: (config, vmx) => {
+        const { annotation } = config as { annotation?: string };
+        assert.equal(/^guestinfo\.x = "1"$/m.test(vmx), annotation === 'told');
+        assert.equal(/^displayName = "shop"$/m.test(vmx), annotation === 'told');
+        return annotation === 'told';
+      },
+      look: async ({ web, daemon, isNew, where }) => {
+        assert.equal(daemon.read(web, 'name'), isNew ? 'shop' : 'web', where);
+        const [task] = daemon.tasks('ReconfigVM_Task').slice(1);
+        assert.equal(task?.state, isNew ? 'success' : undefined, where);
+        return undefined;
+      },
+    });
+  },
+);
+
+test(
+  'killed at any step of a disk that is taken away: gone with its file and its task, or there',
+  killLimit,
+  async (t) => {
+    t.after(gateFiles());
+    await killedEverywhere({
+      stride: 3,
+      isRunning: false,
+      spec: {
+        deviceChange: [
+          {
+            operation: 'remove',
+            fileOperation: 'destroy',
+            device: { _typeName: 'VirtualDisk', key: 2001, capacityInKB: 0n },
+          },
+        ],
+      },
+      isNew: (_config, vmx) => !/^scsi0:1\.fileName/m.test(vmx),
+      look: async ({ computer, isNew, where }) => {
+        const files = (await readdir(join(computer.datastore, 'web'))).filter((name) => name.startsWith('web_1'));
+        assert.deepEqual(files.sort(), isNew ? [] : ['web_1-flat.vmdk', 'web_1.vmdk'], where);
+        return undefined;
+      },
+    });
+  },
+);
+
+test(
   'killed at any step of a change of what a running machine is granted: folder, engine and kernel agree',
   killLimit,
   async (t) => {

@@ -83,12 +83,16 @@ export function defineReconfigureWork(core: HostCore): ReconfigureWork {
     resume: async (task, { id, spec }) => {
       await engineFound(core, task, id);
       const journal = task.journaled as ReconfigureJournal | undefined;
+      // Made again, it says the same.
+      if (journal === undefined && !isOnceOnly(spec)) return changeMachine(core, task, id, spec);
       if (await finishChange(core, task, id, spec, journal)) return;
       await settleFiles(core, id, journal);
       throw fault(
         'SystemError',
         { reason: 'interrupted' },
-        'The management service restarted while the machine was being reconfigured. Look at its configuration, and reconfigure it again if need be.',
+        changesVApp(spec)
+          ? 'The management service restarted while the machine was being reconfigured. Look at its configuration, and reconfigure it again if need be.'
+          : 'The management service restarted while the machine was being reconfigured; what had begun was taken back. Reconfigure it again.',
       );
     },
   });
@@ -246,7 +250,7 @@ async function change(
   const isLive = checkLive(core, machine, before, applied, spec) && engine !== undefined;
   checkReservations(core, machine, applied);
   const vApp = applyVApp(machine.vApp, spec);
-  const vAppChanges = spec.vAppConfig !== undefined || spec.vAppConfigRemoved === true;
+  const vAppChanges = changesVApp(spec);
   const destroyed = await doomedDisks(datastore, vmxPath, applied.effects);
   if (destroyed.length > 0) await task.journal({ made: [], destroyed } satisfies ReconfigureJournal);
   const effected = await applyEffects(core, {
@@ -270,7 +274,7 @@ async function change(
     if (vAppChanges && vApp !== undefined) await writeVApp(datastore, vmxPath, vApp);
     const hasVApp = vAppChanges ? vApp !== undefined : found.hasVApp;
     writeConfiguration(vmx, { ...configuration, hasVApp }, core.guestOs);
-    if (isLive || growths.length > 0) {
+    if (isLive || isOnceOnly(spec)) {
       const written = digestOf(vmx);
       await task.journal({ made, destroyed, growths, written } satisfies ReconfigureJournal);
     }
@@ -375,6 +379,15 @@ async function finishChange(
   const { destroyed, growths = [] } = journal;
   await conclude(core, task, machine, spec, { destroyed, growths, connections });
   return true;
+}
+
+/** Whether a change adds or removes something, so that it cannot be made a second time. */
+function isOnceOnly(spec: VirtualMachineConfigSpec): boolean {
+  return (spec.deviceChange ?? []).length > 0 || changesVApp(spec);
+}
+
+function changesVApp({ vAppConfig, vAppConfigRemoved }: VirtualMachineConfigSpec): boolean {
+  return vAppConfig !== undefined || vAppConfigRemoved === true;
 }
 
 /** Changes that can be read a second time: whether devices are connected. */
