@@ -1,5 +1,13 @@
 import type { Envelope } from '@hypostyle/ovf';
-import { data, type ImportSpec, isData, type OvfCreateImportSpecResult, type OvfFileItem } from '@hypostyle/vim';
+import {
+  data,
+  type ImportSpec,
+  isData,
+  type ManagedObjectReference,
+  type OvfCreateImportSpecResult,
+  type OvfFileItem,
+  type VirtualDeviceConfigSpec,
+} from '@hypostyle/vim';
 import type { ServerSession } from '../connection/server-session.ts';
 import { CliError } from '../errors.ts';
 import { chooseDatastore } from '../inventory/choose-datastore.ts';
@@ -8,6 +16,8 @@ import type { MachinePlace, PlaceChoice } from '../inventory/machine-place.ts';
 export interface DeployChoices {
   readonly name?: string;
   readonly datastore?: string | undefined;
+  /** `NAME` for every disk, or `NUMBER=NAME` for one, from 1 on. */
+  readonly diskDatastores?: readonly string[];
   readonly place?: PlaceChoice;
   /** `NAME`, or `NETWORK OF THE PACKAGE=NAME`. */
   readonly network: readonly string[];
@@ -58,7 +68,8 @@ export async function planImport(
       importOption: importOptionOf(choices),
     }),
   });
-  return { ...planned(result, choices), warnings: (result.warning ?? []).map(messageOf) };
+  const disks = diskPlaces(place, choices.diskDatastores ?? []);
+  return { ...planned(result, choices, disks), warnings: (result.warning ?? []).map(messageOf) };
 }
 
 function importOptionOf({ counts = new Map(), system }: DeployChoices): readonly string[] | undefined {
@@ -67,7 +78,43 @@ function importOptionOf({ counts = new Map(), system }: DeployChoices): readonly
   return keywords.length === 0 ? undefined : keywords;
 }
 
-function planned(result: OvfCreateImportSpecResult, choices: DeployChoices): Omit<PlannedImport, 'warnings'> {
+type DiskPlaces = ReadonlyMap<number | 'all', ManagedObjectReference<'Datastore'>>;
+
+/** Where disks go by their number. Throws `not-found`. */
+function diskPlaces({ inventory, datacenter }: MachinePlace, wanted: readonly string[]): DiskPlaces {
+  return new Map(
+    wanted.map((text) => {
+      const [, number, name = text] = /^(\d+)=(.+)$/.exec(text) ?? [];
+      const { ref } = inventory.find('Datastore', name, { within: datacenter });
+      return [number === undefined ? 'all' : Number(number), ref] as const;
+    }),
+  );
+}
+
+/** The device changes with the datastores that disks are to come to. Throws `usage` for a disk that the package has not. */
+export function withDiskPlaces(
+  changes: readonly VirtualDeviceConfigSpec[],
+  places: DiskPlaces,
+): readonly VirtualDeviceConfigSpec[] {
+  let count = 0;
+  const placed = changes.map((change) => {
+    if (change.device._typeName !== 'VirtualDisk') return change;
+    count += 1;
+    const datastore = places.get(count) ?? places.get('all');
+    if (datastore === undefined) return change;
+    return { ...change, device: { ...change.device, backing: { ...change.device.backing, datastore } as never } };
+  });
+  const missing = [...places.keys()].find((key) => typeof key === 'number' && (key < 1 || key > count));
+  if (missing !== undefined)
+    throw new CliError('usage', `The package has no disk ${missing}.`, { next: `It has ${count}.` });
+  return placed;
+}
+
+function planned(
+  result: OvfCreateImportSpecResult,
+  choices: DeployChoices,
+  disks: DiskPlaces,
+): Omit<PlannedImport, 'warnings'> {
   const { importSpec, error = [], fileItem = [] } = result;
   if (importSpec === undefined || error.length > 0) {
     throw new CliError('failed', error.map(messageOf).join('\n') || 'The server cannot import the package.');
@@ -78,15 +125,17 @@ function planned(result: OvfCreateImportSpecResult, choices: DeployChoices): Omi
     ...(verify === undefined ? [] : [['hypostyle.settle.verify', verify] as const]),
     ...(settleRate === undefined ? [] : [['hypostyle.settle.rate', String(settleRate)] as const]),
   ];
-  if (options.length === 0) return { spec: importSpec, files: fileItem };
+  if (options.length === 0 && disks.size === 0) return { spec: importSpec, files: fileItem };
   if (!isData('VirtualMachineImportSpec', importSpec)) {
-    const what = '--forward, --verify and --settle-rate work for packages of a single machine.';
+    const what = '--forward, --verify, --settle-rate and --disk-datastore work for packages of a single machine.';
     throw new CliError('failed', what);
   }
   const { configSpec } = importSpec;
   const added = options.map(([key, value]) => data('OptionValue', { key, value }));
   const extraConfig = [...(configSpec.extraConfig ?? []), ...added];
-  return { spec: { ...importSpec, configSpec: { ...configSpec, extraConfig } } as ImportSpec, files: fileItem };
+  const deviceChange = withDiskPlaces(configSpec.deviceChange ?? [], disks);
+  const spec = { ...importSpec, configSpec: { ...configSpec, extraConfig, deviceChange } };
+  return { spec: spec as ImportSpec, files: fileItem };
 }
 
 function mapNetworks({ inventory, datacenter }: MachinePlace, envelope: Envelope, wanted: readonly string[]) {

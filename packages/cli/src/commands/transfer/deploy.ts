@@ -18,6 +18,7 @@ import { seconds } from '../vm/power.ts';
 interface DeployOptions extends PlaceOptions {
   readonly name?: string;
   readonly datastore?: string;
+  readonly diskDatastore: readonly string[];
   readonly network: readonly string[];
   readonly property: readonly { readonly key: string; readonly value: string }[];
   readonly forward: readonly string[];
@@ -43,6 +44,12 @@ export const defineDeploy: CommandDefinition = (program, context) => {
     .argument('<package>', "file.ova, file.ovf, '[datastore] file.ova', or https://…")
     .option('--name <name>', 'name of the machine or vApp; that of the package unless told')
     .option('--datastore <name>', 'where its files go; the one of the host with most room unless told')
+    .option(
+      '--disk-datastore <name>',
+      "where its disks go, beside the machine unless told, or 'NUMBER=NAME' for one; may be repeated",
+      repeat,
+      [],
+    )
     .option('--network <name>', "network for every card, or 'NETWORK OF THE PACKAGE=NAME'; may be repeated", repeat, [])
     .option('--property <key=value>', 'property of the package; may be repeated', collectProperty, [])
     .option(
@@ -85,6 +92,7 @@ Examples:
   hypo deploy appliance.ova --name web --property hostname=web --forward 8080:80 --power-on --wait-ip
   hypo deploy appliance.ova --host esx2 --folder /Datacenter/vm/web --pool production
   hypo deploy shop.ova --scale web=4
+  hypo deploy appliance.ova --datastore fast --disk-datastore 2=archive
   hypo deploy '[datastore1] library/appliance.ova' --verify before --power-on
   hypo deploy https://example.org/appliance.ova --network 'VM Network'`,
     )
@@ -117,6 +125,7 @@ Examples:
           disks: options.disks as 'thin' | 'thick',
           counts: scale,
           datastore,
+          diskDatastores: options.diskDatastore,
           place: placeOf(options),
           ...(name === undefined ? {} : { name }),
           ...(option === undefined ? {} : { deploymentOption: option }),

@@ -163,7 +163,9 @@ async function placeDisks({ request, vmxPath, configuration: before, planned }: 
       disks.push(each);
       continue;
     }
-    const path = joinPath(await folderOn(way.datastore, { datastore, vmxPath }, configuration), disk.fileName);
+    const announce = (marker: string) => planned([...made, marker]);
+    const folder = await folderOn(way.datastore, { datastore, vmxPath, announce }, configuration);
+    const path = joinPath(folder, disk.fileName);
     const at = datastore.locate(path);
     made.push(...machineDiskFiles(at.datastore, at.path));
     await planned(made);

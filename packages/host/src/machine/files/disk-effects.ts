@@ -70,12 +70,16 @@ export async function applyEffects(core: HostCore, options: EffectsOptions): Pro
   try {
     for (const effect of effects) {
       if (effect.kind === 'create-disk') {
-        const path = await newDiskPath(core, options, effect, configuration);
+        const announce = (marker: string) => options.planned([...made, marker]);
+        const path = await newDiskPath(core, { ...options, announce }, effect, configuration);
         name(effect.key, nameFrom(options, path));
-        if (options.disks === 'upload')
+        const at = datastore.locate(path);
+        if (options.disks === 'upload') {
           uploads.push({ key: effect.key, path, capacityBytes: effect.capacityBytes, allocation: effect.allocation });
-        else {
-          const at = datastore.locate(path);
+          // What comes to the machine's folder goes with that.
+          if (at.datastore !== datastore) made.push(...uploadedFiles(at.datastore, at.path));
+          await options.planned(made);
+        } else {
           await options.planned([...made, ...machineDiskFiles(at.datastore, at.path)]);
           made.push(...(await createDisk(options, path, effect)));
         }
@@ -193,15 +197,13 @@ async function checkRoom(datastore: Datastore, creates: readonly CreateDisk[]): 
 /** Where a new disk goes: the name that the client gave, or the machine's own with a number. */
 async function newDiskPath(
   core: HostCore,
-  { datastore, vmxPath, disks }: EffectsOptions,
+  { datastore, vmxPath, announce }: Pick<EffectsOptions, 'datastore' | 'vmxPath'> & Announcing,
   effect: CreateDisk,
   configuration: MachineConfiguration,
 ): Promise<string> {
   const { name: vmxName } = splitPath(vmxPath);
   const asked = effect.fileName === '' ? '' : pathOnDatastore(core, datastore, vmxPath, effect.fileName);
   const place = datastoreOf(core, { datastore, vmxPath }, effect);
-  if (place !== datastore && disks === 'upload')
-    throw fault('NotSupported', {}, 'What is uploaded comes to the datastore of its machine; move the disk later.');
   const { folder: home } = splitPath(vmxPath);
   if (asked.toLowerCase().endsWith('.vmdk')) {
     if (await exists(datastore.absolute(asked))) {
@@ -220,7 +222,7 @@ async function newDiskPath(
     return asked;
   }
   const stem = vmxName.replace(/\.vmx$/i, '');
-  const folder = place === datastore ? home : await folderOn(place, { datastore, vmxPath }, configuration);
+  const folder = place === datastore ? home : await folderOn(place, { datastore, vmxPath, announce }, configuration);
   // Disks of one machine have names of their own wherever they are: they may come together one day.
   const taken = new Set([
     ...configuration.disks.map((disk) => splitPath(disk.fileName).name),
@@ -257,10 +259,15 @@ function datastoreOf(
   return core.datastores.get({ type: 'Datastore', value: effect.datastore });
 }
 
+interface Announcing {
+  /** Told of a file in a folder that is about to be made, which itself is never made. */
+  readonly announce: (marker: string) => Promise<void>;
+}
+
 /** The folder of a machine's disks on another datastore: that which it has there, or one that is made for it. */
 export async function folderOn(
   place: Datastore,
-  { datastore, vmxPath }: Pick<EffectsOptions, 'datastore' | 'vmxPath'>,
+  { datastore, vmxPath, announce }: Pick<EffectsOptions, 'datastore' | 'vmxPath'> & Announcing,
   { disks }: Pick<MachineConfiguration, 'disks'>,
 ): Promise<string> {
   for (const { fileName } of disks) {
@@ -272,9 +279,18 @@ export async function folderOn(
   const stem = splitPath(folder).name || vmxName.replace(/\.vmx$/i, '');
   for (let number = 0; ; number += 1) {
     const name = number === 0 ? stem : `${stem}_${number}`;
+    const folder = place.absolute(name);
+    if (await exists(folder)) continue;
+    await announce(join(folder, '.hypo-made'));
     // Of two that want it at a time, one makes it.
-    if (await isMade(place.absolute(name))) return datastore.pathFrom(place, name);
+    if (await isMade(folder)) return datastore.pathFrom(place, name);
   }
+}
+
+/** Absolute paths of what an upload makes of a disk. */
+function uploadedFiles(datastore: Datastore, path: string): string[] {
+  const files = machineDiskFiles(datastore, path);
+  return [...files, ...files.map((file) => `${file}.partial`)];
 }
 
 async function isMade(folder: string): Promise<boolean> {

@@ -1,5 +1,6 @@
 import {
   createMachineDisk,
+  diskUploadTarget,
   fileUploadTarget,
   type ImportDevice,
   importDevices,
@@ -24,7 +25,7 @@ import {
   type VirtualMachineConfigSpec,
 } from '@hypostyle/vim';
 import type { HostCore } from '../../host-core.ts';
-import { adapterOf } from '../files/disk-effects.ts';
+import { adapterOf, removeMade } from '../files/disk-effects.ts';
 import { deleteDoomed, filesOf } from '../files/machine-removal.ts';
 import { holdMachine } from '../lifecycle/hold-machine.ts';
 import {
@@ -186,7 +187,10 @@ async function runImport(
     const typed = asFault(error);
     meeting.machine.reject(typed);
     try {
-      if (created !== undefined) await takeBack(core, created.record.id, task);
+      if (created !== undefined) {
+        await takeBack(core, created.record.id, task);
+        await removeMade(created.abroad);
+      }
     } catch (cause) {
       // The lease ends all the same, and the client hears why the import failed.
       core.onDefect('undoing an import', cause);
@@ -231,18 +235,22 @@ function transferTargets(
       fileName: `disk-${upload.key}.vmdk`,
       optional: !required.has(deviceId),
     };
-    return settlingTarget(
-      { ...target, targetId: splitPath(upload.path).name },
-      {
-        root: datastore,
-        path: upload.path,
-        capacityBytes: upload.capacityBytes,
-        provisioning: upload.allocation === 'eager' ? 'thick' : 'thin',
-        adapterType: adapterOf(c, upload.key),
-        hardwareVersion: c.hardwareVersion,
-      },
-      { verify: settleVerify(core.options, c.extra), images: core.hypervisor.images },
-    );
+    const at = datastore.locate(upload.path);
+    const named = { ...target, targetId: splitPath(upload.path).name };
+    const received = {
+      root: at.datastore,
+      path: at.path,
+      capacityBytes: upload.capacityBytes,
+      provisioning: upload.allocation === 'eager' ? 'thick' : 'thin',
+      adapterType: adapterOf(c, upload.key),
+      hardwareVersion: c.hardwareVersion,
+    } as const;
+    // A disk settles in the folder of its machine; elsewhere it has all of its bytes first.
+    if (at.datastore !== datastore) return diskUploadTarget(named, received);
+    return settlingTarget(named, received, {
+      verify: settleVerify(core.options, c.extra),
+      images: core.hypervisor.images,
+    });
   });
   const files = wanted
     .filter(({ kind }) => kind !== 'disk')
@@ -257,8 +265,8 @@ function transferTargets(
 }
 
 /**
- * The spec as CreateVM_Task would take it: disks to come are made by their upload, images lie in the machine's folder,
- * and the NVRAM file has its own place.
+ * The spec as CreateVM_Task would take it: disks to come are made by their upload, on the datastore that is named for
+ * them; images lie in the machine's folder, and the NVRAM file has its own place.
  */
 function importedSpec(spec: VirtualMachineConfigSpec): VirtualMachineConfigSpec {
   const deviceChange = spec.deviceChange?.map((change): VirtualDeviceConfigSpec => {
@@ -267,7 +275,7 @@ function importedSpec(spec: VirtualMachineConfigSpec): VirtualMachineConfigSpec 
       return {
         ...change,
         fileOperation: 'create',
-        device: { ...change.device, backing: { ...backing, fileName: '' } as never },
+        device: { ...change.device, backing: { ...backing, fileName: datastorePart(backing?.fileName) } as never },
       };
     }
     if (backing?.fileName === undefined) return change;
@@ -281,6 +289,11 @@ function importedSpec(spec: VirtualMachineConfigSpec): VirtualMachineConfigSpec 
     ...(deviceChange === undefined ? {} : { deviceChange }),
     ...(spec.extraConfig === undefined ? {} : { extraConfig: spec.extraConfig.filter(({ key }) => key !== nvramKey) }),
   };
+}
+
+/** `[other]` of `[other] web/web.vmdk`; nothing of a name alone. */
+function datastorePart(fileName = ''): string {
+  return /^\[[^\]]+\]/.exec(fileName)?.[0] ?? '';
 }
 
 /** Disks for which nothing was sent are empty ones. */
@@ -298,9 +311,10 @@ async function createBlank(
   upload: CreatedMachine['uploads'][number],
   task: RunningTask,
 ): Promise<void> {
+  const at = record.datastore.locate(upload.path);
   await createMachineDisk({
-    root: record.datastore,
-    path: upload.path,
+    root: at.datastore,
+    path: at.path,
     capacityBytes: upload.capacityBytes,
     allocation: upload.allocation,
     adapter: adapterOf(record.configuration, upload.key),

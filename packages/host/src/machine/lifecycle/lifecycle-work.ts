@@ -36,6 +36,8 @@ export interface CreatedMachine {
   readonly record: MachineRecord;
   /** Disks whose bytes are still to come. */
   readonly uploads: readonly DiskUpload[];
+  /** Absolute paths of what its uploads make outside of its folder. */
+  readonly abroad: readonly string[];
 }
 
 export interface CreateInput {
@@ -307,7 +309,7 @@ export async function createMachine(
         held: disks === 'upload',
         pool,
       });
-      return { record, uploads: applied.uploads };
+      return { record, uploads: applied.uploads, abroad: disks === 'upload' ? applied.made : [] };
     } catch (error) {
       await undoCreate(core, journal);
       // What the operating system says names paths of the host.
