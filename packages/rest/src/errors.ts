@@ -78,6 +78,7 @@ const faultErrors: Readonly<Record<string, ErrorName>> = {
   AlreadyConnected: 'already_in_desired_state',
   AlreadyUpgraded: 'already_in_desired_state',
   ConcurrentAccess: 'concurrent_change',
+  CustomizationFault: 'invalid_argument',
   DuplicateName: 'already_exists',
   FileAlreadyExists: 'already_exists',
   DirectoryNotEmpty: 'not_allowed_in_current_state',

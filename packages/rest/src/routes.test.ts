@@ -46,6 +46,10 @@ const object = { id: 'vm-2', type: 'VirtualMachine' };
 const credentials = { interactive_session: false, type: 'USERNAME_PASSWORD', user_name: 'ann', password: 'x' };
 const inGuest = { credentials, path: '/tmp/x' };
 
+const guest = {
+  configuration_spec: { linux_config: { hostname: { type: 'VIRTUAL_MACHINE' }, domain: 'example.com' } },
+};
+
 /** What each operation is sent, where it wants a body. */
 const bodies: Readonly<Record<string, unknown>> = {
   'vcenter.datacenter.create': { name: 'dc9', folder: 'group-d1' },
@@ -69,6 +73,11 @@ const bodies: Readonly<Record<string, unknown>> = {
   'vcenter.vm.clone': { source: 'vm-1', name: 'copy' },
   'vcenter.vm.instant-clone': { source: 'vm-1', name: 'twin' },
   'vcenter.vm.relocate': { placement: { datastore: 'datastore-1' } },
+  'vcenter.guest.customization-specs.create': { name: 'web', description: '', spec: guest },
+  'vcenter.guest.customization-specs.set': { spec: guest },
+  'vcenter.guest.customization-specs.export': { format: 'XML' },
+  'vcenter.guest.customization-specs.import_specification': { customization_spec: '{}' },
+  'vcenter.vm.guest.customization.set': { spec: guest },
   'vcenter.vm.hardware.update': { upgrade_policy: 'NEVER' },
   'vcenter.vm.hardware.cpu.update': { count: 4 },
   'vcenter.vm.hardware.memory.update': { size_MiB: 2_048 },
@@ -143,7 +152,9 @@ const harmless = new Set([
 ]);
 
 function urlOf({ path, action, operation, style }: Route): string {
-  const devices: typeof ids = operation.id.includes('.parallel.') ? { ...ids, port: '10000' } : ids;
+  const ofPort = operation.id.includes('.parallel.') ? { port: '10000' } : {};
+  const ofName = operation.id.includes('.customization-specs.') ? { name: 'linux' } : {};
+  const devices: typeof ids = { ...ids, ...ofPort, ...ofName };
   const adapter = /\.adapter\.([a-z]+)\./.exec(operation.id)?.[1] ?? '';
   const place = path.replace(/\{([a-z_]+)\}/g, (_all, name: string) =>
     encodeURIComponent(name === 'adapter' ? (adapters[adapter] ?? '') : (devices[name] ?? unknown)),
@@ -235,6 +246,8 @@ test('every route has an answer for who may read, of the shape that it declares'
     const where = `${urlOf(route)} ${answer.text}`;
     // The tag is none; the tools do not run in the machine.
     if (id.endsWith('.category.get') || id.endsWith('.tag.get')) assert.equal(answer.status, 404, where);
+    // What guests are told has a right of its own.
+    else if (id === 'vcenter.guest.customization-specs.get') assert.equal(answer.status, 403, where);
     else if (/guest\.(identity|networking|local)/.test(id)) assert.equal(answer.status, 503, where);
     else {
       assert.equal(answer.status, 200, where);

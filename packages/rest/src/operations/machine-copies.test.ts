@@ -91,7 +91,7 @@ test('what is not there, and what contradicts itself, is said', async () => {
 
 test('specifications for guests are listed, and forgotten by name', async () => {
   const list = await http.send('GET', '/api/vcenter/guest/customization-specs', { token });
-  assert.deepEqual(list.json, [{ name: 'linux', description: '', os_type: 'LINUX' }]);
+  assert.deepEqual(list.json, [{ name: 'linux', description: '', os_type: 'LINUX', OS_type: 'LINUX' }]);
   const gone = await http.send('DELETE', '/api/vcenter/guest/customization-specs/linux', { token });
   assert.equal(gone.status, 204, gone.text);
   const none = await http.send('DELETE', '/api/vcenter/guest/customization-specs/other', { token });
