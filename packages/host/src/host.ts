@@ -77,6 +77,7 @@ import { SettleWork } from './machine/settle/settle-work.ts';
 import { showSnapshots } from './machine/snapshot/show-snapshots.ts';
 import { snapshotClass } from './machine/snapshot/snapshot-object.ts';
 import { defineSnapshotWork } from './machine/snapshot/snapshot-work.ts';
+import { defineToolsWork } from './machine/tools/tools-work.ts';
 import { MaintenanceMode } from './maintenance/maintenance-mode.ts';
 import { defineMaintenanceWork } from './maintenance/maintenance-work.ts';
 import { autoStartManagerClass } from './managed/auto-start-manager.ts';
@@ -241,6 +242,7 @@ export class Host {
       relocating: defineRelocateWork(core, { watch, settle }),
       promoting: definePromoteWork(core),
       reconfigure: defineReconfigureWork(core),
+      tools: defineToolsWork(core),
       exporting,
       snapshots,
       consoles,

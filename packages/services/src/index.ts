@@ -88,7 +88,6 @@ export {
   TransferLeases,
   type TransferLeasesOptions,
 } from './leases/transfer-leases.ts';
-
 export type {
   LeasedDisk,
   LocalContent,
@@ -98,7 +97,6 @@ export type {
 } from './leases/transfer-target.ts';
 export { openWeb } from './leases/web-request.ts';
 export { DiskExportFace, type DiskExportFaceOptions } from './nbd/disk-export-face.ts';
-
 export {
   requireForDestroy,
   requireForMoveIntoFolder,
@@ -125,6 +123,7 @@ export { type SettleRecord, writeRecord as writeSettleRecord } from './settle/se
 export { NoRoom, roomIn } from './settle/settle-room.ts';
 export { type SettlingDisk, settlingDisk } from './settle/settling-disk.ts';
 export { type SettlingTargetOptions, settlingTarget } from './settle/settling-target.ts';
+export { toolsDiscImage } from './tools/tools-disc.ts';
 export { changedVApp, maximumVAppLength, type RefuseMember, vAppTransports } from './vapp/changed-vapp.ts';
 export { checkConfigured } from './vapp/property-faults.ts';
 export {

@@ -60,7 +60,7 @@ test('what nobody does here has its documented fault, and what is left of it its
         'StopRecording_Task',
       ),
       {
-        MountToolsInstaller: 'ToolsImageNotAvailable',
+        MountToolsInstaller: 'InvalidVmConfig',
         UnmountToolsInstaller: 'done',
         UpgradeTools_Task: 'ToolsUnavailable',
         StandbyGuest: 'ToolsUnavailable',

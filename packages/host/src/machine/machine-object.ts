@@ -50,6 +50,7 @@ import type { MachineRecord } from './record/machine-record.ts';
 import { quiesceOf } from './snapshot/quiesce-spec.ts';
 import { parseSnapshotReference } from './snapshot/snapshot-reference.ts';
 import type { SnapshotWork } from './snapshot/snapshot-work.ts';
+import type { ToolsWork } from './tools/tools-work.ts';
 import { unavailableMethods } from './unavailable-methods.ts';
 
 export interface MachineWork {
@@ -61,6 +62,7 @@ export interface MachineWork {
   readonly relocating: RelocateWork;
   readonly promoting: PromoteWork;
   readonly reconfigure: ReconfigureWork;
+  readonly tools: ToolsWork;
   readonly exporting: ExportWork;
   readonly snapshots: SnapshotWork;
   readonly consoles: ConsoleTickets;
@@ -224,6 +226,8 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
         const machine = record(call.self);
         if (machine.powerState !== 'poweredOff') throw invalidPowerState(machine, 'poweredOff');
       },
+      MountToolsInstaller: (call) => work.tools.mount(call),
+      UnmountToolsInstaller: (call) => work.tools.unmount(call),
       ...unavailableMethods(core, (call) => record(call.self)),
       RefreshStorageInfo: (call) => refreshFiles(core, call.self.ref.value),
       Reload: () => {},

@@ -37,12 +37,6 @@ export function unavailableMethods(core: HostCore, record: (call: Call) => Machi
   return {
     SetScreenResolution: noDisplayControl,
     SetDisplayTopology: noDisplayControl,
-    MountToolsInstaller: (call: Call): never => {
-      running(call);
-      throw toolsImage();
-    },
-    // Nothing is ever mounted: that it is not is true already.
-    UnmountToolsInstaller: (call: Call) => void running(call),
     UpgradeTools_Task: (call: Call): never => {
       const machine = record(call);
       if (machine.powerState !== 'poweredOn') throw invalidPowerState(machine, 'poweredOn');
@@ -72,7 +66,7 @@ function toolsImage(): VimFault {
   return fault(
     'ToolsImageNotAvailable',
     {},
-    "Tools come from the guest's own distribution here: install its qemu-guest-agent package, which most have already.",
+    "Tools come from the guest's own distribution here, and are upgraded with it; MountToolsInstaller gives it a disc that installs them.",
   );
 }
 

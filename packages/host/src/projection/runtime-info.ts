@@ -25,7 +25,7 @@ export function runtimeInfo(machine: MachineRecord, names: InventoryNames, hostM
     connectionState: machine.problem === undefined ? 'connected' : 'inaccessible',
     powerState: machine.powerState,
     faultToleranceState: 'notConfigured',
-    toolsInstallerMounted: false,
+    toolsInstallerMounted: machine.toolsMounted === true,
     ...(machine.suspendTime === undefined ? {} : { suspendTime: machine.suspendTime }),
     ...(on && machine.bootTime !== undefined ? { bootTime: machine.bootTime } : {}),
     suspendInterval: 0,

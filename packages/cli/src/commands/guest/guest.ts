@@ -3,6 +3,7 @@ import { defineGuestFiles } from './guest-files.ts';
 import { defineGuestFolders } from './guest-folders.ts';
 import { defineGuestInfo } from './guest-info.ts';
 import { defineGuestProcesses } from './guest-processes.ts';
+import { defineGuestTools } from './guest-tools.ts';
 
 /** `hypo guest`: programs and files inside machines. */
 export const defineGuest: CommandDefinition = (program, context) => {
@@ -19,10 +20,12 @@ Examples:
   hypo guest run --login root web -- uname -a
   hypo guest ps --login ann web
   hypo guest upload --login ann web site.tar /home/ann/site.tar
-  hypo guest df web`,
+  hypo guest df web
+  hypo guest tools --mount web`,
     );
   defineGuestProcesses(guest, context);
   defineGuestFolders(guest, context);
   defineGuestFiles(guest, context);
   defineGuestInfo(guest, context);
+  defineGuestTools(guest, context);
 };

@@ -209,7 +209,7 @@ export class MachineWatch {
           agentConnected: false,
           stats: undefined,
           question: undefined,
-          ...(runtime.powerState === 'suspended' ? {} : { connections: new Map() }),
+          ...(runtime.powerState === 'suspended' ? {} : { connections: new Map(), toolsMounted: false }),
           files,
           cleanPowerOff: event.reason !== 'crashed',
         },

@@ -36,6 +36,7 @@ import { mustNotBeCopied, sharedPaths } from '../record/shared-paths.ts';
 import { type RuntimeDocument, readMachine, saveRuntime } from '../registration/registration.ts';
 import type { SettleWork } from '../settle/settle-work.ts';
 import { namedDisks } from '../snapshot/disk-forest.ts';
+import { findToolsDisc, removeToolsDisc, withToolsDisc } from '../tools/tools-disc.ts';
 import { exchangeAdapters, forgetCopiedMemory, readCopiedMemory, withKnownAddresses } from './copied-memory.ts';
 import { unbootableByEfi } from './efi-boot.ts';
 import { machineHardware } from './hardware.ts';
@@ -204,8 +205,10 @@ async function startEngine(
     (so, disc) => (disc === undefined ? so : withEnvironmentDisc(so, disc)),
     told,
   );
+  if (resume === undefined) await removeToolsDisc(machine);
+  const equipped = withToolsDisc(built, resume === undefined ? undefined : await findToolsDisc(machine));
   const copied = resume === undefined ? undefined : readCopiedMemory(vmx);
-  const hardware = copied === undefined ? built : withKnownAddresses(built, machine.configuration, copied);
+  const hardware = copied === undefined ? equipped : withKnownAddresses(equipped, machine.configuration, copied);
   core.machines.change(id, { guestEnvironment: environment.guestInfo?.text });
   await noted;
   const engine = await core.hypervisor.start({

@@ -6,6 +6,7 @@ import { withEnvironmentDisc } from '../../vapp/environment-hardware.ts';
 import { diskPath } from '../files/machine-files.ts';
 import { machineHardware } from '../power/hardware.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
+import { findToolsDisc, withToolsDisc } from '../tools/tools-disc.ts';
 
 /**
  * What a running machine's engine is to have. `former`: the machine as it was, which says where the disc with the OVF
@@ -32,7 +33,8 @@ export async function liveHardware(
       limits: core.limits,
     });
   const { disc } = configuration.hasVApp ? await findEnvironment(datastore, vmxPath) : {};
-  return disc === undefined ? plain(machine) : keepDisc(plain(machine), plain(former), disc);
+  const told = disc === undefined ? plain(machine) : keepDisc(plain(machine), plain(former), disc);
+  return machine.toolsMounted === true ? withToolsDisc(told, await findToolsDisc(machine)) : told;
 }
 
 function keepDisc(now: MachineHardware, former: MachineHardware, disc: string): MachineHardware {

@@ -34,6 +34,7 @@ import { invalidPowerState } from '../power/power-work.ts';
 import { tellIdentity, tellReallocated } from '../record/identity-events.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 import { putMachine, readMachine, saveRuntime } from '../registration/registration.ts';
+import { letToolsGo } from '../tools/let-tools-go.ts';
 import {
   changeEngine,
   connectionsOf,
@@ -236,10 +237,12 @@ async function changeMachine(
 async function change(
   core: HostCore,
   task: RunningTask,
-  machine: MachineRecord,
+  known: MachineRecord,
   spec: VirtualMachineConfigSpec,
 ): Promise<void> {
-  checkState(machine, spec);
+  checkState(known, spec);
+  const drives = spec.deviceChange?.some(({ device }) => device._typeName === 'VirtualCdrom') === true;
+  const machine = drives ? await letToolsGo(core, known) : known;
   const { id, datastore, vmxPath } = machine;
   const vmx = await readVmx(datastore, vmxPath);
   const original = vmx.toString();

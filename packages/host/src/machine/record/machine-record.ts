@@ -44,6 +44,8 @@ export interface MachineRecord {
   readonly stats: MachineStats | undefined;
   /** Devices by key that are connected now, or not, other than at a start. */
   readonly connections?: ReadonlyMap<number, boolean>;
+  /** The disc with the tools is in a drive. */
+  readonly toolsMounted?: boolean;
   /** What it stands still for until somebody answers. */
   readonly question: MachineQuestion | undefined;
   /** Set when the folder cannot be read: the machine is shown, but inaccessible. */

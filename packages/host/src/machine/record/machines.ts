@@ -27,6 +27,7 @@ const shownBy: { readonly [M in keyof MachineRecord]?: readonly string[] } = {
   agentConnected: ['guest', 'config'],
   stats: ['summary'],
   question: ['runtime'],
+  toolsMounted: ['runtime'],
   connections: ['config'],
   problem: ['runtime', 'config', 'summary'],
 };

@@ -14,6 +14,7 @@ import { readDisks, readVmx } from '../files/machine-files.ts';
 import type { MachineFiles, MachineRecord, PowerState } from '../record/machine-record.ts';
 import { emptySnapshots } from '../snapshot/machine-snapshots.ts';
 import { readSnapshots } from '../snapshot/read-snapshots.ts';
+import { findToolsDisc } from '../tools/tools-disc.ts';
 
 const collection = 'machine';
 const runtimeCollection = 'machine-runtime';
@@ -131,7 +132,9 @@ export async function loadMachine(
     if (datastore === undefined) throw new Error(`its datastore ${document.datastore} is not known here`);
     const found = facts ?? (await readMachine(core, datastore, document.vmxPath));
     const configuration = { ...found.configuration, name: document.name ?? found.configuration.name };
-    return { ...common, datastore, ...found, configuration, problem: undefined };
+    const ran = common.powerState !== 'poweredOff';
+    const toolsMounted = ran && (await findToolsDisc({ datastore, vmxPath: document.vmxPath })) !== undefined;
+    return { ...common, datastore, ...found, configuration, toolsMounted, problem: undefined };
   } catch (error) {
     return {
       ...common,
