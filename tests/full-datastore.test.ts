@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, open, readdir, readFile, rm, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, statfs, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -13,6 +13,7 @@ import {
   data,
   type ElementDescription,
   type ManagedObjectReference,
+  type VimFault,
   type VirtualMachineQuestionInfo,
 } from '@hypostyle/vim';
 import { run } from '../packages/cli/src/run.ts';
@@ -20,7 +21,18 @@ import { memoryContext } from '../packages/cli/src/testing/memory-terminal.ts';
 import { Daemon } from './harness/daemon.ts';
 import { endEngines } from './harness/engines.ts';
 import { onConsole } from './harness/guest-console.ts';
-import { added, eventually, type Machine, powerOn, propertyOf, references, signedIn } from './harness/guest-machine.ts';
+import { guestIo } from './harness/guest-io.ts';
+import {
+  added,
+  createMachine,
+  eventually,
+  type Machine,
+  machineSpec,
+  powerOn,
+  propertyOf,
+  references,
+  signedIn,
+} from './harness/guest-machine.ts';
 import { descriptorOf, manifestOf, streamDisk, tarOf } from './harness/package-files.ts';
 
 // A datastore of its own that is small: a file system in a file.
@@ -252,3 +264,89 @@ test('a datastore that fills while a disk settles costs the guest nothing; it go
   await client.waitForTask(await client.call(machine, 'Destroy_Task', {}));
   assert.deepEqual(await folders(), []);
 });
+
+// It writes and merges for a while, without a guest.
+const skipMerge =
+  skip !== false || process.env.HYPOSTYLE_WHOLE !== undefined
+    ? skip
+    : 'it fills a datastore several times: npm run test:clients runs it';
+
+for (const power of ['running', 'stopped'] as const) {
+  test(`a ${power} machine whose snapshots are merged without room, right or file says what is wrong and loses nothing`, {
+    skip: skipMerge,
+  }, async () => {
+    await leave(200);
+    const merged = 96 * mebibyte;
+    const backing = { fileName: '', diskMode: 'persistent', thinProvisioned: true };
+    const disk = data('VirtualDisk', {
+      key: -11,
+      controllerKey: -10,
+      unitNumber: 0,
+      capacityInKB: merged / 1024,
+      backing: data('VirtualDiskFlatVer2BackingInfo', backing),
+    });
+    const machine = await createMachine(client, {
+      ...machineSpec('merged'),
+      files: data('VirtualMachineFileInfo', { vmPathName: '[small]' }),
+      deviceChange: [
+        added(data('ParaVirtualSCSIController', { key: -10, busNumber: 0, sharedBus: 'noSharing' })),
+        { ...added(disk), fileOperation: 'create' },
+      ],
+    });
+    const expected = Buffer.alloc(merged);
+    const write = async (value: number, at: number, count: number) => {
+      const [engine] = await daemon.engines();
+      assert.ok(engine, 'no engine runs');
+      await guestIo(engine, [`write -P ${value} ${at}M ${count}M`, 'flush']);
+      expected.fill(value, at * mebibyte, (at + count) * mebibyte);
+    };
+    const task = async (method: string, args: object = {}) => {
+      const call = client.call.bind(client) as (
+        self: Machine,
+        method: string,
+        args: object,
+      ) => Promise<ManagedObjectReference<'Task'>>;
+      return client.waitForTask(await call(machine, method, args));
+    };
+    const refused = async (method: string, type: string, words: RegExp) =>
+      assert.rejects(task(method), (error: VimFault) => {
+        assert.deepEqual([error.type, error.message.includes(home)], [type, false], error.message);
+        assert.match(error.message, words);
+        return true;
+      });
+    await powerOn(client, machine);
+    await write(1, 0, 8);
+    await task('CreateSnapshot_Task', { name: 'one', memory: false, quiesce: false });
+    await write(2, 4, 60);
+    if (power === 'stopped') await task('PowerOffVM_Task');
+
+    await leave(20);
+    await refused('RemoveAllSnapshots_Task', 'NoDiskSpace', /on datastore 'small' for \[small\] merged\/merged\.vmdk/);
+    assert.equal(await property(machine, 'runtime.consolidationNeeded'), true);
+    assert.equal(await property(machine, 'runtime.powerState'), power === 'running' ? 'poweredOn' : 'poweredOff');
+    await refused('ConsolidateVMDisks_Task', 'NoDiskSpace', /on datastore 'small'/);
+    await leave(150);
+
+    const folder = join(small, 'merged');
+    if (power === 'stopped') {
+      const flat = join(folder, 'merged-flat.vmdk');
+      await execute('chattr', ['+i', flat]);
+      await refused('ConsolidateVMDisks_Task', 'FileFault', /EPERM|not permitted/);
+      await execute('chattr', ['-i', flat]);
+      const delta = join(folder, 'merged-000001-delta.qcow2');
+      await rename(delta, join(small, '.away'));
+      await refused('ConsolidateVMDisks_Task', 'FileFault', /merged-000001/);
+      await rename(join(small, '.away'), delta);
+    }
+    await task('ConsolidateVMDisks_Task');
+    if (power === 'running') await write(3, 90, 2);
+    assert.equal(await property(machine, 'runtime.consolidationNeeded'), false);
+    assert.deepEqual(
+      (await readdir(folder)).filter((name) => name.includes('000001')),
+      [],
+    );
+    if (power === 'running') await task('PowerOffVM_Task');
+    assert.ok(expected.equals(await readFile(join(folder, 'merged-flat.vmdk'))));
+    await task('Destroy_Task');
+  });
+}

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -71,6 +71,20 @@ async function hypo(...args: string[]): Promise<void> {
   assert.equal(await run(args, memory.context), 0, `${args.join(' ')}: ${memory.errors()}`);
 }
 
+/** Converts; what it says of itself when it fails is its last words alone. */
+async function convert(words: readonly string[]): Promise<void> {
+  const log = join(folder, 'virt-v2v.log');
+  const command = 'exec virt-v2v -v -x "$@" >"$0" 2>&1';
+  try {
+    await execute('sh', ['-c', command, log, ...words], { env: environment, timeout: limit });
+  } catch (error) {
+    const said = await readFile(log, 'utf8').catch(() => '');
+    const kept = process.env.HYPOSTYLE_V2V_LOG;
+    if (kept !== undefined) await writeFile(kept, said, { flag: 'a' });
+    throw new Error(`virt-v2v failed: ${said.slice(-20_000)}`, { cause: error });
+  }
+}
+
 /** What a system said on its serial port until it said that it is at user space. */
 async function bootedTo(disk: string): Promise<string> {
   const words = [
@@ -128,7 +142,7 @@ for (const { name, source } of ways) {
     await mkdir(target);
     const words = [...(await source()), '-o', 'local', '-os', target, '-of', 'qcow2', '-on', 'converted'];
     try {
-      await execute('virt-v2v', words, { env: environment, timeout: limit, maxBuffer: 64 << 20 });
+      await convert(words);
       const said = await bootedTo(join(target, 'converted-sda'));
       const digest = createHash('sha256').update(installedContent).digest('hex');
       assert.match(said.replaceAll('\r', ''), new RegExp(`^installed: /dev/vda1 ${digest}$`, 'm'), said.slice(-2_000));

@@ -53,6 +53,9 @@ export class QemuHypervisor implements Hypervisor {
     if (request.uuid !== request.hardware.uuid) {
       throw qemuErrors.startFailed('The request and its hardware name different machines.');
     }
+    // Whoever heard of the end of its engine may be quicker than what is done after it.
+    const former = this.#machines.get(request.uuid);
+    if (former?.state === 'stopped') await former.ended;
     if (this.#machines.has(request.uuid)) throw qemuErrors.locked(request.lockPath);
     const { firmwareDirectory } = this.#options;
     try {

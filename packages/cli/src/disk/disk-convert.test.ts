@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
@@ -95,4 +95,37 @@ test('nothing is replaced without --force, and what cannot be is said at once', 
   }
   const missing = await hypo(at('none.vmdk'), at('x.vmdk'));
   assert.deepEqual([missing.code, /none\.vmdk/.test(missing.errors)], [4, true]);
+});
+
+test('a source that is gone in part, was cut short or ends amid the work is named, and there is no target', async (t) => {
+  const { folder, raw, image, at } = await imageIn(t);
+  const refused = async (source: string, words: RegExp, input?: Buffer) => {
+    const before = (await readdir(folder)).sort();
+    for (const [target, kind] of [
+      ['x.vmdk', 'streamOptimized'],
+      ['x.vmdk', 'vmfs'],
+      ['x.raw', 'raw'],
+    ] as const) {
+      const args = [source, at(target), '--to', kind];
+      const { code, errors } = input === undefined ? await hypo(...args) : await piped(input, ...args);
+      assert.ok(code === 1 || code === 4, `${code} ${errors}`);
+      assert.match(errors, words, kind);
+      assert.deepEqual((await readdir(folder)).sort(), before, kind);
+    }
+  };
+  const make = async (name: string, kind: string) => {
+    const { code, errors } = await hypo(raw, at(name), '--to', kind);
+    assert.equal(code, 0, errors);
+  };
+  await make('split.vmdk', 'twoGbMaxExtentFlat');
+  await truncate(at('split-f001.vmdk'), mebibyte);
+  await refused(at('split.vmdk'), /split-f001\.vmdk/);
+  await rm(at('split-f001.vmdk'));
+  await refused(at('split.vmdk'), /split-f001\.vmdk/);
+  await make('stream.vmdk', 'streamOptimized');
+  const stream = await readFile(at('stream.vmdk'));
+  await truncate(at('stream.vmdk'), stream.length / 2);
+  await refused(at('stream.vmdk'), /stream\.vmdk/);
+  await refused('-', /ends|cut off|truncat/i, stream.subarray(0, stream.length / 2));
+  assert.ok((await readFile(raw)).equals(image));
 });

@@ -86,6 +86,13 @@ export class Datastore implements DatastoreRoot {
     return absolute;
   }
 
+  /** What a tool or an engine said, with paths of datastores in place of those on this machine. */
+  shown(message: string): string {
+    let text = message;
+    for (const { directory, name } of [this, ...this.#others()]) text = text.replaceAll(`${directory}/`, `[${name}] `);
+    return text;
+  }
+
   /** True for an absolute path on this machine that is on any datastore of the host. */
   holds(absolute: string): boolean {
     if (absolute.startsWith(`${this.directory}/`)) return true;

@@ -48,6 +48,8 @@ type MachineFailure =
   | 'snapshotDisks'
   | 'saveMemory'
   | 'commitLayer'
+  /** When the owner has written down that a layer was merged. */
+  | 'merged'
   | 'replaceBacking'
   | 'moveDisks'
   | 'changeHardware'
@@ -218,6 +220,7 @@ export class FakeMachine implements RunningMachine {
       renameFakeBacking((layers[at - 1] as BlockLayer).path, resolve(dirname(path), backingName));
       await this.#gate();
       await onMerged();
+      this.#fail('merged');
       return;
     }
     engine.pivoting = true;
@@ -239,6 +242,7 @@ export class FakeMachine implements RunningMachine {
     }
     closeFakeLayers([layer]);
     this.#goOn();
+    this.#fail('merged');
   }
 
   async replaceBacking({ diskId, former, backing }: BackingChange): Promise<void> {

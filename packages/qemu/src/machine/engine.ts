@@ -11,6 +11,8 @@ import type { RunDirectory } from './run-directory.ts';
 /** How long an engine may take to end by itself before it is killed, and to be gone after that. */
 const quitDeadlineMs = 5_000;
 const killDeadlineMs = 10_000;
+/** How long an engine whose monitor was closed may take to be gone, or to answer again. */
+const closedPatienceMs = 2_000;
 
 /** Work that waits for its answers as long as the engine lives. */
 const patient = new AsyncLocalStorage<true>();
@@ -68,9 +70,9 @@ export class Engine {
     try {
       return await this.#monitor.execute(command, args, timeoutMs === undefined ? {} : { timeoutMs });
     } catch (error) {
-      if (error instanceof QmpError && error.kind === 'closed' && !(await this.isAlive())) {
+      // One that is killed closes its monitor before it is gone, and whoever is told that it is must find it so.
+      if (error instanceof QmpError && error.kind === 'closed' && (await this.#isEnding()))
         throw qemuErrors.notRunning(uuid);
-      }
       const refused = error instanceof QmpError && error.kind === 'command';
       throw refused ? qemuErrors.refused(error.message, error) : qemuErrors.engineLost(uuid, messageOf(error), error);
     }
@@ -120,6 +122,21 @@ export class Engine {
       return true;
     } catch {
       return false;
+    }
+  }
+
+  async #isEnding(): Promise<boolean> {
+    const { signal } = this.#detached;
+    if (signal.aborted) return false;
+    const { promise: lives, resolve } = Promise.withResolvers<false>();
+    const answers = () => resolve(false);
+    this.#reconnectListeners.add(answers);
+    signal.addEventListener('abort', answers);
+    try {
+      return await Promise.race([this.#goneWithin(closedPatienceMs), lives]);
+    } finally {
+      this.#reconnectListeners.delete(answers);
+      signal.removeEventListener('abort', answers);
     }
   }
 

@@ -135,6 +135,11 @@ export class QemuMachine implements RunningMachine {
     return this.#state;
   }
 
+  /** Resolves once the engine is gone and everything of its start with it. */
+  get ended(): Promise<void> {
+    return this.#ended;
+  }
+
   subscribe(listener: (event: MachineEvent) => void): () => void {
     const unsubscribe = this.#events.subscribe(listener);
     if (this.#diskFailed) void this.#reportFailedDisks().catch(() => {});

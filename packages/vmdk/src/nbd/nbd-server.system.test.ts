@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import { openDisk } from '../disk/open-disk.ts';
+import { createChild } from '../operations/chain/create-child.ts';
 import { createSparseDisk } from '../sparse/create-sparse.ts';
 import { imageOf, patterned, temporaryFolder } from '../testing.ts';
 import { changeMapOf } from './change-map.ts';
@@ -23,13 +24,25 @@ const skip =
 const image = patterned(9 * 2 ** 20 + 512, 2 ** 20, [2, 1, 0, 0, 2, 0]);
 const uriOf = (socketPath: string, name = 'disk') => `nbd+unix:///${name}?socket=${socketPath}`;
 
-/** A server with the image in a sparse disk. */
-async function serve(t: TestContext, options: { readonly writable?: boolean; readonly tls?: NbdServerTls } = {}) {
+/** A server with the image in a sparse disk, or in a chain of two. */
+async function serve(
+  t: TestContext,
+  options: { readonly writable?: boolean; readonly chained?: boolean; readonly tls?: NbdServerTls } = {},
+) {
   const folder = await temporaryFolder(t);
   const path = join(folder, 'disk.vmdk');
   await createSparseDisk({ path, virtualBytes: image.length });
-  const disk = await openDisk(path, { writable: true });
-  await disk.write(0, image);
+  let disk = await openDisk(path, { writable: true });
+  // What comes after 4 MiB is in a child of it.
+  const below = options.chained ? 2 ** 22 : image.length;
+  await disk.write(0, image.subarray(0, below));
+  if (options.chained) {
+    await disk.close();
+    const child = join(folder, 'child.vmdk');
+    await createChild({ path: child, parent: path });
+    disk = await openDisk(child, { writable: true });
+    await disk.write(below, image.subarray(below));
+  }
   const changeMap = changeMapOf('monday', image.length, [{ offset: 2 ** 20, length: 65536 }]);
   const exported = { disk, writable: options.writable ?? false, changeMaps: [changeMap] };
   const { tls } = options;
@@ -129,6 +142,22 @@ test('qemu-io writes, trims and zeroes; nbdcopy fills it', { skip }, async (t) =
   assert.ok(image.equals(await disk.read(0, image.length)));
 });
 
+test('a chain is one disk to qemu-img and nbdcopy, and its top alone is written', { skip }, async (t) => {
+  const { folder, socketPath, disk } = await serve(t, { chained: true, writable: true });
+  const uri = uriOf(socketPath);
+  const base = await readFile(join(folder, 'disk.vmdk'));
+  await run('qemu-img', ['compare', '-f', 'raw', '-F', 'raw', join(folder, 'raw'), uri]);
+  const { stdout } = await run('qemu-img', ['map', '--output=json', '-f', 'raw', uri]);
+  const [first] = JSON.parse(stdout) as { length: number; data: boolean }[];
+  assert.deepEqual([first?.length, first?.data], [2 ** 21, true], 'what the parent has is data too');
+  await run('nbdcopy', [uri, join(folder, 'copy')]);
+  assert.ok(image.equals(await readFile(join(folder, 'copy'))));
+  await run('qemu-io', ['-f', 'raw', '-c', 'write -P 7 100k 1M', '-c', 'flush', uri]);
+  const expected = Buffer.from(image).fill(7, 102_400, 102_400 + 2 ** 20);
+  assert.ok(expected.equals(await disk.read(0, expected.length)));
+  assert.ok(base.equals(await readFile(join(folder, 'disk.vmdk'))));
+});
+
 test('a read-only export cannot be written', { skip }, async (t) => {
   const { socketPath, disk } = await serve(t);
   await assert.rejects(run('qemu-io', ['-f', 'raw', '-c', 'write 0 512', uriOf(socketPath)]));
@@ -151,7 +180,7 @@ test('TLS: qemu-img, nbdinfo and our client, each with its certificate; none wit
   const pem = (name: string) => readFile(join(pki, name), 'utf8');
   const ca = await pem('ca-cert.pem');
   const tls = { ca, cert: await pem('server-cert.pem'), key: await pem('server-key.pem'), requestCert: true };
-  const { server, folder, socketPath } = await serve(t, { tls });
+  const { server, folder, socketPath, disk: served } = await serve(t, { tls, writable: true });
   const port = await server.listenTcp('0.0.0.0', 0);
   const address = { host: 'localhost', port };
   const client = { ca, cert: await pem('client-cert.pem'), key: await pem('client-key.pem') };
@@ -178,6 +207,27 @@ test('TLS: qemu-img, nbdinfo and our client, each with its certificate; none wit
   await run('nbdcopy', [`${uri}?tls-certificates=${pki}`, join(folder, 'copy')]);
   assert.ok(image.equals(await readFile(join(folder, 'copy'))));
   await assert.rejects(run('nbdinfo', [`nbd://localhost:${port}/disk`]));
+  const { stdout } = await run('nbdinfo', [
+    '--map=qemu:dirty-bitmap:monday',
+    '--json',
+    `${uri}?tls-certificates=${pki}`,
+  ]);
+  const changed = (JSON.parse(stdout) as { offset: number; length: number; type: number }[]).filter(({ type }) => type);
+  assert.deepEqual(
+    changed.map(({ offset, length }) => [offset, length]),
+    [[2 ** 20, 65536]],
+  );
+  // nbdkit reads it by TLS, for those who cannot; libnbd writes it.
+  const passed = join(folder, 'passed');
+  const plugin = ['nbd', 'hostname=localhost', `port=${port}`, 'export=disk', 'tls=require', `tls-certificates=${pki}`];
+  await foreignServer(t, passed, 'nbdkit', ['-f', '--exit-with-parent', '-U', passed, ...plugin]);
+  const through = await openNbdDisk({ socketPath: passed }, '');
+  assert.ok(image.equals(await through.read(0, image.length)));
+  await through.close();
+  const changes = patterned(image.length, 300_000, [0, 2, 1]);
+  await writeFile(join(folder, 'changes'), changes);
+  await run('nbdcopy', [join(folder, 'changes'), `${uri}?tls-certificates=${pki}`]);
+  assert.ok(changes.equals(await served.read(0, changes.length)));
 });
 
 /** An authority, a server's and a client's certificate, with the names that QEMU expects. */

@@ -262,5 +262,5 @@ export function copyFault(error: unknown, datastore: Datastore, path: string) {
   if (!(error instanceof HypervisorError)) return diskFault(error, datastore, path);
   const file = datastore.format(path);
   if (/no space left|disk quota exceeded/i.test(error.message)) return faults.noSpace(file, datastore.name, error);
-  return fault('FileFault', { file }, error.message, { cause: error });
+  return fault('FileFault', { file }, datastore.shown(error.message), { cause: error });
 }

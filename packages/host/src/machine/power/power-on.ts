@@ -436,7 +436,7 @@ async function checkWritable(
 
 /** A failed start in the specification's words. */
 function powerFault(error: unknown, machine: MachineRecord): VimFault {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = machine.datastore.shown(error instanceof Error ? error.message : String(error));
   if (error instanceof HypervisorError) {
     if (error.code === 'locked')
       return fault(

@@ -4,6 +4,7 @@ import { dirname, join, relative } from 'node:path';
 import { HypervisorError } from '@hypostyle/contracts';
 import {
   type DiskChain,
+  faults,
   joinPath,
   newContentId,
   parentOf,
@@ -25,6 +26,7 @@ import { machineReference } from '../registration/registration.ts';
 import { diskForest, type MergePair, nextMerge } from './disk-forest.ts';
 import { refreshMachine } from './refresh-machine.ts';
 import { removeFiles } from './remove-files.ts';
+import { isWithoutRoom } from './snapshot-faults.ts';
 import { readVmsd, readVmsn, writeVmsd, writeVmsn } from './snapshot-files.ts';
 
 /** A merge under way: written down before the first byte is moved. */
@@ -65,7 +67,13 @@ export async function mergeDisks(work: MergeWork): Promise<void> {
     if (next !== begun) await work.journal(next);
     const report = (fraction: number) => task.progress(Math.min(95, Math.floor(((done + fraction) / total) * 95)));
     // Whoever reads disks without their engine just now is waited for.
-    await core.changes.gate.exclusive(id, () => mergePair(work, next, report));
+    try {
+      await core.changes.gate.exclusive(id, () => mergePair(work, next, report));
+    } catch (error) {
+      if (!isWithoutRoom(error)) throw error;
+      const into = machine.datastore.locate(next.into);
+      throw faults.noSpace(machine.datastore.format(next.into), into.datastore.name, error);
+    }
     begun = undefined;
     await work.journal(undefined);
     machine = await refreshMachine(core, id);
@@ -119,6 +127,7 @@ async function mergePair(work: MergeWork, merge: MergeJournal, report: (fraction
     ? await core.changes.unchangedDisks(core.machines.get(machineReference(id)))
     : new Set<string>();
   await renewParent(link, merge.contentId);
+  let switched = false;
   for (let first = true; ; first = false) {
     const machine = await refreshMachine(core, id);
     checkReadable(machine);
@@ -134,6 +143,7 @@ async function mergePair(work: MergeWork, merge: MergeJournal, report: (fraction
     const switchAll = async (running: boolean) => {
       if (!isTop) await work.journal({ ...merge, kept: true, merged: true });
       await (isTop && running ? switchUnderGuest : switchNames)(core, machine, merge, running);
+      switched = true;
     };
     if (engine === undefined || diskId === undefined) {
       const layers = await core.changes.layersToMerge(machine, await chainOf(machine, merge.child), unchanged);
@@ -155,8 +165,13 @@ async function mergePair(work: MergeWork, merge: MergeJournal, report: (fraction
       break;
     } catch (error) {
       // A guest that shut itself down meanwhile leaves two layers that are as good as one another.
-      if (!(error instanceof HypervisorError) || engine.state !== 'stopped') throw error;
-      await work.watch.ended(machine.id, 'crashed');
+      if (error instanceof HypervisorError && engine.state === 'stopped') {
+        await work.watch.ended(machine.id, 'crashed');
+        continue;
+      }
+      // Nothing names the delta any more, so nobody would find that it is to go: it would pass for a stranger's.
+      if (switched) await removeFiles(core, await refreshMachine(core, id), merge.files);
+      throw error;
     }
   }
   await removeFiles(core, await refreshMachine(core, id), merge.files);

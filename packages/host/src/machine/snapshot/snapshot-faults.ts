@@ -9,10 +9,10 @@ import type { MachineRecord } from '../record/machine-record.ts';
 /** What a snapshot's work failed with, in the specification's words. */
 export function snapshotFault(error: unknown, { datastore, vmxPath }: MachineRecord): VimFault {
   if (error instanceof VimFault) return error;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = datastore.shown(error instanceof Error ? error.message : String(error));
   const code = systemCodeOf(error);
   const file = datastore.format(vmxPath);
-  if (code === 'ENOSPC' || code === 'EDQUOT') return faults.noSpace(file, datastore.name, error);
+  if (isWithoutRoom(error)) return faults.noSpace(file, datastore.name, error);
   if (error instanceof HostError && error.code === 'snapshots-invalid')
     return fault('InvalidSnapshotFormat', {}, message, { cause: error });
   if (error instanceof HypervisorError && error.code === 'quiesce-failed')
@@ -21,6 +21,13 @@ export function snapshotFault(error: unknown, { datastore, vmxPath }: MachineRec
     return fault('FileFault', { file }, message, { cause: error });
   if (error instanceof HypervisorError) return fault('SnapshotFault', {}, message, { cause: error });
   return fault('SystemError', { reason: message.slice(0, 2000) }, message, { cause: error });
+}
+
+/** Whether something failed for want of room; what tools and engines say of that is in their last words only. */
+export function isWithoutRoom(error: unknown): boolean {
+  const code = systemCodeOf(error);
+  if (code === 'ENOSPC' || code === 'EDQUOT') return true;
+  return error instanceof HypervisorError && /no space left|disk quota exceeded/i.test(error.message);
 }
 
 /** The operating system's code of an error, or of what it came from. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { HypervisorError } from '@hypostyle/contracts';
 import type { ManagedObjectReference, VimFault } from '@hypostyle/vim';
 import { readFakeDisk, visibleFiles } from '../../testing/disk-reading.ts';
 import { newDisk, vmFolder } from '../../testing/host-fixture.ts';
@@ -142,6 +143,63 @@ test('what cannot be done is said in the documented faults, and changes nothing'
   await next.task(web, 'PowerOnVM_Task');
   await next.host.close();
 });
+
+test('a merge without room says which disk and datastore, keeps every byte, and is done when there is room', async (t) => {
+  const { daemon, web, folder, take, write, read, diskName } = await withMachine(t);
+  await daemon.task(web, 'PowerOnVM_Task');
+  write(0, 1);
+  await take('one');
+  write(1, 2);
+  const fails = (words: string) =>
+    daemon.hypervisor.failures.set(
+      'commitLayer',
+      new HypervisorError('block-failed', `${folder}/web-000001-delta.qcow2 was not merged: ${words}`),
+    );
+  fails('No space left on device');
+  await assert.rejects(daemon.task(web, 'RemoveAllSnapshots_Task'), (error: VimFault) => {
+    assert.deepEqual([error.type, error.message.includes(folder)], ['NoDiskSpace', false]);
+    assert.match(error.message, /on datastore 'datastore1' for \[datastore1\] web\/web\.vmdk/);
+    return true;
+  });
+  assert.deepEqual([read(0), read(1), await diskName()], [1, 2, 'web-000001.vmdk']);
+  assert.equal(daemon.read(web, 'runtime')?.consolidationNeeded, true);
+  fails('Input/output error');
+  await assert.rejects(daemon.task(web, 'ConsolidateVMDisks_Task'), (error: VimFault) => {
+    assert.equal(error.type, 'SnapshotFault');
+    assert.match(error.message, /^\[datastore1\] web\/web-000001-delta\.qcow2 was not merged: Input\/output error/);
+    return true;
+  });
+  await daemon.task(web, 'ConsolidateVMDisks_Task');
+  assert.deepEqual([read(0), read(1), await diskName()], [1, 2, 'web.vmdk']);
+  assert.equal(daemon.read(web, 'runtime')?.consolidationNeeded, false);
+});
+
+for (const [what, error] of [
+  ['fails', new HypervisorError('block-failed', 'the guest was not let go')],
+  ['dies', new HypervisorError('not-running', 'died')],
+] as const) {
+  test(`an engine that ${what} when a merge is written down already leaves nothing in the way of the next one`, async (t) => {
+    const { daemon, web, folder, take, write } = await withMachine(t);
+    await daemon.task(web, 'PowerOnVM_Task');
+    for (const level of [1, 2, 3]) {
+      write(level, level);
+      await take(`s${level}`);
+    }
+    write(4, 4);
+    // Each merge in turn, of those in the middle and of the top.
+    for (let round = 0; round < 3; round += 1) {
+      daemon.hypervisor.failures.set('merged', error);
+      const removal = daemon.task(web, 'RemoveAllSnapshots_Task');
+      await (what === 'fails' ? assert.rejects(removal, named('SnapshotFault')) : removal);
+      if (what === 'dies') break;
+    }
+    await daemon.task(web, 'RemoveAllSnapshots_Task');
+    assert.equal(daemon.read(web, 'runtime')?.consolidationNeeded, false);
+    if (what === 'fails') await daemon.task(web, 'PowerOffVM_Task');
+    assert.deepEqual(await readFakeDisk(join(folder, 'web.vmdk'), 5), [0, 1, 2, 3, 4]);
+    assert.deepEqual(await visibleFiles(folder), ['web-flat.vmdk', 'web.vmdk', 'web.vmsd', 'web.vmx']);
+  });
+}
 
 test('thirty-two levels are taken and run, and no more', async (t) => {
   const { daemon, web, take, write, read } = await withMachine(t);
