@@ -79,8 +79,6 @@ async function convert(words: readonly string[]): Promise<void> {
     await execute('sh', ['-c', command, log, ...words], { env: environment, timeout: limit });
   } catch (error) {
     const said = await readFile(log, 'utf8').catch(() => '');
-    const kept = process.env.HYPOSTYLE_V2V_LOG;
-    if (kept !== undefined) await writeFile(kept, said, { flag: 'a' });
     throw new Error(`virt-v2v failed: ${said.slice(-20_000)}`, { cause: error });
   }
 }
