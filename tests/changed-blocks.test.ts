@@ -173,6 +173,11 @@ test(`restores are identical after ${cycles} cycles of whatever happens to a mac
       bytes = Buffer.from(one.bytes);
       endEpoch();
     },
+    // To another datastore and, the next time, back: on or off, as it is.
+    relocate: async () => {
+      await machine.relocate();
+      endEpoch();
+    },
     killDaemon: () => machine.killDaemon(),
     killDaemonAmidstTake: async () => {
       if (kept.length === mostSnapshots) return;
@@ -258,7 +263,7 @@ test(`restores are identical after ${cycles} cycles of whatever happens to a mac
   await write();
   await backUp(0);
   // Each kind at least once in a while: drawn without putting back, what ends an epoch half as often.
-  const ends = ['revert', 'killEngine', 'killEngineAmidstRemoval', 'foreignWrite'];
+  const ends = ['relocate', 'revert', 'killEngine', 'killEngineAmidstRemoval', 'foreignWrite'];
   let bag: string[] = [];
   for (let cycle = 1; cycle <= cycles; cycle += 1) {
     const done: string[] = [];

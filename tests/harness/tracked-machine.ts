@@ -36,6 +36,7 @@ export class TrackedMachine {
   #client: Client;
   #machine: Machine;
   #leases = 0;
+  #isElsewhere = false;
 
   private constructor(home: string, diskBytes: number, daemon: Daemon, client: Client, machine: Machine) {
     this.#home = home;
@@ -43,6 +44,10 @@ export class TrackedMachine {
     this.#daemon = daemon;
     this.#client = client;
     this.#machine = machine;
+  }
+
+  get #otherDatastore(): string {
+    return join(this.#home, 'other');
   }
 
   static async create(home: string, diskBytes: number): Promise<TrackedMachine> {
@@ -112,6 +117,23 @@ export class TrackedMachine {
     return this.#task(this.#machine, 'SuspendVM_Task', {});
   }
 
+  /** Moves it, on or off, to the other one of two datastores. */
+  async relocate(): Promise<void> {
+    const system = { type: 'HostDatastoreSystem', value: 'ha-datastoresystem' } as const;
+    const datacenter = { type: 'Datacenter', value: 'ha-datacenter' } as const;
+    const known = async () => {
+      const [found] = await this.#client.retrieve(datacenter, ['datastore']);
+      return (found?.values.datastore ?? []) as ManagedObjectReference<'Datastore'>[];
+    };
+    if ((await known()).length === 1)
+      await this.#client.call(system, 'CreateLocalDatastore', { name: 'other', path: this.#otherDatastore });
+    const here = (await this.#property<ManagedObjectReference<'Datastore'>[]>('datastore'))[0];
+    const datastore = (await known()).find(({ value }) => value !== here?.value);
+    assert.ok(datastore, 'there is another datastore');
+    await this.#task(this.#machine, 'RelocateVM_Task', { spec: data('VirtualMachineRelocateSpec', { datastore }) });
+    this.#isElsewhere = !this.#isElsewhere;
+  }
+
   /** As the guest does; what was written is not lost when the engine is killed. */
   async io(commands: readonly string[]): Promise<void> {
     const [engine] = await this.#daemon.engines();
@@ -121,7 +143,8 @@ export class TrackedMachine {
 
   /** Writes to the disk's file past everything, while the machine is off. */
   async writeFile(offset: number, bytes: Buffer): Promise<void> {
-    const file = await open(join(this.#daemon.datastore, folder, `${name}-flat.vmdk`), 'r+');
+    const datastore = this.#isElsewhere ? this.#otherDatastore : this.#daemon.datastore;
+    const file = await open(join(datastore, folder, `${name}-flat.vmdk`), 'r+');
     try {
       await file.write(bytes, 0, bytes.length, offset);
     } finally {

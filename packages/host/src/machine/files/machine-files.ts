@@ -68,7 +68,7 @@ export async function readDisk(datastore: Datastore, vmxPath: string, fileName: 
     });
     return factsOfChain(datastore, chain);
   } catch (error) {
-    const problem = error instanceof Error ? error.message : String(error);
+    const problem = datastore.shown(error instanceof Error ? error.message : String(error));
     return {
       capacityBytes: 0,
       thin: true,

@@ -136,6 +136,7 @@ export async function loadMachine(
     const toolsMounted = ran && (await findToolsDisc({ datastore, vmxPath: document.vmxPath })) !== undefined;
     return { ...common, datastore, ...found, configuration, toolsMounted, problem: undefined };
   } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error);
     return {
       ...common,
       datastore: datastore ?? missingDatastore(document),
@@ -147,7 +148,7 @@ export async function loadMachine(
       snapshots: emptySnapshots,
       changes: [],
       files: noFiles,
-      problem: error instanceof Error ? error.message : String(error),
+      problem: datastore?.shown(problem) ?? problem,
     };
   }
 }

@@ -58,6 +58,8 @@ export interface MergeWork {
 export async function mergeDisks(work: MergeWork): Promise<void> {
   const { core, task, id } = work;
   let machine = core.machines.get({ type: 'VirtualMachine', value: id });
+  // What is not read has nothing to be merged, and yet is not done.
+  checkReadable(machine);
   const total = deltaCount(machine);
   let begun = work.begun;
   for (let done = 0; ; done += 1) {

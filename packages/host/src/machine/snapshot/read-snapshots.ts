@@ -32,7 +32,7 @@ export async function readSnapshots(
     for (const [entry, found] of read) views.set(entry.uid, await viewOf(entry, found, known));
     return { ...list, views, problem: undefined };
   } catch (error) {
-    return { ...emptySnapshots, problem: error instanceof Error ? error.message : String(error) };
+    return { ...emptySnapshots, problem: datastore.shown(error instanceof Error ? error.message : String(error)) };
   }
 }
 
@@ -59,7 +59,7 @@ async function readConfiguration(
     const file = VmxFile.parse(vmx.subarray(0, maximumVmxBytes + 1), fileName);
     return { configuration: configurationFromVmx(file, core.guestOs, now.name), problem: undefined };
   } catch (error) {
-    return { configuration: now, problem: error instanceof Error ? error.message : String(error) };
+    return { configuration: now, problem: datastore.shown(error instanceof Error ? error.message : String(error)) };
   }
 }
 

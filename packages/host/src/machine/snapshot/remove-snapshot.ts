@@ -6,6 +6,7 @@ import type { HostCore } from '../../host-core.ts';
 import { engineFound } from '../engine/engine-found.ts';
 import type { MachineWatch } from '../engine/machine-watch.ts';
 import { syncFolder } from '../files/machine-files.ts';
+import { heldDisks } from '../record/held-files.ts';
 import type { MachineRecord } from '../record/machine-record.ts';
 import { releasedFiles } from './disk-forest.ts';
 import type { MachineSnapshots } from './machine-snapshots.ts';
@@ -46,7 +47,11 @@ export async function removeSnapshots(
 ): Promise<void> {
   const { id } = input;
   if (task.journaled !== undefined) await engineFound(core, task, id);
-  const machine = core.machines.get({ type: 'VirtualMachine', value: id });
+  const known = core.machines.get({ type: 'VirtualMachine', value: id });
+  // A file that was not there when it was last looked for may be there again.
+  const machine = heldDisks(known).some(({ problem }) => problem !== undefined)
+    ? await refreshMachine(core, id)
+    : known;
   checkSnapshots(machine);
   try {
     let plan = task.journaled as RemoveJournal | undefined;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { HypervisorError } from '@hypostyle/contracts';
@@ -172,6 +172,29 @@ test('a merge without room says which disk and datastore, keeps every byte, and 
   await daemon.task(web, 'ConsolidateVMDisks_Task');
   assert.deepEqual([read(0), read(1), await diskName()], [1, 2, 'web.vmdk']);
   assert.equal(daemon.read(web, 'runtime')?.consolidationNeeded, false);
+});
+
+test('disks that cannot be read are not said to be merged, and are once they can be', async (t) => {
+  const { daemon, web, folder, take, write } = await withMachine(t);
+  await daemon.task(web, 'PowerOnVM_Task');
+  const one = await take('one');
+  write(1, 2);
+  await daemon.task(web, 'PowerOffVM_Task');
+  await daemon.task(one, 'RemoveSnapshot_Task', { removeChildren: false, consolidate: false });
+  const delta = join(folder, 'web-000001-delta.qcow2');
+  await rename(delta, `${delta}.away`);
+  for (let round = 0; round < 2; round += 1) {
+    await assert.rejects(daemon.task(web, 'ConsolidateVMDisks_Task'), (error: VimFault) => {
+      assert.deepEqual([error.type, error.message.includes(folder)], ['FileFault', false]);
+      assert.match(error.message, /\[datastore1\] web\/web-000001-delta\.qcow2 is missing/);
+      return true;
+    });
+  }
+  await rename(`${delta}.away`, delta);
+  await daemon.task(web, 'ConsolidateVMDisks_Task');
+  assert.equal(daemon.read(web, 'runtime')?.consolidationNeeded, false);
+  assert.deepEqual(await readFakeDisk(join(folder, 'web.vmdk'), 2), [0, 2]);
+  assert.deepEqual(await visibleFiles(folder), ['web-flat.vmdk', 'web.vmdk', 'web.vmsd', 'web.vmx']);
 });
 
 for (const [what, error] of [
