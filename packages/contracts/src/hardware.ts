@@ -23,6 +23,8 @@ export interface MachineHardware {
   /** USB controllers; one of USB 3 has a keyboard and an absolute pointer at its ports. */
   readonly usb?: UsbHardware;
   readonly sound?: SoundModel;
+  /** A TPM 2.0, for EFI: where the driver has the capability `tpm`. Its state is in a file that is made when missing, absolute path. */
+  readonly tpm?: { readonly statePath: string };
   /** Of the video card, a power of two from 1 to 256; 16 when left out. */
   readonly videoMemoryMiB?: number;
   /** What the machine may grow to while it runs; not at all when left out. */

@@ -78,6 +78,8 @@ export interface HypervisorCapabilities {
   readonly diskMoves: boolean;
   /** `MachineHardware.guestData`. */
   readonly guestData: boolean;
+  /** `MachineHardware.tpm`; false also where a program for it is missing here, which a start names. */
+  readonly tpm: boolean;
   /** `NicHardware.bitsPerSecond`. */
   readonly nicLimits: boolean;
   /** `DiskHardware.shared`. */

@@ -14,6 +14,7 @@ import type { Engine } from './machine/engine.ts';
 import { hasEfiFirmware } from './machine/firmware.ts';
 import { adoptSaving } from './machine/machine-snapshot.ts';
 import { QemuMachine, readAgentConnected, readStatus } from './machine/qemu-machine.ts';
+import { hasTpmProgram } from './machine/tpm.ts';
 import { hypervisorInfo, type ProbeVerdict, probeEngine } from './probe/probe.ts';
 import { Spawner } from './process/spawner.ts';
 import { startEngine } from './start.ts';
@@ -46,7 +47,8 @@ export class QemuHypervisor implements Hypervisor {
 
   async probe(): Promise<HypervisorInfo> {
     this.#spawner.warmUp();
-    return hypervisorInfo(await this.#probed(), await hasEfiFirmware(this.#options.firmwareDirectory));
+    const [efi, tpm] = await Promise.all([hasEfiFirmware(this.#options.firmwareDirectory), hasTpmProgram()]);
+    return hypervisorInfo(await this.#probed(), { efi, tpm });
   }
 
   async start(request: StartRequest): Promise<RunningMachine> {

@@ -22,6 +22,7 @@ import { type MemoryImageDescription, readMemoryImage } from './machine/memory-i
 import { migrationSettled, prepareMigration } from './machine/migration.ts';
 import { RunDirectory } from './machine/run-directory.ts';
 import { removeRunFiles, removeStaleRunFiles } from './machine/run-files.ts';
+import { endTpm, startTpm } from './machine/tpm.ts';
 import type { ProbeVerdict } from './probe/probe.ts';
 import { type EngineIdentity, type EngineRecord, writeIdentity } from './process/identity.ts';
 import { isProcessAlive, readBootId } from './process/process-status.ts';
@@ -53,7 +54,9 @@ export async function startEngine(request: StartRequest, context: StartContext):
   const plan = await planStart(request, context, run, image?.description);
   let spawned: SpawnedEngine | undefined;
   let engine: Engine | undefined;
+  const { tpm } = request.hardware;
   try {
+    if (tpm) await startTpm(context.spawner, run, tpm.statePath);
     spawned = await context.spawner
       .spawn({ command: plan.command, logPath: request.logPath, record: plan.record, runDirectory: run.path })
       .catch((cause: unknown) => {
@@ -94,6 +97,7 @@ export async function startEngine(request: StartRequest, context: StartContext):
       engine.detach();
     } else if (spawned) await endSpawned(spawned);
     if (!image) await removeFiles(plan.record.discardFiles);
+    if (tpm) await endTpm(run);
     await removeRunFiles(run).catch(() => {});
     throw error;
   }

@@ -3,6 +3,7 @@ import { fault, type ResourceAllocationInfo, type VirtualMachineConfigSpec } fro
 import { applyDeviceChanges } from './apply-devices.ts';
 import { applyBootOrder } from './boot-order.ts';
 import type { DeviceEffect, SpecContext } from './device-draft.ts';
+import { equipmentOf } from './equipment.ts';
 import { isSharingKey, sharedDisks } from './extra-sharing.ts';
 import { isTrackingKey, trackedDisks, trackingAsked } from './extra-tracking.ts';
 import { invalid } from './invalid.ts';
@@ -147,6 +148,8 @@ export function applySpec(
   if (configuration.secureBoot && configuration.firmware !== 'efi') {
     throw invalid('bootOptions.efiSecureBootEnabled', 'secure boot needs EFI firmware');
   }
+  if (equipmentOf(configuration).tpm && configuration.firmware !== 'efi')
+    throw invalid('firmware', 'a machine with a TPM has EFI firmware');
   if (tracking && !context.changedBlocks) {
     throw fault('NotSupported', {}, 'configSpec.changeTrackingEnabled: changed blocks cannot be told here.');
   }

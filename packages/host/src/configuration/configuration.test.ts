@@ -15,6 +15,7 @@ const context: SpecContext = {
   guestOs,
   limits: { cpus: 16, memoryMiB: 65_536 },
   changedBlocks: true,
+  tpm: true,
   networkExists: (name) => name === 'VM Network',
   networkName: (value) => (value === 'network-1' ? 'VM Network' : undefined),
 };

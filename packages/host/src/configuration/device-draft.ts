@@ -9,6 +9,8 @@ export interface SpecContext {
   readonly limits: { readonly cpus: number; readonly memoryMiB: number };
   /** Changes of disks can be told here. */
   readonly changedBlocks: boolean;
+  /** Machines may have a TPM here. */
+  readonly tpm: boolean;
   networkExists(name: string): boolean;
   /** Name of a network by its reference's value. */
   networkName(value: string): string | undefined;

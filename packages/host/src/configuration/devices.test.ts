@@ -12,6 +12,7 @@ const context: SpecContext = {
   guestOs: new GuestOsNames(schema),
   limits: { cpus: 16, memoryMiB: 65_536 },
   changedBlocks: true,
+  tpm: true,
   networkExists: (name) => name === 'VM Network',
   networkName: () => undefined,
 };
@@ -67,6 +68,7 @@ const addable: Readonly<Record<string, object>> = {
   VirtualSoundBlaster16: {},
   VirtualEnsoniq1371: {},
   VirtualHdAudioCard: {},
+  VirtualTPM: {},
   VirtualPCNet32: onNetwork,
   VirtualE1000: onNetwork,
   VirtualE1000e: onNetwork,
@@ -82,7 +84,7 @@ test('every kind of device is built, or refused by its name', () => {
   const kinds = schema.subtypes('VirtualDevice');
   assert.ok(kinds.length > 45);
   for (const kind of Object.keys(addable)) assert.ok(kinds.includes(kind), kind);
-  const bare = newConfiguration('m');
+  const bare: MachineConfiguration = { ...newConfiguration('m'), firmware: 'efi' };
   for (const kind of kinds) {
     const add = change(
       'add',
@@ -123,6 +125,7 @@ test('USB, sound and video are keys of the file, one of each, and go as they cam
     xhci: true,
     sound: 'hdaudio',
     videoRamKiB: 65_536,
+    tpm: false,
   });
   assert.equal(
     faultOf(() => apply(configuration, change('add', usb))),
@@ -237,6 +240,29 @@ test('what is asked of a disk and not done is refused', () => {
   // Of a disk that is there, clients say so without meaning it.
   const kept = change('edit', disk({ key: 2000, unitNumber: 0 }), { fileOperation: 'replace' });
   assert.ok(!apply(configuration, kept).effects.some(({ kind }) => kind === 'create-disk'));
+});
+
+test('a TPM is for EFI, where the host has one, and once', () => {
+  const tpm = change('add', { _typeName: 'VirtualTPM', key: -3 });
+  const bare = newConfiguration('m');
+  const efi: MachineConfiguration = { ...bare, firmware: 'efi' };
+  const { configuration } = apply(efi, tpm);
+  assert.deepEqual(configuration.extra, [['vtpm.present', 'TRUE']]);
+  assert.equal(
+    faultOf(() => apply(bare, tpm)),
+    'InvalidArgument',
+  );
+  assert.equal(
+    faultOf(() => apply(configuration, tpm)),
+    'InvalidDeviceSpec',
+  );
+  assert.throws(
+    () => applySpec(efi, { deviceChange: [tpm] } as never, { ...context, tpm: false }),
+    (error) =>
+      error instanceof VimFault && error.type === 'DeviceUnsupportedForVmPlatform' && /swtpm/.test(error.message),
+  );
+  const gone = change('remove', { _typeName: 'VirtualTPM', key: 11000 });
+  assert.deepEqual(apply(configuration, gone).configuration.extra, []);
 });
 
 test('an adapter keeps what it may use of its network, and what cannot be granted is refused', () => {

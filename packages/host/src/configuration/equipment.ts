@@ -1,10 +1,10 @@
-import type { VirtualDevice, VirtualDeviceConfigSpec } from '@hypostyle/vim';
+import { fault, type VirtualDevice, type VirtualDeviceConfigSpec } from '@hypostyle/vim';
 import { badDevice, type DeviceDraft } from './device-draft.ts';
 import type { MachineConfiguration } from './machine-configuration.ts';
 import { findEntry, withEntry } from './settings.ts';
 
 /** Keys of devices that a machine has one of, as VMware numbers them. */
-export const equipmentKeys = { sound: 5000, usb: 7000, xhci: 14000 } as const;
+export const equipmentKeys = { sound: 5000, usb: 7000, tpm: 11000, xhci: 14000 } as const;
 
 export const soundModels = {
   VirtualSoundBlaster16: 'sb16',
@@ -21,6 +21,8 @@ export interface Equipment {
   readonly xhci: boolean;
   readonly sound: SoundModel | undefined;
   readonly videoRamKiB: number;
+  /** A TPM 2.0. */
+  readonly tpm: boolean;
 }
 
 const defaultVideoRamKiB = 16_384;
@@ -42,12 +44,14 @@ export function equipmentOf({ extra }: Pick<MachineConfiguration, 'extra'>): Equ
       Number.isSafeInteger(videoRamKiB) && videoRamKiB >= 1024 && videoRamKiB <= mostVideoRamKiB
         ? videoRamKiB
         : defaultVideoRamKiB,
+    tpm: present('vtpm'),
   };
 }
 
 export function isEquipment(type: string): boolean {
   return (
-    ['VirtualUSBController', 'VirtualUSBXHCIController', 'VirtualMachineVideoCard'].includes(type) || isSound(type)
+    ['VirtualUSBController', 'VirtualUSBXHCIController', 'VirtualMachineVideoCard', 'VirtualTPM'].includes(type) ||
+    isSound(type)
   );
 }
 
@@ -58,7 +62,9 @@ export function applyEquipment(draft: DeviceDraft, change: VirtualDeviceConfigSp
     ? changeSound(draft, change, index)
     : type === 'VirtualMachineVideoCard'
       ? changeVideo(draft, change, index)
-      : changeUsb(draft, change, index);
+      : type === 'VirtualTPM'
+        ? changeTpm(draft, change, index)
+        : changeUsb(draft, change, index);
   draft.configuration = { ...draft.configuration, extra };
 }
 
@@ -102,6 +108,24 @@ function changeUsb({ configuration, keys }: DeviceDraft, change: VirtualDeviceCo
     'ehci.present',
     ehci ? 'TRUE' : '',
   );
+}
+
+function changeTpm(
+  { configuration, keys, context }: DeviceDraft,
+  change: VirtualDeviceConfigSpec,
+  index: number,
+): Entries {
+  const { operation, device } = change;
+  mustBe(equipmentOf(configuration).tpm, change, equipmentKeys.tpm, index);
+  if (operation === 'remove') return configuration.extra.filter(([key]) => !/^vtpm\./i.test(key));
+  if (operation === 'add' && !context.tpm)
+    throw fault(
+      'DeviceUnsupportedForVmPlatform',
+      { deviceIndex: index, property: 'virtualDeviceSpec.device' },
+      `Device '${index}' is a VirtualTPM, which this host has nothing for: install the packages swtpm and ovmf, and start the service again.`,
+    );
+  keys.set(device.key, equipmentKeys.tpm);
+  return withEntry(configuration.extra, 'vtpm.present', 'TRUE');
 }
 
 interface VideoCard extends VirtualDevice {

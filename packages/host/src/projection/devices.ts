@@ -141,7 +141,7 @@ export function virtualDevices(
   return devices;
 }
 
-function equipmentDevices({ usb, ehci, xhci, sound }: Equipment): VirtualDevice[] {
+function equipmentDevices({ usb, ehci, xhci, sound, tpm }: Equipment): VirtualDevice[] {
   const onPci = { controllerKey: fixedKeys.pci, busNumber: 0, autoConnectDevices: false };
   const model = Object.entries(soundModels).find(([, known]) => known === sound)?.[0] as
     | keyof typeof soundModels
@@ -165,6 +165,16 @@ function equipmentDevices({ usb, ehci, xhci, sound }: Equipment): VirtualDevice[
             key: equipmentKeys.xhci,
             deviceInfo: description('USB xHCI controller', 'USB xHCI controller'),
             unitNumber: 23,
+          }),
+        ]
+      : []),
+    ...(tpm
+      ? [
+          data('VirtualTPM', {
+            key: equipmentKeys.tpm,
+            deviceInfo: description('Virtual TPM', 'TPM 2.0'),
+            controllerKey: fixedKeys.pci,
+            unitNumber: 20,
           }),
         ]
       : []),

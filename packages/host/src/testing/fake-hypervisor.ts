@@ -75,6 +75,7 @@ export class FakeHypervisor implements Hypervisor, FakeGuests {
         guestData: true,
         sharedDisks: true,
         nicLimits: true,
+        tpm: true,
         nicModels: [...nicModels],
         controllerModels: ['ide', 'ahci', 'buslogic', 'lsilogic', 'lsisas1068', 'pvscsi', 'nvme'],
         maxCpus: 8,

@@ -8,6 +8,7 @@ import { lockConflictCode } from './lock-conflict.ts';
 import { type AddedMemory, memoryDevice } from './memory-devices.ts';
 import { nicArguments } from './nics.ts';
 import type { RunDirectory } from './run-directory.ts';
+import { tpmDevice } from './tpm.ts';
 
 const idPattern = /^[A-Za-z][A-Za-z0-9._-]{0,30}$/;
 const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -61,6 +62,7 @@ export function commandLine(options: CommandLineOptions): string[] {
     { driver: 'pvpanic' },
     ...optionalDevices(hardware),
     ...equipmentDevices(hardware),
+    ...(hardware.tpm ? [tpmDevice(hardware)] : []),
     ...drives.devices,
     ...nics.map((nic) => nic.device),
     ...memory.map(({ device }) => device),
@@ -88,6 +90,9 @@ export function commandLine(options: CommandLineOptions): string[] {
       `${serverSocket(`serial${index}`, run.serial(index))}${logPath ? `,logfile=${escapeComma(logPath)},logappend=on` : ''}`,
     ]),
     ...(hardware.sound ? ['-audiodev', 'none,id=sound'] : []),
+    ...(hardware.tpm
+      ? ['-chardev', `socket,id=tpm,path=${escapeComma(run.tpm)}`, '-tpmdev', 'emulator,id=tpm,chardev=tpm']
+      : []),
     ...(hardware.guestAgent ? ['-chardev', serverSocket('agent', run.agent)] : []),
     ...(hardware.guestData ?? []).flatMap(({ name, path }) => [
       '-fw_cfg',

@@ -69,6 +69,11 @@ export class RunDirectory {
     return this.#file('pivoting');
   }
 
+  /** Where the machine's TPM listens for the engine. */
+  get tpm(): string {
+    return this.#file('tpm');
+  }
+
   /** Where the process is told that limited adapters' frames go through. */
   get shaper(): string {
     return this.#file('shaper');

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { RunDirectory } from './run-directory.ts';
 
 const ownNames =
-  /^(?:engine|qmp|rescue|vnc|screen|agent|migrate|nbd|drained|suspending|saving|pivoting|serial\d+|shaper|shape|net\d+[rt][io]|lock[0-9a-f]{8})-([0-9a-f]+)(?:\.json)?(?:\.new)?$/;
+  /^(?:engine|qmp|rescue|vnc|screen|agent|migrate|nbd|drained|suspending|saving|pivoting|serial\d+|shaper|shape|tpm|net\d+[rt][io]|lock[0-9a-f]{8})-([0-9a-f]+)(?:\.json)?(?:\.new)?$/;
 
 /** Removes the files of one start. */
 export function removeRunFiles(run: RunDirectory): Promise<void> {

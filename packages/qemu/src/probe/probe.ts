@@ -1,11 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, readFile, realpath, rename, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { release, totalmem } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { type HypervisorInfo, type MachinePlatform, nicModels } from '@hypostyle/contracts';
 import { messageOf, qemuErrors } from '../errors.ts';
 import { memoryStepMiB } from '../hotplug/hot-memory.ts';
 import { isHotPluggable, supportedControllers } from '../machine/controllers.ts';
+import { findProgram } from '../process/find-program.ts';
 import { isObject } from '../qmp/qmp-message.ts';
 import { queryEngine } from './engine-query.ts';
 import { whyNoKvmDevice, whyNotKvm } from './kvm-test.ts';
@@ -32,6 +33,7 @@ export async function probeEngine(options: {
   readonly cacheDirectory: string;
 }): Promise<ProbeVerdict & { readonly program: string }> {
   const program = await findProgram(options.program);
+  if (program === undefined) throw qemuErrors.engineMissing(options.program);
   const deviceReason = await whyNoKvmDevice();
   const key = await verdictKey(program, deviceReason);
   const path = join(options.cacheDirectory, `qemu-${key}.json`);
@@ -71,7 +73,10 @@ async function tryKvm(program: string): Promise<ProbeVerdict | string> {
 }
 
 /** What the contract tells of a verdict. */
-export function hypervisorInfo(verdict: ProbeVerdict, efi: boolean): HypervisorInfo {
+export function hypervisorInfo(
+  verdict: ProbeVerdict,
+  { efi, tpm }: { readonly efi: boolean; readonly tpm: boolean },
+): HypervisorInfo {
   return {
     product: 'QEMU',
     version: verdict.version,
@@ -105,26 +110,13 @@ export function hypervisorInfo(verdict: ProbeVerdict, efi: boolean): HypervisorI
       guestData: true,
       sharedDisks: true,
       nicLimits: true,
+      tpm: efi && tpm,
       nicModels,
       controllerModels: supportedControllers,
       maxCpus: verdict.maxCpus,
       maxMemoryMiB: Math.floor(totalmem() / 2 ** 20),
     },
   };
-}
-
-async function findProgram(name: string): Promise<string> {
-  const candidates = name.includes('/')
-    ? [name]
-    : (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder || '.', name));
-  for (const candidate of candidates) {
-    try {
-      return await realpath(candidate);
-    } catch {
-      // Not in this folder.
-    }
-  }
-  throw qemuErrors.engineMissing(name);
 }
 
 async function verdictKey(program: string, deviceReason: string | undefined): Promise<string> {

@@ -81,6 +81,7 @@ const kinds: Readonly<Record<string, (options: AddOptions, machine: MachineDevic
     _typeName: oneOf(soundTypes, type, 'sound card'),
     backing: { _typeName: 'VirtualSoundCardDeviceBackingInfo', deviceName: '', useAutoDetect: true },
   }),
+  tpm: () => ({ _typeName: 'VirtualTPM' }),
   serial: ({ file = '' }) => ({
     _typeName: 'VirtualSerialPort',
     yieldOnPoll: true,
@@ -131,6 +132,7 @@ export function defineDeviceAdd(device: Command, context: CommandContext): void 
 Examples:
   hypo device add web ethernet --network "VM Network" --adapter e1000e
   hypo device add web cdrom --image "[datastore1] iso/debian.iso"
+  hypo device add web tpm
   hypo device add web scsi --type pvscsi --sharing virtualSharing`,
     )
     .action(async (machine: string, kind: string, _options: unknown, command: Command) => {

@@ -43,7 +43,8 @@ const moveTypes = new Set([
 /** Understands a spec for a machine as it is now. Throws the documented faults; InvalidArgument names the member. */
 export function cloneRequest(core: HostCore, machine: MachineRecord, spec: VirtualMachineCloneSpec): CloneRequest {
   if (spec.memory) throw fault('NotSupported', {}, 'spec.memory: a clone begins switched off here.');
-  if (spec.tpmProvisionPolicy !== undefined) throw fault('NotSupported', {}, 'spec.tpmProvisionPolicy: no TPM here.');
+  if (![undefined, 'replace'].includes(spec.tpmProvisionPolicy))
+    throw fault('NotSupported', {}, 'spec.tpmProvisionPolicy: a clone has a new TPM here (replace).');
   const source = sourceOf(machine, spec);
   const datastore = targetDatastore(core, machine, spec.location);
   const ways = new Map(

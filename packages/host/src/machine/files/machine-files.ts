@@ -115,6 +115,8 @@ const types: readonly [RegExp, string][] = [
   [/\.vmx$/i, 'config'],
   [/\.vmxf$/i, 'extendedConfig'],
   [/\.nvram$/i, 'nvram'],
+  // As that of other makers, which keep a TPM in it.
+  [/\.tpm$/i, 'nvram'],
   [/\.log$/i, 'log'],
   [/\.vmsd$/i, 'snapshotList'],
   [/\.vmsn$/i, 'snapshotData'],

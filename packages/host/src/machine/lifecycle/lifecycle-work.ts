@@ -77,6 +77,7 @@ export function specContext(core: HostCore): SpecContext {
     guestOs: core.guestOs,
     limits: core.limits,
     changedBlocks: core.hypervisorInfo.capabilities.changedBlocks,
+    tpm: core.hypervisorInfo.capabilities.tpm,
     networkExists: (name) => core.networks.find(name) !== undefined,
     networkName: (value) => core.networks.byReference(value)?.name,
   };

@@ -109,7 +109,7 @@ export function machineHardware(machine: MachineRecord, options: HardwareOptions
         : {}),
     }),
   );
-  const { usb, ehci, xhci, sound, videoRamKiB } = equipmentOf(c);
+  const { usb, ehci, xhci, sound, videoRamKiB, tpm } = equipmentOf(c);
   return {
     uuid: c.uuid,
     name: c.name,
@@ -135,6 +135,7 @@ export function machineHardware(machine: MachineRecord, options: HardwareOptions
     floppies,
     ...(usb || xhci ? { usb: { uhci: usb, ehci, xhci } } : {}),
     ...(sound === undefined ? {} : { sound }),
+    ...(tpm ? { tpm: { statePath: join(folder, tpmName(machine.vmxPath)) } } : {}),
     videoMemoryMiB: videoRamKiB / 1024,
     ...hotPlugLimits(c, options),
     balloon: true,
@@ -148,6 +149,11 @@ export function machineHardware(machine: MachineRecord, options: HardwareOptions
     nvramPath: nvramPathOf(c, join(folder, splitPath(machine.vmxPath).name)),
     clock: c.guestId.startsWith('win') ? 'localtime' : 'utc',
   };
+}
+
+/** The file in which a machine's TPM keeps what it has, beside the `.vmx`. */
+export function tpmName(vmxPath: string): string {
+  return `${splitPath(vmxPath).name.replace(/\.vmx$/i, '')}.tpm`;
 }
 
 /** Where the firmware keeps what it remembers, beside the `.vmx` at an absolute path. */

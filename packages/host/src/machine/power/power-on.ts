@@ -39,7 +39,7 @@ import { namedDisks } from '../snapshot/disk-forest.ts';
 import { findToolsDisc, removeToolsDisc, withToolsDisc } from '../tools/tools-disc.ts';
 import { exchangeAdapters, forgetCopiedMemory, readCopiedMemory, withKnownAddresses } from './copied-memory.ts';
 import { unbootableByEfi } from './efi-boot.ts';
-import { machineHardware } from './hardware.ts';
+import { machineHardware, tpmName } from './hardware.ts';
 import { memoryImageOf, suspendKey } from './memory-image.ts';
 
 const machineTypeKey = 'hypostyle.machineType';
@@ -246,7 +246,7 @@ async function checkFiles({
     return image === undefined ? [] : [image];
   });
   const serials = c.serials.filter((serial) => serial.kind === 'file').map((serial) => serial.fileName);
-  for (const fileName of ['hypostyle.log', '.hypo', join('.hypo', 'vm.lck'), c.nvram, ...serials]) {
+  for (const fileName of ['hypostyle.log', '.hypo', join('.hypo', 'vm.lck'), c.nvram, tpmName(vmxPath), ...serials]) {
     const name = fileName.startsWith('.hypo') ? fileName : splitPath(fileName.replace(/^\[[^\]]*\] */, '')).name;
     if (name !== '') paths.push(joinPath(folder, name));
   }
