@@ -80,7 +80,11 @@ check() {
 $known
 END
     case $hash in '' | '!'* | '*'*) verdict=bad; return ;; esac
-    if [ -n "$days" ] && [ $(($(date +%s) / 86400)) -ge "$days" ]; then verdict=bad; return; fi
+    today=$(($(date +%s) / 86400))
+    if [ -n "$days" ] && [ $today -ge "$days" ]; then verdict=bad; return; fi
+    # A password that has to be changed first, or was due for that, is good for nothing else.
+    if [ "$changed" = 0 ]; then verdict=bad; return; fi
+    if [ -n "$changed" ] && [ "\${most:--1}" -ge 0 ] && [ $today -gt $((changed + most)) ]; then verdict=bad; return; fi
     for helper in /usr/sbin/unix_chkpwd /sbin/unix_chkpwd; do
       [ -x $helper ] || continue
       if printf '%s\\0' "$password" | $helper "$user" nonull >/dev/null 2>&1; then verdict=good; else verdict=bad; fi
