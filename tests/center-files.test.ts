@@ -9,6 +9,8 @@ import { connect } from 'node:tls';
 import type { HttpNfcLeaseInfo, ManagedObjectReference } from '@hypostyle/vim';
 import { type Center, centerOf } from './harness/center.ts';
 import { Daemon } from './harness/daemon.ts';
+import { signedIn } from './harness/guest-machine.ts';
+import { streamDisk } from './harness/package-files.ts';
 
 interface Answer {
   readonly status: number;
@@ -56,13 +58,19 @@ describe('files of every host at the center', () => {
   const ask = (
     method: string,
     path: string,
-    options: { readonly body?: Buffer; readonly headers?: Record<string, string>; readonly anonymous?: boolean } = {},
+    options: {
+      readonly body?: Buffer;
+      readonly headers?: Record<string, string>;
+      readonly anonymous?: boolean;
+      /** That of the center unless told. */
+      readonly origin?: string;
+    } = {},
   ): Promise<Answer> =>
     new Promise((resolve, reject) => {
-      const { headers = {}, body, anonymous = false } = options;
+      const { headers = {}, body, anonymous = false, origin = daemon.url } = options;
       const basic = Buffer.from(`${daemon.username}:${daemon.password}`).toString('base64');
       const outgoing = request(
-        `${daemon.url}${path}`,
+        `${origin}${path}`,
         { method, agent, headers: { ...(anonymous ? {} : { authorization: `Basic ${basic}` }), ...headers } },
         (incoming) => {
           const parts: Buffer[] = [];
@@ -143,6 +151,73 @@ describe('files of every host at the center', () => {
     await center.client.call(lease, 'HttpNfcLeaseComplete', {});
     assert.equal(await center.property(lease, 'state'), 'done');
     assert.deepEqual([...(await center.machines()).keys()], ['web']);
+  });
+
+  it('has a second datastore of a host take files, and disks of an import', async () => {
+    const path = join(host.home, 'second');
+    const system = { type: 'HostDatastoreSystem', value: 'ha-datastoresystem' } as const;
+    await using client = await signedIn(host);
+    await client.call(system as ManagedObjectReference<'HostDatastoreSystem'>, 'CreateLocalDatastore', {
+      name: 'second',
+      path,
+    });
+    const namesNow = async () =>
+      Promise.all((await center.all('Datastore')).map((ref) => center.property<string>(ref, 'name')));
+    while (!(await namesNow()).includes('second'));
+    const bytes = randomBytes(1 << 20);
+    assert.equal((await ask('PUT', at('box/b.iso', 'second'), { body: bytes })).status, 201);
+    assert.ok(bytes.equals(await readFile(join(path, 'box', 'b.iso'))));
+    assert.ok((await ask('GET', at('box/b.iso', 'second'))).body.equals(bytes));
+    const far = (await center.hosts()).find(({ name }) => name === host.host);
+    assert.ok(far);
+    const disk = (key: number, unitNumber: number, fileName: string) => ({
+      operation: 'add',
+      device: {
+        _typeName: 'VirtualDisk',
+        key,
+        controllerKey: -1,
+        unitNumber,
+        capacityInKB: 1024,
+        backing: {
+          _typeName: 'VirtualDiskFlatVer2BackingInfo',
+          fileName,
+          diskMode: 'persistent',
+          thinProvisioned: true,
+        },
+      },
+    });
+    const controller = { _typeName: 'VirtualLsiLogicController', key: -1, busNumber: 0, sharedBus: 'noSharing' };
+    const configSpec = {
+      _typeName: 'VirtualMachineConfigSpec',
+      name: 'spread',
+      files: { _typeName: 'VirtualMachineFileInfo', vmPathName: '[datastore1 (1)]' },
+      deviceChange: [
+        { operation: 'add', device: controller },
+        disk(-2, 0, 'disk1.vmdk'),
+        disk(-3, 1, '[second] disk2.vmdk'),
+      ],
+    };
+    const lease = (await center.client.call(far.pool, 'ImportVApp', {
+      spec: { _typeName: 'VirtualMachineImportSpec', configSpec },
+    } as never)) as ManagedObjectReference<'HttpNfcLease'>;
+    while ((await center.property(lease, 'state')) === 'initializing');
+    const { deviceUrl = [] } = await center.property<HttpNfcLeaseInfo>(lease, 'info');
+    const blocks = deviceUrl.map(() => randomBytes(65_536));
+    const contents = await Promise.all(blocks.map((block) => streamDisk(1 << 20, () => block)));
+    for (const [index, { url }] of deviceUrl.entries()) {
+      const { pathname } = new URL(url);
+      const sent = await ask('PUT', pathname, {
+        body: contents[index] ?? Buffer.alloc(0),
+        origin: host.url,
+        anonymous: true,
+      });
+      assert.equal(sent.status, 201, sent.body.toString());
+    }
+    await center.client.call(lease, 'HttpNfcLeaseComplete', {});
+    assert.equal(await center.property(lease, 'state'), 'done');
+    const whole = Buffer.concat(Array.from({ length: 16 }, () => blocks[1] ?? Buffer.alloc(0)));
+    assert.ok(whole.equals(await readFile(join(path, 'spread', 'spread_1-flat.vmdk'))));
+    assert.ok((await ask('GET', at('spread/spread_1-flat.vmdk', 'second'))).body.equals(whole));
   });
 
   it('says so when the host is away', async () => {

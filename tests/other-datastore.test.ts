@@ -94,6 +94,43 @@ test('a guest writes a disk on another datastore, through snapshots and restarts
   await task('RemoveAllSnapshots_Task', {});
   await write(4);
   assert.deepEqual((await readdir(join(path, 'web'))).sort(), ['web-flat.vmdk', 'web.vmdk']);
+  // The disk alone goes to the machine and back, thick and thin, while the guest writes to it.
+  const [found] = await client.retrieve(machine, ['config', 'datastore']);
+  const key = found?.values.config?.hardware.device?.find(
+    ({ backing }) => (backing as { datastore?: { value: string } } | undefined)?.datastore?.value === other.value,
+  )?.key;
+  const first = found?.values.datastore?.find(({ value }) => value !== other.value);
+  assert.ok(key !== undefined && first !== undefined);
+  const hashes = async () => (await inGuest((console) => console.run(`sha256sum ${device}`, 120_000))).split(' ')[0];
+  for (const [place, thinProvisioned] of [
+    [first, false],
+    [other, true],
+  ] as const) {
+    const last = await write(6);
+    const diskBackingInfo = data('VirtualDiskFlatVer2BackingInfo', {
+      fileName: '',
+      diskMode: 'persistent',
+      thinProvisioned,
+    });
+    const disk = [data('VirtualMachineRelocateSpecDiskLocator', { diskId: key, datastore: place, diskBackingInfo })];
+    await inGuest((console) =>
+      console.run(
+        `(dd if=/dev/urandom of=${device} bs=64k seek=128 count=64 conv=notrunc,fsync 2>/dev/null) &`,
+        10_000,
+      ),
+    );
+    await task('RelocateVM_Task', { spec: data('VirtualMachineRelocateSpec', { disk }) });
+    await inGuest((console) => console.run('wait; sync; echo 3 > /proc/sys/vm/drop_caches', 60_000));
+    assert.notEqual(await hashes(), last, 'it wrote meanwhile');
+    const [now] = await client.retrieve(machine, ['config']);
+    const backing = now?.values.config?.hardware.device?.find((device) => device.key === key)?.backing as {
+      readonly datastore?: { readonly value: string };
+      readonly thinProvisioned?: boolean;
+    };
+    assert.deepEqual([backing.datastore?.value, backing.thinProvisioned], [place.value, thinProvisioned]);
+    const gone = (await readdir(join(path, 'web')).catch(() => [])).filter((name) => name.endsWith('.vmdk'));
+    assert.equal(gone.length, place === other ? 2 : 0, String(gone));
+  }
   const location = data('VirtualMachineRelocateSpec', { datastore: other });
   await task('RelocateVM_Task', { spec: location });
   const digest = await write(5);
