@@ -120,7 +120,9 @@ test('a guest writes a disk on another datastore, through snapshots and restarts
       ),
     );
     await task('RelocateVM_Task', { spec: data('VirtualMachineRelocateSpec', { disk }) });
-    await inGuest((console) => console.run('wait; sync; echo 3 > /proc/sys/vm/drop_caches', 60_000));
+    await inGuest((console) =>
+      console.run('while pidof dd; do sleep 1; done; echo 3 > /proc/sys/vm/drop_caches', 60_000),
+    );
     assert.notEqual(await hashes(), last, 'it wrote meanwhile');
     const [now] = await client.retrieve(machine, ['config']);
     const backing = now?.values.config?.hardware.device?.find((device) => device.key === key)?.backing as {
