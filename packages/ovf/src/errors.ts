@@ -27,6 +27,8 @@ const reasons = {
   'certificate-invalid': 'the certificate of the package is not valid',
   'signing-failed': 'the package cannot be signed',
   encrypted: 'the content is encrypted',
+  'passphrase-wrong': 'the content is encrypted by another passphrase',
+  'encryption-failed': 'the package cannot be encrypted',
   'target-exists': 'nothing is overwritten unasked',
   'target-unwritable': 'the target was not written',
   'text-invalid': 'a text cannot be written as XML',

@@ -6,6 +6,10 @@
  *     const hardware = resolveHardware(ova.envelope, system);
  *     for (const disk of hardware.disks) if (disk.file) for await (const part of ova.open(disk.file.href)) …
  */
+
+export type { CipherName } from './encryption/algorithms.ts';
+export { isEncrypted } from './encryption/encrypted-files.ts';
+export { type EncryptionOptions, withoutEncryption } from './encryption/encrypting.ts';
 export { selectConfiguration } from './envelope/deployment-configuration.ts';
 export * from './envelope/envelope.ts';
 export { type EnvelopeOptions, parseEnvelope, readEnvelope } from './envelope/envelope-reader.ts';

@@ -1,8 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
+import { hasEncryptedMarkup, withPlainMarkup } from '../encryption/encrypted-markup.ts';
 import { OvfError } from '../errors.ts';
 import { checkEnvelope } from '../validation/envelope-rules.ts';
 import { IssueLog, warningsOf } from '../validation/issue-log.ts';
-import { parseXml, readXml, type XmlLimits } from '../xml/xml-reader.ts';
+import { parseXml, readXml, type XmlLimits, xmlText } from '../xml/xml-reader.ts';
 import type { XmlElement } from '../xml/xml-tree.ts';
 import { readContent, readEulaSection } from './content-reader.ts';
 import { ElementReader, present, type ReadContext } from './element-reader.ts';
@@ -31,11 +32,37 @@ export function parseEnvelope(source: string | Uint8Array, options: EnvelopeOpti
   return envelopeOf(parseXml(source, options), options.fileName);
 }
 
-/** {@link parseEnvelope}, giving way to others between slices of a long descriptor and between the steps. */
-export async function readEnvelope(source: string | Uint8Array, options: EnvelopeOptions = {}): Promise<Envelope> {
-  const root = await readXml(source, options);
+/** How to read an envelope of which parts may be encrypted. */
+export interface SealedEnvelopeOptions extends EnvelopeOptions {
+  /** Of the package; without it encrypted parts are refused (`encrypted`). */
+  readonly passphrase?: string | Uint8Array | undefined;
+}
+
+/**
+ * {@link parseEnvelope}, giving way to others between slices of a long descriptor and between the steps, and with encrypted
+ * parts in the clear (DSP0243 2.1 9.16). Throws `encrypted` and `passphrase-wrong`, too.
+ */
+export async function readEnvelope(
+  source: string | Uint8Array,
+  options: SealedEnvelopeOptions = {},
+): Promise<Envelope> {
+  const root = await readPlainXml(source, options);
   await setImmediate();
   return envelopeOf(root, options.fileName);
+}
+
+/** {@link readXml} with encrypted parts in the clear, where there is a passphrase. */
+export async function readPlainXml(
+  source: string | Uint8Array,
+  { passphrase, ...options }: SealedEnvelopeOptions,
+): Promise<XmlElement> {
+  const root = await readXml(source, options);
+  if (passphrase === undefined || !hasEncryptedMarkup(root)) return root;
+  return withPlainMarkup(root, {
+    passphrase: Buffer.from(passphrase),
+    fileName: options.fileName,
+    source: xmlText(source, options),
+  });
 }
 
 function envelopeOf(root: XmlElement, fileName: string | undefined): Envelope {

@@ -1,3 +1,4 @@
+import { isEncryptedData } from '../encryption/encryption-elements.ts';
 import { type ElementReader, present } from './element-reader.ts';
 import type {
   DeploymentOptionSection,
@@ -28,7 +29,7 @@ function readFile(reader: ElementReader): FileReference {
     ...present('size', reader.integerAttribute('size')),
     ...present('compression', compression as FileReference['compression']),
     ...present('chunkSize', reader.integerAttribute('chunkSize', 1)),
-    ...reader.rest(),
+    ...reader.rest(isEncryptedData),
   };
 }
 

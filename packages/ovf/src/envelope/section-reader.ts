@@ -1,3 +1,4 @@
+import { isEncryptedData } from '../encryption/encryption-elements.ts';
 import { childElements, type XmlElement } from '../xml/xml-tree.ts';
 import { ElementReader } from './element-reader.ts';
 import type { UnknownSection } from './envelope.ts';
@@ -100,6 +101,8 @@ export function readSections<const Readers extends SectionReaders>(
 function readUnknownSection(reader: ElementReader, parent: XmlElement): UnknownSection {
   const { namespace, name } = reader.element;
   if (namespace === envelopeNamespace && specified.has(name)) reader.fail(`${name} does not belong in ${parent.name}`);
+  if (isEncryptedData(reader.element))
+    reader.fail('a part of the descriptor is encrypted; it takes the passphrase of the package', 'encrypted');
   const said = reader.booleanAttribute('required');
   const understood =
     namespace === vmwareNamespace ||

@@ -1,7 +1,8 @@
+import { EncryptedFiles, isEncrypted } from '../encryption/encrypted-files.ts';
+import { plainContent } from '../encryption/plain-content.ts';
 import type { Envelope, FileReference } from '../envelope/envelope.ts';
 import { readEnvelope } from '../envelope/envelope-reader.ts';
 import { OvfError, type OvfWarning } from '../errors.ts';
-import { refuseEncrypted } from './content/encrypted-files.ts';
 import {
   inflatedOnce,
   joinedPieces,
@@ -23,7 +24,7 @@ import { certificateNameOf, manifestNameOf, readWhole, storedFiles } from './sto
 export interface OpenOptions {
   /** Undo `ovf:compression`; yes unless a range is asked for. */
   readonly decompress?: boolean;
-  /** A part of the stored bytes, chunks joined; its digest is not checked, and it is not decompressed. */
+  /** A part of the stored bytes, chunks joined; its digest is not checked, and it is neither decrypted nor decompressed. */
   readonly range?: ByteRange;
 }
 
@@ -40,15 +41,15 @@ export interface OvfPackage {
   /** Stored names of a referenced file, one unless it is chunked. Throws `file-missing`. */
   storedNames(reference: FileReference): string[];
   /**
-   * Content of a referenced file by href: chunks joined, decompressed, checked against the manifest at the end of each stored file.
-   * Throws `file-missing`, `name-unsafe`; while reading `digest-mismatch`.
+   * Content of a referenced file by href: chunks joined, decrypted, decompressed, checked against the manifest at the end of
+   * each stored file. Throws `file-missing`, `name-unsafe`; while reading `digest-mismatch`, `encrypted`, `passphrase-wrong`.
    */
   open(href: string, options?: OpenOptions): AsyncIterable<Uint8Array>;
   /** A stored file as it lies there, checked against the manifest at its end. Throws as `open`. */
   openStored(name: string): AsyncIterable<Uint8Array>;
   /**
-   * Content of a referenced file, to be read anywhere: where it lies, or for a compressed one inflated once into a scratch
-   * file. Its digest is checked only then. Throws as `open`.
+   * Content of a referenced file, to be read anywhere: where it lies, or for a compressed or encrypted one written once into
+   * a scratch file. Its digest is checked only then. Throws as `open`.
    */
   openRandom(href: string, options?: RandomAccessOptions): Promise<RandomAccessFile>;
   close(): Promise<void>;
@@ -75,6 +76,7 @@ interface OpenedFiles {
   readonly envelope: Envelope;
   readonly files: FileSet;
   readonly digests: ReadonlyMap<string, ManifestEntry> | undefined;
+  readonly encryption: EncryptedFiles;
   readonly fetch: PackageOptions['fetch'];
 }
 
@@ -105,7 +107,10 @@ async function openChecked(source: PackageSource, options: PackageOptions): Prom
   if (digests !== undefined) {
     await check(() => checkDigest(descriptorName, digestOf(digests, descriptorName, descriptor), digests));
   }
-  const envelope = await readEnvelope(descriptor, { fileName: descriptorName });
+  const { passphrase } = options;
+  const envelope = await readEnvelope(descriptor, { fileName: descriptorName, passphrase });
+  const encryption = new EncryptedFiles(envelope, passphrase, descriptorName);
+  await encryption.check();
   const files = new FileSet(envelope, options.rules === 'lax', descriptorName);
   await check(() => files.refuseUnsafe());
   const order = source.names === undefined ? [] : orderWarnings(source.names, descriptorName, envelope);
@@ -131,7 +136,7 @@ async function openChecked(source: PackageSource, options: PackageOptions): Prom
       throw new OvfError('file-missing', `the manifest names ${name}, which is not in the package`, { file: name });
     });
   }
-  const opened: OpenedFiles = { source, envelope, files, digests, fetch: options.fetch };
+  const opened: OpenedFiles = { source, envelope, files, digests, encryption, fetch: options.fetch };
   return {
     source,
     descriptorName,
@@ -166,7 +171,6 @@ class ReferencedFile {
   constructor(opened: OpenedFiles, href: string) {
     const reference = opened.envelope.files.find((file) => file.href === href);
     if (reference === undefined) throw new OvfError('file-missing', 'the file is not in References', { file: href });
-    refuseEncrypted(opened.envelope, reference);
     const external = isExternal(href);
     if (external && opened.fetch === undefined) {
       throw new OvfError('name-unsafe', 'the file lies outside of the package, and is not fetched', { file: href });
@@ -186,8 +190,9 @@ class ReferencedFile {
       return this.#names.length === 0 ? fetch!(href, range) : readStoredRange(source, this.#names, range);
     }
     const stored = this.#names.length === 0 ? fetch!(href) : readStored(source, this.#names, digests);
-    if (!decompress || compression !== 'gzip') return stored;
-    return inflated(stored, href, maxInflatedLength(envelope, this.#reference));
+    const plain = isEncrypted(envelope, this.#reference) ? plainOf(this.#opened, stored, this.#reference) : stored;
+    if (!decompress || compression !== 'gzip') return plain;
+    return inflated(plain, href, maxInflatedLength(envelope, this.#reference));
   }
 
   async readRandom(options: RandomAccessOptions): Promise<RandomAccessFile> {
@@ -200,9 +205,19 @@ class ReferencedFile {
       pieces.push({ size, read: (start, length) => source.read(name, { start, length }) });
     }
     const whole = pieces.length === this.#names.length && pieces.length > 0;
-    if (compression === 'gzip' || !whole) return inflatedOnce(this.read({}), options);
+    const sealed = isEncrypted(this.#opened.envelope, this.#reference);
+    if (compression === 'gzip' || sealed || !whole) return inflatedOnce(this.read({}), options);
     if (this.#names.length > 1 || source.locate === undefined) return joinedPieces(pieces, href);
     const { close, ...location } = await source.locate(this.#names[0]!);
     return { ...joinedPieces(pieces, href), location, close };
   }
+}
+
+async function* plainOf(
+  { envelope, encryption }: OpenedFiles,
+  stored: AsyncIterable<Uint8Array>,
+  reference: FileReference,
+): AsyncGenerator<Uint8Array> {
+  const key = await encryption.keyFor(reference);
+  yield* key === undefined ? stored : plainContent(envelope, reference, stored, key);
 }

@@ -22,6 +22,8 @@ export interface PackageOptions {
    * missing throws when it is opened. Not of a stream.
    */
   readonly damaged?: boolean;
+  /** Of an encrypted package; without it encrypted files are refused when they are opened (`encrypted`). */
+  readonly passphrase?: string | Uint8Array | undefined;
   /** Gets a file that the descriptor names by its URL; without it such files are refused when they are opened. */
   readonly fetch?: (url: string, range?: ByteRange) => AsyncIterable<Uint8Array>;
 }

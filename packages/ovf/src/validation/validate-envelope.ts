@@ -1,10 +1,15 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Envelope, EnvelopeVersion } from '../envelope/envelope.ts';
 import { unifyEnvelope } from '../envelope/envelope-namespace.ts';
-import { buildEnvelope, type EnvelopeOptions } from '../envelope/envelope-reader.ts';
+import {
+  buildEnvelope,
+  type EnvelopeOptions,
+  readPlainXml,
+  type SealedEnvelopeOptions,
+} from '../envelope/envelope-reader.ts';
 import { formatEnvelope } from '../envelope/envelope-writer.ts';
 import { OvfError } from '../errors.ts';
-import { parseXml, readXml } from '../xml/xml-reader.ts';
+import { parseXml } from '../xml/xml-reader.ts';
 import type { XmlElement } from '../xml/xml-tree.ts';
 import { checkEnvelope } from './envelope-rules.ts';
 import { IssueLog, type ValidationIssue, warningsOf } from './issue-log.ts';
@@ -73,11 +78,11 @@ export function validateEnvelope(
 /** {@link validateEnvelope}, giving way to others between slices of a long descriptor and between the steps. */
 export async function validateDescriptor(
   source: string | Uint8Array,
-  options: ValidationOptions = {},
+  options: ValidationOptions & Pick<SealedEnvelopeOptions, 'passphrase'> = {},
 ): Promise<ValidationReport> {
   const log = new IssueLog(options.mode ?? 'strict', false);
   try {
-    const steps = validation(await readXml(source, options), log, options);
+    const steps = validation(await readPlainXml(source, options), log, options);
     for (;;) {
       await setImmediate();
       const step = steps.next();
@@ -130,7 +135,11 @@ function addFailure(log: IssueLog, { code, detail, location }: OvfError): void {
   );
   if (said) return;
   const rule: ValidationRule =
-    code === 'section-unknown' ? 'section-understood' : code === 'unit-unknown' ? 'unit-unreadable' : 'structure';
+    code === 'section-unknown' || code === 'encrypted'
+      ? 'section-understood'
+      : code === 'unit-unknown'
+        ? 'unit-unreadable'
+        : 'structure';
   const chapter = chapters[location.section ?? ''];
   const source = rule === 'structure' && chapter !== undefined ? { source: `DSP0243 1.1 §${chapter}` } : {};
   log.report(rule, detail, location, { code, ...source });

@@ -165,7 +165,8 @@ class TreeBuilder {
   }
 }
 
-function prepare(source: string | Uint8Array, limits: XmlLimits): string {
+/** The text of a document as it is read. Throws as {@link parseXml}. */
+export function xmlText(source: string | Uint8Array, limits: XmlLimits): string {
   const maxLength = limits.maxLength ?? defaultMaxLength;
   if (source.length > maxLength) {
     throw new OvfError('xml-limit', `the document is longer than ${maxLength}`, { file: limits.fileName });
@@ -180,14 +181,14 @@ function prepare(source: string | Uint8Array, limits: XmlLimits): string {
  */
 export function parseXml(source: string | Uint8Array, limits: XmlLimits = {}): XmlElement {
   const builder = new TreeBuilder(limits);
-  builder.write(prepare(source, limits));
+  builder.write(xmlText(source, limits));
   return builder.finish();
 }
 
 /** {@link parseXml} in slices, so that a long document does not hold up the event loop. */
 export async function readXml(source: string | Uint8Array, limits: XmlLimits = {}): Promise<XmlElement> {
   const builder = new TreeBuilder(limits);
-  const text = prepare(source, limits);
+  const text = xmlText(source, limits);
   for (let start = 0; start < text.length; start += sliceLength) {
     if (start > 0) await setImmediate();
     builder.write(text.slice(start, start + sliceLength));

@@ -1,3 +1,4 @@
+import { EncryptedFiles } from '../../encryption/encrypted-files.ts';
 import type { Envelope } from '../../envelope/envelope.ts';
 import { readEnvelope } from '../../envelope/envelope-reader.ts';
 import { OvfError, type OvfWarning } from '../../errors.ts';
@@ -62,6 +63,7 @@ class OvaReader implements OvaStream {
   descriptorName = '';
   descriptor: Uint8Array = new Uint8Array(0);
   #envelope: Envelope | undefined;
+  #encryption!: EncryptedFiles;
   manifest: Manifest | undefined;
   manifestBytes: Uint8Array | undefined;
   certificateBytes: Uint8Array | undefined;
@@ -92,7 +94,10 @@ class OvaReader implements OvaStream {
     const digest = new FileDigest();
     digest.update(this.descriptor);
     this.#ledger.add(first.name, digest.finish());
-    this.#envelope = await readEnvelope(this.descriptor, { fileName: first.name });
+    const { passphrase } = this.#options;
+    this.#envelope = await readEnvelope(this.descriptor, { fileName: first.name, passphrase });
+    this.#encryption = new EncryptedFiles(this.#envelope, passphrase, first.name);
+    await this.#encryption.check();
     this.#files = new FileSet(this.#envelope, this.#options.rules === 'lax', this.descriptorName);
     this.#files.refuseUnsafe();
     for (this.#next = await this.#advance(); this.#next !== undefined; this.#next = await this.#advance()) {
@@ -127,7 +132,7 @@ class OvaReader implements OvaStream {
   }
 
   contents(): AsyncGenerator<OvaContent> {
-    return joinedContents(this.files(), this.envelope);
+    return joinedContents(this.files(), this.envelope, this.#encryption);
   }
 
   async close(): Promise<void> {

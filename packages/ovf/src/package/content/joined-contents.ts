@@ -1,10 +1,15 @@
+import type { EncryptedFiles } from '../../encryption/encrypted-files.ts';
+import { plainContent } from '../../encryption/plain-content.ts';
 import type { Envelope } from '../../envelope/envelope.ts';
 import type { OvaContent, OvaFile } from '../archive/ova-file.ts';
-import { refuseEncrypted } from './encrypted-files.ts';
 import { inflated, maxInflatedLength } from './stored-content.ts';
 
-/** Files of a streamed archive as References has them: the chunks of one as one, compression undone. */
-export async function* joinedContents(files: AsyncGenerator<OvaFile>, envelope: Envelope): AsyncGenerator<OvaContent> {
+/** Files of a streamed archive as References has them: the chunks of one as one, encryption and compression undone. */
+export async function* joinedContents(
+  files: AsyncGenerator<OvaFile>,
+  envelope: Envelope,
+  encryption: EncryptedFiles,
+): AsyncGenerator<OvaContent> {
   let next: IteratorResult<OvaFile, void> = await files.next();
   while (!next.done) {
     const { reference, content: first } = next.value;
@@ -21,11 +26,12 @@ export async function* joinedContents(files: AsyncGenerator<OvaFile>, envelope: 
         yield* rest.value.content;
       }
     };
+    const key = await encryption.keyFor(reference);
+    const plain = key === undefined ? stored() : plainContent(envelope, reference, stored(), key);
     const content =
       reference.compression === 'gzip'
-        ? inflated(stored(), reference.href, maxInflatedLength(envelope, reference))
-        : stored();
-    refuseEncrypted(envelope, reference);
+        ? inflated(plain, reference.href, maxInflatedLength(envelope, reference))
+        : plain;
     yield { reference, content };
     next = rest ?? (await files.next());
     // What the reader left of a chunked file.

@@ -1,10 +1,15 @@
 import type { FileHandle } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
+import { encrypted } from '../../encryption/cipher-stream.ts';
+import { isEncrypted } from '../../encryption/encrypted-files.ts';
+import { hasEncryptedMarkup } from '../../encryption/encrypted-markup.ts';
+import { type EncryptionOptions, PackageEncryption, plainReference } from '../../encryption/encrypting.ts';
 import type { Envelope, FileReference } from '../../envelope/envelope.ts';
 import { formatEnvelope } from '../../envelope/envelope-writer.ts';
 import { OvfError } from '../../errors.ts';
 import type { ManifestSigner } from '../../signature/sign-manifest.ts';
+import { parseXml } from '../../xml/xml-reader.ts';
 import { readAt } from '../archive/ova-index.ts';
 import type { KeptManifest, OvaInput } from '../archive/ova-writer.ts';
 import { openNameless } from '../content/random-access.ts';
@@ -25,6 +30,8 @@ export interface PackageChanges {
   readonly compression?: 'gzip' | 'none';
   /** Bytes in a chunk, for files that are longer; 0 joins what is in chunks. */
   readonly chunkBytes?: number;
+  /** Encrypts every file (DSP0243 2.1 9.16), or `none` decrypts all of the package, which was opened with its passphrase. */
+  readonly encryption?: EncryptionOptions | 'none';
 }
 
 /** A package as it is about to be written. */
@@ -53,11 +60,13 @@ const minChunk = 1024;
 
 /** Plans a package: compresses or inflates into scratch files what is to be, for sizes must be known before. */
 export async function planPackage(source: OvfPackage, options: PlanOptions): Promise<PackagePlan> {
-  const { compression, chunkBytes, signer, signal } = options;
+  const { compression, chunkBytes, signer, signal, encryption } = options;
   if (chunkBytes !== undefined && chunkBytes !== 0 && (!Number.isSafeInteger(chunkBytes) || chunkBytes < minChunk)) {
     throw new OvfError('size-mismatch', `a chunk has at least ${minChunk} bytes`);
   }
   const envelope = options.envelope ?? source.envelope;
+  const sealing = encryption === undefined || encryption === 'none' ? undefined : new PackageEncryption(encryption);
+  if (sealing !== undefined) refuseEncrypted(source);
   const disks = new Set((envelope.diskSection?.disks ?? []).map(({ fileId }) => fileId));
   const scratch: FileHandle[] = [];
   const files: OvaInput[] = [];
@@ -69,14 +78,21 @@ export async function planPackage(source: OvfPackage, options: PlanOptions): Pro
         references.push(reference);
         continue;
       }
-      const wanted = wantedForm(reference, compression, disks.has(reference.id));
+      const sealed = isEncrypted(envelope, reference);
+      const reseals = sealing !== undefined || (sealed && encryption === 'none');
+      // What is encrypted cannot be made any smaller.
+      const asked = sealed && !reseals ? undefined : compression;
+      const wanted = wantedForm(reference, asked, disks.has(reference.id));
       const chunk = chunkBytes ?? reference.chunkSize ?? 0;
-      if (wanted === reference.compression && chunk === (reference.chunkSize ?? 0)) {
+      if (!reseals && wanted === reference.compression && chunk === (reference.chunkSize ?? 0)) {
         references.push(reference);
         files.push(...(await storedInputs(source, reference)));
         continue;
       }
-      const content = wanted === reference.compression ? undefined : await reformed(source, reference, wanted, options);
+      const content =
+        !reseals && wanted === reference.compression
+          ? undefined
+          : await reformed(source, reference, { wanted, sealing }, options);
       if (content !== undefined) scratch.push(content.file);
       else joined = true;
       const size = content?.size ?? (await storedSize(source, reference));
@@ -84,24 +100,34 @@ export async function planPackage(source: OvfPackage, options: PlanOptions): Pro
         content === undefined
           ? source.open(reference.href, { range: { start, length } })
           : readScratch(content.file, start, length);
-      const { href, compression: _, chunkSize: __, ...rest } = reference;
+      const { href, compression: _, chunkSize: __, ...rest } = reseals ? plainReference(reference) : reference;
       const chunked = chunk > 0 && size > chunk;
-      references.push({
+      const written: FileReference = {
         ...rest,
         href,
         size,
         ...(wanted === undefined ? {} : { compression: wanted }),
         ...(chunked ? { chunkSize: chunk } : {}),
-      });
+      };
+      references.push(sealing === undefined ? written : sealing.reference(written));
       files.push(...chunkInputs(storedNameOf(source, reference), size, chunked ? chunk : size, read));
     }
+    if (sealing !== undefined && scratch.length === 0)
+      throw new OvfError('encryption-failed', 'it has no file to encrypt', { file: source.descriptorName });
     // A part that is read is not checked by itself.
     if (joined) await refuseDamage(source, signal);
-    const changed = options.envelope !== undefined || scratch.length > 0 || joined;
+    const unsealed = encryption === 'none' && (envelope.encryption !== undefined || hasSealedMarkup(source));
+    const changed = options.envelope !== undefined || scratch.length > 0 || joined || unsealed;
+    if (changed && encryption !== 'none') refusePlainMarkup(source);
     const keeps = !changed && options.digest === undefined && signer === undefined && source.manifest !== undefined;
     return {
       descriptorName: source.descriptorName,
-      descriptor: changed ? Buffer.from(formatEnvelope({ ...envelope, files: references }), 'utf8') : source.descriptor,
+      descriptor: changed
+        ? Buffer.from(
+            formatEnvelope(await sealedEnvelope({ ...envelope, files: references }, sealing, unsealed)),
+            'utf8',
+          )
+        : source.descriptor,
       files,
       digest: options.digest ?? 'SHA256',
       ...(signer === undefined ? {} : { signer }),
@@ -175,22 +201,57 @@ function chunkInputs(
   });
 }
 
-/** A compressed or inflated copy of a file in a scratch file. */
+async function sealedEnvelope(
+  envelope: Envelope,
+  sealing: PackageEncryption | undefined,
+  unsealed: boolean,
+): Promise<Envelope> {
+  if (sealing !== undefined) return sealing.sealed(envelope);
+  const { encryption: _, ...plain } = envelope;
+  return unsealed ? plain : envelope;
+}
+
+/** Throws `encryption-failed` for a package of which something is encrypted already. */
+function refuseEncrypted({ envelope, descriptorName }: OvfPackage): void {
+  if (envelope.encryption === undefined && !envelope.files.some((file) => isEncrypted(envelope, file))) return;
+  throw new OvfError('encryption-failed', 'it is encrypted already; decrypt it first', { file: descriptorName });
+}
+
+/** Throws `encryption-failed` where writing the descriptor anew would put into the clear what was encrypted of it. */
+function refusePlainMarkup({ descriptor, descriptorName }: OvfPackage): void {
+  if (!hasSealedMarkup({ descriptor })) return;
+  const detail = 'parts of the descriptor are encrypted: it can be written as it is, or decrypted as a whole';
+  throw new OvfError('encryption-failed', detail, { file: descriptorName });
+}
+
+function hasSealedMarkup({ descriptor }: Pick<OvfPackage, 'descriptor'>): boolean {
+  return hasEncryptedMarkup(parseXml(descriptor));
+}
+
+/** A copy of a file in another form, compressed or inflated, encrypted or decrypted, in a scratch file. */
 async function reformed(
   source: OvfPackage,
   reference: FileReference,
-  wanted: FileReference['compression'],
+  {
+    wanted,
+    sealing,
+  }: { readonly wanted: FileReference['compression']; readonly sealing: PackageEncryption | undefined },
   { scratchFolder, signal }: PlanOptions,
 ): Promise<{ readonly file: FileHandle; readonly size: number }> {
   const file = await openNameless(scratchFolder);
   try {
-    const content = source.open(reference.href);
+    const recompressed = wanted !== reference.compression;
+    const content = source.open(reference.href, { decompress: recompressed });
+    const seal = async function* (parts: AsyncIterable<Uint8Array>) {
+      yield* sealing === undefined ? parts : encrypted(parts, sealing.contentKey);
+    };
     const write = async (parts: AsyncIterable<Uint8Array>) => {
       for await (const part of parts) await file.appendFile(part);
     };
     const options = signal === undefined ? {} : { signal };
-    if (wanted === 'gzip') await pipeline(content, createGzip({ chunkSize: 256 * 1024 }), write, options);
-    else await pipeline(content, write, options);
+    if (wanted === 'gzip' && recompressed)
+      await pipeline(content, createGzip({ chunkSize: 256 * 1024 }), seal, write, options);
+    else await pipeline(content, seal, write, options);
     return { file, size: (await file.stat()).size };
   } catch (error) {
     await file.close();

@@ -17,6 +17,8 @@ export interface PackageValidationOptions {
   readonly mode?: ValidationMode;
   /** A descriptor with none of its files beside it is checked by itself, with a warning, and not for what is missing. */
   readonly alone?: boolean;
+  /** Of an encrypted package, for the parts of its descriptor that are. */
+  readonly passphrase?: string | Uint8Array | undefined;
 }
 
 /**
@@ -26,12 +28,12 @@ export interface PackageValidationOptions {
  */
 export async function validatePackage(
   source: PackageSource,
-  { mode = 'strict', alone = false }: PackageValidationOptions = {},
+  { mode = 'strict', alone = false, passphrase }: PackageValidationOptions = {},
 ): Promise<readonly ValidationIssue[]> {
   const { descriptorName } = source;
   const descriptor = await readWhole(source, descriptorName, defaultMaxLength);
   if (descriptor === undefined) throw new OvfError('file-missing', 'there is no descriptor', { file: descriptorName });
-  const report = await validateDescriptor(descriptor, { mode, fileName: descriptorName });
+  const report = await validateDescriptor(descriptor, { mode, fileName: descriptorName, passphrase });
   const log = new IssueLog(mode, false);
   const { envelope } = report;
   if (envelope !== undefined && alone && (await isAlone(source, envelope))) {

@@ -35,7 +35,7 @@ export async function verifyPackage(
   const certificateBytes = await readWhole(source, certificateName, maxManifest);
   const signature = verifySignature(manifestBytes, certificateBytes, { ...options, fileName: certificateName });
   const manifest = manifestOf(manifestBytes, manifestName);
-  const envelope = descriptorBytes && (await envelopeOf(descriptorBytes, descriptorName));
+  const envelope = descriptorBytes && (await envelopeOf(descriptorBytes, descriptorName, options.passphrase));
   const warnings: OvfWarning[] = [...(source.warnings ?? [])];
   const invalid: FileVerdict[] = [];
   if (manifest instanceof OvfError) invalid.push(invalidFile(manifestName, manifest));
@@ -78,9 +78,13 @@ export function manifestOf(bytes: Uint8Array | undefined, name: string): Manifes
   }
 }
 
-export async function envelopeOf(bytes: Uint8Array, name: string): Promise<Envelope | OvfError> {
+export async function envelopeOf(
+  bytes: Uint8Array,
+  name: string,
+  passphrase?: PackageOptions['passphrase'],
+): Promise<Envelope | OvfError> {
   try {
-    return await readEnvelope(bytes, { fileName: name });
+    return await readEnvelope(bytes, { fileName: name, passphrase });
   } catch (error) {
     if (error instanceof OvfError) return error;
     throw error;

@@ -87,7 +87,7 @@ async function verifyEntries(
     if (name === manifestNameOf(descriptorName)) manifest = manifestOf(kept.get(name), name);
   }
   if (descriptorName === undefined) throw new OvfError('archive-invalid', 'the archive is empty');
-  const envelope = await envelopeOf(kept.get(descriptorName)!, descriptorName);
+  const envelope = await envelopeOf(kept.get(descriptorName)!, descriptorName, options.passphrase);
   const certificateName = certificateNameOf(descriptorName);
   const manifestBytes = kept.get(manifestNameOf(descriptorName));
   const signature = verifySignature(manifestBytes, kept.get(certificateName), {
