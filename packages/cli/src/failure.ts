@@ -50,6 +50,10 @@ const packageNextSteps: Partial<Record<OvfErrorCode, string>> = {
   'target-exists': 'Choose another target; where there is --force, it replaces a file.',
   'section-unknown': 'The package needs something that is not known here; whoever made it can leave it out.',
   'configuration-unknown': "'hypo ovf inspect' lists the deployment options.",
+  encrypted: 'Give its passphrase with --passphrase-file, or in HYPOSTYLE_OVF_PASSPHRASE.',
+  'passphrase-wrong': 'Give the passphrase of the package with --passphrase-file, or in HYPOSTYLE_OVF_PASSPHRASE.',
+  'encryption-failed': "'hypo ovf pack --decrypt' makes a package in the clear.",
+  'scale-out-invalid': "'hypo ovf inspect' shows what scales out, and how far.",
   'property-invalid': "'hypo ovf property ls' lists the properties, their types and qualifiers.",
 };
 

@@ -1,10 +1,18 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { smallMachine } from '@hypostyle/host/testing';
-import { type ClusterConfigInfoEx, type ClusterRuleInfo, data, type ManagedObjectReference } from '@hypostyle/vim';
+import {
+  type ClusterConfigInfoEx,
+  type ClusterRuleInfo,
+  data,
+  type ManagedObjectReference,
+  type OvfCreateImportSpecResult,
+} from '@hypostyle/vim';
+import { services } from '../services.ts';
 import { connectSpec, HostNetwork, TestCenter } from '../testing/center-fixture.ts';
 
 type Lease = ManagedObjectReference<'HttpNfcLease'>;
@@ -139,4 +147,39 @@ test('a rule that somebody made keeps its other machines when one goes', { timeo
     /there is no machine vm-none/,
   );
   assert.deepEqual(center.defects, []);
+});
+
+test('rules take the right to edit the cluster: without it an import makes none, and says so before', {
+  timeout: 60_000,
+}, async (t) => {
+  const { center, pool, rules } = await clusterOfTwo(t);
+  const content = center.read({ type: 'ServiceInstance', value: 'ServiceInstance' }, 'content');
+  const { accountManager } = content as unknown as { accountManager: ManagedObjectReference };
+  const manager = content?.authorizationManager as ManagedObjectReference<'AuthorizationManager'>;
+  const privIds = (center.read(manager, 'privilegeList') ?? [])
+    .map(({ privId }) => privId)
+    .filter((one) => one !== 'Host.Inventory.EditCluster');
+  const roleId = await center.call(manager, 'AddAuthorizationRole', { name: 'narrow', privIds });
+  const user = { _typeName: 'HostAccountSpec', id: 'ann@vsphere.local', password: 'Very-secret-2' };
+  await center.call(accountManager, 'CreateUser', { user });
+  const permission = { _typeName: 'Permission', principal: user.id, group: false, roleId, propagate: true };
+  await center.call(manager, 'SetEntityPermissions', { entity: services.rootFolder, permission: [permission] });
+  const { session } = center.center.sessions.openInternal({ userName: 'VSPHERE.LOCAL\\ann' });
+
+  const url = new URL('../../../ovf/fixtures/descriptors/ImportOvf2014__soft-aag-2-vm-vapp.ovf', import.meta.url);
+  const ovfDescriptor = readFileSync(url, 'utf8').replace('<Name>Test System</Name>', '<Name>First</Name>');
+  const cisp = data('OvfCreateImportSpecParams', { locale: '', deploymentOption: '', entityName: '' });
+  const args = { ovfDescriptor, resourcePool: pool, datastore: center.named('Datastore', 'shared'), cisp };
+  const warnings = (result: unknown) =>
+    ((result as OvfCreateImportSpecResult).warning ?? []).map(({ localizedMessage }) => localizedMessage ?? '').join();
+  const narrow = warnings(await center.callAs(session, services.ovfManager, 'CreateImportSpec', args));
+  assert.match(narrow, /'section4' \(availability\).*not followed: rules.*Host\.Inventory\.EditCluster/);
+  assert.doesNotMatch(warnings(await center.call(services.ovfManager, 'CreateImportSpec', args)), /placement/);
+
+  const lease = (await center.callAs(session, pool, 'ImportVApp', { spec: shop })) as Lease;
+  await center.until(() => center.read(lease, 'state') !== 'initializing');
+  await center.callAs(session, lease, 'HttpNfcLeaseComplete');
+  await center.until(() => center.read(lease, 'state') === 'done');
+  assert.deepEqual(rules(), []);
+  assert.equal(center.all('VirtualMachine').length, 4);
 });

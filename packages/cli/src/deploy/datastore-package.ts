@@ -10,6 +10,7 @@ export async function openDatastorePackage(
   session: ServerSession,
   source: string,
   signal: AbortSignal,
+  passphrase?: string,
 ): Promise<DeployPackage> {
   const { datastore, path } = parseDatastorePath(source);
   const inventory = await loadInventory(session);
@@ -17,6 +18,6 @@ export async function openDatastorePackage(
   const datacenter = inventory.within(found, 'Datacenter')?.name ?? '';
   const remote = await readRemote(session, { datastore, path, datacenter }, 0, signal);
   if (remote === undefined) throw new CliError('not-found', `${source} is not there.`);
-  const opened = await streamed(remote.content);
+  const opened = await streamed(remote.content, { passphrase });
   return { ...opened, place: datastoreArchive(source, opened.envelope) };
 }

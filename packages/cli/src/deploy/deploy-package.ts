@@ -1,6 +1,16 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { type Envelope, type OvfPackage, openOvf, openPackage, readOva } from '@hypostyle/ovf';
+import {
+  type Envelope,
+  formatEnvelope,
+  isEncrypted,
+  OvfError,
+  type OvfPackage,
+  openOvf,
+  openPackage,
+  readOva,
+  withoutEncryption,
+} from '@hypostyle/ovf';
 import { CliError } from '../errors.ts';
 import { localArchive, type PackagePlace } from './package-place.ts';
 import { fetchBody, webFolderSource } from './web-source.ts';
@@ -29,12 +39,17 @@ export interface DeployPackage extends AsyncDisposable {
 }
 
 /** Opens an OVA, an OVF descriptor with its files beside it, or the address of either. */
-export async function openDeployPackage(source: string, signal: AbortSignal): Promise<DeployPackage> {
+export async function openDeployPackage(
+  source: string,
+  signal: AbortSignal,
+  passphrase?: string,
+): Promise<DeployPackage> {
+  const options = { passphrase };
   if (/^https?:\/\//i.test(source)) {
     const url = new URL(source);
     return /\.ovf$/i.test(url.pathname)
-      ? inAnyOrder(await openPackage(webFolderSource(url, signal)))
-      : streamed(await fetchBody(url, signal));
+      ? inAnyOrder(await openPackage(webFolderSource(url, signal), options), passphrase)
+      : streamed(await fetchBody(url, signal), options);
   }
   const status = await stat(source).catch((cause: unknown) => {
     throw new CliError('not-found', `${source} cannot be read: ${cause instanceof Error ? cause.message : cause}.`, {
@@ -42,17 +57,17 @@ export async function openDeployPackage(source: string, signal: AbortSignal): Pr
     });
   });
   // An OVA is a tar, whatever it is called; a pipe or the like can only be read once.
-  if (/\.ovf$/i.test(source)) return inAnyOrder(await openOvf(source));
+  if (/\.ovf$/i.test(source)) return inAnyOrder(await openOvf(source, options), passphrase);
   if (status.isFile()) {
-    const ovf = await openOvf(source);
-    return { ...inAnyOrder(ovf), place: await localArchive(source, ovf.envelope) };
+    const ovf = await openOvf(source, options);
+    return { ...inAnyOrder(ovf, passphrase), place: await localArchive(source, ovf.envelope) };
   }
-  return streamed(createReadStream(source));
+  return streamed(createReadStream(source), options);
 }
 
-function inAnyOrder(ovf: Awaited<ReturnType<typeof openOvf>>): DeployPackage {
+function inAnyOrder(ovf: OvfPackage, passphrase?: string): DeployPackage {
   return {
-    descriptor: textOf(ovf.descriptor),
+    descriptor: sentDescriptor(ovf, passphrase),
     envelope: ovf.envelope,
     warnings: ovf.warnings.map(({ detail }) => detail),
     signed: signedBy(ovf, true),
@@ -65,10 +80,13 @@ function inAnyOrder(ovf: Awaited<ReturnType<typeof openOvf>>): DeployPackage {
 }
 
 /** An OVA that passes by once, such as one from the web. */
-export async function streamed(source: AsyncIterable<Uint8Array>): Promise<DeployPackage> {
-  const ova = await readOva(source);
+export async function streamed(
+  source: AsyncIterable<Uint8Array>,
+  options: { readonly passphrase?: string | undefined } = {},
+): Promise<DeployPackage> {
+  const ova = await readOva(source, options);
   return {
-    descriptor: textOf(ova.descriptor),
+    descriptor: sentDescriptor(ova, options.passphrase),
     envelope: ova.envelope,
     warnings: ova.warnings.map(({ detail }) => detail),
     signed: signedBy(ova, ova.manifestBytes !== undefined),
@@ -95,6 +113,21 @@ function signedBy(
     ...(manifestBytes === undefined ? {} : { manifest: manifestBytes }),
     ...(certificateBytes === undefined ? {} : { certificate: certificateBytes }),
   };
+}
+
+/**
+ * What the server is told of the package: it is sent the content in the clear, so nothing of it says that it is encrypted.
+ * Throws `encrypted` where the passphrase is missing, before anything is made.
+ */
+function sentDescriptor(
+  { descriptor, envelope }: Pick<OvfPackage, 'descriptor' | 'envelope'>,
+  passphrase: string | undefined,
+): string {
+  const [first] = envelope.files.filter((file) => isEncrypted(envelope, file));
+  if (first === undefined && envelope.encryption === undefined) return textOf(descriptor);
+  if (passphrase === undefined && first !== undefined)
+    throw new OvfError('encrypted', 'it takes the passphrase of the package', { file: first.href });
+  return formatEnvelope(withoutEncryption(envelope));
 }
 
 function textOf(bytes: Uint8Array): string {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createReadStream, existsSync, statSync } from 'node:fs';
-import { mkdtemp, open, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, open, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -152,4 +152,29 @@ test('what scales out becomes several machines, each with its disk, or none of t
   const one = await hypo('deploy', files.scaled, '--scale', 'small=1', '--name', 'farmer');
   assert.equal(one.code, 0, one.errors);
   assert.match(one.output, /farmer: deployed/);
+});
+
+test('an encrypted package is decrypted on its way, with its passphrase only', async () => {
+  const secret = join(folder, 'passphrase.txt');
+  await writeFile(secret, 'correct horse battery staple\n');
+  const sealed = join(folder, 'sealed.ova');
+  assert.equal((await hypo('ovf', 'pack', files.ova, sealed, '--encrypt', '--passphrase-file', secret)).code, 0);
+  const { code, errors } = await hypo('deploy', sealed, '--name', 'sealed', '--passphrase-file', secret);
+  assert.equal(code, 0, errors);
+  assert.ok(await diskBeginsWithContent('sealed'));
+  await withWeb(async (url) => {
+    const streamed = await hypo('deploy', `${url}/sealed.ova`, '--name', 'streamed', '--passphrase-file', secret);
+    assert.equal(streamed.code, 0, streamed.errors);
+    assert.ok(await diskBeginsWithContent('streamed'));
+  });
+  await writeFile(secret, 'another one\n');
+  for (const [args, words] of [
+    [[], /disk\.vmdk: it takes the passphrase[\s\S]*HYPOSTYLE_OVF_PASSPHRASE/],
+    [['--passphrase-file', secret], /the passphrase is not that of this package/],
+  ] as const) {
+    const refused = await hypo('deploy', sealed, '--name', 'locked', ...args);
+    assert.equal(refused.code, 1);
+    assert.match(refused.errors, words);
+  }
+  assert.ok(!(await machineNames()).includes('locked'));
 });

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Envelope } from '@hypostyle/ovf';
+import { type Envelope, isEncrypted } from '@hypostyle/ovf';
 import { data, type HttpNfcLeaseSourceFile } from '@hypostyle/vim';
 
 /** Where a server may find a file of a package by itself: what a pull of a lease names. */
@@ -21,9 +21,10 @@ export function datastoreArchive(url: string, envelope: Envelope): PackagePlace 
 }
 
 /** What is compressed as a whole, or in pieces, is nothing that a disk could be run from. */
-function whole({ files }: Envelope, archive: Pick<HttpNfcLeaseSourceFile, 'url' | 'httpHeaders'>): PackagePlace {
+function whole(envelope: Envelope, archive: Pick<HttpNfcLeaseSourceFile, 'url' | 'httpHeaders'>): PackagePlace {
   return (href) => {
-    const reference = files.find((known) => known.href === href);
+    const reference = envelope.files.find((known) => known.href === href);
+    if (reference !== undefined && isEncrypted(envelope, reference)) return undefined;
     if (reference === undefined || reference.compression === 'gzip' || reference.chunkSize !== undefined)
       return undefined;
     return { _typeName: 'HttpNfcLeaseSourceFile', ...archive, memberName: href, create: false };

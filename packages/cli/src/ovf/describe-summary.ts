@@ -17,17 +17,23 @@ export function describeSummary(summary: PackageSummary, { licences }: { readonl
       disk.file,
       disk.parent,
     ]),
-    table('Files', ['NAME', 'SIZE', 'STORED'], summary.files, ({ href, size, compression, chunkSize, outside }) => [
-      href,
-      size === undefined ? undefined : formatBytes(size),
-      [
-        outside ? 'elsewhere: not in the package' : undefined,
-        compression === 'gzip' ? 'gzip' : undefined,
-        chunkSize === undefined ? undefined : `in chunks of ${formatBytes(chunkSize)}`,
-      ]
-        .filter((one) => one !== undefined)
-        .join(', '),
-    ]),
+    table(
+      'Files',
+      ['NAME', 'SIZE', 'STORED'],
+      summary.files,
+      ({ href, size, compression, chunkSize, encrypted, outside }) => [
+        href,
+        size === undefined ? undefined : formatBytes(size),
+        [
+          outside ? 'elsewhere: not in the package' : undefined,
+          encrypted ? 'encrypted' : undefined,
+          compression === 'gzip' ? 'gzip' : undefined,
+          chunkSize === undefined ? undefined : `in chunks of ${formatBytes(chunkSize)}`,
+        ]
+          .filter((one) => one !== undefined)
+          .join(', '),
+      ],
+    ),
     table('Deployment options', ['ID', 'LABEL', 'DESCRIPTION'], summary.options, (option) => [
       option.default ? `${option.id} (default)` : option.id,
       option.label,

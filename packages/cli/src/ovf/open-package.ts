@@ -104,8 +104,13 @@ export async function openSeekable(
     });
   }
   const { source, form, path } = place;
-  const opened = await openPackage(source, options);
+  const opened = await openPackage(source, withPassphrase(context, options));
   return { opened, form, ...(path === undefined ? {} : { path }), [Symbol.asyncDispose]: () => opened.close() };
+}
+
+/** Every command knows the passphrase that the environment has. */
+function withPassphrase({ environment }: CommandContext, options: PackageOptions): PackageOptions {
+  return { ...options, passphrase: options.passphrase ?? (environment.HYPOSTYLE_OVF_PASSPHRASE || undefined) };
 }
 
 /** The package however it can be read: {@link OvaStream} when it passes by once. */
@@ -116,10 +121,10 @@ export async function openEither(
 ): Promise<SeekablePackage | { readonly stream: OvaStream; [Symbol.asyncDispose](): Promise<void> }> {
   const place = await openPlace(name, context, options);
   if (place.kind === 'stream') {
-    const stream = await readOva(place.bytes, options);
+    const stream = await readOva(place.bytes, withPassphrase(context, options));
     return { stream, [Symbol.asyncDispose]: () => stream.close() };
   }
   const { source, form, path } = place;
-  const opened = await openPackage(source, options);
+  const opened = await openPackage(source, withPassphrase(context, options));
   return { opened, form, ...(path === undefined ? {} : { path }), [Symbol.asyncDispose]: () => opened.close() };
 }

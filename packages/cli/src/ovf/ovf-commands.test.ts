@@ -234,3 +234,51 @@ test('what is wrong in a command line says what to do', async () => {
   }
   assert.ok(!(await readdir(folder)).some((name) => name.startsWith('x.ova')));
 });
+
+test('a package is encrypted, looked into, verified and decrypted by a passphrase that no argument shows', async () => {
+  const secret = join(folder, 'passphrase.txt');
+  const wrong = join(folder, 'wrong.txt');
+  await writeFile(secret, 'correct horse battery staple\n');
+  await writeFile(wrong, 'another one\n');
+  const sealed = join(folder, 'sealed.ova');
+  await ok(['pack', files.ova, sealed, '--encrypt', '--passphrase-file', secret]);
+  assert.match(await ok(['inspect', sealed]), /disk\.vmdk +\S+ \S+ +encrypted/);
+  await ok(['inspect', sealed, '--passphrase-file', secret]);
+  await ok(['inspect', '-', '--passphrase-file', secret], await readFile(sealed));
+  await ok(['verify', sealed]);
+  await ok(['verify', sealed, '--passphrase-file', secret]);
+  await ok(['validate', sealed, '--lax', '--passphrase-file', secret]);
+
+  const plain = join(folder, 'decrypted.ova');
+  const refused = [
+    [['inspect', sealed, '--passphrase-file', wrong], 1],
+    [['verify', sealed, '--passphrase-file', wrong], 1],
+    [['pack', sealed, plain, '--decrypt', '--passphrase-file', wrong], 1],
+    [['unpack', sealed, join(folder, 'decrypted'), '--decrypt', '--passphrase-file', wrong], 1],
+  ] as const;
+  for (const [args, expected] of refused) {
+    const { code, errors } = await ovf(args);
+    assert.equal(code, expected, errors);
+    assert.match(errors, /the passphrase is not that of this package/, args.join(' '));
+    assert.ok(!errors.includes('another one'));
+  }
+  const without = await ovf(['pack', sealed, plain, '--decrypt']);
+  assert.match(without.errors, /passphrase-file/);
+  assert.deepEqual(
+    (await readdir(folder)).filter((name) => /^decrypted/.test(name)),
+    [],
+  );
+
+  await ok(['pack', sealed, plain, '--decrypt', '--passphrase-file', secret]);
+  await ok(['unpack', sealed, join(folder, 'decrypted'), '--decrypt', '--passphrase-file', secret]);
+  await ok(['unpack', plain, join(folder, 'as-it-was')]);
+  const disk = await readFile(join(folder, 'disk.vmdk'));
+  for (const name of ['decrypted', 'as-it-was'])
+    assert.deepEqual(await readFile(join(folder, name, 'disk.vmdk')), disk);
+  for (const args of [
+    ['pack', files.ova, join(folder, 'x.ova'), '--encrypt', '--decrypt'],
+    ['pack', files.ova, join(folder, 'x.ova'), '--cipher', 'aes128-gcm'],
+    ['pack', files.ova, join(folder, 'x.ova'), '--encrypt', '--cipher', 'rot13'],
+  ])
+    assert.equal((await ovf(args)).code, 2, args.join(' '));
+});

@@ -1,6 +1,7 @@
 import {
   type Content,
   type Envelope,
+  isEncrypted,
   type LocalizedText,
   localize,
   OvfError,
@@ -146,11 +147,12 @@ export function summarize(input: SummaryInput) {
     licences: contentsOf(envelope.content).flatMap(({ id, eulas }) =>
       eulas.map(({ license }) => ({ of: id, text: textOf(license) ?? '' })),
     ),
-    files: envelope.files.map(({ href, size, compression, chunkSize }) => ({
+    files: envelope.files.map(({ href, size, compression, chunkSize, ...file }) => ({
       href,
       size,
       compression,
       chunkSize,
+      encrypted: isEncrypted(envelope, { ...file, href }),
       outside: /^[a-z][a-z0-9+.-]*:\/\//i.test(href),
     })),
     storedBytes: envelope.files.reduce((sum, { size }) => sum + (size ?? 0), 0),

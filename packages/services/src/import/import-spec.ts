@@ -1,6 +1,6 @@
 import {
   type Envelope,
-  type PropertyOverride,
+  isEncrypted,
   type ResolvedProperty,
   resolveProperties,
   type VirtualSystem,
@@ -25,6 +25,7 @@ import { importOptions } from './import-options.ts';
 import type { PackageContext } from './machine-import.ts';
 import { localizedFaults, ovfFault, ovfFaults, validationFaults } from './ovf-faults.ts';
 import { placementRemarks } from './placement.ts';
+import { propertyOverrides } from './property-overrides.ts';
 
 export interface ImportSpecRequest {
   /** The OVF descriptor's text. */
@@ -94,6 +95,8 @@ function failed(errors: readonly VimFault[], warnings: readonly VimFault[]): Ovf
 
 function specResult(packed: Envelope, request: ImportSpecRequest, warnings: VimFault[]): OvfCreateImportSpecResult {
   const { parameters } = request;
+  const sealed = packed.files.filter((file) => isEncrypted(packed, file)).map(({ href }) => href);
+  if (sealed.length > 0) return failed([ovfFaults.encrypted(packed.encryption?.line ?? 0, sealed)], warnings);
   const provisioning = provisionings[parameters.diskProvisioning ?? ''];
   if (provisioning === undefined) {
     const supported = diskProvisionings.join(', ');
@@ -106,7 +109,7 @@ function specResult(packed: Envelope, request: ImportSpecRequest, warnings: VimF
     counts: options.counts,
     language: parameters.locale,
   });
-  const overrides: PropertyOverride[] = (parameters.propertyMapping ?? []).map(({ key, value }) => ({ key, value }));
+  const overrides = propertyOverrides(envelope, parameters.propertyMapping ?? []);
   const selection = configuration === undefined ? {} : { configuration };
   for (const { detail } of envelope.warnings) warnings.push(ovfFaults.remark(detail));
   const errors: VimFault[] = [];

@@ -21,6 +21,11 @@ export const ovfFaults = {
     fault('OvfPropertyValue', { lineNumber, type, value }, message),
   unsupportedSection: (lineNumber: number, name: string, info: string, message: string): VimFault =>
     fault('OvfUnsupportedSection', { lineNumber, name, info }, message),
+  encrypted: (lineNumber: number, files: readonly string[]): VimFault => {
+    const named = files.slice(0, 5).join(', ');
+    const message = `The package is encrypted (${named}${files.length > 5 ? ' …' : ''}): its content is to be sent in the clear. 'hypo deploy' decrypts it on the way, 'hypo ovf pack --decrypt' makes such a package.`;
+    return fault('OvfUnsupportedSection', { lineNumber, name: 'EncryptionSection', info: message }, message);
+  },
   unsupportedElement: (lineNumber: number, name: string, message: string): VimFault =>
     fault('OvfUnsupportedElement', { lineNumber, name }, message),
   unsupportedAttribute: (lineNumber: number, elementName: string, attributeName: string, message: string): VimFault =>

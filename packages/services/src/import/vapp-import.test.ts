@@ -9,6 +9,7 @@ import {
   type VirtualAppImportSpec,
   type VirtualMachineImportSpec,
 } from '@hypostyle/vim';
+import fc from 'fast-check';
 import { importDevices } from './import-devices.ts';
 import { createImportSpec, importSpecOn } from './import-spec.ts';
 import { importedPlacements } from './placement.ts';
@@ -166,6 +167,27 @@ test('what scales out becomes as many machines, each with its own disks, or an e
   await assert.rejects(specOf(scaled, { importOption: ['virtualSystem:db'] }), /no machine 'db'/);
 });
 
+test('each copy can be told a property of its own', async () => {
+  const scaled = shop.replace(
+    '<VirtualSystem ovf:id="web">',
+    '<o:ScaleOutSection xmlns:o="http://schemas.dmtf.org/ovf/envelope/2" o:id="web"><Info/><o:InstanceCount o:default="3"/></o:ScaleOutSection><VirtualSystem ovf:id="web">',
+  );
+  const ports = async (mapping: Readonly<Record<string, string>>) => {
+    const propertyMapping = Object.entries(mapping).map(([key, value]) => ({ key, value }));
+    const result = await specOf(scaled, { propertyMapping });
+    assert.deepEqual(result.error ?? [], []);
+    const webs = machinesOf(result.importSpec).filter(({ spec }) => spec.configSpec.name?.startsWith('web'));
+    return webs.map(({ spec }) => {
+      const info = spec.configSpec.vAppConfig?.property?.[0]?.info;
+      return `${info?.defaultValue}:${info?.value}`;
+    });
+  };
+  assert.deepEqual(await ports({ port: '81', 'web-2/port': '82' }), ['80:81', '80:82', '80:81']);
+  assert.deepEqual(await ports({ 'web-3/port': '83' }), ['80:', '80:', '80:83']);
+  const unknown = await specOf(scaled, { propertyMapping: [{ key: 'web-9/port', value: '1' }] });
+  assert.match(unknown.error?.[0]?.localizedMessage ?? '', /no property "web-9\/port"/);
+});
+
 test('placement groups come out of the specification again, and a place without rules says so', async () => {
   const pair = fixture('soft-aag-2-vm-vapp').replace('<Name>Test System</Name>', '<Name>First</Name>');
   const apart = await specOf(pair);
@@ -189,4 +211,59 @@ test('placement groups come out of the specification again, and a place without 
   assert.deepEqual(importedPlacements(racks.importSpec as ImportSpec), []);
   const unknown = await specOf(pair.replace('"availability"', '"near"'));
   assert.match(remarks(unknown).join(), /the policy is not known/);
+});
+
+test('whatever a client says its sections are, they are groups of machines or nothing', () => {
+  const part = fc.oneof(
+    fc.string(),
+    fc.constantFrom(
+      '<PlacementSection',
+      '<PlacementGroupSection',
+      ' group="g"',
+      ' id="g"',
+      ' policy="affinity"',
+      '/>',
+      '<a>',
+      '</a>',
+    ),
+  );
+  const contents = fc.array(part, { maxLength: 6 }).map((parts) => parts.join(''));
+  const kind = fc.constantFrom('PlacementSection', 'PlacementGroupSection', 'Other');
+  const namespace = 'http://schemas.dmtf.org/ovf/envelope/2';
+  const section = fc.record({ type: kind, contents }).map(({ type, contents: text }) =>
+    data('VAppOvfSectionSpec', {
+      operation: 'add',
+      info: data('VAppOvfSectionInfo', { key: 0, type, namespace, contents: text }),
+    }),
+  );
+  const sections = fc.array(section, { maxLength: 3 });
+  fc.assert(
+    fc.property(sections, fc.array(sections, { maxLength: 3 }), (own, others) => {
+      const child = others.map((ovfSection, index) =>
+        data('VirtualMachineImportSpec', {
+          configSpec: data('VirtualMachineConfigSpec', {
+            name: `m${index}`,
+            vAppConfig: data('VmConfigSpec', { ovfSection }),
+          }),
+        }),
+      );
+      const share = data('ResourceAllocationInfo', {});
+      const spec = data('VirtualAppImportSpec', {
+        name: 'v',
+        vAppConfigSpec: data('VAppConfigSpec', { ovfSection: own }),
+        resourcePoolSpec: data('ResourceConfigSpec', { cpuAllocation: share, memoryAllocation: share }),
+        child,
+      });
+      for (const { machines } of importedPlacements(spec)) assert.ok(machines.length >= 2);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('a package whose disks are encrypted is refused by name: what a client would send is no disk', async () => {
+  const data =
+    '<x:EncryptedData xmlns:x="http://www.w3.org/2001/04/xmlenc#"><x:CipherData><x:CipherReference URI="db.vmdk"/></x:CipherData></x:EncryptedData>';
+  const { error = [] } = await specOf(shop.replace('ovf:size="7"/>', `ovf:size="7">${data}</File>`));
+  assert.equal(error[0]?.fault._typeName, 'OvfUnsupportedSection');
+  assert.match(error[0]?.localizedMessage ?? '', /encrypted \(db\.vmdk\)/);
 });

@@ -28,14 +28,15 @@ export function localizerOf(envelope: Envelope, locale: string): Localizer {
   return (text) => localize(envelope, text, locale);
 }
 
-/** Properties as vim25 has them; `value` only where the deployer gave one. */
+/** Properties as vim25 has them; `value` only where the deployer gave one, by `KEY` or `ID/KEY`. */
 export function vAppProperties(
   properties: readonly ResolvedProperty[],
   given: ReadonlySet<string>,
   inLanguage: Localizer,
 ): VAppPropertyInfo[] {
-  return properties.map(({ key, value, property, section, userConfigurable }, index) => {
+  return properties.map(({ entityId, key, value, property, section, userConfigurable }, index) => {
     const { label, description, category } = property;
+    const isGiven = given.has(key) || given.has(`${entityId}/${key}`);
     return data('VAppPropertyInfo', {
       key: index,
       classId: section.class ?? '',
@@ -45,8 +46,8 @@ export function vAppProperties(
       label: label === undefined ? property.key : inLanguage(label),
       type: vAppType(property),
       userConfigurable,
-      defaultValue: given.has(key) ? (property.value ?? '') : value,
-      value: given.has(key) ? value : '',
+      defaultValue: isGiven ? (property.value ?? '') : value,
+      value: isGiven ? value : '',
       description: description === undefined ? '' : inLanguage(description),
     });
   });

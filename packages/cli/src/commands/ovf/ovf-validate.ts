@@ -5,14 +5,16 @@ import { CliError } from '../../errors.ts';
 import { answer } from '../../output/answer.ts';
 import { printable } from '../../output/table.ts';
 import { openPlace } from '../../ovf/open-package.ts';
+import { type PassphraseArguments, passphraseOf, passphraseOption } from '../../ovf/passphrase.ts';
 
 /** `hypo ovf validate`: a package against schema and text of the specification. */
 export const defineOvfValidate: CommandDefinition = (parent, context) => {
-  parent
+  const validate = parent
     .command('validate')
     .description('check a package against the schemas and the rules of the OVF specification')
     .argument('<package>', 'an OVA, a descriptor, its folder, or the address of a descriptor')
-    .option('--lax', 'complain only of what keeps it from being deployed')
+    .option('--lax', 'complain only of what keeps it from being deployed');
+  passphraseOption(validate)
     .addHelpText(
       'after',
       `
@@ -27,6 +29,7 @@ Examples:
     )
     .action(async (name: string, _options: unknown, command: Command) => {
       const { lax } = optionsOf<{ readonly lax?: boolean }>(command);
+      const passphrase = await passphraseOf(context, optionsOf<PassphraseArguments>(command));
       const place = await openPlace(name, context, { rules: 'lax' });
       if (place.kind === 'stream') {
         throw new CliError('usage', `${name} passes by only once, and validation reads it in any order.`, {
@@ -36,6 +39,7 @@ Examples:
       try {
         const issues = await validatePackage(place.source, {
           mode: lax ? 'lax' : 'strict',
+          passphrase,
           alone: /\.ovf$/i.test(name),
         });
         const errors = issues.filter(({ severity }) => severity === 'error').length;

@@ -1,4 +1,12 @@
-import { type PackageVerdict, verifyOvaStream, verifyPackage } from '@hypostyle/ovf';
+import {
+  isEncrypted,
+  openPackage,
+  type PackageOptions,
+  type PackageSource,
+  type PackageVerdict,
+  verifyOvaStream,
+  verifyPackage,
+} from '@hypostyle/ovf';
 import type { Command } from 'commander';
 import { type CommandContext, type CommandDefinition, optionsOf } from '../../command-context.ts';
 import { CliError } from '../../errors.ts';
@@ -8,10 +16,11 @@ import { formatBytes } from '../../output/format.ts';
 import { formatTable } from '../../output/table.ts';
 import { warningLine } from '../../ovf/describe-summary.ts';
 import { openPlace } from '../../ovf/open-package.ts';
+import { type PassphraseArguments, passphraseOf, passphraseOption } from '../../ovf/passphrase.ts';
 import { repeat, trustedOf } from '../../ovf/signing-options.ts';
 import { workProgress } from '../../ovf/work-progress.ts';
 
-interface VerifyArguments {
+interface VerifyArguments extends PassphraseArguments {
   readonly trust: readonly string[];
   readonly trustSystem?: boolean;
   readonly requireManifest?: boolean;
@@ -22,7 +31,7 @@ interface VerifyArguments {
 
 /** `hypo ovf verify`: every file against the manifest, the manifest against its signature. */
 export const defineOvfVerify: CommandDefinition = (parent, context) => {
-  parent
+  const verify = parent
     .command('verify')
     .description('check every file of a package against its manifest, and the manifest against its signature')
     .argument(
@@ -39,12 +48,14 @@ export const defineOvfVerify: CommandDefinition = (parent, context) => {
     .option('--require-manifest', 'a package without a manifest is bad')
     .option('--require-signature', 'a package without a signature is bad')
     .option('--require-trusted', 'a signature by somebody who is not trusted is bad')
-    .option('--forbid-weak', 'a signature by SHA-1 is bad')
+    .option('--forbid-weak', 'a signature by SHA-1 is bad');
+  passphraseOption(verify)
     .addHelpText(
       'after',
       `
 A signature that is wrong, expired or not yet valid, or a certificate that cannot be read, is always bad. One that
-nobody vouches for is bad only with --trust, --trust-system or --require-trusted.
+nobody vouches for is bad only with --trust, --trust-system or --require-trusted. Digests are of the files as they are
+stored; with its passphrase each file of an encrypted package is decrypted, too, unless the package passes by only once.
 
 Exit codes: 0 good, 1 bad, 2 could not be decided.
 
@@ -57,7 +68,8 @@ Examples:
       const options = optionsOf<VerifyArguments>(command);
       const believes = options.trust.length > 0 || options.trustSystem === true;
       const trusted = await trustedOf(options.trust, options.trustSystem ?? false);
-      const verdict = await verdictOn(name, context, { trusted, allowWeak: options.forbidWeak !== true });
+      const passphrase = await passphraseOf(context, options);
+      const verdict = await verdictOn(name, context, { trusted, allowWeak: options.forbidWeak !== true, passphrase });
       const problem = problemOf(verdict, { ...options, requireTrusted: options.requireTrusted === true || believes });
       answer(context, command, { package: name, good: problem === undefined, problem, ...verdict }, describe(verdict));
       if (problem !== undefined) throw new CliError('failed', `${name} is bad: ${problem}`);
@@ -67,7 +79,11 @@ Examples:
 async function verdictOn(
   name: string,
   context: CommandContext,
-  policy: { readonly trusted: Awaited<ReturnType<typeof trustedOf>>; readonly allowWeak: boolean },
+  policy: {
+    readonly trusted: Awaited<ReturnType<typeof trustedOf>>;
+    readonly allowWeak: boolean;
+    readonly passphrase: string | undefined;
+  },
 ): Promise<PackageVerdict> {
   const progress = workProgress(context.terminal, 'Verifying');
   const rules = { rules: 'lax' } as const;
@@ -76,7 +92,9 @@ async function verdictOn(
     const place = await openPlace(name, context, rules);
     if (place.kind === 'stream') return await verifyOvaStream(place.bytes, options);
     try {
-      return await verifyPackage(place.source, options);
+      const verdict = await verifyPackage(place.source, options);
+      if (verdict.result !== 'bad' && policy.passphrase !== undefined) await decryptAll(place.source, options);
+      return verdict;
     } finally {
       await place.source.close();
     }
@@ -91,7 +109,14 @@ async function verdictOn(
   }
 }
 
-const damage = new Set(['archive-invalid', 'archive-truncated', 'archive-limit', 'name-unsafe']);
+/** Reads every encrypted file to its end. Throws what refuses it. */
+async function decryptAll(source: PackageSource, options: PackageOptions & { readonly signal: AbortSignal }) {
+  const { envelope, open } = await openPackage(source, options);
+  for (const file of envelope.files.filter((one) => isEncrypted(envelope, one)))
+    for await (const _ of open(file.href)) options.signal.throwIfAborted();
+}
+
+const damage = new Set(['passphrase-wrong', 'archive-invalid', 'archive-truncated', 'archive-limit', 'name-unsafe']);
 
 function isDamage(error: unknown): boolean {
   return error instanceof Error && 'code' in error && damage.has(String(error.code));

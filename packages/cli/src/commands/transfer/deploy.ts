@@ -11,11 +11,12 @@ import { CliError } from '../../errors.ts';
 import { runTask } from '../../inventory/run-task.ts';
 import { waitForAddress } from '../../inventory/wait-for-address.ts';
 import { note, print, printJson } from '../../output/terminal.ts';
+import { type PassphraseArguments, passphraseOf, passphraseOption } from '../../ovf/passphrase.ts';
 import { repeat, trustedOf } from '../../ovf/signing-options.ts';
 import { type PlaceOptions, placeOf, placeOptions } from '../inventory/place-options.ts';
 import { seconds } from '../vm/power.ts';
 
-interface DeployOptions extends PlaceOptions {
+interface DeployOptions extends PlaceOptions, PassphraseArguments {
   readonly name?: string;
   readonly datastore?: string;
   readonly diskDatastore: readonly string[];
@@ -83,7 +84,7 @@ export const defineDeploy: CommandDefinition = (program, context) => {
     .option('--power-on', 'start it')
     .option('--wait-ip', 'start it, wait for its address and print it')
     .option('--timeout <seconds>', 'how long to wait for the address', seconds, 300);
-  placeOptions(deploy)
+  placeOptions(passphraseOption(deploy))
     .addHelpText(
       'after',
       `
@@ -106,7 +107,8 @@ Examples:
         throw new CliError('usage', `'${verify}' is no time to verify at.`, { next: 'Use before or background.' });
       }
       // A package that cannot be read needs no server.
-      const local = /^\[/.test(source) ? undefined : await openDeployPackage(source, context.signal);
+      const passphrase = await passphraseOf(context, options);
+      const local = /^\[/.test(source) ? undefined : await openDeployPackage(source, context.signal, passphrase);
       await using _closed = local;
       const acceptance = {
         acceptEula: options.acceptEula ?? false,
@@ -115,7 +117,7 @@ Examples:
       };
       if (local !== undefined) await acceptPackage(context, local, acceptance);
       await onServer(command, context, async (session) => {
-        await using opened = local ?? (await openDatastorePackage(session, source, context.signal));
+        await using opened = local ?? (await openDatastorePackage(session, source, context.signal, passphrase));
         if (local === undefined) await acceptPackage(context, opened, acceptance);
         const { name, datastore, network, property, forward, option, scale } = options;
         const machines = await deployPackage(session, context, opened, {
