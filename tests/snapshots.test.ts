@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -187,6 +187,19 @@ test('a chain of 32 levels boots and is written', async () => {
   const machine = await guestWithDisk('deep');
   for (let level = 1; level <= 32; level += 1) await take(machine, `level ${level}`);
   await assert.rejects(take(machine, 'one more'), { type: 'TooManySnapshotLevels' });
+  // Whatever the deltas are made of, their descriptors name their parents as VMDK does.
+  const descriptor = (level: number) =>
+    readFile(
+      join(daemon.datastore, 'deep', level === 0 ? 'deep.vmdk' : `deep-${String(level).padStart(6, '0')}.vmdk`),
+      'utf8',
+    );
+  const cidOf = (text: string) => /^CID=(.+)$/m.exec(text)?.[1];
+  for (let level = 32; level > 0; level -= 1) {
+    const [text, below] = await Promise.all([descriptor(level), descriptor(level - 1)]);
+    assert.match(text, new RegExp(`^parentCID=${cidOf(below)}$`, 'm'), `level ${level}`);
+    const parent = level === 1 ? 'deep' : `deep-${String(level - 1).padStart(6, '0')}`;
+    assert.match(text, new RegExp(`^parentFileNameHint="${parent}\\.vmdk"$`, 'm'), `level ${level}`);
+  }
   await powerOn(client, machine);
   await booted();
   const written = await write(1);

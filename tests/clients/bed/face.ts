@@ -76,7 +76,13 @@ export class Face implements AsyncDisposable {
   /** Does something to a machine, and waits for its end. */
   async task(
     machine: Machine,
-    method: 'PowerOnVM_Task' | 'PowerOffVM_Task' | 'SuspendVM_Task' | 'Destroy_Task' | 'RemoveAllSnapshots_Task',
+    method:
+      | 'PowerOnVM_Task'
+      | 'PowerOffVM_Task'
+      | 'SuspendVM_Task'
+      | 'Destroy_Task'
+      | 'RemoveAllSnapshots_Task'
+      | 'ConsolidateVMDisks_Task',
   ): Promise<void> {
     await this.client.waitForTask(await this.client.call(machine, method, {}));
   }

@@ -19,6 +19,8 @@ export async function runClients(options: RunOptions): Promise<Outcome[]> {
   for (const client of clients) {
     for (const endpoint of options.endpoints ?? endpoints) {
       if (!client.endpoints.includes(endpoint) || client.missing !== undefined) continue;
+      // Whoever was here before may have left it off. Quick cases leave it as it was, and run beside each other.
+      if (!quick) await bed.guestReady();
       await client.run({
         bed,
         face: bed.faces[endpoint],

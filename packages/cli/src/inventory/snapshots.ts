@@ -50,6 +50,6 @@ export function findSnapshot(info: VirtualMachineSnapshotInfo | undefined, name:
     });
   }
   throw new CliError('not-found', `There is no snapshot '${name}'.`, {
-    next: all.length === 0 ? 'The machine has none.' : `There are ${all.map(({ path }) => path).join(', ')}.`,
+    next: all.length === 0 ? 'The machine has none.' : `The machine has: ${all.map(({ path }) => path).join(', ')}.`,
   });
 }

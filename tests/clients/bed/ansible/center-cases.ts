@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { memoryMiBOf } from '../../../harness/engines.ts';
 import type { AnsibleCase, AnsibleContext, TaskResult } from '../ansible-play.ts';
@@ -166,7 +166,13 @@ export const centerCases: readonly AnsibleCase[] = (
       module: 'vmware_guest',
       changed: true,
       args: () => ({ datacenter: 'Datacenter', name: 'ansible-instant', state: 'absent', force: true }),
-      check: async ({ bed }: AnsibleContext) => expect(!existsSync(bed.path('ansible-instant')), 'no folder'),
+      check: async ({ bed, face }: AnsibleContext) => {
+        expect(!existsSync(bed.path('ansible-instant')), 'no folder');
+        // The layer that the clone stood on goes with the next of them, or when somebody asks.
+        await face.task(await face.machine(emptyMachine), 'ConsolidateVMDisks_Task');
+        const left = readdirSync(bed.path(emptyMachine)).filter((name) => /-00000\d\.vmdk$/.test(name));
+        expect(left.length === 0, 'no layer of the original');
+      },
     },
     {
       name: 'guest: a template no more',

@@ -122,6 +122,19 @@ def suspend():
         assert shell.run('cat /proc/sys/kernel/random/boot_id') == boot
 
 
+@case('standing by, its memory kept')
+def standby():
+    guest_ready()
+    with inside() as shell:
+        boot = shell.run('cat /proc/sys/kernel/random/boot_id')
+    guest.StandbyGuest()
+    until(lambda: guest.runtime.powerState == 'suspended', 'it is suspended', 300)
+    assert engine_of(guest) is None
+    wait(guest.PowerOnVM_Task())
+    with inside() as shell:
+        assert shell.run('cat /proc/sys/kernel/random/boot_id') == boot
+
+
 @case('rebooted by its agent')
 def reboot():
     guest_ready()

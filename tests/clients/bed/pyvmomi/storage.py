@@ -68,17 +68,24 @@ def moved_thick():
         own_disks = devices(machine, Disk)
         thick = Disk.FlatVer2BackingInfo(fileName='', diskMode='persistent', thinProvisioned=False)
         other = vim.vm.RelocateSpec.DiskLocator(diskId=own_disks[1].key, datastore=second.datastore, diskBackingInfo=thick)
-        # A machine is a folder: its disks go together.
-        refused(vmodl.fault.NotSupported, lambda: wait(machine.RelocateVM_Task(vim.vm.RelocateSpec(disk=[other]))))
-        assert os.path.exists(on_datastore(name, name + '_1-flat.vmdk')) and not os.path.exists(second.path(name))
-        wait(machine.RelocateVM_Task(vim.vm.RelocateSpec(datastore=second.datastore, disk=[other])))
-        found = os.stat(second.path(name, name + '_1-flat.vmdk'))
+        # One disk by itself, which the machine has from there.
+        wait(machine.RelocateVM_Task(vim.vm.RelocateSpec(disk=[other])))
+        assert [each.backing.datastore for each in devices(machine, Disk)] == [datastore, second.datastore]
+        assert not os.path.exists(on_datastore(name, name + '_1-flat.vmdk')), os.listdir(on_datastore(name))
+
+        def flat(index):
+            path = devices(machine, Disk)[index].backing.fileName.split('] ')[1]
+            return second.path(path.replace('.vmdk', '-flat.vmdk'))
+
+        found = os.stat(flat(1))
         assert found.st_size == 4 << 20 and found.st_blocks * 512 >= found.st_size, found
-        assert os.stat(second.path(name, name + '-flat.vmdk')).st_blocks * 512 < 1 << 20
+        # And the machine after it.
+        wait(machine.RelocateVM_Task(vim.vm.RelocateSpec(datastore=second.datastore)))
+        assert os.stat(flat(0)).st_blocks * 512 < 1 << 20
         assert not os.path.exists(on_datastore(name)) and list(machine.datastore) == [second.datastore]
-        assert os.path.exists(second.path(name, name + '.vmx'))
+        assert os.path.exists(second.path(machine.config.files.vmPathName.split('] ')[1]))
         wait(machine.PowerOnVM_Task())
-        assert second.path(name, name + '_1-flat.vmdk') in engine_of(machine).files()
+        assert flat(1) in engine_of(machine).files()
         wait(machine.PowerOffVM_Task())
         wait(machine.RelocateVM_Task(vim.vm.RelocateSpec(datastore=datastore)))
 

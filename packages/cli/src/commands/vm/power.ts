@@ -37,6 +37,11 @@ const actions: Readonly<Record<string, PowerAction>> = {
     done: 'asked to shut down',
     request: (client, vm) => client.call(vm, 'ShutdownGuest', {}),
   },
+  standby: {
+    description: 'have the guest stand by: its memory is written down, and power on goes on from there',
+    done: 'asked to stand by',
+    request: (client, vm) => client.call(vm, 'StandbyGuest', {}),
+  },
   reboot: {
     description: 'ask the guest to reboot',
     done: 'asked to reboot',
@@ -48,7 +53,7 @@ const actions: Readonly<Record<string, PowerAction>> = {
 export const definePower: CommandDefinition = (program, context) => {
   const power = program
     .command('power')
-    .description('power machines on, off, suspend, reset, shutdown, reboot')
+    .description('power machines on, off, suspend, reset, shutdown, standby, reboot')
     .addHelpText(
       'after',
       '\nExamples:\n  hypo power on web db\n  hypo power shutdown web --wait\n  hypo power off web',

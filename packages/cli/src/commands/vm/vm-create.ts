@@ -1,9 +1,11 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type CommandContext, onServer, optionsOf } from '../../command-context.ts';
+import type { ServerSession } from '../../connection/server-session.ts';
 import { parseByteSize } from '../../disk/byte-size.ts';
 import { CliError } from '../../errors.ts';
 import { chooseDatastore } from '../../inventory/choose-datastore.ts';
 import { deviceChange } from '../../inventory/devices.ts';
+import { filePlace, listPlace } from '../../inventory/file-place.ts';
 import { encodeName } from '../../inventory/inventory.ts';
 import { machinePlace } from '../../inventory/machine-place.ts';
 import { runTask } from '../../inventory/run-task.ts';
@@ -79,7 +81,7 @@ export function defineCreate(vm: Command, context: CommandContext): void {
     .option('--iso <path>', 'in its CD-ROM drive, such as "[datastore1] iso/debian.iso"')
     .option('--datastore <name>', 'where its files go; the one of the host with most room unless told')
     .option('--annotation <text>', 'what it is for')
-    .option('--hardware <version>', 'such as vmx-20; the newest unless told')
+    .option('--hardware <version>', 'such as vmx-20; vmx-19 unless told')
     .option('--on', 'start it');
   placeOptions(create)
     .addHelpText(
@@ -97,7 +99,9 @@ Examples:
         const place = await machinePlace(session, { ...placeOf(options), datastore: options.datastore });
         const datastore = await chooseDatastore(session, place, options.datastore);
         const [found] = await session.client.retrieve(datastore, ['name']);
-        const { folder, pool, host } = place;
+        const { folder, pool, host, inventory, datacenter } = place;
+        for (const network of networksOf(options)) inventory.find('Network', network, { within: datacenter });
+        if (options.iso !== undefined) await mustBeThere(session, options.iso);
         const config = {
           _typeName: 'VirtualMachineConfigSpec',
           name: encodeName(name),
@@ -121,6 +125,23 @@ Examples:
     });
 }
 
+function networksOf({ network }: Pick<CreateOptions, 'network'>): readonly string[] {
+  return network === false ? [] : (network ?? ['VM Network']);
+}
+
+/** A machine whose medium is missing is told of before it is made. */
+async function mustBeThere(session: ServerSession, path: string): Promise<void> {
+  const place = await filePlace(session, path);
+  const slash = place.path.lastIndexOf('/');
+  const name = place.path.slice(slash + 1);
+  const folder = { ...place, name: place.name.slice(0, place.name.length - name.length) };
+  const [found] = await listPlace(session, folder);
+  if (!found?.file?.some((file) => file.path === name))
+    throw new CliError('not-found', `${path} is not there.`, {
+      next: `See: hypo datastore ls '${folder.name.trim()}'`,
+    });
+}
+
 /** Disks on one controller, adapters, and a drive. Throws `usage`. */
 function devicesOf(options: CreateOptions): object[] {
   const { disk, network, adapter, iso, firmware } = options;
@@ -134,7 +155,7 @@ function devicesOf(options: CreateOptions): object[] {
     busNumber: 0,
     ...(isScsi ? { sharedBus: 'noSharing' } : {}),
   };
-  const networks = network === false ? [] : (network ?? ['VM Network']);
+  const networks = networksOf({ network });
   return [
     ...(disk.length === 0 ? [] : [deviceChange('add', controller)]),
     ...disk.map((text, index) => diskChange(text, { ...options, index, controllerKey })),
