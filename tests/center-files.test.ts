@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { connect } from 'node:tls';
 import type { HttpNfcLeaseInfo, ManagedObjectReference } from '@hypostyle/vim';
+import { run } from '../packages/cli/src/run.ts';
+import { memoryContext } from '../packages/cli/src/testing/memory-terminal.ts';
 import { type Center, centerOf } from './harness/center.ts';
+import { runAtCenter } from './harness/center-scripts.ts';
 import { Daemon } from './harness/daemon.ts';
 import { signedIn } from './harness/guest-machine.ts';
 import { streamDisk } from './harness/package-files.ts';
@@ -218,6 +221,39 @@ describe('files of every host at the center', () => {
     const whole = Buffer.concat(Array.from({ length: 16 }, () => blocks[1] ?? Buffer.alloc(0)));
     assert.ok(whole.equals(await readFile(join(path, 'spread', 'spread_1-flat.vmdk'))));
     assert.ok((await ask('GET', at('spread/spread_1-flat.vmdk', 'second'))).body.equals(whole));
+  });
+
+  it('pyVmomi and hypo bring machines, disks and files from one host to another', async () => {
+    const far = (await center.hosts()).find(({ name }) => name === host.host);
+    assert.ok(far);
+    const target = { host: far, datastore: 'datastore1 (1)', daemon: host };
+    assert.deepEqual(await runAtCenter('center_between.py', center, target, { NEAR_DATASTORE: daemon.datastore }), [
+      'cloned to another host, and started there',
+      'cloned while it runs; moved only when it is off',
+      'moved to another host with its snapshots: the same machine',
+      'disks and files copied and moved',
+    ]);
+    const hypo = async (...args: string[]) => {
+      const memory = memoryContext({ HYPOSTYLE_HOME: daemon.home });
+      assert.equal(await run(['vm', ...args], memory.context), 0, memory.errors());
+      return memory.output();
+    };
+    const { name: local } = await center.localHost();
+    assert.match(await hypo('migrate', 'roamer', '--host', local), /roamer: is on .*, at \[datastore1\] roamer\//);
+    await hypo('clone', 'roamer', 'settler', '--host', far.name, '--datastore', 'datastore1 (1)', '--disks', 'thick');
+    assert.deepEqual((await readdir(join(host.datastore, 'settler'))).sort(), [
+      'settler-flat.vmdk',
+      'settler.vmdk',
+      'settler.vmx',
+    ]);
+    const before = await readFile(join(daemon.datastore, 'roamer', 'roamer-flat.vmdk'));
+    assert.ok(before.equals(await readFile(join(host.datastore, 'settler', 'settler-flat.vmdk'))));
+    // Nobody reads in a log what would let him read a machine.
+    for (const each of [daemon, host])
+      assert.doesNotMatch(
+        await readFile(join(each.home, 'log', 'hypostyle.log'), 'utf8').catch(() => ''),
+        /nfc\/[0-9a-f]{32}/,
+      );
   });
 
   it('says so when the host is away', async () => {

@@ -10,6 +10,7 @@ import {
   type FileRequest,
   type FileResponse,
   type FolderAccess,
+  faults,
   ovfExportOptions,
   ovfImportOptions,
   removeLeftovers,
@@ -29,10 +30,11 @@ import {
 } from '@hypostyle/vim';
 import { AutoStart, readComputerStart } from './auto-start/auto-start.ts';
 import { GuestOsNames } from './configuration/guest-os.ts';
-import { busyFiles } from './datastore/busy-files.ts';
+import { busyFiles, writtenFiles } from './datastore/busy-files.ts';
 import { type DatastoreRename, defineDatastoreRename } from './datastore/datastore-rename.ts';
 import { Datastores, spaceOf } from './datastore/datastores.ts';
 import { defineDiskWork } from './disks/disk-work.ts';
+import { sentDisk } from './disks/sent-disk.ts';
 import { addGuestOperations } from './guest/guest-operations.ts';
 import type { GuestTransfers } from './guest/guest-transfers.ts';
 import type { HostCore } from './host-core.ts';
@@ -60,6 +62,7 @@ import { FullDisks } from './machine/engine/full-disks.ts';
 import { MachineWatch } from './machine/engine/machine-watch.ts';
 import { DiskTickets } from './machine/export/disk-tickets.ts';
 import { defineExportWork } from './machine/export/export-work.ts';
+import { FolderTickets } from './machine/export/folder-tickets.ts';
 import { DiskChildren } from './machine/files/disk-children.ts';
 import { defineImportWork } from './machine/import/import-work.ts';
 import { definePullWork } from './machine/import/pull-work.ts';
@@ -88,6 +91,7 @@ import { fileManagerClass } from './managed/file-manager.ts';
 import { addNetworkSystem } from './managed/network-system.ts';
 import { ovfManagerClass } from './managed/ovf-manager.ts';
 import { virtualDiskManagerClass } from './managed/virtual-disk-manager.ts';
+import { isCenter } from './management/center-account.ts';
 import { PerformanceSampler } from './performance/performance-sampler.ts';
 import { PoolUsage } from './pools/pool-usage.ts';
 import { Pools } from './pools/pools.ts';
@@ -253,6 +257,7 @@ export class Host {
         port: options.diskExportPort,
         sslThumbprint: options.sslThumbprint,
       }),
+      folderTickets: new FolderTickets(core, exporting),
     };
     const imports = defineImportWork(core, lifecycle, leases, settle);
     core.inventory.machineClass = machineClass(core, work);
@@ -320,6 +325,13 @@ export class Host {
         return object === undefined || holds(object, privilege) ? 'ok' : 'denied';
       },
       isBusy: busyFiles(this.#core),
+      isWritten: writtenFiles(this.#core),
+      diskBundle: async (root, path, keepsUuid) => {
+        const datastore = datastores.find(root.name);
+        if (datastore === undefined) throw faults.invalidDatastore(root.name);
+        return sentDisk(this.#core, datastore, path, keepsUuid);
+      },
+      bringsHidden: isCenter(session?.userName ?? ''),
     };
   }
 

@@ -1,8 +1,3 @@
-import type { IncomingMessage } from 'node:http';
-import type { Agent } from 'node:https';
-import { request as httpsRequest } from 'node:https';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type { Center } from '@hypostyle/center';
 import type { Host } from '@hypostyle/host';
 import {
@@ -13,43 +8,13 @@ import {
   signInFirst,
   splitUrl,
 } from '@hypostyle/services';
-import { asFault, type ManagedObjectReference, type Session, secureAgent } from '@hypostyle/vim';
+import { asFault, type ManagedObjectReference, type Session } from '@hypostyle/vim';
+import type { HostWires, RemoteAddress } from './host-wires.ts';
 
 type DatastoreSite = ReturnType<Center['files']['site']>;
-type RemoteAddress = Exclude<DatastoreSite['address'], { readonly local: true }>;
-
-/** Headers of a request that its host answers by. */
-const askedBy = [
-  'range',
-  'if-range',
-  'if-match',
-  'if-none-match',
-  'if-modified-since',
-  'if-unmodified-since',
-  'content-type',
-  'content-length',
-  'overwrite',
-] as const;
-
-/** Headers of a host's answer that its client needs. */
-const answeredBy = [
-  'content-type',
-  'content-length',
-  'content-range',
-  'accept-ranges',
-  'last-modified',
-  'etag',
-  'location',
-  'allow',
-  'content-security-policy',
-  'x-content-type-options',
-] as const;
 
 /** What pictures of a screen take. */
 const screenPrivilege = 'VirtualMachine.Interact.CreateScreenshot';
-
-/** Milliseconds without a byte after which a host is given up. */
-const patience = 120_000;
 
 /**
  * Files of all datastores of a center, by the center's rights on them. Those of this process's host are its own; for
@@ -58,12 +23,12 @@ const patience = 120_000;
 export class CenterFiles {
   readonly #center: Center;
   readonly #host: Host;
-  /** Connections to hosts, by address and certificate. */
-  readonly #agents = new Map<string, Agent>();
+  readonly #wires: HostWires;
 
-  constructor(center: Center, host: Host) {
+  constructor(center: Center, host: Host, wires: HostWires) {
     this.#center = center;
     this.#host = host;
+    this.#wires = wires;
   }
 
   access(session: Session | undefined): FolderAccess {
@@ -119,45 +84,12 @@ export class CenterFiles {
     }
   }
 
-  close(): void {
-    for (const agent of this.#agents.values()) agent.destroy();
-    this.#agents.clear();
-  }
-
   /** Sends a request on to the host that has the datastore. */
   async #pass(request: FileRequest, site: DatastoreSite, address: RemoteAddress): Promise<FileResponse> {
     const { method, url, signal } = request;
-    const ticket = await site.ticket(method, url);
-    const headers: Record<string, string> = { cookie: `vmware_cgi_ticket=${ticket}` };
-    for (const name of askedBy) {
-      const value = request.headers[name];
-      if (typeof value === 'string') headers[name] = value;
-    }
-    const answered = Promise.withResolvers<IncomingMessage>();
-    const outgoing = httpsRequest({
-      agent: this.#agentOf(address),
-      host: address.host,
-      port: address.port,
-      method,
-      path: url,
-      headers,
-      signal,
-      timeout: patience,
-    });
-    outgoing.on('response', answered.resolve).on('error', answered.reject);
-    outgoing.on('timeout', () => outgoing.destroy(new Error('the host is silent')));
-    if (method === 'PUT') {
-      // The host may answer before it has all, and stop reading: that answer counts.
-      pipeline(Readable.from(request.body), outgoing).catch((error: unknown) => answered.reject(error));
-    } else outgoing.end();
+    const cookie = `vmware_cgi_ticket=${await site.ticket(method, url)}`;
     try {
-      const answer = await answered.promise;
-      const passed: Record<string, string> = {};
-      for (const name of answeredBy) {
-        const value = answer.headers[name];
-        if (typeof value === 'string') passed[name] = value;
-      }
-      return { status: answer.statusCode ?? 502, headers: passed, body: answer };
+      return await this.#wires.exchange(address, { ...request, headers: { ...request.headers, cookie } });
     } catch (error) {
       signal.throwIfAborted();
       const message = Buffer.from(`The host ${address.host} that has it: ${(error as Error).message}.\n`);
@@ -167,14 +99,5 @@ export class CenterFiles {
         body: message,
       };
     }
-  }
-
-  #agentOf({ host, port, thumbprint }: RemoteAddress): Agent {
-    const key = `${host} ${port} ${thumbprint}`;
-    const known = this.#agents.get(key);
-    if (known !== undefined) return known;
-    const agent = secureAgent({ fingerprint: thumbprint });
-    this.#agents.set(key, agent);
-    return agent;
   }
 }

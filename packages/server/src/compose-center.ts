@@ -6,6 +6,7 @@ import { AutomationFace } from '@hypostyle/rest';
 import { loadSchema } from '@hypostyle/vim';
 import { CenterFiles } from './center-files.ts';
 import type { Home } from './home/home.ts';
+import { HostWires } from './host-wires.ts';
 import { localHostConnector } from './local-host-connection.ts';
 import type { ServedEndpoint } from './served-endpoint.ts';
 import { loadClientMaterial } from './tls/client-material.ts';
@@ -32,7 +33,9 @@ export async function composeCenter(options: ComposeCenterOptions): Promise<Serv
   const schema = loadSchema();
   const { certificate, key: privateKey } = await loadClientMaterial(options.home, `Hypostyle center ${hostname()}`);
   const known = { extensionKey: extensionKeyOf(certificate), centerUrl: options.url, version };
+  const wires = new HostWires(host);
   const connector = createConnector({
+    exchange: (address, request) => wires.exchange(address, request),
     local: localHostConnector({ ...known, host, administrator: options.hostAdministrator }),
     remote: createRemoteConnector({ ...known, schema, certificate, privateKey }),
   });
@@ -58,7 +61,7 @@ export async function composeCenter(options: ComposeCenterOptions): Promise<Serv
     product: center.about,
     onDefect,
   });
-  const files = new CenterFiles(center, host);
+  const files = new CenterFiles(center, host, wires);
   return {
     registry: center.registry,
     dispatcher: center.dispatcher,
@@ -73,9 +76,9 @@ export async function composeCenter(options: ComposeCenterOptions): Promise<Serv
     folderAccess: (session) => files.access(session),
     machineCounts: () => center.machineCounts(),
     close: async () => {
-      files.close();
       await automation.close();
       await center.close();
+      wires.close();
     },
   };
 }

@@ -15,7 +15,7 @@ export interface LocalHostOptions {
 }
 
 /** The account of centers on a host, once the host knows that it has one. */
-const centerUser = 'vpxuser';
+export const centerUser = 'vpxuser';
 
 /** Makes connections to the host of this process: the calls that a socket would carry, without one. */
 export function localHostConnector(options: LocalHostOptions): () => Promise<HostConnection> {

@@ -1,5 +1,10 @@
 export { systemClock } from '@hypostyle/vim';
 export { changeImagePath, isChangeImage, newContentId, SettlePace } from '@hypostyle/vmdk';
+export { type Bundle, type BundleEntry, bundleType } from './bundle/bundle-entry.ts';
+export { flatDiskEntries } from './bundle/disk-bundle.ts';
+export { contentEntry, fileBundle, fileEntry, folderEntry } from './bundle/file-bundle.ts';
+export { totalOf } from './bundle/read-bundle.ts';
+export { writeBundle } from './bundle/write-bundle.ts';
 export {
   type Customization,
   checkCustomization,
@@ -52,6 +57,7 @@ export { type DatastoreSearch, searchDatastore } from './files/datastore-search.
 export { renameNew } from './files/durable-rename.ts';
 export { copyFile, type FilePlace, makeDirectory, moveFile, type TransferOptions } from './files/file-operations.ts';
 export { type BusyCheck, checkIdle, deleteFile } from './files/file-removal.ts';
+export { fileStem } from './files/file-stem.ts';
 export { fileUploadTarget, type ReceivedFile, type ReceiveFileOptions, receiveFile } from './files/file-upload.ts';
 export { freeBytesOf } from './files/free-space.ts';
 export { datastoreMarker, isHiddenName, isHiddenPath, partialName } from './files/hidden-names.ts';

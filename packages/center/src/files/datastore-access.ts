@@ -1,9 +1,9 @@
 import { fault, type ManagedObjectReference } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
-import type { HostLink } from '../hosts/connection/host-link.ts';
 import { type DatastoreDocument, type HostAddress, referenceOf } from '../inventory/entity-document.ts';
 import { datacenterAt, datacenterPath } from '../inventory/inventory-path.ts';
 import { datastoresNamed, hostOfDatastores } from './file-place.ts';
+import { ticketOf } from './file-ticket.ts';
 
 /** A host that has a datastore, and the way to its file face. */
 export interface DatastoreSite {
@@ -73,18 +73,3 @@ export class DatastoreAccess {
     );
   }
 }
-
-async function ticketOf(link: HostLink, method: string, url: string): Promise<string> {
-  const { sessionManager } = link.layout.content;
-  if (sessionManager === undefined) throw fault('NotSupported', {}, 'The host gives no tickets.');
-  const spec = { _typeName: 'SessionManagerHttpServiceRequestSpec', method: httpMethods[method] ?? 'httpGet', url };
-  const ticket = await link.call(sessionManager, 'AcquireGenericServiceTicket', { spec });
-  return (ticket as { readonly id: string }).id;
-}
-
-const httpMethods: Readonly<Record<string, string>> = {
-  GET: 'httpGet',
-  HEAD: 'httpHead',
-  PUT: 'httpPut',
-  DELETE: 'httpDelete',
-};

@@ -8,6 +8,7 @@ import {
   type ServiceContent,
 } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
+import { type FarTransfers, isTransfer } from '../far/far-transfers.ts';
 import type { Forwarding } from '../forwarding/forwarding.ts';
 import { referenceOf } from '../inventory/entity-document.ts';
 import { type FilePlace, filePlace, hostOfDatastores } from './file-place.ts';
@@ -34,13 +35,14 @@ type ManagerMember = Extract<keyof ServiceContent, 'fileManager' | 'virtualDiskM
 
 /**
  * Every method of a manager that names files by datastore and datacenter: the rights on their datastores are checked,
- * and a host that has these does the work. Files of datastores that no host has both of are not moved between them.
+ * and a host that has these does the work. Files of datastores that no host has both of are sent from one to another.
  */
 export function fileMethods<T extends ManagedTypeName>(
   core: CenterCore,
   forwarding: Forwarding,
   type: T,
   member: ManagerMember,
+  transfers: FarTransfers,
 ): MethodTable<T> {
   const table: Record<string, (call: Call, args: Arguments) => Promise<unknown>> = {};
   for (const [name, method] of core.schema.managed(type)?.methods ?? []) {
@@ -52,6 +54,17 @@ export function fileMethods<T extends ManagedTypeName>(
       for (const { datastore } of places)
         requirePrivilege(core, call, referenceOf(datastore), 'Datastore.FileManagement');
       const datastores = places.map(({ datastore }) => datastore);
+      const [source, target] = places;
+      if (isTransfer(name) && source !== undefined && target !== undefined && !haveOneHost(core, source, target)) {
+        const {
+          force = false,
+          destSpec,
+          profile,
+        } = args as { force?: boolean; destSpec?: object; profile?: unknown[] };
+        if (profile !== undefined && profile.length > 0)
+          throw fault('NotSupported', {}, 'Storage profiles of disks are not kept here.');
+        return transfers.begin(call, name, { source, target, force, destSpec });
+      }
       const link = hostOfDatastores(core, datastores);
       const ref = link.layout.content[member] as ManagedObjectReference | undefined;
       if (ref === undefined) throw fault('NotSupported', {}, 'The host that has the datastore has no such manager.');
@@ -70,6 +83,12 @@ export function fileMethods<T extends ManagedTypeName>(
     };
   }
   return forwarding.passing(table) as MethodTable<T>;
+}
+
+/** Whether a host has both datastores. */
+function haveOneHost({ hosts }: CenterCore, source: FilePlace, target: FilePlace): boolean {
+  const [ones, others] = [source, target].map(({ datastore }) => hosts.shared.hostsOf(datastore.value));
+  return (ones ?? []).some((host) => others?.includes(host));
 }
 
 /** A target without a datacenter is in that of its source. */

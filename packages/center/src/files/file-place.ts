@@ -73,7 +73,7 @@ export function hostOfDatastores(core: CenterCore, datastores: readonly Datastor
   const names = [...new Set(datastores.map(({ name }) => `'${name}'`))].join(' and ');
   if (hosts.length > 0 || datastores.length < 2)
     throw fault('HostNotConnected', {}, `No host that has ${names} is connected; wait until one is back.`);
-  throw fault('NotSupported', {}, `No host has both ${names}; files are not copied between hosts here yet.`);
+  throw fault('NotSupported', {}, `No host has both ${names}; it is no one host's to do.`);
 }
 
 function fileUrl(text: string): { readonly datastore: string; readonly path: string; readonly datacenter?: string } {

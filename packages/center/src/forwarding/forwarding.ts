@@ -32,6 +32,8 @@ export interface StepOptions {
   readonly again?: boolean;
   /** Tells steps of one task on one host apart. */
   readonly part?: string;
+  /** It is done though the task was cancelled: it takes back what was done before. Default: false. */
+  readonly steady?: boolean;
 }
 
 /** Methods that only look: what they answer changes nothing that is followed. */
@@ -135,8 +137,9 @@ export class Forwarding {
     self: ManagedObjectReference | ((link: HostLink) => ManagedObjectReference),
     method: string,
     args: Arguments | ((link: HostLink) => Arguments),
-    { again = false, part }: StepOptions = {},
+    { again = false, part, steady = false }: StepOptions = {},
   ): Promise<unknown> {
+    const signal = steady ? new AbortController().signal : task.signal;
     const token = taskToken(this.#core.registry, task.ref);
     const own = part === undefined ? token : `${token}/${part}`;
     const activationId = activationPrefix(this.#core) + own;
@@ -144,7 +147,7 @@ export class Forwarding {
     let uncertain = again;
     let begun = false;
     for (let link = host; ; ) {
-      link = await this.#core.hosts.ready(link, task.signal);
+      link = await this.#core.hosts.ready(link, signal);
       try {
         const found = uncertain ? await link.tasks.begun(own) : undefined;
         if (found !== undefined && isOver(found)) return this.#outcome(link, found);
@@ -158,7 +161,7 @@ export class Forwarding {
             })) as ManagedObjectReference
           ).value;
         begun = true;
-        const info = await this.ended(task, link, key);
+        const info = await this.ended(task, link, key, signal);
         if (info !== undefined) return this.#outcome(link, info);
       } catch (error) {
         if (!(error instanceof VimFault) || error.type !== 'HostNotConnected') throw error;
@@ -187,17 +190,22 @@ export class Forwarding {
   }
 
   /** The final info of a host's task; cancelled there when the center's is. Undefined when the host has forgotten it. */
-  async ended(task: RunningTask, link: HostLink, key: string): Promise<TaskInfo | undefined> {
+  async ended(
+    task: RunningTask,
+    link: HostLink,
+    key: string,
+    signal: AbortSignal = task.signal,
+  ): Promise<TaskInfo | undefined> {
     const ref = { _typeName: 'ManagedObjectReference', type: 'Task', value: key } as const;
     // The host may refuse to cancel; its task then goes on, and so does this one.
     const cancel = () => void link.call(ref, 'CancelTask', {}).catch(() => {});
-    if (task.signal.aborted) cancel();
-    else task.signal.addEventListener('abort', cancel, { once: true });
+    if (signal.aborted) cancel();
+    else signal.addEventListener('abort', cancel, { once: true });
     try {
       const never = new AbortController().signal;
       return await link.tasks.finished(key, ({ progress }) => progress !== undefined && task.progress(progress), never);
     } finally {
-      task.signal.removeEventListener('abort', cancel);
+      signal.removeEventListener('abort', cancel);
     }
   }
 

@@ -70,6 +70,8 @@ export interface MachineDocument extends Entity {
   /** Its reference's value on the host; undefined while it is only expected there. */
   readonly hostValue?: string;
   readonly pool?: string;
+  /** Another host that has it too, while it goes from one to the other: the one to come, then the one that was. */
+  readonly alsoOn?: string;
   /** While it is only expected: the `.vmx` that it is met by, where its instanceUuid is not known. */
   readonly expectedPath?: string;
 }

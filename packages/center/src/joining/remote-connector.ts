@@ -40,11 +40,11 @@ export function extensionKeyOf(certificate: string): string {
 }
 
 /** Reaches hosts over HTTPS: by a password at first, by the center's certificate from then on. */
-export function createRemoteConnector(options: RemoteConnectorOptions): HostConnector {
+export function createRemoteConnector(options: RemoteConnectorOptions): Omit<HostConnector, 'exchange'> {
   return new RemoteConnector(options);
 }
 
-class RemoteConnector implements HostConnector {
+class RemoteConnector implements Omit<HostConnector, 'exchange'> {
   readonly #options: RemoteConnectorOptions;
   /** Sessions that were not signed out of, by address: the way to their host broke. */
   readonly #left = new Map<string, string>();

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import {
   type Call,
   data,
@@ -9,6 +10,8 @@ import {
   type VirtualMachineInstantCloneSpec,
 } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
+import { type FarCloneInput, FarClones } from '../far/far-clone.ts';
+import { requireForTarget, targetOf } from '../far/target-place.ts';
 import type { Forwarding } from '../forwarding/forwarding.ts';
 import { freeInstanceUuid, MachineMaking, type MakingJournal } from './create-work.ts';
 import { choosePlace, type MachinePlace, machineName } from './machine-place.ts';
@@ -20,6 +23,8 @@ interface CloneInput {
   readonly name: string;
   readonly spec: VirtualMachineCloneSpec;
   readonly place: MachinePlace;
+  /** It comes to another host than that of the original. */
+  readonly far?: FarCloneInput['far'];
 }
 
 export interface CloneRequest {
@@ -100,9 +105,11 @@ export type CloneWork = (call: Call, request: CloneRequest) => Promise<ManagedOb
 
 export function defineCloneWork(core: CenterCore, forwarding: Forwarding): CloneWork {
   const making = new MachineMaking(core);
+  const farClones = new FarClones(core, forwarding);
   const plan = ({ spec }: CloneInput): MakingJournal => ({ by: freeInstanceUuid(core, spec.config ?? {}) });
   const run = (task: RunningTask, input: CloneInput, isAgain: boolean) => {
-    const { source, name, spec, place } = input;
+    const { source, name, spec, place, far } = input;
+    if (far !== undefined) return farClones.run(task, { source, name, spec, place, far }, isAgain);
     const original = { _typeName: 'ManagedObjectReference', type: 'VirtualMachine', value: source } as const;
     return making.make(task, { name, place, plan: () => plan(input), isAgain }, ({ by, link, again }) => {
       const instanceUuid = 'instanceUuid' in by ? by.instanceUuid : undefined;
@@ -133,23 +140,22 @@ export function defineCloneWork(core: CenterCore, forwarding: Forwarding): Clone
     resume: (task, input) => run(task, input, true),
   });
   return async (call, { folder, name: written, spec }) => {
-    const { value, host, pool } = core.inventory.get('VirtualMachine', call.self.ref);
-    core.hosts.connected(host);
+    const machine = core.inventory.get('VirtualMachine', call.self.ref);
+    core.hosts.connected(machine.host);
     if (spec.location.pool === undefined && !spec.template && isTemplate(core, call.self.ref))
       throw fault(
         'InvalidArgument',
         { invalidProperty: 'spec.location.pool' },
         'A template has no resource pool: spec.location.pool says which one the machine is to be in.',
       );
-    const compute = core.inventory.above(host, ['ComputeResource', 'ClusterComputeResource']);
-    const asked = spec.location.pool ?? { type: 'ResourcePool', value: pool ?? compute?.pool ?? '' };
-    const place = choosePlace(core, {
-      folder,
-      pool: { _typeName: 'ManagedObjectReference', ...asked },
-      host: { _typeName: 'ManagedObjectReference', type: 'HostSystem', value: host },
-      datastores: spec.location.datastore === undefined ? [] : [spec.location.datastore],
-    });
-    return start(call, { input: { source: value, name: nameOf(written), spec, place }, entity: call.self.ref });
+    const { place, datastore } = targetOf(core, machine, spec.location, folder);
+    const name = nameOf(written);
+    const input = { source: machine.value, name, spec, place };
+    if (datastore === undefined) return start(call, { input, entity: call.self.ref });
+    requireForTarget(core, call, { place, datastore, isTemplate: spec.template });
+    const rooms = farClones.check(call.self.ref, spec);
+    const far = { from: machine.host, datastore: datastore.name, arrival: randomUUID(), rooms };
+    return start(call, { input: { ...input, far }, entity: call.self.ref });
   };
 }
 

@@ -1,6 +1,7 @@
 import { requireForCreate, requireForImport, requireForRegister } from '@hypostyle/services';
 import { type Call, fault, type ManagedObjectReference, type MethodTable } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
+import { FarMoves } from '../far/far-relocate.ts';
 import type { Forwarding } from '../forwarding/forwarding.ts';
 import { privilegeScope } from '../inventory/privilege-scope.ts';
 import type { PoolOperations } from '../pools/pool-operations.ts';
@@ -8,6 +9,7 @@ import { type CloneWork, defineCloneWork, defineInstantCloneWork, type InstantCl
 import { type CreateWork, defineCreateWork } from './create-work.ts';
 import { defineImports, type Imports } from './imports.ts';
 import { poolOf } from './machine-place.ts';
+import { defineMigrateWork, type MigrateWork } from './migrate-work.ts';
 import { PendingNames } from './pending-names.ts';
 import { defineRelocateWork, type RelocateWork } from './relocate-work.ts';
 import { defineMachineRename, type MachineRename } from './rename-work.ts';
@@ -20,18 +22,21 @@ export interface MachineWork {
   readonly cloning: CloneWork;
   readonly instantCloning: InstantCloneWork;
   readonly relocating: RelocateWork;
+  readonly migrating: MigrateWork;
   readonly importing: Imports;
   readonly rename: MachineRename;
 }
 
 export function defineMachineWork(core: CenterCore, forwarding: Forwarding, pools: PoolOperations): MachineWork {
+  const moves = new FarMoves(core, forwarding);
   return {
     core,
     forwarding,
     creating: defineCreateWork(core, forwarding),
     cloning: defineCloneWork(core, forwarding),
     instantCloning: defineInstantCloneWork(core, forwarding),
-    relocating: defineRelocateWork(core, forwarding),
+    relocating: defineRelocateWork(core, forwarding, moves),
+    migrating: defineMigrateWork(core, forwarding, moves),
     importing: defineImports(core, forwarding, pools),
     rename: defineMachineRename(core, forwarding, new PendingNames()),
   };

@@ -47,14 +47,15 @@ export function ownMethodsOfMachine({
   cloning,
   instantCloning,
   relocating,
+  migrating,
 }: MachineWork): MethodTable<'VirtualMachine'> {
   const scope = privilegeScope(core);
-  /** Machines stay on their hosts: what would be another one's is said before the host is asked. */
+  /** What is another host's is said before the machine's own is asked. */
   const mustStay = (call: Call, refs: readonly (ManagedObjectReference | undefined)[]) => {
     const { link } = core.hosts.route(call.self.ref);
     for (const ref of refs) {
       if (ref === undefined || link.mirror.references.toHost(ref) !== undefined) continue;
-      throw fault('NotSupported', {}, 'Machines are not moved or copied between hosts here yet.');
+      throw fault('NotSupported', {}, 'A template becomes a machine where it is; relocate it first, or clone it.');
     }
   };
   return forwarding.passing<MethodTable<'VirtualMachine'>>({
@@ -78,7 +79,6 @@ export function ownMethodsOfMachine({
     CloneVM_Task: (call, args) => {
       const { folder, spec } = args;
       requireForClone(scope, call, call.self.ref, { folder, spec });
-      mustStay(call, [spec.location.host, spec.location.datastore]);
       return cloning(call, args);
     },
     InstantClone_Task: (call, { spec }) => {
@@ -89,13 +89,11 @@ export function ownMethodsOfMachine({
     RelocateVM_Task: (call, args) => {
       const { spec } = args;
       requireForRelocate(scope, call, call.self.ref, spec);
-      mustStay(call, [spec.host, spec.datastore, ...(spec.disk ?? []).map(({ datastore }) => datastore)]);
       return relocating(call, spec);
     },
     MigrateVM_Task: (call, args) => {
       requireForMigrate(scope, call, call.self.ref, { pool: args.pool });
-      mustStay(call, [args.host]);
-      return forwarding.task(call, args as unknown as Arguments);
+      return migrating(call, args);
     },
     MarkAsVirtualMachine: async (call, args) => {
       requireForPool(scope, call, args.pool);

@@ -6,6 +6,8 @@ import {
   type VirtualMachineRelocateSpec,
 } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
+import type { FarMoves, FarRelocateInput } from '../far/far-relocate.ts';
+import { staysOn } from '../far/target-place.ts';
 import type { Forwarding } from '../forwarding/forwarding.ts';
 import { referenceOf } from '../inventory/entity-document.ts';
 import { requireFreeName } from '../inventory/name-scope.ts';
@@ -14,13 +16,19 @@ import { poolOf } from './machine-place.ts';
 interface RelocateInput {
   readonly machine: string;
   readonly spec: VirtualMachineRelocateSpec;
+  /** It comes to another host. */
+  readonly far?: FarRelocateInput['far'];
 }
 
 /** VirtualMachine.RelocateVM_Task: files are moved by the machine's host, folder and pool are the center's own. */
 export type RelocateWork = (call: Call, spec: VirtualMachineRelocateSpec) => Promise<ManagedObjectReference<'Task'>>;
 
-export function defineRelocateWork(core: CenterCore, forwarding: Forwarding): RelocateWork {
-  const relocate = async (task: RunningTask, { machine, spec }: RelocateInput, again: boolean) => {
+export function defineRelocateWork(core: CenterCore, forwarding: Forwarding, moves: FarMoves): RelocateWork {
+  const relocate = async (task: RunningTask, { machine, spec, far }: RelocateInput, again: boolean) => {
+    if (far !== undefined) {
+      await moves.run(task, { machine, spec, far }, again);
+      return;
+    }
     const document = core.inventory.get('VirtualMachine', { value: machine });
     const { folder, pool, host: _host, ...ofFiles } = spec;
     if (Object.entries(ofFiles).some(([member, value]) => member !== '_typeName' && value !== undefined)) {
@@ -54,8 +62,13 @@ export function defineRelocateWork(core: CenterCore, forwarding: Forwarding): Re
     resume: (task, input) => relocate(task, input, true),
   });
   return async (call, spec) => {
-    const { value, host } = core.inventory.get('VirtualMachine', call.self.ref);
+    const machine = core.inventory.get('VirtualMachine', call.self.ref);
+    const { value, host } = machine;
     core.hosts.connected(host);
+    if (!staysOn(core, machine, spec)) {
+      const far = moves.begin(call, machine, spec);
+      return start(call, { input: { machine: value, spec, far }, queueKey: `relocate ${value}` });
+    }
     checkPlace(core, host, spec);
     return start(call, { input: { machine: value, spec }, queueKey: `relocate ${value}` });
   };

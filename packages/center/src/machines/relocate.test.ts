@@ -34,7 +34,7 @@ test('a center moves a machine to another datastore, folder and pool of its host
   await assert.rejects(relocate({ folder: datacenter }), named('ManagedObjectNotFound'));
   await assert.rejects(
     relocate({ host: { _typeName: 'ManagedObjectReference', type: 'HostSystem', value: 'host-999' } }),
-    named('NotSupported'),
+    named('ManagedObjectNotFound'),
   );
   assert.deepEqual(center.defects, []);
 });

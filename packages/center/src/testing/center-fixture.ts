@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Computer, type Daemon, MortalStore } from '@hypostyle/host/testing';
+import { type FileRequest, type FileResponse, handleFolderRequest, handleTransferRequest } from '@hypostyle/services';
 import {
   ClientError,
   type Clock,
@@ -108,6 +109,33 @@ export class HostNetwork implements HostConnector {
 
   async dismiss(): Promise<void> {
     this.enrolled -= 1;
+  }
+
+  /** Requests for files, as the hosts' own faces answer them; told of each before it goes. */
+  onExchange: (host: string, request: FileRequest) => void = () => {};
+
+  async exchange(address: HostAddress, request: FileRequest): Promise<FileResponse> {
+    const name = address.local ? 'local' : address.host;
+    const daemon = this.daemons.get(name);
+    if (daemon === undefined || this.#cut.has(name)) throw new Error(`${name} does not answer`);
+    this.onExchange(name, request);
+    const broken = new AbortController();
+    const ends = this.#open.get(name) ?? new Set();
+    this.#open.set(name, ends);
+    ends.add(() => broken.abort(new Error(`${name} was cut off`)));
+    const signal = AbortSignal.any([request.signal, broken.signal]);
+    const bounded = { ...request, signal };
+    const answer = await daemon.within(async () => {
+      if (request.url.startsWith('/nfc/')) return handleTransferRequest(bounded, daemon.host.leases);
+      const { session, end } = daemon.host.sessions.openInternal({ userName: 'vpxuser' });
+      try {
+        return await handleFolderRequest(bounded, daemon.host.folderAccess(session));
+      } finally {
+        end();
+      }
+    });
+    broken.signal.throwIfAborted();
+    return answer;
   }
 
   async connect(address: HostAddress): Promise<HostConnection> {

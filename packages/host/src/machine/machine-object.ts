@@ -40,6 +40,7 @@ import { runningEngine, type ScreenshotWork } from './console/screenshots.ts';
 import type { CustomizeWork } from './customize/customize-work.ts';
 import { type DiskTickets, isDiskTicket } from './export/disk-tickets.ts';
 import type { ExportWork } from './export/export-work.ts';
+import { type FolderTickets, isFolderTicket } from './export/folder-tickets.ts';
 import { refreshFiles } from './files/refresh-files.ts';
 import type { LifecycleWork } from './lifecycle/lifecycle-work.ts';
 import type { TemplateWork } from './lifecycle/template-work.ts';
@@ -68,6 +69,7 @@ export interface MachineWork {
   readonly consoles: ConsoleTickets;
   readonly screenshots: ScreenshotWork;
   readonly diskTickets: DiskTickets;
+  readonly folderTickets: FolderTickets;
 }
 
 /** VirtualMachine: its methods hand on to the work of each family, its properties are projections of the record. */
@@ -177,6 +179,7 @@ export function machineClass(core: HostCore, work: MachineWork): ManagedObjectCl
       UnregisterVM: (call) => work.lifecycle.unregister(call),
       AcquireTicket: (call, { ticketType }) => {
         if (isDiskTicket(ticketType)) return work.diskTickets.acquire(call, record(call.self), ticketType);
+        if (isFolderTicket(ticketType)) return work.folderTickets.acquire(call, record(call.self), ticketType);
         requirePrivilege(core, call, call.self.ref, 'VirtualMachine.Interact.ConsoleInteract');
         const ticket = work.consoles.acquire(record(call.self), ticketType);
         core.events.post(undefined, {

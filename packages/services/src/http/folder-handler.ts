@@ -1,10 +1,14 @@
 import { VimFault } from '@hypostyle/vim';
+import { type Bundle, bundleType } from '../bundle/bundle-entry.ts';
+import { fileBundle } from '../bundle/file-bundle.ts';
+import { receiveBundle } from '../bundle/receive-bundle.ts';
+import { writeBundle } from '../bundle/write-bundle.ts';
 import { faults } from '../errors.ts';
 import { folderRows, folderUrl, indexPage, listFolder } from '../files/datastore-index.ts';
 import { checkRelativePath, splitPath } from '../files/datastore-path.ts';
 import { type DatastoreRoot, shownPath } from '../files/datastore-root.ts';
 import { makeMissingFolders, removeEmptyFolders } from '../files/file-operations.ts';
-import { type BusyCheck, deleteFile } from '../files/file-removal.ts';
+import { type BusyCheck, checkIdle, deleteFile } from '../files/file-removal.ts';
 import { checkOrdinaryPath, receiveFile } from '../files/file-upload.ts';
 import { isHiddenPath } from '../files/hidden-names.ts';
 import { fileResponse } from './file-response.ts';
@@ -41,6 +45,12 @@ export interface FolderAccess {
     datacenter: string | undefined,
   ): ((request: FileRequest) => Promise<FileResponse>) | undefined;
   readonly isBusy: BusyCheck;
+  /** Files that change while they are read are not sent as a bundle. Default: none does. */
+  readonly isWritten?: BusyCheck;
+  /** The caller may bring what machines' folders keep for the service alone. Default: false. */
+  readonly bringsHidden?: boolean;
+  /** A disk with all that it lies on, as a folder with a flat one; `keepsUuid`, it is the same disk, elsewhere. */
+  diskBundle?(root: DatastoreRoot, path: string, keepsUuid: boolean): Promise<Bundle>;
   /** Bytes of a disk whose chain is not plain VMDK, such as one with deltas; undefined leaves it to this package. */
   openFlatView?(root: DatastoreRoot, diskPath: string): Promise<ServedFile | undefined>;
 }
@@ -131,6 +141,7 @@ async function get(
   query: URLSearchParams,
 ): Promise<FileResponse> {
   if (isHiddenPath(path)) throw faults.notFound(shownPath(root, path));
+  if (header(request, 'accept') === bundleType) return getBundle(request, access, root, path);
   const file = await openFileOrView(access, root, path);
   if (file === 'folder') {
     const rows = folderRows(path, await listFolder(root, path), `?${sameQuery(query)}`);
@@ -146,6 +157,30 @@ async function get(
   if (refused) return refused;
   const extension = /\.([a-z]+)$/i.exec(splitPath(path).name)?.[1]?.toLowerCase() ?? '';
   return fileResponse(request, file, contentTypes[extension] ?? 'application/octet-stream');
+}
+
+/** A file, or a folder with all that is in it, as one stream. */
+async function getBundle(
+  request: FileRequest,
+  access: FolderAccess,
+  root: DatastoreRoot,
+  path: string,
+): Promise<FileResponse> {
+  const datacenter = splitUrl(request.url)?.query.get('dcPath') ?? undefined;
+  const refused = await refusal(access, { datastore: root.name, datacenter }, privileges.read);
+  if (refused) return refused;
+  checkOrdinaryPath(root, path);
+  const disk = splitUrl(request.url)?.query.get('disk');
+  if (disk === 'copy' || disk === 'move') {
+    if (access.diskBundle === undefined) throw faults.notSupported('Disks are not sent here.');
+    const sent = await access.diskBundle(root, path, disk === 'move');
+    return { status: 200, headers: { 'content-type': bundleType }, body: writeBundle(sent, request.signal) };
+  }
+  if (access.isWritten !== undefined) await checkIdle(root, path, access.isWritten);
+  const bundle = await fileBundle(root, path);
+  const headers = { 'content-type': bundleType };
+  if (request.method === 'HEAD') return { status: 200, headers };
+  return { status: 200, headers, body: writeBundle(bundle, request.signal) };
 }
 
 async function openFileOrView(access: FolderAccess, root: DatastoreRoot, path: string): Promise<ServedFile | 'folder'> {
@@ -171,6 +206,11 @@ async function put(
   const made = await makeMissingFolders(root, splitPath(path).folder);
   let created: boolean;
   try {
+    if (header(request, 'content-type') === bundleType) {
+      const hidden = access.bringsHidden ?? false;
+      await receiveBundle(root, path, request.body, { overwrite, hidden, signal: request.signal });
+      return { status: 201, headers: { 'content-length': '0', location: folderUrl(path) } };
+    }
     const contentLength = announcedLength(request);
     ({ created } = await receiveFile(root, path, request.body, { overwrite, contentLength, signal: request.signal }));
   } catch (error) {

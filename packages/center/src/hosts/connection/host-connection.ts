@@ -1,3 +1,4 @@
+import type { FileRequest, FileResponse } from '@hypostyle/services';
 import type { Caller } from '@hypostyle/vim';
 import type { HostAddress } from '../../inventory/entity-document.ts';
 
@@ -20,6 +21,8 @@ export interface HostConnector {
   dismiss(connection: HostConnection): Promise<void>;
   /** Every later contact, by the center's certificate. Throws NoHost, SSLVerifyFault, InvalidLogin. */
   connect(address: HostAddress, signal?: AbortSignal): Promise<HostConnection>;
+  /** A request to a host's faces of files and leases, checked by its certificate. Rejects where it cannot be reached. */
+  exchange(address: HostAddress, request: FileRequest): Promise<FileResponse>;
   /** SHA-1 of the certificate that answers there, `AB:CD:…`. Throws NoHost. */
   thumbprint(host: string, port: number): Promise<string>;
 }

@@ -55,6 +55,11 @@ export class MachineMeeting {
         isElsewhere,
       },
     );
+    if (binding.kind === 'duplicate' && binding.of.host !== host && binding.of.alsoOn === host) {
+      // It is on its way between the two: which of them shows it is said by whoever brings it.
+      this.#context.references.bind(ref, referenceOf(binding.of));
+      return;
+    }
     if (binding.kind === 'duplicate' && binding.of.host !== host && this.#isSame(values, binding.of)) {
       // Registered on both: it is one machine, shown on the host that runs it.
       this.#context.references.bind(ref, referenceOf(binding.of));
@@ -78,6 +83,7 @@ export class MachineMeeting {
       instanceUuid: instanceUuid ?? before?.instanceUuid ?? '',
       host,
       hostValue: ref.value,
+      ...(before?.alsoOn === undefined ? {} : { alsoOn: before.alsoOn }),
       ...(parent === undefined ? {} : { parent }),
       ...(pool === undefined ? {} : { pool }),
     });

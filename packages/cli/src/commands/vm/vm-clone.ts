@@ -5,6 +5,7 @@ import type { ServerSession } from '../../connection/server-session.ts';
 import { CliError } from '../../errors.ts';
 import { customizationSpecs } from '../../inventory/customization-specs.ts';
 import { datastoreNamed } from '../../inventory/datastore-named.ts';
+import { datastoreOnHost } from '../../inventory/datastore-on-host.ts';
 import { diskLocators } from '../../inventory/disk-places.ts';
 import { findMachine } from '../../inventory/find-object.ts';
 import { machinePlace } from '../../inventory/machine-place.ts';
@@ -65,6 +66,7 @@ Examples:
   hypo vm clone web web2 --on
   hypo vm clone web desk1 --snapshot base --link
   hypo vm clone golden db --pool production --disks eager --memory 4096
+  hypo vm clone web web3 --host esx2 --datastore fast
   hypo vm clone db db2 --disk 'Hard disk 2=archive,thin'`,
     )
     .action(async (machine: string, name: string, _options: unknown, command: Command) => {
@@ -122,6 +124,12 @@ async function placeOfClone(
   const asked =
     named || template || parent?.type !== 'Folder' ? await machinePlace(session, placeOf(options)) : undefined;
   const needsPool = options.pool !== undefined || (template && !options.template);
+  const datastore =
+    options.datastore !== undefined
+      ? await datastoreNamed(session, options.datastore)
+      : options.host === undefined || asked === undefined
+        ? undefined
+        : await datastoreOnHost(session, ref, asked.host);
   const kinds = { thin: 'sparse', thick: 'flat', eager: 'flat' } as const;
   return {
     folder: options.folder === undefined && parent?.type === 'Folder' ? parent : (asked?.folder ?? parent),
@@ -129,7 +137,7 @@ async function placeOfClone(
       ...(options.link ? { diskMoveType: 'createNewChildDiskBacking' } : {}),
       ...(needsPool && asked !== undefined ? { pool: asked.pool } : {}),
       ...(options.host === undefined || asked === undefined ? {} : { host: asked.host }),
-      ...(options.datastore === undefined ? {} : { datastore: await datastoreNamed(session, options.datastore) }),
+      ...(datastore === undefined ? {} : { datastore }),
       ...(options.disks === undefined ? {} : { transform: kinds[options.disks] }),
       ...(await locatorsOf(session, ref, machine, options)),
     },

@@ -11,6 +11,7 @@ import { defineCreate } from './vm-create.ts';
 import { defineVmDisk } from './vm-disk.ts';
 import { defineInstantClone } from './vm-instant-clone.ts';
 import { defineIp } from './vm-ip.ts';
+import { defineMigrate } from './vm-migrate.ts';
 import { defineQuestion } from './vm-question.ts';
 import { defineRelocate } from './vm-relocate.ts';
 import { defineMarks } from './vm-template.ts';
@@ -38,6 +39,7 @@ Examples:
   hypo vm markastemplate golden
   hypo vm clone golden web3 --pool production
   hypo vm relocate web --datastore fast
+  hypo vm migrate web --host esx2
   hypo vm keystrokes web -s 'root' --return
   hypo vm screenshot web screen.png`,
     );
@@ -55,6 +57,7 @@ Examples:
   defineInstantClone(vm, context);
   defineMarks(vm, context);
   defineRelocate(vm, context);
+  defineMigrate(vm, context);
   defineKeystrokes(vm, context);
   defineScreenshot(vm, context);
 };

@@ -111,12 +111,18 @@ export async function copyFiles(
   await copyOwnFiles(join(from, '.hypo'), join(directory, '.hypo'));
 }
 
-/** What the service keeps of a machine in its folder, such as what its guest is still to be told. */
+/** Names of what the service keeps of a machine in a folder of its own, such as what its guest is still to be told. */
+export async function ownFileNames(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  return entries
+    .filter((entry) => entry.isFile() && !ofThePlace.has(entry.name) && !entry.name.startsWith('.'))
+    .map(({ name }) => name);
+}
+
 async function copyOwnFiles(from: string, to: string): Promise<void> {
-  const entries = await readdir(from, { withFileTypes: true }).catch(() => []);
-  const names = entries.filter((entry) => entry.isFile() && !ofThePlace.has(entry.name) && !entry.name.startsWith('.'));
+  const names = await ownFileNames(from);
   if (names.length > 0) await mkdir(to, { recursive: true });
-  for (const { name } of names) await writeWhole(join(to, name), await readFile(join(from, name)));
+  for (const name of names) await writeWhole(join(to, name), await readFile(join(from, name)));
 }
 
 function fileNameOf({ configuration }: MachineRecord, { key }: FlattenedDisk): string {

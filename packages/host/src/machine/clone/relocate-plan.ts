@@ -122,7 +122,7 @@ function freeName(disks: readonly Disk[], { key, fileName }: Disk): string {
 }
 
 /** Files of the machine in its folder, without disks that stay or are made anew on the way, and what a guest writes. */
-async function namesToCopy(
+export async function namesToCopy(
   machine: MachineRecord,
   without: readonly Pick<Disk, 'key'>[],
   live: readonly LiveDisk[] = [],

@@ -64,7 +64,8 @@ export class SharedSources {
   }
 }
 
-async function readState({ machine, uid }: CloneSource): Promise<SourceState> {
+/** The `.vmx` and the firmware's variables of what is copied: as they are, or as a snapshot has them. */
+export async function readState({ machine, uid }: Pick<CloneSource, 'machine' | 'uid'>): Promise<SourceState> {
   const { datastore, vmxPath, snapshots, configuration } = machine;
   const entry = uid === undefined ? undefined : findSnapshot(snapshots.entries, uid);
   if (entry !== undefined) {

@@ -30,6 +30,9 @@ export interface ExportedChanges {
   readonly since: string;
 }
 
+/** Makes what a lease gives of a machine, which stays as it is while the lease lasts. */
+export type ExportContents = (machine: MachineRecord) => Promise<readonly TransferTarget[]>;
+
 export interface ExportWork {
   /**
    * VirtualMachine.ExportVm and VirtualMachineSnapshot.ExportSnapshot: a lease by which the client gets the disks, as
@@ -39,7 +42,12 @@ export interface ExportWork {
     call: Call,
     machine: MachineRecord,
     subject: ExportSubject,
-    options?: { readonly endsWithClients?: boolean; readonly changes?: ExportedChanges },
+    options?: {
+      readonly endsWithClients?: boolean;
+      readonly changes?: ExportedChanges;
+      /** What the lease gives, made once nobody changes it; its disks unless told. */
+      readonly contents?: ExportContents;
+    },
   ): Promise<OpenedLease>;
 }
 
@@ -47,6 +55,7 @@ export interface ExportWork {
 interface Meeting {
   readonly subject: ExportSubject;
   readonly changes: ExportedChanges | undefined;
+  readonly contents: ExportContents | undefined;
   readonly machine: PromiseWithResolvers<LeasedContents>;
   readonly end: PromiseWithResolvers<void>;
   /** Ends it where its clients have left; undefined where they have not. */
@@ -90,7 +99,7 @@ export function defineExportWork(core: HostCore, leases: TransferLeases, settle:
     run,
   });
   return {
-    begin: async (call, machine, subject, { endsWithClients = false, changes } = {}) => {
+    begin: async (call, machine, subject, { endsWithClients = false, changes, contents } = {}) => {
       mustBeFree(core, machine);
       if (subject.kind === 'machine') {
         mustBeOff(machine);
@@ -99,6 +108,7 @@ export function defineExportWork(core: HostCore, leases: TransferLeases, settle:
       const meeting: Meeting = {
         subject,
         changes,
+        contents,
         machine: Promise.withResolvers(),
         end: Promise.withResolvers(),
         giveUp: () => undefined,
@@ -174,7 +184,7 @@ async function runExport(
     meeting.progress = (percent) => task.progress(Math.min(percent, 99));
     meeting.machine.resolve({
       entity: record.ref as unknown as ManagedObjectReference<'ManagedEntity'>,
-      targets: exportTargets(core, exportedView(record, subject), meeting),
+      targets: await (meeting.contents?.(record) ?? exportTargets(core, exportedView(record, subject), meeting)),
     });
     await meeting.end.promise;
   } finally {

@@ -1,12 +1,9 @@
 import { access } from 'node:fs/promises';
-import { faults, joinPath, splitPath } from '@hypostyle/services';
+import { faults, fileStem, joinPath, splitPath } from '@hypostyle/services';
 import type { RunningTask } from '@hypostyle/vim';
 import type { Datastore } from '../../datastore/datastore.ts';
 import type { HostCore } from '../../host-core.ts';
 import { claimOf } from '../record/claims.ts';
-
-/** Bytes: `-000001-delta.qcow2.partial` and the like are put behind it. */
-const longestStem = 200;
 
 /** Folder and `.vmx` of a machine to be. */
 export interface MachinePlace {
@@ -41,7 +38,7 @@ export async function choosePlace(
     const { folder, name: vmxName } = splitPath(path);
     return claim(folder, vmxName);
   }
-  const safe = fileNameOf(name);
+  const safe = fileStem(name);
   if (path !== '') return claim(path, `${safe}.vmx`);
   for (let number = 0; ; number += 1) {
     const folder = number === 0 ? safe : `${safe}_${number}`;
@@ -50,17 +47,6 @@ export async function choosePlace(
     if (core.claims.holder(claimOf.place(datastore.uuid, folder)) === undefined)
       return claim(folder, `${safe}.vmx`, true);
   }
-}
-
-/** A machine's name as that of a file: with room for what is put behind it, since a file has 255 bytes at most. */
-function fileNameOf(name: string): string {
-  const safe = name.replace(/[/\\:*?"<>|%\u0000-\u001f]/g, '_').replace(/^\.+/, '_');
-  let kept = '';
-  for (const character of safe.toWellFormed()) {
-    if (Buffer.byteLength(kept + character) > longestStem) break;
-    kept += character;
-  }
-  return kept;
 }
 
 export async function exists(path: string): Promise<boolean> {
