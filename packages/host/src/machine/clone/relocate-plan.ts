@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { joinPath, splitPath } from '@hypostyle/services';
 import { fault, type VirtualMachineRelocateSpec } from '@hypostyle/vim';
+import { equipmentOf } from '../../configuration/equipment.ts';
 import type { Disk } from '../../configuration/machine-configuration.ts';
 import { sharedDiskFault } from '../../configuration/shared-disk.ts';
 import type { Datastore } from '../../datastore/datastore.ts';
@@ -90,6 +91,9 @@ export async function relocatePlan(
   const shared = runs ? sharedDiskFault(configuration, 'its machine moves while it is off') : undefined;
   if (shared !== undefined) throw shared;
   mustShareWithNone(core, machine);
+  // Its process goes on with the file that it has open.
+  if (runs && datastore !== machine.datastore && equipmentOf(configuration).tpm)
+    throw fault('NotSupported', {}, 'A machine with a TPM moves to another datastore while it is off.');
   if (machine.snapshots.entries.length > 0 && apart.some(({ fileName }) => !fileName.startsWith('/')))
     throw fault(
       'NotSupported',

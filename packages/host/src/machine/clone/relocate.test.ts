@@ -44,11 +44,13 @@ test('a machine that is off moves to another datastore with its snapshots, and l
   const { computer, daemon, web, fast, folder } = await withTwoDatastores(t);
   const snapshot = await writeThree(computer, daemon, web);
   await writeFile(join(folder('datastore', 'web'), 'web.nvram'), 'remembered');
+  await writeFile(join(folder('datastore', 'web'), 'web.tpm'), 'kept secret');
   await daemon.task(web, 'RelocateVM_Task', spec({ datastore: fast }));
   assert.deepEqual(await visibleFiles(folder('datastore')), []);
   assert.deepEqual(daemon.read(web, 'datastore'), [fast]);
   assert.equal(daemon.read(web, 'config')?.files.vmPathName, '[fast] web/web.vmx');
-  assert.ok((await visibleFiles(folder('fast', 'web'))).includes('web.nvram'));
+  const moved = await visibleFiles(folder('fast', 'web'));
+  assert.ok(moved.includes('web.nvram') && moved.includes('web.tpm'), moved.join());
   assert.deepEqual(await readFakeDisk(join(folder('fast', 'web'), 'web-000001.vmdk'), 3), [1, 2, 0]);
   await daemon.task(web, 'PowerOnVM_Task');
   writeBlock(computer, 'fast', 2, 3);

@@ -3,6 +3,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import type { ManagedObjectReference } from '@hypostyle/vim';
+import { references } from '../../inventory/references.ts';
 import { CenterCalls } from '../../testing/center-calls.ts';
 import { Computer, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
 
@@ -37,6 +38,12 @@ test('a machine keeps its TPM beside it; a clone gets one of its own; it comes a
       await faultOf(daemon.task(web, 'ReconfigVM_Task', { spec: { deviceChange: [tpm('remove')] } })),
       'DeviceHotPlugNotSupported',
     );
+    const fast = await daemon.call(references.datastoreSystem, 'CreateLocalDatastore', {
+      name: 'fast',
+      path: join(computer.directory, 'fast'),
+    });
+    const move = { spec: { _typeName: 'VirtualMachineRelocateSpec', datastore: fast } };
+    assert.equal(await faultOf(daemon.task(web, 'RelocateVM_Task', move)), 'NotSupported');
     await daemon.task(web, 'PowerOffVM_Task');
     const center = await CenterCalls.of(daemon);
     const clone = (tpmProvisionPolicy: string) =>
