@@ -4,10 +4,11 @@
  *
  *     node bench/clones.ts [--rounds N] [--many N] [--many-rounds N] [--mebibytes N] [--folder FOLDER] [--json]
  *
- * Ours is measured from a client's calls over HTTPS at a center to the end of the last task: machines that are
- * registered, with their own identities, durable. Images are made one after another, as a script makes them. The bytes
- * are the files of such clones, written and synced by this process, all at a time: what ours takes beyond them is what
- * it takes to register machines. 20 rounds of 25 by default, and of 250; disks of 1 GiB with 256 MiB in them.
+ * Ours is measured from a client's calls over HTTPS at a center, all at a time, to the end of the last task, which it
+ * hears of by one filter: machines that are registered, with their own identities, durable. Images are made one after
+ * another, as a script makes them. The bytes are the files of such clones, written and synced by this process, all at a
+ * time: what ours takes beyond them is what it takes to register machines. 20 rounds of 25 by default, and of 250; disks
+ * of 1 GiB with 256 MiB in them.
  */
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, open, readdir, rm, stat } from 'node:fs/promises';
@@ -19,6 +20,7 @@ import { centerOf } from '../tests/harness/center.ts';
 import { Daemon } from '../tests/harness/daemon.ts';
 import { percentile } from './api/percentile.ts';
 import { CopiedFolder } from './machines/copied-folder.ts';
+import { tasksOver } from './machines/tasks-over.ts';
 
 const { values } = parseArgs({
   options: {
@@ -71,17 +73,11 @@ try {
   const linkMany = async (count: number): Promise<number> => {
     const begun = performance.now();
     const tasks = await Promise.all(Array.from({ length: count }, (_, number) => begin(`desk${number}`, asLink)));
-    const made: Machine[] = [];
-    // A session follows so many tasks at a time, and no more.
-    for (let at = 0; at < count; at += 50)
-      made.push(
-        ...((await Promise.all(tasks.slice(at, at + 50).map((task) => client.waitForTask(task)))) as Machine[]),
-      );
+    const made = (await tasksOver(client, tasks)) as Machine[];
     const took = performance.now() - begun;
     bytes[`${count} linked clones`] = await usedBytes(daemon.datastore, /^desk/);
     copied ??= await CopiedFolder.of(join(daemon.datastore, 'desk0'));
-    for (let at = 0; at < count; at += 25)
-      await Promise.all(made.slice(at, at + 25).map((machine) => done(client.call(machine, 'Destroy_Task', {}))));
+    await tasksOver(client, await Promise.all(made.map((machine) => client.call(machine, 'Destroy_Task', {}))));
     return took;
   };
   /** The same files, as durable, by nobody's leave. */

@@ -1,3 +1,4 @@
+import { Gathered } from '@hypostyle/services';
 import type { ManagedObjectReference, OwnedTask, TaskInfo, TaskService } from '@hypostyle/vim';
 import { plainUserName } from './host-user.ts';
 import { taskOfToken, taskToken } from './task-token.ts';
@@ -34,6 +35,8 @@ export class HostTasks {
   readonly #chains = new Map<number, number>();
   /** Chains of the host that do a part of a task which the center told of itself. */
   readonly #parts = new Set<number>();
+  /** A session has only so many collectors of history, and after a break all who waited ask at once. */
+  readonly #past = new Gathered((ownKeys: readonly string[]) => this.#pastOf(ownKeys));
 
   constructor(options: HostTasksOptions) {
     this.#options = options;
@@ -131,7 +134,12 @@ export class HostTasks {
   /** The host's task that was begun for a task of this center: among those that it has as objects, then in its history. */
   async begun(ownKey: string): Promise<TaskInfo | undefined> {
     for (const info of this.#infos.values()) if (this.ownKey(info) === ownKey) return info;
-    return (await this.#options.history([this.#options.prefix + ownKey]))[0];
+    return await this.#past.add(ownKey);
+  }
+
+  async #pastOf(ownKeys: readonly string[]): Promise<(TaskInfo | undefined)[]> {
+    const past = await this.#options.history(ownKeys.map((own) => this.#options.prefix + own));
+    return ownKeys.map((own) => past.find((info) => this.ownKey(info) === own));
   }
 
   /** The final info of a task. Undefined when the host has forgotten it. Throws HostNotConnected once it is left alone. */

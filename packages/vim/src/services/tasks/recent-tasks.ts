@@ -14,7 +14,7 @@ interface RecentTasksOptions {
 
 type TaskReference = ManagedObjectReference<'Task'>;
 
-/** Most references in `TaskManager.recentTask` and in an entity's. */
+/** Most references in `TaskManager.recentTask` and in an entity's, but for tasks that are not over: all of these are there. */
 const shownLimit = 200;
 
 /** Keeps `recentTask` of the manager and of entities; removes finished tasks when their time is over. */
@@ -24,6 +24,7 @@ export class RecentTasks {
   readonly #options: RecentTasksOptions;
   /** In order of completion. */
   readonly #finished = new Set<TrackedTask>();
+  readonly #over = new Set<string>();
   #timer: (() => void) | undefined;
 
   constructor(options: RecentTasksOptions) {
@@ -33,14 +34,27 @@ export class RecentTasks {
   }
 
   add(task: TrackedTask, draft: Draft): void {
+    if (task.completedAt > 0) this.#over.add(task.ref.value);
     for (const ref of this.#holders(task, draft)) {
       const tasks = draft.get(ref, 'recentTask') ?? [];
-      draft.set(ref, { recentTask: [...tasks, task.ref].slice(-shownLimit) });
+      draft.set(ref, { recentTask: this.#shown([...tasks, task.ref]) });
     }
+  }
+
+  /** Without the oldest of those that are over, where they are too many: who follows a task must not lose it. */
+  #shown(tasks: readonly TaskReference[]): readonly TaskReference[] {
+    let tooMany = tasks.length - shownLimit;
+    if (tooMany <= 0) return tasks;
+    return tasks.filter(({ value }) => {
+      if (tooMany <= 0 || !this.#over.has(value)) return true;
+      tooMany -= 1;
+      return false;
+    });
   }
 
   finished(task: TrackedTask): void {
     this.#finished.add(task);
+    this.#over.add(task.ref.value);
     if (this.#finished.size > this.keepFinishedLimit) this.#forget(1);
     this.#wait();
   }
@@ -69,6 +83,7 @@ export class RecentTasks {
     for (const task of this.#finished) {
       if (gone.size >= least && task.completedAt > until) break;
       this.#finished.delete(task);
+      this.#over.delete(task.ref.value);
       gone.set(task.ref.value, task);
     }
     if (gone.size === 0) return;

@@ -338,3 +338,21 @@ test('a client that works on a task of its own says its state', async () => {
   await assert.rejects(ann.call(ref, 'SetTaskState', { state: 'running' }), faultNamed('InvalidState'));
   assert.equal(registry.read(vm, 'recentTask')?.length, 1);
 });
+
+test('every task that is not over is a recent one, however many there are; of those that are over only so many', async () => {
+  const { registry, vm, tasks } = await build();
+  const { open, opened } = gate();
+  const start = tasks.define<object>('VirtualMachine.clone', { method: 'CloneVM_Task', run: () => opened });
+  const begun: ManagedObjectReference<'Task'>[] = [];
+  for (let number = 0; number < 230; number += 1) begun.push(await start({}, { entity: vm, input: {} }));
+  const recent = () => registry.read(tasks.ref, 'recentTask')?.map(({ value }) => value);
+  assert.deepEqual(
+    recent(),
+    begun.map(({ value }) => value),
+  );
+  open();
+  for (const task of begun) await tasks.finished(task);
+  const next = await start({}, { entity: vm, input: {} });
+  assert.deepEqual(recent(), [...begun.slice(-199), next].map(({ value }) => value));
+  assert.equal(registry.read(vm, 'recentTask')?.length, 200);
+});
