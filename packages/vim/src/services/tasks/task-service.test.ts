@@ -353,6 +353,9 @@ test('every task that is not over is a recent one, however many there are; of th
   open();
   for (const task of begun) await tasks.finished(task);
   const next = await start({}, { entity: vm, input: {} });
-  assert.deepEqual(recent(), [...begun.slice(-199), next].map(({ value }) => value));
+  assert.deepEqual(
+    recent(),
+    [...begun.slice(-199), next].map(({ value }) => value),
+  );
   assert.equal(registry.read(vm, 'recentTask')?.length, 200);
 });
