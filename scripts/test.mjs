@@ -28,6 +28,8 @@ const clients = [
   'hot-change',
   'memory-image',
   'engine-found',
+  'departures',
+  'auto-start',
 ];
 const only = process.argv.includes('--clients')
   ? clients
