@@ -250,7 +250,16 @@ test('a kill during suspend or resume never loses the memory', async () => {
     assert.deepEqual(await memoryImages('one'), [], 'the memory image is used up');
     assert.doesNotMatch(await readFile(join(daemon.datastore, 'one/one.vmx'), 'utf8'), /vmState/i);
   }
-  await client.waitForTask(await client.call(one, 'PowerOffVM_Task', {}));
+  // Its folder goes on from the memory too, where it is forgotten and registered anew.
+  await client.waitForTask(await client.call(one, 'SuspendVM_Task', {}));
+  await client.call(one, 'UnregisterVM', {});
+  const place = { path: '[datastore1] one/one.vmx', asTemplate: false, pool: references.rootPool };
+  const registered = await client.call(references.vmFolder, 'RegisterVM_Task', place);
+  const again = (await client.waitForTask(registered)) as Machine;
+  assert.equal(await powerState(again), 'suspended');
+  await client.waitForTask(await client.call(again, 'PowerOnVM_Task', {}));
+  assert.equal(await inGuest(again, 'cat /tmp/mark'), one.value, 'it is the same run of the guest');
+  await client.waitForTask(await client.call(again, 'PowerOffVM_Task', {}));
 });
 
 /** Kills in one go; HYPOSTYLE_RUNS gives more. */
