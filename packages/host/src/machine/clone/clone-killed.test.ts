@@ -3,6 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ManagedObjectReference } from '@hypostyle/vim';
+import { references } from '../../inventory/references.ts';
 import { CenterCalls } from '../../testing/center-calls.ts';
 import { readFakeDisk, visibleFiles } from '../../testing/disk-reading.ts';
 import { Computer, type Daemon, smallMachine, vmFolder } from '../../testing/host-fixture.ts';
@@ -17,6 +18,8 @@ interface Scene {
   daemon: Daemon;
   readonly web: Machine;
   readonly snapshot: Snapshot;
+  /** Another datastore than that of the machine. */
+  readonly other: ManagedObjectReference<'Datastore'>;
 }
 
 interface Clone {
@@ -29,6 +32,8 @@ interface Clone {
   readonly blocks: readonly number[];
   /** Files that it has, when it is not running. */
   readonly files: readonly string[];
+  /** Those on the other datastore: its disk is one of them, where there are any. */
+  readonly filesThere?: readonly string[];
 }
 
 const location = (more: object = {}) => ({ _typeName: 'VirtualMachineRelocateSpec', ...more });
@@ -50,6 +55,17 @@ const clones: Readonly<Record<string, Clone>> = {
     powerOn: false,
     blocks: [2, 0],
     files: ['copy-flat.vmdk', 'copy.vmdk', 'copy.vmx'],
+  },
+  'a copy whose disk comes to another datastore': {
+    spec: ({ other }) => ({
+      location: location({
+        disk: [{ _typeName: 'VirtualMachineRelocateSpecDiskLocator', diskId: 2000, datastore: other }],
+      }),
+    }),
+    powerOn: false,
+    blocks: [2, 0],
+    files: ['copy.vmx'],
+    filesThere: ['copy-flat.vmdk', 'copy.vmdk'],
   },
   'a copy of a snapshot': {
     spec: ({ snapshot }) => ({ snapshot, location: location() }),
@@ -100,11 +116,18 @@ for (const [name, clone] of Object.entries(clones)) {
       quiesce: false,
     })) as Snapshot;
     computer.engines.write(join(computer.datastore, 'web', '.hypo', 'vm.lck'), 'scsi0u0', 0, 2);
+    const path = join(computer.directory, 'other');
+    const elsewhere = await daemon.call(references.datastoreSystem, 'CreateLocalDatastore', { name: 'other', path });
+    const other = elsewhere as Scene['other'];
+    const nothingElse = async (where: string) => {
+      assert.deepEqual(await visibleFiles(computer.datastore), ['web'], where);
+      assert.deepEqual(await visibleFiles(path), [], where);
+    };
     const known = new Set<string>();
     let steps = 0;
     for (const dies of deaths(clone.instant ? 29 : 13)) {
       const center = await CenterCalls.of(daemon);
-      const scene = { computer, daemon, web, snapshot };
+      const scene = { computer, daemon, web, snapshot, other };
       const spec = {
         _typeName: 'VirtualMachineCloneSpec',
         template: false,
@@ -123,7 +146,7 @@ for (const [name, clone] of Object.entries(clones)) {
       if (copy === undefined) {
         // Only where nobody ever heard of the task.
         assert.deepEqual(tasks, [], where);
-        assert.deepEqual(await visibleFiles(computer.datastore), ['web'], where);
+        await nothingElse(where);
       } else {
         assert.equal(last?.state, 'success', `${where}: ${last?.error?.localizedMessage}`);
         assert.deepEqual(last?.result, copy, where);
@@ -138,9 +161,12 @@ for (const [name, clone] of Object.entries(clones)) {
         if (clone.instant) assert.equal(memory('copy'), memory('web'), where);
         if (clone.powerOn) await daemon.task(copy, 'PowerOffVM_Task');
         assert.deepEqual(await visibleFiles(join(computer.datastore, 'copy')), clone.files, where);
-        assert.deepEqual(await readFakeDisk(join(computer.datastore, 'copy', 'copy.vmdk'), 2), clone.blocks, where);
+        const there = clone.filesThere === undefined ? undefined : join(path, 'copy');
+        if (there !== undefined) assert.deepEqual(await visibleFiles(there), clone.filesThere, where);
+        const disk = join(there ?? join(computer.datastore, 'copy'), 'copy.vmdk');
+        assert.deepEqual(await readFakeDisk(disk, 2), clone.blocks, where);
         await daemon.task(copy, 'Destroy_Task');
-        assert.deepEqual(await visibleFiles(computer.datastore), ['web'], where);
+        await nothingElse(where);
       }
       assert.deepEqual(computer.defects, [], where);
       const [only, ...more] = daemon.read(web, 'snapshot')?.rootSnapshotList ?? [];
