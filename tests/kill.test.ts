@@ -80,7 +80,8 @@ async function inGuest(machine: Machine, command: string, timeoutMs = 20_000): P
   );
 }
 
-const booted = async (machine: Machine) => guestAnswers(daemon, await property<string>(machine, 'config.uuid'), 90_000);
+const booted = async (machine: Machine) =>
+  guestAnswers(daemon, await property<string>(machine, 'config.uuid'), 180_000);
 
 const uptime = async (machine: Machine) => Number((await inGuest(machine, 'cat /proc/uptime')).split(' ')[0]);
 
