@@ -102,6 +102,30 @@ test('blocks that were written are told, and no others; an id that says nothing 
   await machine.writeFile(0, Buffer.alloc(diskBytes));
 });
 
+test('what somebody else wrote where a guest had zeros is in the answer to *, and is what the guest reads', async () => {
+  await machine.powerOn();
+  await machine.io(['write -P 3 2M 64k', 'write -z 6M 64k', 'write -z -u 7M 64k']);
+  await machine.powerOff();
+  for (const at of [6, 7]) await machine.writeFile(at << 20, Buffer.alloc(blockBytes, at));
+  const check = async (when: string) => {
+    const areas = await machine.changedAreas('*');
+    const restored = await machine.read((disk) => apply(Buffer.alloc(diskBytes), areas, disk));
+    const found = [2, 6, 7].map((at) => restored.subarray(at << 20, (at << 20) + blockBytes));
+    const expected = [3, 6, 7].map((value) => Buffer.alloc(blockBytes, value));
+    assert.deepEqual(
+      found.map((bytes, index) => bytes.equals(expected[index] ?? Buffer.alloc(0))),
+      [true, true, true],
+      when,
+    );
+  };
+  await check('while it is off');
+  await machine.powerOn();
+  await check('while it runs');
+  await machine.io(['read -P 6 6M 64k', 'read -P 7 7M 64k']);
+  await machine.powerOff();
+  await machine.writeFile(0, Buffer.alloc(diskBytes));
+});
+
 test(`restores are identical after ${cycles} cycles of whatever happens to a machine, seed ${seed}`, async (t) => {
   const random = randomNumbers(seed);
   const pick = <T>(all: readonly T[]): T => all[random(all.length)] as T;

@@ -2,6 +2,7 @@ import type { DiskExport } from '@hypostyle/contracts';
 import { HypervisorError } from '@hypostyle/contracts';
 import {
   type ChangedStretch,
+  chainLayers,
   changedStretches,
   changeMapOfStretches,
   type ExportedDisk,
@@ -60,7 +61,7 @@ export function askedDisk(machine: MachineRecord, key: number, snapshot: number 
 export async function openChanges(core: HostCore, asked: AskedDisk, since: string): Promise<ChangeSource> {
   const names = await namesOf(core, asked, since);
   try {
-    const exported = await exportOf(core, asked, names ?? []);
+    const exported = await exportOf(core, asked, names);
     const { disk, close } = await openExportedDisk(exported, { generations: names ?? [] });
     return { disk, names, close };
   } catch (error) {
@@ -136,7 +137,8 @@ async function namesSince(
 }
 
 /** Through the engine where it has the disk: what it keeps is nowhere else. */
-async function exportOf(core: HostCore, asked: AskedDisk, generations: readonly string[]): Promise<DiskExport> {
+async function exportOf(core: HostCore, asked: AskedDisk, names: readonly string[] | undefined): Promise<DiskExport> {
+  const generations = names ?? [];
   const { machine, disk, facts, snapshot } = asked;
   const engine = core.machines.engine(machine.id);
   if (engine !== undefined) {
@@ -148,7 +150,9 @@ async function exportOf(core: HostCore, asked: AskedDisk, generations: readonly 
       return engine.exportDisk(diskIdOf(configuration, running), { ...layer, generations });
     }
   }
-  const layers = trackedLayers(machine, await chainOfDisk(machine, disk.fileName));
+  // What is stored is asked of the disk itself: an image that it was written past says zeros where there are none.
+  const chain = await chainOfDisk(machine, disk.fileName);
+  const layers = names === undefined ? chainLayers(chain) : trackedLayers(machine, chain);
   return core.hypervisor.images.exportDisk({ layers, socketPath: freeSocketPath(core), generations });
 }
 

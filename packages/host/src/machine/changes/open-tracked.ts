@@ -36,11 +36,10 @@ export async function openTracked(
   const isRaw = chain.links.length === 1;
   const image = changeImageOf(machine, chain);
   if (isRaw && image === undefined) return undefined;
-  // Another machine that the disk was lent to may have kept its own changes there.
-  const isOurs = isKnown && (unchanged || image?.abroad !== true);
-  const exists = image?.exists === true && isOurs;
-  // One of which nobody knows what it has, or which is of another size, is made anew.
-  if (image?.exists && !isOurs) await rm(image.path, { force: true });
+  // An image says of blocks that they are zeros, too: where the flat file was written past it, a guest would read
+  // zeros in place of what was written. So one is kept only where nothing was.
+  const exists = image?.exists === true && isKnown && unchanged;
+  if (image?.exists && !exists) await rm(image.path, { force: true });
   if (isRaw && image !== undefined && !exists) await makeChangeImage(images, image, bytes);
   const layers = layersThrough(chain, exists || isRaw ? image?.path : undefined);
   const [top] = layers;

@@ -53,8 +53,6 @@ export interface ChangeImage {
   /** Of the raw file beside it. */
   readonly fileName: string;
   readonly exists: boolean;
-  /** On another datastore, in a folder that other machines may have disks in. */
-  readonly abroad: boolean;
 }
 
 /**
@@ -68,7 +66,7 @@ export function changeImageOf(place: Place, chain: DiskChain): ChangeImage | und
   const folder = dirname(flat);
   const abroad = place.datastore.pathOf(flat).startsWith('/');
   if (folder !== (abroad ? dirname(chain.links[0].descriptorPath) : folderOf(place))) return undefined;
-  return { path: changeImagePath(flat), fileName: basename(flat), exists: base.changesPath !== undefined, abroad };
+  return { path: changeImagePath(flat), fileName: basename(flat), exists: base.changesPath !== undefined };
 }
 
 /** Every layer of a disk, the raw base through its image where that is said. */
