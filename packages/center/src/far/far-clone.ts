@@ -18,6 +18,7 @@ import { isTemplate } from '../machines/templates.ts';
 import { refuseLinks, roomsOf } from './far-disks.ts';
 import { folderArgument, hostArgument, machineArgument, reasonOf } from './far-events.ts';
 import { MachineSending, type SendingJournal, type SentMachine } from './machine-sending.ts';
+import { steadily } from './steadily.ts';
 
 export interface FarCloneInput {
   /** Reference value of the machine that is cloned. */
@@ -227,19 +228,20 @@ export class FarClones {
   async #undo(task: RunningTask, sent: SentMachine | undefined, made: Machine | undefined): Promise<void> {
     const { folder } = (task.journaled ?? {}) as Journal;
     if (sent === undefined || folder === undefined) return;
-    const { hosts } = this.#core;
-    const link = hosts.link(sent.to);
-    if (link === undefined) return;
+    const steady = { again: true, steady: true } as const;
     try {
-      const steady = new AbortController().signal;
-      if (made !== undefined) await this.#step(task, made, 'Destroy_Task', () => ({}), 'undo', true, true);
-      const ready = await hosts.ready(link, steady);
-      if (!(await this.#sending.hasArrived(sent, folder, steady))) return;
-      const { fileManager } = ready.layout.content;
-      if (fileManager === undefined) return;
-      const name = formatDatastorePath({ datastore: sent.datastore, path: folder });
-      const options = { part: 'clear', again: true, steady: true };
-      await this.#forwarding.step(task, ready, fileManager, 'DeleteDatastoreFile_Task', { name }, options);
+      await steadily(this.#core, sent.to, async (link) => {
+        await link.caughtUp();
+        const there = made && link.mirror.references.toHost(made);
+        if (there !== undefined)
+          await this.#forwarding.step(task, link, there, 'Destroy_Task', {}, { part: 'undo', ...steady });
+        if (!(await this.#sending.hasArrived(sent, folder, new AbortController().signal))) return;
+        const { fileManager } = link.layout.content;
+        if (fileManager === undefined) return;
+        const name = formatDatastorePath({ datastore: sent.datastore, path: folder });
+        const options = { part: 'clear', ...steady };
+        await this.#forwarding.step(task, link, fileManager, 'DeleteDatastoreFile_Task', { name }, options);
+      });
     } catch (error) {
       if (error instanceof VimFault && error.type === 'ManagedObjectNotFound') return;
       this.#core.onLog('what came of a clone that failed stays', error);

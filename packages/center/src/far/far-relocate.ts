@@ -21,6 +21,7 @@ import { refuseLinks, roomsOf } from './far-disks.ts';
 import { datacenterArgument, datastoreArgument, hostArgument, reasonOf } from './far-events.ts';
 import type { FarPlace } from './far-files.ts';
 import { type Held, MachineSending, type SendingJournal, type SentMachine } from './machine-sending.ts';
+import { steadily } from './steadily.ts';
 import { requireForTarget, type Target, targetOf } from './target-place.ts';
 
 export interface FarRelocateInput {
@@ -234,7 +235,7 @@ export class FarMoves {
     const { machine, far } = input;
     try {
       let holding = held;
-      await this.#steadily(far.from, async (link) => {
+      await steadily(this.#core, far.from, async (link) => {
         await link.caughtUp();
         const self = link.mirror.references.toHost(this.#ref(machine));
         if (self === undefined) return;
@@ -251,22 +252,6 @@ export class FarMoves {
       if (!(error instanceof VimFault) || error.type !== 'ManagedObjectNotFound') throw this.#remains(far.from, error);
     }
     await this.#mark(machine, undefined);
-  }
-
-  /** Does something on a host, again where that is lost on the way; nothing where the center has it no more. */
-  async #steadily(host: string, work: (link: HostLink) => Promise<void>): Promise<void> {
-    const { hosts } = this.#core;
-    for (;;) {
-      const link = hosts.link(host);
-      if (link === undefined) return;
-      const ready = await hosts.ready(link, never);
-      try {
-        await work(ready);
-        return;
-      } catch (error) {
-        if (hosts.closed || !(error instanceof VimFault) || error.type !== 'HostNotConnected') throw error;
-      }
-    }
   }
 
   /** What the spec says of the room of disks is done where they are now. */
@@ -291,7 +276,7 @@ export class FarMoves {
     const { far, machine } = input;
     const steady = { again: true, steady: true } as const;
     try {
-      await this.#steadily(far.place.host, async (link) => {
+      await steadily(this.#core, far.place.host, async (link) => {
         await link.caughtUp();
         const there = link.mirror.references.toHost(this.#ref(machine));
         if (there !== undefined && far.isShared) await link.call(there, 'UnregisterVM', {});
