@@ -52,13 +52,18 @@ const own = (daemon: Daemon, ref: Machine) => daemon.read(ref, 'summary')?.quick
 
 test('a center keeps what its hosts measured, adds it up, and makes up for an absence', {
   timeout: 120_000,
-}, async () => {
+}, async (t) => {
   const network = new HostNetwork();
+  let center: TestCenter | undefined;
+  t.after(async () => {
+    await center?.close().catch(() => {});
+    await network.remove();
+  });
   const local = await addHost(network, 'local', 'one');
   const far = await addHost(network, 'far', 'two');
   const disk = new MemoryPersistence();
   const clock = new SteppedClock();
-  const center = await TestCenter.open(network, disk, 'local', clock);
+  center = await TestCenter.open(network, disk, 'local', clock);
   await center.addHost('far');
   await fiveMinutes(local, 5_000);
   await fiveMinutes(far, 10_000);
@@ -109,5 +114,4 @@ test('a center keeps what its hosts measured, adds it up, and makes up for an ab
   const again = await TestCenter.open(network, disk, 'local', clock);
   assert.equal((await valuesOf(again, two, 'cpu.usagemhz.average', 300)).length, 2);
   await again.close();
-  await network.remove();
 });

@@ -28,6 +28,8 @@ interface Followed {
   readonly end: PromiseWithResolvers<void>;
   ending: boolean;
   readonly meter: MachineMeter;
+  /** A look at its use was taken. */
+  isMeasured: boolean;
   hostName?: string;
   /** Since when it answers no look at its use, by the clock, and whether that was said. */
   silence?: { readonly since: number; readonly told: boolean } | undefined;
@@ -70,6 +72,7 @@ export class MachineWatch {
       end: Promise.withResolvers(),
       ending: false,
       meter: new MachineMeter(engine.startedAt),
+      isMeasured: false,
     };
     this.#followed.set(id, followed);
     followed.factsTimer = setTimeout(() => this.#askGuest(id), firstFactsInterval);
@@ -290,8 +293,9 @@ export class MachineWatch {
     return samples;
   }
 
-  /** Soon after the start, before the first look at all. */
+  /** Soon after the start, where no look at all came before: it would be compared to that, a moment ago. */
   #measureFirst(id: string): void {
+    if (this.#followed.get(id)?.isMeasured) return;
     this.#background(
       'use of a machine',
       this.#measure(id, sleep(this.#usagePatience, undefined, { ref: false })).then((sample) => {
@@ -308,6 +312,7 @@ export class MachineWatch {
     if (this.#followed.get(id) !== followed) return undefined;
     this.#tellSilence(id, followed, usage === undefined);
     if (usage === undefined || usage === 'refused') return undefined;
+    followed.isMeasured = true;
     return followed.meter.measure(usage, {
       now: this.#clock.now(),
       hostMHz: this.#core.hostMHz,
