@@ -22,9 +22,10 @@ export async function checkRoom(folder: string): Promise<void> {
   if (room !== undefined && room.free < room.reserve) throw new NoRoom(`${room.free} bytes are free`);
 }
 
-/** An error as `NoRoom`, where the file system was full. */
+/** An error as `NoRoom`, where the file system was full: it, or what an error of the disk came of, says so. */
 export function asNoRoom(error: unknown): unknown {
-  const code = systemCode(error) ?? (error instanceof Error ? systemCode(error.cause) : undefined);
-  if (code !== 'ENOSPC' && code !== 'EDQUOT') return error;
+  const cause = error instanceof Error ? error.cause : undefined;
+  const code = [error, cause].map(systemCode).find((each) => each === 'ENOSPC' || each === 'EDQUOT');
+  if (code === undefined) return error;
   return new NoRoom(error instanceof Error ? error.message : code, { cause: error });
 }
