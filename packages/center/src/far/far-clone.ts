@@ -51,7 +51,7 @@ export class FarClones {
     this.#core = core;
     this.#forwarding = forwarding;
     this.#making = new MachineMaking(core);
-    this.#sending = new MachineSending(core);
+    this.#sending = new MachineSending(core, forwarding);
   }
 
   /** Room that disks are to have. Throws NotSupported and InvalidArgument for what cannot be done between hosts. */
@@ -235,12 +235,7 @@ export class FarClones {
         const there = made && link.mirror.references.toHost(made);
         if (there !== undefined)
           await this.#forwarding.step(task, link, there, 'Destroy_Task', {}, { part: 'undo', ...steady });
-        if (!(await this.#sending.hasArrived(sent, folder, new AbortController().signal))) return;
-        const { fileManager } = link.layout.content;
-        if (fileManager === undefined) return;
-        const name = formatDatastorePath({ datastore: sent.datastore, path: folder });
-        const options = { part: 'clear', ...steady };
-        await this.#forwarding.step(task, link, fileManager, 'DeleteDatastoreFile_Task', { name }, options);
+        await this.#sending.clear(task, link, sent, folder);
       });
     } catch (error) {
       if (error instanceof VimFault && error.type === 'ManagedObjectNotFound') return;

@@ -59,7 +59,7 @@ export class FarMoves {
   constructor(core: CenterCore, forwarding: Forwarding) {
     this.#core = core;
     this.#forwarding = forwarding;
-    this.#sending = new MachineSending(core);
+    this.#sending = new MachineSending(core, forwarding);
   }
 
   /** Throws InvalidPowerState for a machine that runs, NotSupported and InvalidArgument for what is not done on the way. */
@@ -284,13 +284,8 @@ export class FarMoves {
           await this.#forwarding.step(task, link, there, 'Destroy_Task', {}, { part: 'undo', ...steady });
         await link.caughtUp();
         const { folder } = (task.journaled ?? {}) as SendingJournal;
-        const sent = this.#sent(input);
-        if (far.isShared || folder === undefined || !(await this.#sending.hasArrived(sent, folder, never))) return;
-        const { fileManager } = link.layout.content;
-        if (fileManager === undefined) return;
-        const name = formatDatastorePath({ datastore: sent.datastore, path: folder });
-        const options = { part: 'clear', ...steady };
-        await this.#forwarding.step(task, link, fileManager, 'DeleteDatastoreFile_Task', { name }, options);
+        if (far.isShared || folder === undefined) return;
+        await this.#sending.clear(task, link, this.#sent(input), folder);
       });
     } catch (error) {
       if (error instanceof VimFault && error.type === 'ManagedObjectNotFound') return;

@@ -1,4 +1,4 @@
-import { fileStem } from '@hypostyle/services';
+import { fileStem, formatDatastorePath } from '@hypostyle/services';
 import {
   fault,
   type ManagedObjectReference,
@@ -8,6 +8,7 @@ import {
   type VirtualMachineTicket,
 } from '@hypostyle/vim';
 import type { CenterCore } from '../center-core.ts';
+import type { Forwarding } from '../forwarding/forwarding.ts';
 import type { HostLink } from '../hosts/connection/host-link.ts';
 import { FarFiles, type FarPlace } from './far-files.ts';
 
@@ -50,8 +51,11 @@ export class MachineSending {
   readonly files: FarFiles;
   readonly #core: CenterCore;
 
-  constructor(core: CenterCore) {
+  readonly #forwarding: Forwarding;
+
+  constructor(core: CenterCore, forwarding: Forwarding) {
     this.#core = core;
+    this.#forwarding = forwarding;
     this.files = new FarFiles(core);
   }
 
@@ -86,7 +90,7 @@ export class MachineSending {
       let held: (Held & { readonly url: string }) | undefined;
       try {
         for (const host of [sent.to, sent.from]) await this.#ready(host, task.signal);
-        const arrived = at !== undefined && (await this.hasArrived(sent, at, task.signal));
+        const arrived = at !== undefined && (await this.#hasArrived(sent, at, task.signal));
         // What was given to an earlier process ends with that.
         const holding = await this.#hold(task, sent).catch((error: unknown) => {
           if (arrived) return undefined;
@@ -115,9 +119,18 @@ export class MachineSending {
   }
 
   /** Whether what lies in a folder came by this task. Throws HostNotConnected. */
-  async hasArrived(sent: SentMachine, folder: string, signal: AbortSignal): Promise<boolean> {
+  async #hasArrived(sent: SentMachine, folder: string, signal: AbortSignal): Promise<boolean> {
     const text = await this.files.read(this.vmxAt(sent, folder), signal);
     return text !== undefined && new RegExp(`^hypostyle\\.arrival *= *"${sent.arrival}"`, 'im').test(text);
+  }
+
+  /** Deletes what came to a folder by this task, where it lies there still. */
+  async clear(task: RunningTask, link: HostLink, sent: SentMachine, folder: string): Promise<void> {
+    const { fileManager } = link.layout.content;
+    if (fileManager === undefined || !(await this.#hasArrived(sent, folder, new AbortController().signal))) return;
+    const name = formatDatastorePath({ datastore: sent.datastore, path: folder });
+    const options = { part: 'clear', again: true, steady: true };
+    await this.#forwarding.step(task, link, fileManager, 'DeleteDatastoreFile_Task', { name }, options);
   }
 
   vmxAt({ to, datastore, vmxName }: SentMachine, folder: string): FarPlace {
